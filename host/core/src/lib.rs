@@ -1,0 +1,16 @@
+//! The decisions of Switchhook.
+//!
+//! Facts come in, an outcome comes out: who is rung, who is taken, what is sealed into a ticket,
+//! what a datagram is answered with. Callers have loaded the facts and asked the plugins; they
+//! commit and perform what is decided here. No I/O, no clock, no randomness of its own: time and
+//! random generators are arguments.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod policy;
+pub mod seal;
+
+#[cfg(test)]
+pub(crate) mod testing;

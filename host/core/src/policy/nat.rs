@@ -1,0 +1,228 @@
+//! Whether two devices talk directly or through a relay (NAT-3, NAT-4).
+
+use alloc::{string::String, vec::Vec};
+use core::time::Duration;
+
+use super::{Answer, InvalidRequest, Request, check_requests, is_word};
+
+/// Everything that a NAT policy is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// One side.
+    pub a: Party,
+    /// The other side.
+    pub b: Party,
+    /// What was tried before in this session.
+    pub attempt: Attempt,
+    /// How earlier sessions between these two networks went.
+    pub history: Outcomes,
+    /// Answers to the requests of the round before.
+    pub answers: Vec<Answer>,
+}
+
+/// One side, as the network sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Party {
+    /// How its gateway maps addresses.
+    pub mapping: Fact<Mapping>,
+    /// What its gateway lets in.
+    pub filtering: Fact<Filtering>,
+    /// A keyed hash of the public address: equal for two devices behind one gateway. Empty: unknown.
+    pub network: String,
+    /// Where the device is connected.
+    pub region: String,
+    /// Whether the device offers addresses of its own.
+    pub has_host_address: bool,
+    /// Whether one of its addresses is IPv6.
+    pub ipv6: bool,
+}
+
+/// A statement about a network, and who makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fact<T> {
+    /// What is said.
+    pub value: T,
+    /// Who says it.
+    pub origin: Origin,
+}
+
+/// Where a fact comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The host saw it (CDX).
+    Observed,
+    /// The client says so.
+    Claimed,
+}
+
+/// RFC 4787 §4.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mapping {
+    /// No translation.
+    None,
+    /// One address for all destinations.
+    EndpointIndependent,
+    /// One for each destination address.
+    AddressDependent,
+    /// One for each destination address and port: "symmetric".
+    AddressAndPortDependent,
+    /// Could not be told.
+    Unknown,
+}
+
+/// RFC 4787 §5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filtering {
+    /// Everything comes in.
+    None,
+    /// Everything comes in once the mapping exists: "full cone".
+    EndpointIndependent,
+    /// From addresses that were sent to: "restricted cone".
+    AddressDependent,
+    /// From addresses and ports that were sent to: "port-restricted cone".
+    AddressAndPortDependent,
+    /// Could not be told.
+    Unknown,
+}
+
+/// What was tried before in this session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attempt {
+    /// Direct attempts that failed.
+    pub direct_failures: u8,
+    /// One of both asked for the relay.
+    pub relay_requested: bool,
+}
+
+/// How earlier sessions between two networks went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Sessions whose direct path worked.
+    pub direct_worked: u32,
+    /// Sessions whose direct path did not.
+    pub direct_failed: u32,
+}
+
+/// What a NAT policy answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decided {
+    /// Connect like this.
+    Verdict(Verdict),
+    /// Ask the tenant's service first, then the policy again.
+    Ask(Vec<Request>),
+}
+
+/// How two devices connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Directly.
+    Direct,
+    /// Through a relay.
+    Relay {
+        /// Where it is best, if the policy knows.
+        region: Option<String>,
+    },
+    /// Directly first, through a relay when patience is over.
+    DirectThenRelay {
+        /// How long to try directly: [`MIN_PATIENCE`] to [`MAX_PATIENCE`].
+        patience: Duration,
+    },
+}
+
+/// A rule of [`Decided`] that is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidVerdict {
+    /// Shorter than [`MIN_PATIENCE`] or longer than [`MAX_PATIENCE`].
+    #[error("patience is shorter than 100 ms or longer than 30 s")]
+    Patience,
+    /// The relay's region is no word.
+    #[error("the relay's region is not a word")]
+    Region,
+    /// It asks in a way that is not allowed.
+    #[error(transparent)]
+    Request(#[from] InvalidRequest),
+}
+
+impl Decided {
+    /// Names the first rule that it breaks.
+    pub fn check(&self) -> Result<(), InvalidVerdict> {
+        match self {
+            Self::Verdict(Verdict::DirectThenRelay { patience })
+                if !(MIN_PATIENCE..=MAX_PATIENCE).contains(patience) =>
+            {
+                Err(InvalidVerdict::Patience)
+            }
+            Self::Verdict(Verdict::Relay {
+                region: Some(region),
+            }) if !is_word(region) => Err(InvalidVerdict::Region),
+            Self::Verdict(_) => Ok(()),
+            Self::Ask(requests) => Ok(check_requests(requests)?),
+        }
+    }
+}
+
+impl Verdict {
+    /// The declared default: what works wherever anything does.
+    pub const DEFAULT: Self = Self::Relay { region: None };
+}
+
+impl<T> Fact<T> {
+    /// Seen by the host.
+    pub const fn observed(value: T) -> Self {
+        Self {
+            value,
+            origin: Origin::Observed,
+        }
+    }
+
+    /// Said by the client.
+    pub const fn claimed(value: T) -> Self {
+        Self {
+            value,
+            origin: Origin::Claimed,
+        }
+    }
+}
+
+/// Shortest patience: one round of checks over a path of 40 ms.
+pub const MIN_PATIENCE: Duration = Duration::from_millis(100);
+/// Longest patience: a person who accepted a call hangs up before.
+pub const MAX_PATIENCE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn the_declared_default_keeps_the_rules() {
+        assert_eq!(Decided::Verdict(Verdict::DEFAULT).check(), Ok(()));
+    }
+
+    #[test]
+    fn patience_is_bounded_on_both_sides() {
+        let patience = |millis| {
+            let patience = Duration::from_millis(millis);
+            Decided::Verdict(Verdict::DirectThenRelay { patience }).check()
+        };
+        assert_eq!(patience(99), Err(InvalidVerdict::Patience));
+        assert_eq!(patience(100), Ok(()));
+        assert_eq!(patience(30_001), Err(InvalidVerdict::Patience));
+    }
+
+    #[test]
+    fn a_relays_region_is_a_word() {
+        let relay = |region: &str| {
+            Decided::Verdict(Verdict::Relay {
+                region: Some(region.into()),
+            })
+        };
+        assert_eq!(relay("eu-west").check(), Ok(()));
+        assert_eq!(relay("eu west").check(), Err(InvalidVerdict::Region));
+        assert_eq!(
+            Decided::Ask(vec![]).check(),
+            Err(InvalidVerdict::Request(InvalidRequest::None))
+        );
+    }
+}
