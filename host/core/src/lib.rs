@@ -9,8 +9,15 @@
 
 extern crate alloc;
 
+pub mod cdx;
+pub mod observation;
 pub mod policy;
+pub mod relay_choice;
+pub mod relay_peers;
+pub mod relay_token;
+pub mod row;
 pub mod seal;
+pub mod stun;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,0 +1,376 @@
+//! What is stored: the rows that decisions read, and the writes that they lead to.
+//!
+//! No state belongs to a connection or a process (INV-11). What is fixed about a session travels in
+//! tickets; what changes is here, and any node takes it up. A flow commits the writes of one
+//! decision in one transaction; what the outside is to see of them is performed afterwards.
+
+use alloc::{string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+use switchhook_protocol::{
+    device_key::DeviceKey,
+    endpoint::EndpointId,
+    id::{ApplicationId, AttemptId, DeviceId, Epoch, GatewayId, MessageId, MethodName, SessionId},
+    time::Timestamp,
+};
+
+/// One change of a transaction that is made whatever else is stored.
+///
+/// These are the hot kinds; the writer makes many of one kind in one statement. Changes that depend
+/// on what is stored (take, validate) read it in their own transaction first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Put a message into a device's mailbox.
+    Append(Message),
+    /// Open a session.
+    OpenSession(Session),
+    /// Open an invited user's invitation.
+    OpenInvitation(Invitation),
+    /// Open one device's leg.
+    OpenLeg(Leg),
+    /// Move an invitation on.
+    SetInvitation {
+        /// Of this session.
+        session: SessionId,
+        /// Of this user.
+        user: u16,
+        /// To this state.
+        state: InvitationState,
+        /// Taken by this device.
+        taken_by: Option<DeviceId>,
+    },
+    /// Move a leg on.
+    SetLeg {
+        /// Of this session.
+        session: SessionId,
+        /// Of this device.
+        device: DeviceId,
+        /// To this state.
+        state: LegState,
+        /// When.
+        at: Timestamp,
+    },
+    /// Do this later.
+    Arm(Timer),
+    /// Do no more of this session later.
+    Disarm(SessionId),
+    /// Perform this after the commit.
+    Enqueue(OutboxEntry),
+}
+
+/// One durable message of a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Whose mailbox.
+    pub device: DeviceId,
+    /// The same on every delivery and channel.
+    pub id: MessageId,
+    /// `{"kind":…,"body":…}`, an [`Event`](switchhook_protocol::event::Event) as JSON.
+    pub event: String,
+    /// After this it does not count.
+    pub expires_at: Timestamp,
+    /// A later message with the same key takes the place of an earlier one that is not delivered.
+    pub collapse_key: Option<String>,
+}
+
+/// A message with its place in the mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// Position, from 1.
+    pub seq: u64,
+    /// The same on every delivery and channel.
+    pub id: MessageId,
+    /// `{"kind":…,"body":…}`.
+    pub event: String,
+    /// After this it does not count.
+    pub expires_at: Timestamp,
+    /// It was sent on a connection before.
+    pub delivered: bool,
+}
+
+/// Where a mailbox stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailboxState {
+    /// Its incarnation.
+    pub epoch: Epoch,
+    /// The last sequence number given out.
+    pub last_seq: u64,
+    /// The highest sequence number of a message that expired or collapsed before it was acknowledged.
+    pub lost_seq: u64,
+}
+
+/// A device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// Its application.
+    pub application: ApplicationId,
+    /// What it is: `phone`, `tablet` …
+    pub kind: String,
+    /// Its key.
+    pub key: DeviceKey,
+    /// When it enrolled.
+    pub enrolled_at: Timestamp,
+}
+
+/// A proven association of an identifier and a device (REG-11).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// For which application.
+    pub application: ApplicationId,
+    /// What the person is reached by.
+    pub endpoint: EndpointId,
+    /// Which device.
+    pub device: DeviceId,
+    /// How it was proven.
+    pub method: MethodName,
+    /// When.
+    pub registered_at: Timestamp,
+}
+
+/// A device that can be rung.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The identifier that reaches it.
+    pub endpoint: EndpointId,
+    /// Which device.
+    pub device: DeviceId,
+    /// What it is: `phone`, `tablet` …
+    pub kind: String,
+}
+
+/// A registration under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its id.
+    pub id: AttemptId,
+    /// Its method.
+    pub method: MethodName,
+    /// The method's key for it; unique within the method.
+    pub key: String,
+    /// The device that it is for.
+    pub device: DeviceId,
+    /// The plugin's state, sealed; none before the first step.
+    pub state: Option<Vec<u8>>,
+    /// Counts its commits; a commit names the one it read.
+    pub version: u64,
+    /// It is forgotten after this.
+    pub expires_at: Timestamp,
+    /// It has finished.
+    pub finished: bool,
+}
+
+/// What a secret of the host proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretKind {
+    /// A signature over number, push token, device id and random number (REG-3).
+    Signature,
+    /// A short code (REG-5).
+    Code,
+}
+
+/// What the host remembers of a secret that it made, to check it once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Finds the record: the signature's random number, or the attempt's id.
+    pub id: String,
+    /// What it proves.
+    pub kind: SecretKind,
+    /// The attempt that it belongs to.
+    pub attempt: AttemptId,
+    /// What it was sent to.
+    pub endpoint: EndpointId,
+    /// The device that it is for.
+    pub device: DeviceId,
+    /// Key that made it.
+    pub key_id: [u8; 4],
+    /// Keyed hash of it.
+    pub digest: Vec<u8>,
+    /// How many more wrong tries it bears.
+    pub tries_left: u8,
+    /// It cannot be used after this.
+    pub expires_at: Timestamp,
+    /// When it was used.
+    pub used_at: Option<Timestamp>,
+}
+
+/// What is fixed about a session while it rings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// From invite to end.
+    pub id: SessionId,
+    /// Its application.
+    pub application: ApplicationId,
+    /// The inviter's device.
+    pub inviter: DeviceId,
+    /// The inviter's identifier.
+    pub inviter_endpoint: EndpointId,
+    /// What it is for.
+    pub purpose: String,
+    /// When the invite came.
+    pub created_at: Timestamp,
+    /// Its rows may be forgotten after this.
+    pub expires_at: Timestamp,
+}
+
+/// How far one invited user's invitation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InvitationState {
+    /// Its devices ring, or will.
+    Ringing,
+    /// A device was taken.
+    Taken,
+    /// Every device declined.
+    Declined,
+    /// The inviter took it back.
+    Cancelled,
+    /// The ring time is over.
+    NoAnswer,
+}
+
+/// One invited user (INV-15).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// Of this session.
+    pub session: SessionId,
+    /// Position among the invited.
+    pub user: u16,
+    /// What the user is reached by.
+    pub endpoint: EndpointId,
+    /// How far it is.
+    pub state: InvitationState,
+    /// The device that was taken.
+    pub taken_by: Option<DeviceId>,
+    /// Ringing ends then.
+    pub rings_until: Timestamp,
+}
+
+/// How far one device's leg is. A ring is a lease: it is silent when the stop is confirmed, or the lease is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LegState {
+    /// Its wave has not begun.
+    Planned,
+    /// In the mailbox.
+    Queued,
+    /// Sent to the device.
+    Pushed,
+    /// The ringer has begun.
+    Rang,
+    /// The device took the invite.
+    Taken,
+    /// The device declined.
+    Declined,
+    /// Told to stop.
+    Stopped,
+    /// The ringer has really stopped.
+    StopConfirmed,
+}
+
+/// One rung device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leg {
+    /// Of this session.
+    pub session: SessionId,
+    /// Position of its user among the invited.
+    pub user: u16,
+    /// Which device.
+    pub device: DeviceId,
+    /// Its wave.
+    pub wave: u8,
+    /// How far it is.
+    pub state: LegState,
+    /// The ring's lease; the device stops by its own clock then.
+    pub lease_until: Timestamp,
+    /// What rings it: the message's event, made at the invite, waiting for its wave.
+    pub ring: Option<String>,
+    /// When its state last changed.
+    pub changed_at: Timestamp,
+}
+
+/// What is to be done later about a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimerKind {
+    /// Begin this wave.
+    Wave(u8),
+    /// The ring time of this user is over.
+    RingEnd(u16),
+}
+
+/// Something to be done later; claimed by any node, once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timer {
+    /// Of this session.
+    pub session: SessionId,
+    /// What to do.
+    pub kind: TimerKind,
+    /// When.
+    pub due_at: Timestamp,
+}
+
+/// How far an outside effect is. SMS: at most once, with an in-doubt state (DESIGN §2.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutboxState {
+    /// Waits.
+    Queued,
+    /// Somebody is about to perform it, or was when the process died.
+    Performing,
+    /// Performed.
+    Sent,
+    /// Refused by the other side.
+    Failed,
+    /// Nobody knows; reported, performed again only on request.
+    InDoubt,
+}
+
+/// An effect on the outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// Its id; the gateway sees it too.
+    pub id: MessageId,
+    /// Whose effect it is.
+    pub attempt: AttemptId,
+    /// Through which gateway.
+    pub gateway: GatewayId,
+    /// What to send, sealed.
+    pub payload: Vec<u8>,
+    /// How far it is.
+    pub state: OutboxState,
+    /// When it was queued.
+    pub queued_at: Timestamp,
+}
+
+/// A configured SMS transit of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateway {
+    /// Its name.
+    pub id: GatewayId,
+    /// The number or short code that devices text to.
+    pub number: String,
+    /// Where the host asks it to send a text.
+    pub send_url: String,
+    /// The shared secret of both directions' signatures, sealed.
+    pub secret: Vec<u8>,
+}
+
+/// What a transit's message was answered with; a repeat gets the same (REG-2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransitAnswer {
+    /// The gateway.
+    pub gateway: GatewayId,
+    /// The gateway's id of the message.
+    pub message: String,
+    /// SHA-256 of the body.
+    pub digest: [u8; 32],
+    /// HTTP status of the answer.
+    pub status: u16,
+    /// Body of the answer.
+    pub answer: String,
+    /// When.
+    pub at: Timestamp,
+}

@@ -1,0 +1,123 @@
+//! Requests with answers: which operation takes what, and gives what.
+
+use alloc::{boxed::Box, string::String};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use crate::{
+    endpoint::EndpointId,
+    id::Epoch,
+    invitation::{Accept, Accepted, Cancel, Decline, Invite, InviteStatus, Ringing, Stopped},
+    registration::{RegisterBegin, RegisterCode, RegisterValidate, RegistrationProgress},
+    relay::{RelayRequest, RelayResponse, RelayUpdate},
+};
+
+/// A request of one operation and what answers it.
+pub trait Call: Serialize + DeserializeOwned {
+    /// The operation's word on the wire.
+    const OP: &'static str;
+
+    /// What a good answer holds.
+    type Answer: Serialize + DeserializeOwned;
+}
+
+/// The answer of an operation that has nothing to tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {}
+
+/// `sync`: what the host has for this device; asked after `resumed: partial` or `none`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sync {}
+
+/// Answer to `sync`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The mailbox's incarnation.
+    pub epoch: Epoch,
+    /// The last sequence number given out; what is later arrives as events.
+    pub seq: u64,
+    /// The identifiers registered to this device.
+    pub registrations: alloc::vec::Vec<EndpointId>,
+}
+
+/// `path-report`: which path worked, for policies that learn (NAT-3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathReport {
+    /// The session ticket.
+    pub ticket: String,
+    /// What worked: `direct` or `relay`.
+    pub path: PathKind,
+    /// From verdict to the first authenticated datagram, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// Which kind of path worked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathKind {
+    /// Peer to peer.
+    Direct,
+    /// Through a relay host.
+    Relay,
+}
+
+/// An operation that this server does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InvalidCall {
+    /// Its word is unknown.
+    Unsupported,
+    /// Its body is not of the operation's form; the text says where.
+    Malformed(String),
+}
+
+macro_rules! operations {
+    ($($name:ident = $op:literal => $answer:ty;)*) => {
+        $(impl Call for $name {
+            const OP: &'static str = $op;
+            type Answer = $answer;
+        })*
+
+        /// A request's operation with its body.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Operation {
+            $(#[doc = concat!("`", $op, "`")] $name(Box<$name>),)*
+        }
+
+        impl Operation {
+            /// Every operation's word, in the order of the published table.
+            pub const OPS: &'static [&'static str] = &[$($op),*];
+
+            /// Reads the body of an operation.
+            pub fn decode(op: &str, body: &RawValue) -> Result<Self, InvalidCall> {
+                match op {
+                    $($op => serde_json::from_str(body.get())
+                        .map(|body| Self::$name(Box::new(body)))
+                        .map_err(|error| InvalidCall::Malformed(alloc::format!("{error}"))),)*
+                    _ => Err(InvalidCall::Unsupported),
+                }
+            }
+
+            /// The operation's word.
+            pub const fn op(&self) -> &'static str {
+                match self { $(Self::$name(_) => $op),* }
+            }
+        }
+    };
+}
+
+operations! {
+    RegisterBegin = "register.begin" => RegistrationProgress;
+    RegisterCode = "register.code" => RegistrationProgress;
+    RegisterValidate = "register.validate" => RegistrationProgress;
+    Invite = "invite" => InviteStatus;
+    Ringing = "ringing" => Done;
+    Accept = "accept" => Accepted;
+    Decline = "decline" => Done;
+    Cancel = "cancel" => Done;
+    Stopped = "stopped" => Done;
+    RelayRequest = "relay.request" => RelayResponse;
+    RelayUpdate = "relay.update" => Done;
+    PathReport = "path-report" => Done;
+    Sync = "sync" => Snapshot;
+}

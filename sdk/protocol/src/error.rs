@@ -1,0 +1,139 @@
+//! Error codes: the only place that knows their words, published in `docs/ERRORS.md`.
+
+use alloc::string::String;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[doc = $meaning:literal])* $name:ident = $word:literal, $status:literal, $remedy:literal;)*) => {
+        /// What went wrong, as a word that programs compare.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum ErrorCode {
+            $($(#[doc = $meaning])* #[serde(rename = $word)] $name,)*
+        }
+
+        impl ErrorCode {
+            /// Every code, in the order of the published table.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The word on the wire.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),* }
+            }
+
+            /// The HTTP status that goes with it.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$name => $status),* }
+            }
+
+            /// What it means, for the published table.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($meaning),*)),* }
+            }
+
+            /// What the client can do about it.
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $remedy),* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The message is not JSON of a known form, or a field is missing or of the wrong kind.
+    Malformed = "malformed", 400, "Mend the message; the connection goes on.";
+    /// The type or operation is unknown to this server.
+    Unsupported = "unsupported", 404, "Use what the server's version offers.";
+    /// The message is larger than the published limit.
+    TooLarge = "too-large", 413, "Send less; limits are in PROTOCOL.md.";
+    /// There is no such tenant.
+    UnknownTenant = "unknown-tenant", 404, "Check the address.";
+    /// There is no such thing, or it is not the caller's.
+    NotFound = "not-found", 404, "Check the id.";
+    /// The proof of the device key, the push token or the bearer token does not hold.
+    Unauthorized = "unauthorized", 401, "Enrol anew, or take the right key.";
+    /// A signature of a transit does not match its body, or its time is too far off.
+    BadSignature = "bad-signature", 401, "Sign with the gateway's present secret and clock.";
+    /// The same message id came before with another body.
+    Conflict = "conflict", 409, "Use a new message id for a new message.";
+    /// The caller may not do this.
+    Forbidden = "forbidden", 403, "Nothing, with these credentials.";
+    /// Too many of these in too short a time.
+    RateLimited = "rate-limited", 429, "Wait for the time told, then try again.";
+    /// The text is for no registration method of the tenant.
+    NotClaimed = "not-claimed", 422, "Send the text in the form that a method publishes.";
+    /// The tenant has no active registration method of that name.
+    UnknownMethod = "unknown-method", 404, "Ask for one of the active methods.";
+    /// The registration method said no.
+    RegistrationRefused = "registration-refused", 422, "See the message; begin anew.";
+    /// Number, push token, device id and signature do not belong together, or the signature is unknown.
+    RegistrationMismatch = "registration-mismatch", 422, "Begin the registration anew.";
+    /// The signature or code was not used in time.
+    RegistrationExpired = "registration-expired", 410, "Begin the registration anew.";
+    /// The code is wrong; tries are left.
+    WrongCode = "wrong-code", 422, "Type the code again.";
+    /// No tries are left for this code.
+    TriesExhausted = "tries-exhausted", 429, "Begin the registration anew.";
+    /// The identifier that the inviter calls from is not registered to its device.
+    NotYourIdentifier = "not-your-identifier", 403, "Register the identifier first.";
+    /// The inviter may not ring any of the invited.
+    NotReachable = "not-reachable", 403, "Nothing.";
+    /// No device is registered for any of the invited.
+    NoneRegistered = "none-registered", 404, "Reach the person in another way.";
+    /// The plugin of the tenant gave the invite up.
+    RouteRefused = "route-refused", 422, "See the message.";
+    /// The ticket does not open: changed, of another tenant, or under a forgotten key.
+    BadTicket = "bad-ticket", 401, "Use the ticket that came with the session.";
+    /// The ticket is over.
+    TicketExpired = "ticket-expired", 410, "Start a new session.";
+    /// Another device of the same user accepted first.
+    AnsweredElsewhere = "answered-elsewhere", 409, "Stop ringing.";
+    /// The inviter took the invite back, or the ring time is over.
+    NoLongerRinging = "no-longer-ringing", 410, "Stop ringing.";
+    /// The participant's place in the session does not allow this.
+    WrongRole = "wrong-role", 403, "Nothing.";
+    /// No relay host can take the session.
+    NoRelay = "no-relay", 503, "Try again later.";
+    /// The server is at a limit of its own.
+    Overloaded = "overloaded", 503, "Wait for the time told, then try again.";
+    /// Something failed in the server; it is in its log.
+    Internal = "internal", 500, "Try again later.";
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// An error as it crosses the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub code: ErrorCode,
+    /// One sentence for a person.
+    pub message: String,
+    /// How long to wait before the next try, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl From<ErrorCode> for ErrorBody {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, message: code.meaning().trim().into(), retry_after_ms: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_in_json_is_the_published_word() {
+        for code in ErrorCode::ALL {
+            let json = serde_json::to_string(code).unwrap();
+            assert_eq!(json.trim_matches('"'), code.word());
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Events: the durable kinds, which go through the device's mailbox (PUSH-4).
+
+use alloc::string::String;
+use core::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    endpoint::EndpointId,
+    id::{Epoch, MessageId, SessionId},
+    invitation::{Accepted, StopReason, UserOutcome},
+    peer::Peer,
+    relay::RelayCredentials,
+};
+
+/// One message of a mailbox, as it arrives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// Position in the mailbox, from 1, below 2⁵³.
+    pub seq: u64,
+    /// The mailbox's incarnation.
+    pub epoch: Epoch,
+    /// The same on every delivery and every channel.
+    pub message_id: MessageId,
+    /// It was sent on a connection before.
+    pub redelivered: bool,
+    /// How long it still counts, in milliseconds, computed at this delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_ms: Option<u64>,
+    /// What it says.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What a mailbox carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "body", rename_all = "kebab-case")]
+pub enum Event {
+    /// Ring (INV-2). `expires_in_ms` is the ring's lease.
+    Invite(Rung),
+    /// Somebody accepted (INV-5); also after a failed direct attempt (NAT-4).
+    Accept(Accepted),
+    /// One device declined (INV-4).
+    Decline(Declined),
+    /// A device's ringer has begun.
+    Ringing(PeerRinging),
+    /// Stop ringing (INV-6, INV-17).
+    Cancel(CancelRing),
+    /// What became of one invited user without an accept (INV-4).
+    Outcome(Outcome),
+    /// The relay for this session, asked for by the other side (REL-2).
+    RelayResponse(RelayGiven),
+    /// Where the relay put the other side (REL-4).
+    RelayUpdate(PeerRelayed),
+}
+
+impl Event {
+    /// The word of its kind on the wire.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Invite(_) => "invite",
+            Self::Accept(_) => "accept",
+            Self::Decline(_) => "decline",
+            Self::Ringing(_) => "ringing",
+            Self::Cancel(_) => "cancel",
+            Self::Outcome(_) => "outcome",
+            Self::RelayResponse(_) => "relay-response",
+            Self::RelayUpdate(_) => "relay-update",
+        }
+    }
+}
+
+/// An invite, as a rung device gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rung {
+    /// The session.
+    pub session: SessionId,
+    /// This device's ticket; echo it.
+    pub ticket: String,
+    /// Who invites.
+    pub inviter: Peer,
+    /// Which of this device's identifiers is invited.
+    pub invited: EndpointId,
+    /// The inviter's connection data, sealed; echo it in accept.
+    pub inviter_connection_data: String,
+    /// What the session is for.
+    pub purpose: String,
+    /// What to show.
+    pub display_name: String,
+}
+
+/// One device declined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declined {
+    /// The session.
+    pub session: SessionId,
+    /// Which device.
+    pub alias: String,
+    /// Which of the invited it belongs to.
+    pub endpoint: EndpointId,
+    /// Its word.
+    pub reason: String,
+}
+
+/// One device rings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRinging {
+    /// The session.
+    pub session: SessionId,
+    /// Which device.
+    pub alias: String,
+    /// Which of the invited it belongs to.
+    pub endpoint: EndpointId,
+}
+
+/// Stop ringing, and confirm by `stopped` when the ringer has really stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelRing {
+    /// The session.
+    pub session: SessionId,
+    /// Why.
+    pub reason: StopReason,
+}
+
+/// What became of one invited user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The session.
+    pub session: SessionId,
+    /// Which of the invited.
+    pub endpoint: EndpointId,
+    /// What became of it.
+    pub outcome: UserOutcome,
+}
+
+/// The relay for this session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayGiven {
+    /// The session.
+    pub session: SessionId,
+    /// This participant's own credentials.
+    pub relay: RelayCredentials,
+}
+
+/// Where the relay put the other side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRelayed {
+    /// The session.
+    pub session: SessionId,
+    /// Which participant.
+    pub alias: String,
+    /// The address to give one's own relay permission for, and to send to.
+    pub relayed: SocketAddr,
+}

@@ -1,0 +1,139 @@
+//! Ids: each its own type, so that none fits where another belongs.
+//!
+//! All are short words of URL-safe characters, minted by the host (but [`RequestId`], the client's).
+
+use alloc::string::String;
+use core::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidId {
+    /// It is empty or longer than 64 characters.
+    #[error("an id has 1 to 64 characters")]
+    Length,
+    /// It has a character other than `a-z`, `A-Z`, `0-9`, `-`, `_` and `.`.
+    #[error("an id has only the characters a-z, A-Z, 0-9, '-', '_' and '.'")]
+    Character,
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Its characters.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                check(&text).map(|()| Self(text))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::try_from(String::from(text))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+    )*};
+}
+
+macro_rules! printed {
+    ($($name:ident)*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A customer of the operator. Nothing crosses tenants.
+    TenantId;
+    /// What a registration is for; invites stay inside one application.
+    ApplicationId;
+    /// One client computing device, minted at enrolment.
+    DeviceId;
+    /// An invitation and the session it becomes: one id from invite to end.
+    SessionId;
+    /// A registration under way.
+    AttemptId;
+    /// One durable message; the same on socket and push, so that the application sees it once.
+    MessageId;
+    /// One incarnation of a device's mailbox; sequence numbers count inside it.
+    Epoch;
+    /// Chosen by the client, repeated by the answer.
+    RequestId;
+    /// A replaceable reference to a device, at most 32 characters of the GSM-7 alphabet (REG-1).
+    ///
+    /// A secret between the device and its host: it prints masked, [`Self::as_str`] gives the real thing.
+    PushToken;
+    /// A configured SMS transit of a tenant.
+    GatewayId;
+    /// A registration plugin's name within its tenant.
+    MethodName;
+    /// A host of the relay.
+    RelayHostId;
+}
+
+printed!(TenantId ApplicationId DeviceId SessionId AttemptId MessageId Epoch RequestId GatewayId MethodName RelayHostId);
+
+impl fmt::Debug for PushToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PushToken(…)")
+    }
+}
+
+fn check(text: &str) -> Result<(), InvalidId> {
+    if text.is_empty() || text.len() > 64 {
+        return Err(InvalidId::Length);
+    }
+    let word = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
+    if text.bytes().all(word) { Ok(()) } else { Err(InvalidId::Character) }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn an_id_refuses_what_a_path_or_a_log_line_could_misread() {
+        assert_eq!("a/b".parse::<TenantId>(), Err(InvalidId::Character));
+        assert_eq!("a\nb".parse::<TenantId>(), Err(InvalidId::Character));
+        assert_eq!("".parse::<TenantId>(), Err(InvalidId::Length));
+        assert_eq!("x".repeat(65).parse::<TenantId>(), Err(InvalidId::Length));
+    }
+
+    #[test]
+    fn a_push_token_prints_masked() {
+        let token: PushToken = "t0ken".parse().unwrap();
+        assert_eq!(format!("{token:?}"), "PushToken(…)");
+    }
+}
