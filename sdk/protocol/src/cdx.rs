@@ -21,4 +21,4 @@ pub const OBSERVATION: u16 = 0xD5C2;
 pub const REQUEST_PADDING: usize = 240;
 
 /// How long the host takes an observation for true.
-pub const OBSERVATION_LIFE: core::time::Duration = core::time::Duration::from_secs(600);
+pub const OBSERVATION_LIFE: core::time::Duration = core::time::Duration::from_mins(10);
