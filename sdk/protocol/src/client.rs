@@ -127,12 +127,8 @@ impl ClientMessage {
     /// Writes one text frame of a request.
     pub fn request<C: Call>(id: &RequestId, call: &C) -> Result<String, serde_json::Error> {
         let body = serde_json::value::to_raw_value(call)?;
-        let frame = Frame {
-            kind: "request".into(),
-            id: Some(id.clone()),
-            op: Some(C::OP.into()),
-            body: Some(&body),
-        };
+        let frame =
+            Frame { kind: "request".into(), id: Some(id.clone()), op: Some(C::OP.into()), body: Some(&body) };
         serde_json::to_string(&frame)
     }
 
@@ -206,7 +202,10 @@ mod tests {
     #[test]
     fn an_unknown_operation_is_answered_unsupported_and_unknown_fields_are_ignored() {
         let unknown = ClientMessage::decode(r#"{"type":"request","id":"1","op":"teleport","body":{}}"#);
-        assert_eq!(unknown, Err(Rejected::Invalid(Some("1".parse().unwrap()), ErrorCode::Unsupported.into())));
+        assert_eq!(
+            unknown,
+            Err(Rejected::Invalid(Some("1".parse().unwrap()), ErrorCode::Unsupported.into()))
+        );
         let more = ClientMessage::decode(r#"{"type":"ack","seq":3,"later":true}"#);
         assert_eq!(more, Ok(ClientMessage::Ack(Ack { seq: 3 })));
     }

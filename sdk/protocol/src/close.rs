@@ -57,11 +57,17 @@ impl CloseCode {
             }
             Self::HelloTimeout => (4408, "hello-timeout", true, 1_000, "No `hello` came in time."),
             Self::Silent => (4410, "silent", true, 0, "Nothing was heard for too long."),
-            Self::SlowReader => {
-                (4429, "slow-reader", true, 1_000, "The client reads too slowly; its mailbox keeps what waits.")
-            }
+            Self::SlowReader => (
+                4429,
+                "slow-reader",
+                true,
+                1_000,
+                "The client reads too slowly; its mailbox keeps what waits.",
+            ),
             Self::Unauthorized => (4501, "unauthorized", false, 0, "The proof in `hello` does not hold."),
-            Self::Replaced => (4509, "replaced", false, 0, "Another connection of the same device took over."),
+            Self::Replaced => {
+                (4509, "replaced", false, 0, "Another connection of the same device took over.")
+            }
         };
         CloseRow { code, reason, reconnect, after_ms, meaning }
     }

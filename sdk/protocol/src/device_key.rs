@@ -111,9 +111,10 @@ impl Statement<'_> {
     /// The bytes to sign: a label and each field, each preceded by its length.
     pub fn to_bytes(&self) -> Vec<u8> {
         let (label, fields): (&str, [&[u8]; 4]) = match self {
-            Self::Enrol { nonce, tenant, application } => {
-                ("enrol", [nonce.as_bytes(), tenant.as_str().as_bytes(), application.as_str().as_bytes(), b""])
-            }
+            Self::Enrol { nonce, tenant, application } => (
+                "enrol",
+                [nonce.as_bytes(), tenant.as_str().as_bytes(), application.as_str().as_bytes(), b""],
+            ),
             Self::Hello { nonce, tenant, device, push_token } => (
                 "hello",
                 [

@@ -156,7 +156,10 @@ mod tests {
             }),
         };
         let text = serde_json::to_string(&ServerMessage::Event(Box::new(delivered.clone()))).unwrap();
-        assert!(text.contains(r#""kind":"cancel","body":{"session":"s","reason":"answered-elsewhere"}"#), "{text}");
+        assert!(
+            text.contains(r#""kind":"cancel","body":{"session":"s","reason":"answered-elsewhere"}"#),
+            "{text}"
+        );
         let Ok(Some(ServerMessage::Event(read))) = ServerMessage::decode(&text) else {
             panic!("an event is an event")
         };

@@ -3,6 +3,8 @@
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
+pub use switchhook_protocol::connection_data::{Filtering, Mapping};
+
 use super::{Answer, InvalidRequest, Request, check_requests, is_word};
 
 /// Everything that a NAT policy is asked about.
@@ -13,6 +15,49 @@ pub struct Question {
     /// The other side.
     pub b: Party,
     /// What was tried before in this session.
+    pub attempt: Attempt,
+    /// How earlier sessions between these two networks went.
+    pub history: Outcomes,
+    /// Answers to the requests of the round before.
+    pub answers: Vec<Answer>,
+}
+
+/// One side, as the network sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Party {
+    /// How its gateway maps addresses.
+    pub mapping: Fact<Mapping>,
+    /// What its gateway lets in.
+    pub filtering: Fact<Filtering>,
+    /// A keyed hash of the public address: equal for two devices behind one gateway. Empty: unknown.
+    pub network: String,
+    /// Where the device is connected.
+    pub region: String,
+    /// Whether the device offers addresses of its own.
+    pub has_host_address: bool,
+    /// Whether one of its addresses is IPv6.
+    pub ipv6: bool,
+}
+
+/// A statement about a network, and who makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fact<T> {
+    /// What is said.
+    pub value: T,
+    /// Who says it.
+    pub origin: Origin,
+}
+
+/// Where a fact comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The host saw it (CDX).
+    Observed,
+    /// The client says so.
+    Claimed,
+}
+
+/// What was tried before in this session.
     pub attempt: Attempt,
     /// How earlier sessions between these two networks went.
     pub history: Outcomes,
