@@ -72,11 +72,7 @@ pub fn answer(
         return Ok(Answer::UnknownAttribute);
     }
     if request.attribute(OBSERVATION_REQUEST).is_some() {
-        let observation = Observation {
-            observed: route.from,
-            cdx: route.to,
-            at: now,
-        };
+        let observation = Observation { observed: route.from, cdx: route.to, at: now };
         let sealed = observation.seal(keys, rng);
         write(&request, route.from, Some(&sealed), out);
         if out.len() <= datagram.len() {
@@ -100,10 +96,7 @@ fn write(request: &Message<'_>, mapped: SocketAddr, sealed: Option<&str>, out: &
 fn refuse(request: &Message<'_>, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out, message_type::BINDING_ERROR, request.transaction());
     writer.error_code(420);
-    let unknown = request
-        .attributes()
-        .map(|(kind, _)| kind)
-        .filter(|kind| must_refuse(*kind));
+    let unknown = request.attributes().map(|(kind, _)| kind).filter(|kind| must_refuse(*kind));
     let unknown: Vec<u8> = unknown.flat_map(u16::to_be_bytes).collect();
     writer.attribute(attribute::UNKNOWN_ATTRIBUTES, &unknown);
     finish(request, writer);
@@ -165,10 +158,7 @@ mod tests {
     }
 
     fn route(from: &str) -> Route {
-        Route {
-            from: from.parse().unwrap(),
-            to: "192.0.2.9:3479".parse().unwrap(),
-        }
+        Route { from: from.parse().unwrap(), to: "192.0.2.9:3479".parse().unwrap() }
     }
 
     fn request(attributes: &[(u16, &[u8])]) -> Vec<u8> {
@@ -182,15 +172,7 @@ mod tests {
 
     fn ask(datagram: &[u8], from: &str) -> Result<(Answer, Vec<u8>), Dropped> {
         let mut out = vec![9; 3];
-        answer(
-            datagram,
-            route(from),
-            &keys(),
-            NOW,
-            &mut TestRng(1),
-            &mut out,
-        )
-        .map(|answer| (answer, out))
+        answer(datagram, route(from), &keys(), NOW, &mut TestRng(1), &mut out).map(|answer| (answer, out))
     }
 
     #[test]
@@ -211,38 +193,19 @@ mod tests {
         let mut datagram = Vec::new();
         Writer::new(&mut datagram, message_type::BINDING_REQUEST, TRANSACTION).fingerprint();
         let (_, out) = ask(&datagram, "198.51.100.7:4000").unwrap();
-        assert!(
-            Message::parse(&out)
-                .unwrap()
-                .attribute(attribute::FINGERPRINT)
-                .is_some()
-        );
+        assert!(Message::parse(&out).unwrap().attribute(attribute::FINGERPRINT).is_some());
     }
 
     #[test]
     fn hyb_1_who_asks_before_any_login_gets_what_was_seen_sealed() {
-        for from in [
-            "198.51.100.7:4000",
-            "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535",
-        ] {
+        for from in ["198.51.100.7:4000", "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"] {
             let datagram = request(&[(OBSERVATION_REQUEST, &[0; REQUEST_PADDING])]);
             let (answer, out) = ask(&datagram, from).unwrap();
             assert_eq!(answer, Answer::Observation);
             assert!(out.len() <= datagram.len());
-            let sealed = Message::parse(&out)
-                .unwrap()
-                .attribute(OBSERVATION)
-                .unwrap();
-            let opened =
-                Observation::open(&keys(), core::str::from_utf8(sealed).unwrap(), NOW).unwrap();
-            assert_eq!(
-                opened,
-                Observation {
-                    observed: route(from).from,
-                    cdx: route(from).to,
-                    at: NOW
-                }
-            );
+            let sealed = Message::parse(&out).unwrap().attribute(OBSERVATION).unwrap();
+            let opened = Observation::open(&keys(), core::str::from_utf8(sealed).unwrap(), NOW).unwrap();
+            assert_eq!(opened, Observation { observed: route(from).from, cdx: route(from).to, at: NOW });
         }
     }
 
@@ -272,14 +235,8 @@ mod tests {
         let read = Message::parse(&out).unwrap();
         assert_eq!(answer, Answer::UnknownAttribute);
         assert_eq!(read.message_type(), message_type::BINDING_ERROR);
-        assert_eq!(
-            read.attribute(attribute::ERROR_CODE),
-            Some(&[0, 0, 4, 20][..])
-        );
-        assert_eq!(
-            read.attribute(attribute::UNKNOWN_ATTRIBUTES),
-            Some(&[0, 3, 0, 0x24][..])
-        );
+        assert_eq!(read.attribute(attribute::ERROR_CODE), Some(&[0, 0, 4, 20][..]));
+        assert_eq!(read.attribute(attribute::UNKNOWN_ATTRIBUTES), Some(&[0, 3, 0, 0x24][..]));
     }
 
     #[test]

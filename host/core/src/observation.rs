@@ -67,15 +67,9 @@ pub struct Seen {
 /// device that lies here only says that it can be reached where it was seen.
 pub fn judge(observations: &[Observation], own: impl IntoIterator<Item = SocketAddr>) -> Seen {
     let Some(latest) = observations.iter().max_by_key(|observation| observation.at) else {
-        return Seen {
-            external: None,
-            mapping: Mapping::Unknown,
-        };
+        return Seen { external: None, mapping: Mapping::Unknown };
     };
-    let mut others = observations
-        .iter()
-        .filter(|other| other.cdx != latest.cdx)
-        .peekable();
+    let mut others = observations.iter().filter(|other| other.cdx != latest.cdx).peekable();
     let mapping = if others.peek().is_none() {
         Mapping::Unknown
     } else if others.any(|other| other.observed != latest.observed) {
@@ -85,10 +79,7 @@ pub fn judge(observations: &[Observation], own: impl IntoIterator<Item = SocketA
     } else {
         Mapping::EndpointIndependent
     };
-    Seen {
-        external: Some(latest.observed),
-        mapping,
-    }
+    Seen { external: Some(latest.observed), mapping }
 }
 
 #[cfg(test)]
@@ -105,11 +96,7 @@ mod tests {
 
     fn seen(observed: &str, cdx_port: u16) -> Observation {
         let cdx = SocketAddr::new("192.0.2.9".parse().unwrap(), cdx_port);
-        Observation {
-            observed: observed.parse().unwrap(),
-            cdx,
-            at: NOW,
-        }
+        Observation { observed: observed.parse().unwrap(), cdx, at: NOW }
     }
 
     fn mapping(observations: &[Observation], own: &[&str]) -> Mapping {
@@ -119,15 +106,9 @@ mod tests {
     #[test]
     fn nat_1_the_mapping_is_judged_by_what_both_ports_saw() {
         let cone = [seen("198.51.100.7:4000", 1), seen("198.51.100.7:4000", 2)];
-        assert_eq!(
-            mapping(&cone, &["10.0.0.5:4000"]),
-            Mapping::EndpointIndependent
-        );
+        assert_eq!(mapping(&cone, &["10.0.0.5:4000"]), Mapping::EndpointIndependent);
         let symmetric = [seen("198.51.100.7:4000", 1), seen("198.51.100.7:4001", 2)];
-        assert_eq!(
-            mapping(&symmetric, &["198.51.100.7:4000"]),
-            Mapping::AddressAndPortDependent
-        );
+        assert_eq!(mapping(&symmetric, &["198.51.100.7:4000"]), Mapping::AddressAndPortDependent);
         assert_eq!(mapping(&cone, &["198.51.100.7:4000"]), Mapping::None);
     }
 
@@ -136,20 +117,11 @@ mod tests {
         let once = judge(&[seen("198.51.100.7:4000", 1)], []);
         assert_eq!(
             once,
-            Seen {
-                external: Some("198.51.100.7:4000".parse().unwrap()),
-                mapping: Mapping::Unknown
-            }
+            Seen { external: Some("198.51.100.7:4000".parse().unwrap()), mapping: Mapping::Unknown }
         );
         let twice_the_same_port = [seen("198.51.100.7:4000", 1), seen("198.51.100.7:4000", 1)];
         assert_eq!(mapping(&twice_the_same_port, &[]), Mapping::Unknown);
-        assert_eq!(
-            judge(&[], []),
-            Seen {
-                external: None,
-                mapping: Mapping::Unknown
-            }
-        );
+        assert_eq!(judge(&[], []), Seen { external: None, mapping: Mapping::Unknown });
     }
 
     #[test]
@@ -165,20 +137,11 @@ mod tests {
         let keys = RootKeys::new([1; 32], []).ring(Scope::Cdx);
         let observation = seen("[2001:db8::7]:4000", 1);
         let sealed = observation.seal(&keys, &mut TestRng(1));
-        assert_eq!(
-            Observation::open(&keys, &sealed, NOW.after(OBSERVATION_LIFE)),
-            Ok(observation)
-        );
+        assert_eq!(Observation::open(&keys, &sealed, NOW.after(OBSERVATION_LIFE)), Ok(observation));
         let late = NOW.after(OBSERVATION_LIFE + Duration::from_millis(1));
-        assert_eq!(
-            Observation::open(&keys, &sealed, late),
-            Err(InvalidObservation::Expired)
-        );
+        assert_eq!(Observation::open(&keys, &sealed, late), Err(InvalidObservation::Expired));
         let foreign = RootKeys::new([2; 32], []).ring(Scope::Cdx);
         let refused = Observation::open(&foreign, &sealed, NOW);
-        assert_eq!(
-            refused,
-            Err(InvalidObservation::Seal(SealError::UnknownKey))
-        );
+        assert_eq!(refused, Err(InvalidObservation::Seal(SealError::UnknownKey)));
     }
 }

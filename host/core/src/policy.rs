@@ -143,10 +143,7 @@ pub enum InvalidDescription {
 impl Refusal {
     /// A refusal in words of the host's own.
     pub fn new(code: &str, message: &str) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-        }
+        Self { code: code.into(), message: message.into() }
     }
 
     /// Names the first rule that it breaks.
@@ -211,9 +208,7 @@ pub fn is_word(text: &str) -> bool {
 }
 
 pub(crate) fn is_web_address(url: &str) -> bool {
-    let rest = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"));
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let clean = |c: char| !c.is_whitespace() && !c.is_control();
     rest.is_some_and(|rest| !rest.is_empty()) && url.len() <= MAX_URL && url.chars().all(clean)
 }
@@ -257,44 +252,22 @@ mod tests {
     #[test]
     fn a_refusal_has_a_word_and_a_short_sentence() {
         assert_eq!(Refusal::new("not-now", "Try again later.").check(), Ok(()));
-        assert_eq!(
-            Refusal::new("Not now", "").check(),
-            Err(InvalidRefusal::Code)
-        );
+        assert_eq!(Refusal::new("Not now", "").check(), Err(InvalidRefusal::Code));
         assert_eq!(Refusal::new("", "").check(), Err(InvalidRefusal::Code));
-        assert_eq!(
-            Refusal::new("no", &"x".repeat(257)).check(),
-            Err(InvalidRefusal::Message)
-        );
+        assert_eq!(Refusal::new("no", &"x".repeat(257)).check(), Err(InvalidRefusal::Message));
     }
 
     #[test]
     fn requests_are_few_small_and_told_apart() {
-        let request = |id: &str, url: &str| Request {
-            id: id.into(),
-            url: url.into(),
-            body: vec![],
-        };
+        let request = |id: &str, url: &str| Request { id: id.into(), url: url.into(), body: vec![] };
         let fine = request("a", "https://crm.example/a");
 
         assert_eq!(check_requests(core::slice::from_ref(&fine)), Ok(()));
         assert_eq!(check_requests(&[]), Err(InvalidRequest::None));
-        assert_eq!(
-            check_requests(&[fine.clone(), fine.clone()]),
-            Err(InvalidRequest::Id(1))
-        );
-        assert_eq!(
-            check_requests(&[request("a", "file:///etc/passwd")]),
-            Err(InvalidRequest::Url(0))
-        );
-        assert_eq!(
-            check_requests(&[request("a", "https://a/\r\nX: y")]),
-            Err(InvalidRequest::Url(0))
-        );
-        let large = Request {
-            body: vec![0; MAX_BODY + 1],
-            ..fine.clone()
-        };
+        assert_eq!(check_requests(&[fine.clone(), fine.clone()]), Err(InvalidRequest::Id(1)));
+        assert_eq!(check_requests(&[request("a", "file:///etc/passwd")]), Err(InvalidRequest::Url(0)));
+        assert_eq!(check_requests(&[request("a", "https://a/\r\nX: y")]), Err(InvalidRequest::Url(0)));
+        let large = Request { body: vec![0; MAX_BODY + 1], ..fine.clone() };
         assert_eq!(check_requests(&[large]), Err(InvalidRequest::Body(0)));
         assert_eq!(check_requests(&vec![fine; 9]), Err(InvalidRequest::TooMany));
     }
@@ -308,15 +281,9 @@ mod tests {
             text_prefixes: vec!["SWH ".into()],
         };
         assert_eq!(fine.check(), Ok(()));
-        let nameless = Description {
-            name: "Ring all".into(),
-            ..fine.clone()
-        };
+        let nameless = Description { name: "Ring all".into(), ..fine.clone() };
         assert_eq!(nameless.check(), Err(InvalidDescription::Name));
-        let greedy = Description {
-            text_prefixes: vec![String::new()],
-            ..fine
-        };
+        let greedy = Description { text_prefixes: vec![String::new()], ..fine };
         assert_eq!(greedy.check(), Err(InvalidDescription::TextPrefixes));
     }
 }

@@ -45,8 +45,7 @@ pub fn choose<'a>(
     b: Option<&str>,
     now: Timestamp,
 ) -> Option<Choice<'a>> {
-    let in_region =
-        |region: Option<&str>| emptiest(hosts, now, |host| Some(host.region.as_str()) == region);
+    let in_region = |region: Option<&str>| emptiest(hosts, now, |host| Some(host.region.as_str()) == region);
     let shared = |host| Choice { a: host, b: host };
     match (in_region(a), in_region(b)) {
         (Some(a), Some(b)) => Some(Choice { a, b }),
@@ -56,17 +55,9 @@ pub fn choose<'a>(
 }
 
 /// Of equally empty ones the first by id, so that everybody who asks gets the same answer.
-fn emptiest(
-    hosts: &[RelayHost],
-    now: Timestamp,
-    wanted: impl Fn(&RelayHost) -> bool,
-) -> Option<&RelayHost> {
+fn emptiest(hosts: &[RelayHost], now: Timestamp, wanted: impl Fn(&RelayHost) -> bool) -> Option<&RelayHost> {
     let takes_more = |host: &&RelayHost| host.load < 1000 && host.last_seen.until(now) <= LEASE;
-    hosts
-        .iter()
-        .filter(takes_more)
-        .filter(|host| wanted(host))
-        .min_by_key(|host| (host.load, &host.id))
+    hosts.iter().filter(takes_more).filter(|host| wanted(host)).min_by_key(|host| (host.load, &host.id))
 }
 
 #[cfg(test)]
@@ -77,27 +68,16 @@ mod tests {
 
     fn host(id: &str, region: &str, load: u16) -> RelayHost {
         let addr = "192.0.2.1:3478".parse().unwrap();
-        RelayHost {
-            id: id.parse().unwrap(),
-            region: region.into(),
-            addr,
-            load,
-            last_seen: NOW,
-        }
+        RelayHost { id: id.parse().unwrap(), region: region.into(), addr, load, last_seen: NOW }
     }
 
     fn chosen<'a>(hosts: &'a [RelayHost], a: &str, b: &str) -> Option<(&'a str, &'a str)> {
-        choose(hosts, Some(a), Some(b), NOW)
-            .map(|choice| (choice.a.id.as_str(), choice.b.id.as_str()))
+        choose(hosts, Some(a), Some(b), NOW).map(|choice| (choice.a.id.as_str(), choice.b.id.as_str()))
     }
 
     #[test]
     fn rel_1_both_in_one_region_share_its_emptiest_host() {
-        let hosts = [
-            host("eu-1", "eu", 700),
-            host("eu-2", "eu", 100),
-            host("us-1", "us", 0),
-        ];
+        let hosts = [host("eu-1", "eu", 700), host("eu-2", "eu", 100), host("us-1", "us", 0)];
         assert_eq!(chosen(&hosts, "eu", "eu"), Some(("eu-2", "eu-2")));
     }
 
@@ -109,16 +89,8 @@ mod tests {
 
     #[test]
     fn rel_1_a_region_without_a_host_leans_on_the_others() {
-        let hosts = [
-            host("eu-1", "eu", 700),
-            host("eu-2", "eu", 1000),
-            host("us-1", "us", 5),
-        ];
-        assert_eq!(
-            chosen(&hosts, "eu", "asia"),
-            Some(("eu-1", "eu-1")),
-            "a full host takes nobody"
-        );
+        let hosts = [host("eu-1", "eu", 700), host("eu-2", "eu", 1000), host("us-1", "us", 5)];
+        assert_eq!(chosen(&hosts, "eu", "asia"), Some(("eu-1", "eu-1")), "a full host takes nobody");
         assert_eq!(chosen(&hosts, "asia", "africa"), Some(("us-1", "us-1")));
         let unknown = choose(&hosts, None, None, NOW).unwrap();
         assert_eq!(unknown.a.id.as_str(), "us-1");
@@ -129,15 +101,7 @@ mod tests {
         let hosts = [host("eu-1", "eu", 0)];
         let later = NOW.after(LEASE);
         assert!(choose(&hosts, Some("eu"), Some("eu"), later).is_some());
-        assert!(
-            choose(
-                &hosts,
-                Some("eu"),
-                Some("eu"),
-                later.after(Duration::from_millis(1))
-            )
-            .is_none()
-        );
+        assert!(choose(&hosts, Some("eu"), Some("eu"), later.after(Duration::from_millis(1))).is_none());
         assert_eq!(chosen(&[], "eu", "eu"), None);
     }
 }

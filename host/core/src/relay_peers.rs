@@ -162,17 +162,11 @@ impl AddressRange {
         match (self.base, addr) {
             (IpAddr::V4(base), IpAddr::V4(addr)) => {
                 let shift = 32_u32.saturating_sub(self.prefix.into());
-                (base.to_bits() ^ addr.to_bits())
-                    .checked_shr(shift)
-                    .unwrap_or_default()
-                    == 0
+                (base.to_bits() ^ addr.to_bits()).checked_shr(shift).unwrap_or_default() == 0
             }
             (IpAddr::V6(base), IpAddr::V6(addr)) => {
                 let shift = 128_u32.saturating_sub(self.prefix.into());
-                (base.to_bits() ^ addr.to_bits())
-                    .checked_shr(shift)
-                    .unwrap_or_default()
-                    == 0
+                (base.to_bits() ^ addr.to_bits()).checked_shr(shift).unwrap_or_default() == 0
             }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
@@ -183,19 +177,11 @@ impl FromStr for AddressRange {
     type Err = InvalidRange;
 
     fn from_str(text: &str) -> Result<Self, InvalidRange> {
-        let (base, prefix) = text
-            .split_once('/')
-            .map_or((text, None), |(base, prefix)| (base, Some(prefix)));
+        let (base, prefix) = text.split_once('/').map_or((text, None), |(base, prefix)| (base, Some(prefix)));
         let base: IpAddr = base.parse().or(Err(InvalidRange))?;
         let longest = if base.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix
-            .map_or(Ok(longest), str::parse)
-            .or(Err(InvalidRange))?;
-        if prefix > longest {
-            Err(InvalidRange)
-        } else {
-            Ok(Self { base, prefix })
-        }
+        let prefix = prefix.map_or(Ok(longest), str::parse).or(Err(InvalidRange))?;
+        if prefix > longest { Err(InvalidRange) } else { Ok(Self { base, prefix }) }
     }
 }
 
@@ -251,13 +237,7 @@ mod tests {
         ] {
             assert_eq!(policy.judge(addr(peer)), Err(reason), "{peer}");
         }
-        for peer in [
-            "8.8.8.8",
-            "172.32.0.1",
-            "100.128.0.1",
-            "2606:4700::1111",
-            "64:ff9b::808:808",
-        ] {
+        for peer in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "64:ff9b::808:808"] {
             assert_eq!(policy.judge(addr(peer)), Ok(()), "{peer}");
         }
     }
@@ -266,10 +246,7 @@ mod tests {
     fn rel_4_the_operator_allows_and_refuses_ranges() {
         let policy = PeerPolicy {
             allow_loopback: true,
-            allowed: vec![
-                "10.9.0.0/16".parse().unwrap(),
-                "224.0.0.0/4".parse().unwrap(),
-            ],
+            allowed: vec!["10.9.0.0/16".parse().unwrap(), "224.0.0.0/4".parse().unwrap()],
             refused: vec!["8.8.0.0/16".parse().unwrap(), "::/0".parse().unwrap()],
             relay_hosts: vec!["10.0.0.7".parse().unwrap()],
         };
@@ -277,40 +254,17 @@ mod tests {
         assert_eq!(policy.judge(addr("10.9.1.2")), Ok(()));
         assert_eq!(policy.judge(addr("10.8.1.2")), Err(RefusedPeer::Private));
         assert_eq!(policy.judge(addr("8.8.8.8")), Err(RefusedPeer::Operator));
-        assert_eq!(
-            policy.judge(addr("2606:4700::1111")),
-            Err(RefusedPeer::Operator)
-        );
-        assert_eq!(
-            policy.judge(addr("10.0.0.7")),
-            Ok(()),
-            "a registered relay host"
-        );
-        assert_eq!(
-            policy.judge(addr("224.0.0.1")),
-            Err(RefusedPeer::NotOneHost),
-            "no rule allows it"
-        );
+        assert_eq!(policy.judge(addr("2606:4700::1111")), Err(RefusedPeer::Operator));
+        assert_eq!(policy.judge(addr("10.0.0.7")), Ok(()), "a registered relay host");
+        assert_eq!(policy.judge(addr("224.0.0.1")), Err(RefusedPeer::NotOneHost), "no rule allows it");
     }
 
     #[test]
     fn a_range_is_an_address_with_or_without_a_prefix() {
         let range = |text: &str| text.parse::<AddressRange>();
-        assert!(
-            range("192.0.2.1")
-                .unwrap()
-                .contains("192.0.2.1".parse().unwrap())
-        );
-        assert!(
-            !range("192.0.2.1")
-                .unwrap()
-                .contains("192.0.2.2".parse().unwrap())
-        );
-        assert!(
-            range("0.0.0.0/0")
-                .unwrap()
-                .contains("203.0.113.9".parse().unwrap())
-        );
+        assert!(range("192.0.2.1").unwrap().contains("192.0.2.1".parse().unwrap()));
+        assert!(!range("192.0.2.1").unwrap().contains("192.0.2.2".parse().unwrap()));
+        assert!(range("0.0.0.0/0").unwrap().contains("203.0.113.9".parse().unwrap()));
         assert!(!range("0.0.0.0/0").unwrap().contains("::1".parse().unwrap()));
         for wrong in ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "ten/8"] {
             assert_eq!(range(wrong), Err(InvalidRange), "{wrong}");

@@ -72,10 +72,7 @@ impl RelayToken {
     pub fn mint(&self, keys: &KeyRing, rng: &mut impl CryptoRng) -> TurnCredentials {
         let username = keys.seal(Purpose::RelayToken, self, rng);
         let (_, mac) = keys.mac(PASSWORD, &[username.as_bytes()]);
-        TurnCredentials {
-            username,
-            password: BASE64URL_NOPAD.encode(&mac),
-        }
+        TurnCredentials { username, password: BASE64URL_NOPAD.encode(&mac) }
     }
 
     /// Opens a username that was shown to the relay host `host`.
@@ -141,14 +138,8 @@ mod tests {
     fn rel_3_a_relay_host_opens_its_token_and_computes_its_password() {
         let keys = ring(&RootKeys::new(OLD, []), "relay-1");
         let credentials = token().mint(&keys, &mut TestRng(1));
-        assert_eq!(
-            RelayToken::check(&keys, &token().host, &credentials.username, NOW),
-            Ok(token())
-        );
-        assert_eq!(
-            password_of(&keys, &credentials.username),
-            Some(credentials.password.clone())
-        );
+        assert_eq!(RelayToken::check(&keys, &token().host, &credentials.username, NOW), Ok(token()));
+        assert_eq!(password_of(&keys, &credentials.username), Some(credentials.password.clone()));
         assert_eq!(format!("{credentials:?}"), "TurnCredentials(…)");
     }
 
@@ -156,14 +147,8 @@ mod tests {
     fn rel_3_a_token_of_the_previous_key_still_opens() {
         let credentials = token().mint(&ring(&RootKeys::new(OLD, []), "relay-1"), &mut TestRng(1));
         let rotated = ring(&RootKeys::new(NEW, [OLD]), "relay-1");
-        assert_eq!(
-            RelayToken::check(&rotated, &token().host, &credentials.username, NOW),
-            Ok(token())
-        );
-        assert_eq!(
-            password_of(&rotated, &credentials.username),
-            Some(credentials.password)
-        );
+        assert_eq!(RelayToken::check(&rotated, &token().host, &credentials.username, NOW), Ok(token()));
+        assert_eq!(password_of(&rotated, &credentials.username), Some(credentials.password));
         let forgotten = ring(&RootKeys::new(NEW, []), "relay-1");
         assert_eq!(password_of(&forgotten, &credentials.username), None);
     }
@@ -178,27 +163,16 @@ mod tests {
         let mine = token().mint(&keys, &mut TestRng(1)).username;
         assert_eq!(check(&mine, token().expires_at), Err(RefusedToken::Expired));
 
-        let elsewhere = token()
-            .mint(&ring(&roots, "relay-2"), &mut TestRng(1))
-            .username;
-        assert_eq!(
-            check(&elsewhere, NOW),
-            Err(RefusedToken::Seal(SealError::UnknownKey))
-        );
+        let elsewhere = token().mint(&ring(&roots, "relay-2"), &mut TestRng(1)).username;
+        assert_eq!(check(&elsewhere, NOW), Err(RefusedToken::Seal(SealError::UnknownKey)));
 
-        let other = RelayToken {
-            host: "relay-2".parse().unwrap(),
-            ..token()
-        };
+        let other = RelayToken { host: "relay-2".parse().unwrap(), ..token() };
         let other = other.mint(&keys, &mut TestRng(1)).username;
         assert_eq!(check(&other, NOW), Err(RefusedToken::OtherHost));
 
         let changed: String = mine.chars().rev().collect();
         assert!(matches!(check(&changed, NOW), Err(RefusedToken::Seal(_))));
-        assert_eq!(
-            check("guest", NOW),
-            Err(RefusedToken::Seal(SealError::Format))
-        );
+        assert_eq!(check("guest", NOW), Err(RefusedToken::Seal(SealError::Format)));
     }
 
     #[test]

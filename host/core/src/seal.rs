@@ -108,23 +108,12 @@ pub struct RootKeys {
 impl RootKeys {
     /// Keys of which `current` seals and `previous` still open.
     pub fn new(current: [u8; 32], previous: impl IntoIterator<Item = [u8; 32]>) -> Self {
-        Self {
-            secrets: core::iter::once(current)
-                .chain(previous)
-                .map(Zeroizing::new)
-                .collect(),
-        }
+        Self { secrets: core::iter::once(current).chain(previous).map(Zeroizing::new).collect() }
     }
 
     /// The keys of one scope.
     pub fn ring(&self, scope: Scope<'_>) -> KeyRing {
-        KeyRing {
-            keys: self
-                .secrets
-                .iter()
-                .map(|secret| Key::derive(secret, scope))
-                .collect(),
-        }
+        KeyRing { keys: self.secrets.iter().map(|secret| Key::derive(secret, scope)).collect() }
     }
 }
 
@@ -159,10 +148,7 @@ impl KeyRing {
         sealed.push(FORMAT);
         sealed.extend_from_slice(&key.id);
         sealed.extend_from_slice(&nonce);
-        let payload = Payload {
-            msg: plain,
-            aad: purpose.label(),
-        };
+        let payload = Payload { msg: plain, aad: purpose.label() };
         let ciphertext = key.cipher().encrypt(&XNonce::from(nonce), payload);
         sealed.extend_from_slice(&ciphertext.unwrap_or_default());
         sealed
@@ -171,45 +157,25 @@ impl KeyRing {
     /// Opens what [`Self::seal_bytes`] of this scope and purpose made.
     pub fn open_bytes(&self, purpose: Purpose, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let (format, rest) = sealed.split_first().ok_or(SealError::Format)?;
-        let (id, rest) = rest
-            .split_first_chunk::<KEY_ID>()
-            .ok_or(SealError::Format)?;
+        let (id, rest) = rest.split_first_chunk::<KEY_ID>().ok_or(SealError::Format)?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>().ok_or(SealError::Format)?;
         if *format != FORMAT {
             return Err(SealError::Format);
         }
         let key = self.key(*id).ok_or(SealError::UnknownKey)?;
-        let payload = Payload {
-            msg: ciphertext,
-            aad: purpose.label(),
-        };
-        key.cipher()
-            .decrypt(&XNonce::from(*nonce), payload)
-            .or(Err(SealError::Forged))
+        let payload = Payload { msg: ciphertext, aad: purpose.label() };
+        key.cipher().decrypt(&XNonce::from(*nonce), payload).or(Err(SealError::Forged))
     }
 
     /// Seals a value into its text form.
-    pub fn seal(
-        &self,
-        purpose: Purpose,
-        value: &impl Serialize,
-        rng: &mut impl CryptoRng,
-    ) -> String {
-        let plain = postcard::to_allocvec(value)
-            .map(Zeroizing::new)
-            .unwrap_or_default();
+    pub fn seal(&self, purpose: Purpose, value: &impl Serialize, rng: &mut impl CryptoRng) -> String {
+        let plain = postcard::to_allocvec(value).map(Zeroizing::new).unwrap_or_default();
         BASE64URL_NOPAD.encode(&self.seal_bytes(purpose, &plain, rng))
     }
 
     /// Opens the text form of a sealed value.
-    pub fn open<T: DeserializeOwned>(
-        &self,
-        purpose: Purpose,
-        sealed: &str,
-    ) -> Result<T, SealError> {
-        let bytes = BASE64URL_NOPAD
-            .decode(sealed.as_bytes())
-            .or(Err(SealError::Format))?;
+    pub fn open<T: DeserializeOwned>(&self, purpose: Purpose, sealed: &str) -> Result<T, SealError> {
+        let bytes = BASE64URL_NOPAD.decode(sealed.as_bytes()).or(Err(SealError::Format))?;
         let plain = Zeroizing::new(self.open_bytes(purpose, &bytes)?);
         postcard::from_bytes(&plain).or(Err(SealError::Format))
     }
@@ -218,9 +184,7 @@ impl KeyRing {
     ///
     /// Each part is preceded by its length, so that no two lists of parts read the same.
     pub fn mac(&self, label: &str, parts: &[&[u8]]) -> ([u8; KEY_ID], [u8; 32]) {
-        self.keys.first().map_or(([0; KEY_ID], [0; 32]), |key| {
-            (key.id, key.mac(label, parts))
-        })
+        self.keys.first().map_or(([0; KEY_ID], [0; 32]), |key| (key.id, key.mac(label, parts)))
     }
 
     /// The same HMAC under the key with this id, if the ring still has it.
@@ -248,25 +212,12 @@ impl Key {
             Scope::Host => ("host", ""),
         };
         let derive = |usage: &str, out: &mut [u8]| {
-            let info: [&[u8]; 7] = [
-                b"switchhook/1/",
-                kind.as_bytes(),
-                b"/",
-                name.as_bytes(),
-                b"/",
-                usage.as_bytes(),
-                b"/",
-            ];
+            let info: [&[u8]; 7] =
+                [b"switchhook/1/", kind.as_bytes(), b"/", name.as_bytes(), b"/", usage.as_bytes(), b"/"];
             // Fails only for outputs longer than 8160 bytes (RFC 5869 §2.3).
-            Hkdf::<Sha256>::new(None, secret)
-                .expand_multi_info(&info, out)
-                .unwrap_or_default();
+            Hkdf::<Sha256>::new(None, secret).expand_multi_info(&info, out).unwrap_or_default();
         };
-        let mut key = Self {
-            id: [0; KEY_ID],
-            seal: Zeroizing::new([0; 32]),
-            mac: Zeroizing::new([0; 32]),
-        };
+        let mut key = Self { id: [0; KEY_ID], seal: Zeroizing::new([0; 32]), mac: Zeroizing::new([0; 32]) };
         derive("id", &mut key.id);
         derive("seal", key.seal.as_mut());
         derive("mac", key.mac.as_mut());
@@ -278,10 +229,7 @@ impl Key {
     }
 
     fn mac(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
-        hmac_sha256(
-            self.mac.as_ref(),
-            core::iter::once(label.as_bytes()).chain(parts.iter().copied()),
-        )
+        hmac_sha256(self.mac.as_ref(), core::iter::once(label.as_bytes()).chain(parts.iter().copied()))
     }
 }
 
@@ -316,10 +264,7 @@ mod tests {
         let before = RootKeys::new(OLD, []).ring(Scope::Tenant(&tenant("acme")));
         let after = RootKeys::new(NEW, [OLD]).ring(Scope::Tenant(&tenant("acme")));
         let sealed = before.seal(Purpose::SessionTicket, &"kept", &mut TestRng(1));
-        assert_eq!(
-            after.open::<String>(Purpose::SessionTicket, &sealed),
-            Ok("kept".to_string())
-        );
+        assert_eq!(after.open::<String>(Purpose::SessionTicket, &sealed), Ok("kept".to_string()));
         let (id, mac) = before.mac("signature", &[b"x"]);
         assert_eq!(after.mac_of(id, "signature", &[b"x"]), Some(mac));
     }
@@ -329,10 +274,7 @@ mod tests {
         let before = RootKeys::new(OLD, []).ring(Scope::Cdx);
         let after = RootKeys::new(NEW, []).ring(Scope::Cdx);
         let sealed = before.seal(Purpose::Observation, &7_u8, &mut TestRng(1));
-        assert_eq!(
-            after.open::<u8>(Purpose::Observation, &sealed),
-            Err(SealError::UnknownKey)
-        );
+        assert_eq!(after.open::<u8>(Purpose::Observation, &sealed), Err(SealError::UnknownKey));
     }
 
     #[test]
@@ -350,25 +292,13 @@ mod tests {
         let acme = roots.ring(Scope::Tenant(&tenant("acme")));
         let other = roots.ring(Scope::Tenant(&tenant("other")));
         let sealed = acme.seal_bytes(Purpose::Alias, b"device", &mut TestRng(1));
-        assert_eq!(
-            other.open_bytes(Purpose::Alias, &sealed),
-            Err(SealError::UnknownKey)
-        );
-        assert_eq!(
-            acme.open_bytes(Purpose::SessionTicket, &sealed),
-            Err(SealError::Forged)
-        );
+        assert_eq!(other.open_bytes(Purpose::Alias, &sealed), Err(SealError::UnknownKey));
+        assert_eq!(acme.open_bytes(Purpose::SessionTicket, &sealed), Err(SealError::Forged));
         for position in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[position] ^= 1;
-            assert!(
-                acme.open_bytes(Purpose::Alias, &changed).is_err(),
-                "byte {position}"
-            );
+            assert!(acme.open_bytes(Purpose::Alias, &changed).is_err(), "byte {position}");
         }
-        assert_eq!(
-            acme.open_bytes(Purpose::Alias, &sealed),
-            Ok(b"device".to_vec())
-        );
+        assert_eq!(acme.open_bytes(Purpose::Alias, &sealed), Ok(b"device".to_vec()));
     }
 }

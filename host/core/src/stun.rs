@@ -90,9 +90,7 @@ pub struct Message<'a> {
 impl<'a> Message<'a> {
     /// Reads a datagram.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, NotAMessage> {
-        let (header, attributes) = datagram
-            .split_first_chunk::<HEADER>()
-            .ok_or(NotAMessage::NotStun)?;
+        let (header, attributes) = datagram.split_first_chunk::<HEADER>().ok_or(NotAMessage::NotStun)?;
         let [t0, t1, l0, l1, c0, c1, c2, c3, transaction @ ..] = *header;
         if t0 & 0xC0 != 0 || [c0, c1, c2, c3] != MAGIC_COOKIE {
             return Err(NotAMessage::NotStun);
@@ -101,11 +99,7 @@ impl<'a> Message<'a> {
         if !length.is_multiple_of(4) || length != attributes.len() {
             return Err(NotAMessage::Malformed);
         }
-        let message = Self {
-            kind: u16::from_be_bytes([t0, t1]),
-            transaction,
-            attributes,
-        };
+        let message = Self { kind: u16::from_be_bytes([t0, t1]), transaction, attributes };
         message.check_attributes(datagram)?;
         Ok(message)
     }
@@ -133,16 +127,12 @@ impl<'a> Message<'a> {
 
     /// The value of the first attribute of a type.
     pub fn attribute(&self, kind: u16) -> Option<&'a [u8]> {
-        self.attributes()
-            .find_map(|(found, value)| (found == kind).then_some(value))
+        self.attributes().find_map(|(found, value)| (found == kind).then_some(value))
     }
 
     /// The address in XOR-MAPPED-ADDRESS.
     pub fn xor_mapped_address(&self) -> Option<SocketAddr> {
-        read_address(
-            self.attribute(attribute::XOR_MAPPED_ADDRESS)?,
-            &self.transaction,
-        )
+        read_address(self.attribute(attribute::XOR_MAPPED_ADDRESS)?, &self.transaction)
     }
 
     fn check_attributes(&self, datagram: &[u8]) -> Result<(), NotAMessage> {
@@ -150,16 +140,9 @@ impl<'a> Message<'a> {
         while !rest.is_empty() {
             let (kind, value, after) = split_attribute(rest).ok_or(NotAMessage::Malformed)?;
             if kind == attribute::FINGERPRINT {
-                let before = datagram
-                    .len()
-                    .checked_sub(FINGERPRINT_SIZE)
-                    .and_then(|end| datagram.get(..end));
+                let before = datagram.len().checked_sub(FINGERPRINT_SIZE).and_then(|end| datagram.get(..end));
                 let right = before.is_some_and(|bytes| *value == fingerprint(bytes));
-                return if right && after.is_empty() {
-                    Ok(())
-                } else {
-                    Err(NotAMessage::NotStun)
-                };
+                return if right && after.is_empty() { Ok(()) } else { Err(NotAMessage::NotStun) };
             }
             rest = after;
         }
@@ -191,10 +174,7 @@ fn read_address(value: &[u8], transaction: &[u8; 12]) -> Option<SocketAddr> {
 /// XOR with magic cookie and transaction id (RFC 8489 §14.2).
 fn mask(octets: &mut [u8; 16], transaction: &[u8; 12]) {
     let key = MAGIC_COOKIE.iter().chain(transaction);
-    octets
-        .iter_mut()
-        .zip(key)
-        .for_each(|(octet, key)| *octet ^= key);
+    octets.iter_mut().zip(key).for_each(|(octet, key)| *octet ^= key);
 }
 
 /// Writes a message into a buffer that the caller keeps for the next one.
@@ -232,10 +212,7 @@ impl<'a> Writer<'a> {
         let mut octets = [0; 16];
         let (family, size) = match addr.ip() {
             IpAddr::V4(ip) => {
-                octets
-                    .iter_mut()
-                    .zip(ip.octets())
-                    .for_each(|(to, from)| *to = from);
+                octets.iter_mut().zip(ip.octets()).for_each(|(to, from)| *to = from);
                 (1, 4)
             }
             IpAddr::V6(ip) => {
@@ -247,14 +224,8 @@ impl<'a> Writer<'a> {
         let [p0, p1] = addr.port().to_be_bytes();
         let mut value = [0; HEADER];
         let head = [0, family, p0 ^ MAGIC_COOKIE[0], p1 ^ MAGIC_COOKIE[1]];
-        value
-            .iter_mut()
-            .zip(head.into_iter().chain(octets))
-            .for_each(|(to, from)| *to = from);
-        self.attribute(
-            attribute::XOR_MAPPED_ADDRESS,
-            value.get(..4 + size).unwrap_or_default(),
-        );
+        value.iter_mut().zip(head.into_iter().chain(octets)).for_each(|(to, from)| *to = from);
+        self.attribute(attribute::XOR_MAPPED_ADDRESS, value.get(..4 + size).unwrap_or_default());
     }
 
     /// Adds ERROR-CODE without a phrase: the number says it all.
@@ -275,9 +246,7 @@ impl<'a> Writer<'a> {
     fn write_length(&mut self, more: usize) {
         let length = u16::try_from(self.out.len() + more - HEADER).unwrap_or(u16::MAX);
         let field = self.out.iter_mut().skip(2);
-        field
-            .zip(length.to_be_bytes())
-            .for_each(|(to, from)| *to = from);
+        field.zip(length.to_be_bytes()).for_each(|(to, from)| *to = from);
     }
 }
 
@@ -289,15 +258,9 @@ fn fingerprint(bytes: &[u8]) -> [u8; 4] {
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32| {
         let [low, ..] = crc.to_le_bytes();
-        (crc >> 4)
-            ^ CRC_TABLE
-                .get(usize::from(low & 0xF))
-                .copied()
-                .unwrap_or_default()
+        (crc >> 4) ^ CRC_TABLE.get(usize::from(low & 0xF)).copied().unwrap_or_default()
     };
-    !bytes
-        .iter()
-        .fold(u32::MAX, |crc, byte| step(step(crc ^ u32::from(*byte))))
+    !bytes.iter().fold(u32::MAX, |crc, byte| step(step(crc ^ u32::from(*byte))))
 }
 
 const CRC_TABLE: [u32; 16] = [
@@ -346,9 +309,7 @@ mod tests {
     }
 
     fn transaction() -> [u8; 12] {
-        [
-            0xb7, 0xe7, 0xa7, 0x01, 0xbc, 0x34, 0xd6, 0x86, 0xfa, 0x87, 0xdf, 0xae,
-        ]
+        [0xb7, 0xe7, 0xa7, 0x01, 0xbc, 0x34, 0xd6, 0x86, 0xfa, 0x87, 0xdf, 0xae]
     }
 
     #[test]
@@ -357,19 +318,13 @@ mod tests {
         let request = Message::parse(&bytes).unwrap();
         assert_eq!(request.message_type(), message_type::BINDING_REQUEST);
         assert_eq!(request.transaction(), transaction());
-        assert_eq!(
-            request.attribute(attribute::USERNAME),
-            Some(&b"evtj:h6vY"[..])
-        );
+        assert_eq!(request.attribute(attribute::USERNAME), Some(&b"evtj:h6vY"[..]));
         let kinds: Vec<u16> = request.attributes().map(|(kind, _)| kind).collect();
         assert_eq!(kinds, [0x8022, 0x0024, 0x8029, 0x0006, 0x0008, 0x8028]);
 
         let bytes = vector(LONG_TERM);
         let request = Message::parse(&bytes).unwrap();
-        assert_eq!(
-            request.attribute(attribute::REALM),
-            Some(&b"example.org"[..])
-        );
+        assert_eq!(request.attribute(attribute::REALM), Some(&b"example.org"[..]));
     }
 
     #[test]
@@ -380,14 +335,7 @@ mod tests {
 
         let bytes = vector(ANSWER_IPV6);
         let mapped = Message::parse(&bytes).unwrap().xor_mapped_address();
-        assert_eq!(
-            mapped,
-            Some(
-                "[2001:db8:1234:5678:11:2233:4455:6677]:32853"
-                    .parse()
-                    .unwrap()
-            )
-        );
+        assert_eq!(mapped, Some("[2001:db8:1234:5678:11:2233:4455:6677]:32853".parse().unwrap()));
     }
 
     #[test]
@@ -407,10 +355,7 @@ mod tests {
             let software_padding = HEADER + 4 + 11;
             assert_eq!(bytes[software_padding], b' ');
             out[software_padding] = b' ';
-            let writer = Writer {
-                out: &mut out,
-                transaction: answer.transaction(),
-            };
+            let writer = Writer { out: &mut out, transaction: answer.transaction() };
             writer.fingerprint();
             assert_eq!(out, bytes);
         }
@@ -426,10 +371,7 @@ mod tests {
             writer.xor_mapped_address(mapped);
             writer.fingerprint();
             let read = message::Message::from_bytes(&out).unwrap();
-            let read = read
-                .attribute::<theirs::XorMappedAddress>()
-                .unwrap()
-                .addr(read.transaction_id());
+            let read = read.attribute::<theirs::XorMappedAddress>().unwrap().addr(read.transaction_id());
             assert_eq!(read, mapped);
         }
     }
@@ -443,36 +385,12 @@ mod tests {
             Message::parse(&bytes).map(|_| ())
         };
         assert_eq!(Message::parse(&good[..19]), Err(NotAMessage::NotStun));
-        assert_eq!(
-            changed(0, 0x40),
-            Err(NotAMessage::NotStun),
-            "the first two bits are zero"
-        );
-        assert_eq!(
-            changed(4, 0),
-            Err(NotAMessage::NotStun),
-            "no magic cookie: RFC 3489 or another protocol"
-        );
-        assert_eq!(
-            changed(30, 0),
-            Err(NotAMessage::NotStun),
-            "the FINGERPRINT is wrong"
-        );
-        assert_eq!(
-            changed(3, 0x57),
-            Err(NotAMessage::Malformed),
-            "not a multiple of four"
-        );
-        assert_eq!(
-            changed(3, 0x54),
-            Err(NotAMessage::Malformed),
-            "shorter than the datagram"
-        );
-        assert_eq!(
-            changed(22, 0xFF),
-            Err(NotAMessage::Malformed),
-            "an attribute beyond the end"
-        );
+        assert_eq!(changed(0, 0x40), Err(NotAMessage::NotStun), "the first two bits are zero");
+        assert_eq!(changed(4, 0), Err(NotAMessage::NotStun), "no magic cookie: RFC 3489 or another protocol");
+        assert_eq!(changed(30, 0), Err(NotAMessage::NotStun), "the FINGERPRINT is wrong");
+        assert_eq!(changed(3, 0x57), Err(NotAMessage::Malformed), "not a multiple of four");
+        assert_eq!(changed(3, 0x54), Err(NotAMessage::Malformed), "shorter than the datagram");
+        assert_eq!(changed(22, 0xFF), Err(NotAMessage::Malformed), "an attribute beyond the end");
     }
 
     #[test]
@@ -484,9 +402,7 @@ mod tests {
                 for byte in [0, 0xFF, good[at] ^ 1] {
                     bytes[at] = byte;
                     let read = Message::parse(&bytes);
-                    _ = read.map(|message| {
-                        (message.xor_mapped_address(), message.attributes().count())
-                    });
+                    _ = read.map(|message| (message.xor_mapped_address(), message.attributes().count()));
                 }
                 assert!(Message::parse(&good[..at]).is_err());
             }
@@ -498,11 +414,6 @@ mod tests {
         let mut out = vec![1; 99];
         let mut writer = Writer::new(&mut out, message_type::BINDING_ERROR, transaction());
         writer.error_code(420);
-        assert_eq!(
-            Message::parse(&out)
-                .unwrap()
-                .attribute(attribute::ERROR_CODE),
-            Some(&[0, 0, 4, 20][..])
-        );
+        assert_eq!(Message::parse(&out).unwrap().attribute(attribute::ERROR_CODE), Some(&[0, 0, 4, 20][..]));
     }
 }

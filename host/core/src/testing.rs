@@ -11,8 +11,7 @@ impl TryRng for TestRng {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        self.try_next_u64()
-            .map(|word| u32::try_from(word & 0xFFFF_FFFF).unwrap())
+        self.try_next_u64().map(|word| u32::try_from(word & 0xFFFF_FFFF).unwrap())
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {

@@ -58,79 +58,6 @@ pub enum Origin {
 }
 
 /// What was tried before in this session.
-    pub attempt: Attempt,
-    /// How earlier sessions between these two networks went.
-    pub history: Outcomes,
-    /// Answers to the requests of the round before.
-    pub answers: Vec<Answer>,
-}
-
-/// One side, as the network sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Party {
-    /// How its gateway maps addresses.
-    pub mapping: Fact<Mapping>,
-    /// What its gateway lets in.
-    pub filtering: Fact<Filtering>,
-    /// A keyed hash of the public address: equal for two devices behind one gateway. Empty: unknown.
-    pub network: String,
-    /// Where the device is connected.
-    pub region: String,
-    /// Whether the device offers addresses of its own.
-    pub has_host_address: bool,
-    /// Whether one of its addresses is IPv6.
-    pub ipv6: bool,
-}
-
-/// A statement about a network, and who makes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fact<T> {
-    /// What is said.
-    pub value: T,
-    /// Who says it.
-    pub origin: Origin,
-}
-
-/// Where a fact comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// The host saw it (CDX).
-    Observed,
-    /// The client says so.
-    Claimed,
-}
-
-/// RFC 4787 §4.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mapping {
-    /// No translation.
-    None,
-    /// One address for all destinations.
-    EndpointIndependent,
-    /// One for each destination address.
-    AddressDependent,
-    /// One for each destination address and port: "symmetric".
-    AddressAndPortDependent,
-    /// Could not be told.
-    Unknown,
-}
-
-/// RFC 4787 §5.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Filtering {
-    /// Everything comes in.
-    None,
-    /// Everything comes in once the mapping exists: "full cone".
-    EndpointIndependent,
-    /// From addresses that were sent to: "restricted cone".
-    AddressDependent,
-    /// From addresses and ports that were sent to: "port-restricted cone".
-    AddressAndPortDependent,
-    /// Could not be told.
-    Unknown,
-}
-
-/// What was tried before in this session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Attempt {
     /// Direct attempts that failed.
@@ -197,9 +124,9 @@ impl Decided {
             {
                 Err(InvalidVerdict::Patience)
             }
-            Self::Verdict(Verdict::Relay {
-                region: Some(region),
-            }) if !is_word(region) => Err(InvalidVerdict::Region),
+            Self::Verdict(Verdict::Relay { region: Some(region) }) if !is_word(region) => {
+                Err(InvalidVerdict::Region)
+            }
             Self::Verdict(_) => Ok(()),
             Self::Ask(requests) => Ok(check_requests(requests)?),
         }
@@ -214,18 +141,12 @@ impl Verdict {
 impl<T> Fact<T> {
     /// Seen by the host.
     pub const fn observed(value: T) -> Self {
-        Self {
-            value,
-            origin: Origin::Observed,
-        }
+        Self { value, origin: Origin::Observed }
     }
 
     /// Said by the client.
     pub const fn claimed(value: T) -> Self {
-        Self {
-            value,
-            origin: Origin::Claimed,
-        }
+        Self { value, origin: Origin::Claimed }
     }
 }
 
@@ -258,16 +179,9 @@ mod tests {
 
     #[test]
     fn a_relays_region_is_a_word() {
-        let relay = |region: &str| {
-            Decided::Verdict(Verdict::Relay {
-                region: Some(region.into()),
-            })
-        };
+        let relay = |region: &str| Decided::Verdict(Verdict::Relay { region: Some(region.into()) });
         assert_eq!(relay("eu-west").check(), Ok(()));
         assert_eq!(relay("eu west").check(), Err(InvalidVerdict::Region));
-        assert_eq!(
-            Decided::Ask(vec![]).check(),
-            Err(InvalidVerdict::Request(InvalidRequest::None))
-        );
+        assert_eq!(Decided::Ask(vec![]).check(), Err(InvalidVerdict::Request(InvalidRequest::None)));
     }
 }

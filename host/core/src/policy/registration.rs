@@ -259,10 +259,7 @@ pub enum InvalidTransition {
 
 /// The declared default: what counts when a method failed. It says nothing about why.
 pub fn unavailable() -> Refusal {
-    Refusal::new(
-        "unavailable",
-        "This way of registering does not work at the moment.",
-    )
+    Refusal::new("unavailable", "This way of registering does not work at the moment.")
 }
 
 impl AttemptKey {
@@ -309,9 +306,7 @@ impl Effect {
             Self::SendMail(mail) => {
                 bounded(&mail.subject, super::MAX_MESSAGE, index)?;
                 let one_line = !mail.subject.chars().any(char::is_control);
-                one_line
-                    .then_some(())
-                    .ok_or(InvalidTransition::Text(index))?;
+                one_line.then_some(()).ok_or(InvalidTransition::Text(index))?;
                 bounded(&mail.text, MAX_BODY, index)
             }
             Self::SendSignature(signature) => {
@@ -324,21 +319,14 @@ impl Effect {
             }
             Self::SendLink(proof) => time(proof.expires_in, MAX_PROOF, index),
             Self::Ask(names) => {
-                let fine = (1..=MAX_FIELDS).contains(&names.len())
-                    && names.iter().all(|name| is_word(name));
+                let fine = (1..=MAX_FIELDS).contains(&names.len()) && names.iter().all(|name| is_word(name));
                 fine.then_some(()).ok_or(InvalidTransition::Text(index))
             }
-            Self::Fetch(fetch) => fetch
-                .check(index)
-                .map_err(|why| InvalidTransition::Fetch { index, why }),
+            Self::Fetch(fetch) => fetch.check(index).map_err(|why| InvalidTransition::Fetch { index, why }),
             Self::CheckPassword(handle) => bounded(handle, super::MAX_MESSAGE, index),
             Self::After(duration) => time(*duration, MAX_ATTEMPT, index),
-            Self::Notify(word) => is_word(word)
-                .then_some(())
-                .ok_or(InvalidTransition::Text(index)),
-            Self::SetAddressState(_) | Self::Bind(_) | Self::IssueCredentials(_) | Self::Finish => {
-                Ok(())
-            }
+            Self::Notify(word) => is_word(word).then_some(()).ok_or(InvalidTransition::Text(index)),
+            Self::SetAddressState(_) | Self::Bind(_) | Self::IssueCredentials(_) | Self::Finish => Ok(()),
         }
     }
 }
@@ -359,23 +347,15 @@ impl Fetch {
 }
 
 fn number(to: &EndpointId, index: usize) -> Result<(), InvalidTransition> {
-    to.is_phone_number()
-        .then_some(())
-        .ok_or(InvalidTransition::NotANumber(index))
+    to.is_phone_number().then_some(()).ok_or(InvalidTransition::NotANumber(index))
 }
 
 fn bounded(text: &str, most: usize, index: usize) -> Result<(), InvalidTransition> {
-    (1..=most)
-        .contains(&text.len())
-        .then_some(())
-        .ok_or(InvalidTransition::Text(index))
+    (1..=most).contains(&text.len()).then_some(()).ok_or(InvalidTransition::Text(index))
 }
 
 fn time(duration: Duration, most: Duration, index: usize) -> Result<(), InvalidTransition> {
-    (MIN_TIME..=most)
-        .contains(&duration)
-        .then_some(())
-        .ok_or(InvalidTransition::Time(index))
+    (MIN_TIME..=most).contains(&duration).then_some(()).ok_or(InvalidTransition::Time(index))
 }
 
 macro_rules! masked {
@@ -426,58 +406,32 @@ mod tests {
     #[test]
     fn a_transition_keeps_state_effects_and_life_bounded() {
         assert_eq!(with(vec![]).check(), Ok(()));
-        let large = Transition {
-            state: State(vec![0; MAX_STATE + 1]),
-            ..with(vec![])
-        };
+        let large = Transition { state: State(vec![0; MAX_STATE + 1]), ..with(vec![]) };
         assert_eq!(large.check(), Err(InvalidTransition::State));
         let many = with(vec![Effect::After(MIN_TIME); 17]);
         assert_eq!(many.check(), Err(InvalidTransition::TooManyEffects));
-        let eternal = Transition {
-            expires_in: Duration::MAX,
-            ..with(vec![])
-        };
+        let eternal = Transition { expires_in: Duration::MAX, ..with(vec![]) };
         assert_eq!(eternal.check(), Err(InvalidTransition::Expiry));
     }
 
     #[test]
     fn nothing_follows_a_finish() {
         let number = || "+15550100".parse().unwrap();
-        assert_eq!(
-            with(vec![Effect::Bind(number()), Effect::Finish]).check(),
-            Ok(())
-        );
+        assert_eq!(with(vec![Effect::Bind(number()), Effect::Finish]).check(), Ok(()));
         let backwards = with(vec![Effect::Finish, Effect::Bind(number())]);
         assert_eq!(backwards.check(), Err(InvalidTransition::AfterFinish(0)));
     }
 
     #[test]
     fn texts_and_codes_go_to_phone_numbers() {
-        let proof = |to: &str, seconds| Proof {
-            to: to.parse().unwrap(),
-            expires_in: Duration::from_secs(seconds),
-        };
+        let proof =
+            |to: &str, seconds| Proof { to: to.parse().unwrap(), expires_in: Duration::from_secs(seconds) };
         assert_eq!(check(Effect::SendCode(proof("+15550100", 300))), Ok(()));
-        assert_eq!(
-            check(Effect::SendCode(proof("bob", 300))),
-            Err(InvalidTransition::NotANumber(0))
-        );
-        assert_eq!(
-            check(Effect::SendCode(proof("+15550100", 0))),
-            Err(InvalidTransition::Time(0))
-        );
-        assert_eq!(
-            check(Effect::SendLink(proof("bob@example.org", 300))),
-            Ok(())
-        );
-        let text = Text {
-            to: "+15550100".parse().unwrap(),
-            text: "x".repeat(1531),
-        };
-        assert_eq!(
-            check(Effect::SendText(text)),
-            Err(InvalidTransition::Text(0))
-        );
+        assert_eq!(check(Effect::SendCode(proof("bob", 300))), Err(InvalidTransition::NotANumber(0)));
+        assert_eq!(check(Effect::SendCode(proof("+15550100", 0))), Err(InvalidTransition::Time(0)));
+        assert_eq!(check(Effect::SendLink(proof("bob@example.org", 300))), Ok(()));
+        let text = Text { to: "+15550100".parse().unwrap(), text: "x".repeat(1531) };
+        assert_eq!(check(Effect::SendText(text)), Err(InvalidTransition::Text(0)));
     }
 
     #[test]
@@ -494,22 +448,12 @@ mod tests {
 
     #[test]
     fn what_is_fetched_asked_and_told_is_of_words() {
-        let fetch = Fetch {
-            id: "crm".into(),
-            url: "ftp://example.org".into(),
-            body: vec![],
-        };
+        let fetch = Fetch { id: "crm".into(), url: "ftp://example.org".into(), body: vec![] };
         let why = InvalidRequest::Url(0);
-        assert_eq!(
-            check(Effect::Fetch(fetch)),
-            Err(InvalidTransition::Fetch { index: 0, why })
-        );
+        assert_eq!(check(Effect::Fetch(fetch)), Err(InvalidTransition::Fetch { index: 0, why }));
         assert_eq!(check(Effect::Ask(vec![])), Err(InvalidTransition::Text(0)));
         assert_eq!(check(Effect::Notify("validated".into())), Ok(()));
-        assert_eq!(
-            check(Effect::Notify("Validated!".into())),
-            Err(InvalidTransition::Text(0))
-        );
+        assert_eq!(check(Effect::Notify("Validated!".into())), Err(InvalidTransition::Text(0)));
     }
 
     #[test]
@@ -521,23 +465,13 @@ mod tests {
             text: "SWH secret device".into(),
         };
         let printed = format!("{:?}", Event::TextReceived(text));
-        assert!(
-            !printed.contains("secret") && !printed.contains("5550100"),
-            "{printed}"
-        );
-        let field = Field {
-            name: "number".into(),
-            value: "+15550100".into(),
-        };
+        assert!(!printed.contains("secret") && !printed.contains("5550100"), "{printed}");
+        let field = Field { name: "number".into(), value: "+15550100".into() };
         assert!(!format!("{:?}", Event::Begun(vec![field])).contains("5550100"));
     }
 
     fn with(effects: Vec<Effect>) -> Transition {
-        Transition {
-            state: State::default(),
-            effects,
-            expires_in: Duration::from_mins(10),
-        }
+        Transition { state: State::default(), effects, expires_in: Duration::from_mins(10) }
     }
 
     fn check(effect: Effect) -> Result<(), InvalidTransition> {

@@ -157,9 +157,7 @@ pub enum InvalidPlan {
     #[error("wave {0} rings nobody")]
     EmptyWave(usize),
     /// A wave that starts before the one in front of it, or later than [`MAX_START`].
-    #[error(
-        "wave {0} starts before the one in front of it, or later than 10 minutes after the invite"
-    )]
+    #[error("wave {0} starts before the one in front of it, or later than 10 minutes after the invite")]
     Start(usize),
     /// No such device.
     #[error("target {} is not in the list", .0.0)]
@@ -202,21 +200,11 @@ impl Plan {
     pub fn ring_all(targets: &[Target]) -> Self {
         let rings: Vec<Ring> = (0..=u16::MAX)
             .zip(targets)
-            .map(|(index, _)| Ring {
-                target: TargetIndex(index),
-                ring_time: DEFAULT_RING_TIME,
-            })
+            .map(|(index, _)| Ring { target: TargetIndex(index), ring_time: DEFAULT_RING_TIME })
             .collect();
-        let wave = Wave {
-            rings,
-            starts_after: Duration::ZERO,
-        };
+        let wave = Wave { rings, starts_after: Duration::ZERO };
         Self {
-            waves: if targets.is_empty() {
-                vec![]
-            } else {
-                vec![wave]
-            },
+            waves: if targets.is_empty() { vec![] } else { vec![wave] },
             ask_again: AskAgain::default(),
             resources: vec![],
             finally: Finally::GiveUp("no-answer".into()),
@@ -237,9 +225,7 @@ impl Plan {
                 return Err(InvalidPlan::Start(index));
             }
             earliest = wave.starts_after;
-            wave.rings
-                .iter()
-                .try_for_each(|ring| ring.check(&question.targets, &mut seen))?;
+            wave.rings.iter().try_for_each(|ring| ring.check(&question.targets, &mut seen))?;
         }
         if self.resources.len() > MAX_RESOURCES || !self.resources.iter().all(Resource::is_valid) {
             return Err(InvalidPlan::Resources);
@@ -249,11 +235,7 @@ impl Plan {
 }
 
 impl Ring {
-    fn check(
-        &self,
-        targets: &[Target],
-        seen: &mut BTreeSet<TargetIndex>,
-    ) -> Result<(), InvalidPlan> {
+    fn check(&self, targets: &[Target], seen: &mut BTreeSet<TargetIndex>) -> Result<(), InvalidPlan> {
         if usize::from(self.target.0) >= targets.len() {
             return Err(InvalidPlan::UnknownTarget(self.target));
         }
@@ -321,15 +303,9 @@ mod tests {
 
     #[test]
     fn a_plan_names_each_device_of_the_list_at_most_once() {
-        assert_eq!(
-            broken(|plan| ring(plan, 0).target = TargetIndex(1)),
-            repeated(1)
-        );
+        assert_eq!(broken(|plan| ring(plan, 0).target = TargetIndex(1)), repeated(1));
         let unknown = InvalidPlan::UnknownTarget(TargetIndex(2));
-        assert_eq!(
-            broken(|plan| ring(plan, 1).target = TargetIndex(2)),
-            Err(unknown)
-        );
+        assert_eq!(broken(|plan| ring(plan, 1).target = TargetIndex(2)), Err(unknown));
     }
 
     #[test]
@@ -341,62 +317,32 @@ mod tests {
         let late = broken(|plan| plan.waves[0].starts_after = Duration::from_secs(601));
         assert_eq!(late, Err(InvalidPlan::Start(0)));
         let disordered = broken(|plan| {
-            let second = Ring {
-                target: TargetIndex(1),
-                ring_time: DEFAULT_RING_TIME,
-            };
+            let second = Ring { target: TargetIndex(1), ring_time: DEFAULT_RING_TIME };
             plan.waves[0].rings.pop();
             plan.waves[0].starts_after = Duration::from_secs(5);
-            plan.waves.push(Wave {
-                rings: vec![second],
-                starts_after: Duration::from_secs(4),
-            });
+            plan.waves.push(Wave { rings: vec![second], starts_after: Duration::from_secs(4) });
         });
         assert_eq!(disordered, Err(InvalidPlan::Start(1)));
     }
 
     #[test]
     fn a_plan_is_no_larger_than_its_rows() {
-        let empty = Wave {
-            rings: vec![],
-            starts_after: Duration::ZERO,
-        };
-        assert_eq!(
-            broken(|plan| plan.waves.push(empty.clone())),
-            Err(InvalidPlan::EmptyWave(1))
-        );
+        let empty = Wave { rings: vec![], starts_after: Duration::ZERO };
+        assert_eq!(broken(|plan| plan.waves.push(empty.clone())), Err(InvalidPlan::EmptyWave(1)));
         let many = broken(|plan| plan.waves = vec![empty.clone(); 9]);
         assert_eq!(many, Err(InvalidPlan::TooManyWaves));
-        let resource = Resource {
-            kind: "Relay!".into(),
-            region: None,
-        };
-        assert_eq!(
-            broken(|plan| plan.resources.push(resource)),
-            Err(InvalidPlan::Resources)
-        );
+        let resource = Resource { kind: "Relay!".into(), region: None };
+        assert_eq!(broken(|plan| plan.resources.push(resource)), Err(InvalidPlan::Resources));
     }
 
     #[test]
     fn a_forward_leads_away_from_the_call() {
         let to = |who: &str| Finally::Forward(who.parse().unwrap());
-        assert_eq!(
-            broken(|plan| plan.finally = to("alice")),
-            Err(InvalidPlan::ForwardLoop)
-        );
-        assert_eq!(
-            broken(|plan| plan.finally = to("bob")),
-            Err(InvalidPlan::ForwardLoop)
-        );
+        assert_eq!(broken(|plan| plan.finally = to("alice")), Err(InvalidPlan::ForwardLoop));
+        assert_eq!(broken(|plan| plan.finally = to("bob")), Err(InvalidPlan::ForwardLoop));
         assert_eq!(broken(|plan| plan.finally = to("carol")), Ok(()));
-        assert_eq!(
-            broken(|plan| plan.finally = Finally::GiveUp("No one".into())),
-            Err(InvalidPlan::GiveUp)
-        );
-        assert_eq!(
-            broken(|plan| plan.finally = Finally::Bridge("a\nb".into())),
-            Err(InvalidPlan::Bridge)
-        );
+        assert_eq!(broken(|plan| plan.finally = Finally::GiveUp("No one".into())), Err(InvalidPlan::GiveUp));
+        assert_eq!(broken(|plan| plan.finally = Finally::Bridge("a\nb".into())), Err(InvalidPlan::Bridge));
     }
 
     fn broken(change: impl FnOnce(&mut Plan)) -> Result<(), InvalidPlan> {
@@ -415,12 +361,7 @@ mod tests {
     }
 
     fn question(devices: usize) -> Question {
-        let target = Target {
-            user: 0,
-            kind: "phone".into(),
-            region: "eu".into(),
-            online: true,
-        };
+        let target = Target { user: 0, kind: "phone".into(), region: "eu".into(), online: true };
         Question {
             invite: Invite {
                 inviter: "alice".parse().unwrap(),
