@@ -1,0 +1,228 @@
+//! Which crate may use which.
+//!
+//! Two tables. [`ARROWS`] says for a folder of ours which other folders its package may depend on, by
+//! any kind of dependency. [`HOLDERS`] says who alone holds an outside: what ships from other folders
+//! must not depend on it, while their tests may use it as a stand-in. [`BANNED`] and [`ONLY_BELOW`]
+//! look at everything that is really built, however deep.
+//!
+//! A folder pattern that ends in `/*` means the folders right in it; the first pattern that fits counts.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    iter,
+    path::Path,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    metadata::{Kind, Metadata, Package, Resolve},
+    repository::Repository,
+};
+
+const EVERYTHING: &[&str] = &["*"];
+
+const ARROWS: [(&str, &[&str]); 12] = [
+    ("sdk/protocol", &[]),
+    ("sdk/*", &["sdk/protocol"]),
+    ("host/core", &["sdk/protocol"]),
+    ("host/server", &["host/*", "sdk/*"]),
+    ("host/*", &["host/core", "sdk/protocol"]),
+    ("plugins/*", &["sdk/plugin"]),
+    ("tests/guests/*", &["sdk/plugin"]),
+    ("tests", EVERYTHING),
+    ("tests/*", EVERYTHING),
+    ("benches", EVERYTHING),
+    ("benches/*", EVERYTHING),
+    ("xtask", EVERYTHING),
+];
+
+const HOLDERS: [(&str, &[&str]); 5] = [
+    ("sqlx*", &["host/storage"]),
+    ("wasmtime*", &["host/plugin-runtime"]),
+    ("turn", &["host/relay", "sdk/client"]),
+    ("webrtc-util", &["host/relay", "sdk/client"]),
+    ("axum*", &["host/server"]),
+];
+
+/// TLS is rustls.
+const BANNED: [&str; 3] = ["openssl", "openssl-sys", "native-tls"];
+
+/// Cryptography is aws-lc-rs; `ring` comes with the TURN crates, and with nothing else.
+const ONLY_BELOW: [(&str, &[&str]); 1] = [("ring", &["turn", "stun", "webrtc-util"])];
+
+/// Checks all workspaces, and that their `Cargo.lock` is up to date.
+pub(crate) fn layers(repository: &Repository) -> Result<()> {
+    let root = repository.path("");
+    let mut wrong = BTreeSet::new();
+    for cargo in iter::once(repository.cargo()).chain(repository.guest_cargos()?) {
+        let Metadata { packages, resolve, .. } = Metadata::with_dependencies(cargo)?;
+        let ours = packages.iter().filter(|package| package.manifest_path.starts_with(&root));
+        wrong.extend(ours.flat_map(|package| wrong_uses(&root, package)));
+        wrong.extend(wrong_crates(&packages, &resolve.context("cargo resolved nothing")?));
+    }
+    if !wrong.is_empty() {
+        bail!("\n{}", Vec::from_iter(wrong).join("\n"));
+    }
+    Ok(())
+}
+
+/// What one of our packages uses and must not.
+fn wrong_uses(root: &Path, package: &Package) -> Vec<String> {
+    let from = package.manifest_path.parent().map(|folder| relative(root, folder)).unwrap_or_default();
+    let Some(may_use) = first_fit(&ARROWS, &from) else {
+        return vec![format!("{from} stands in no table: say in xtask/src/layers.rs what it may use")];
+    };
+    let mut wrong = Vec::new();
+    for dependency in &package.dependencies {
+        if let Some(to) = dependency.path.as_deref().map(|folder| relative(root, folder)) {
+            if !fits_any(may_use, &to) {
+                wrong.push(format!("{from} must not use {to}"));
+            }
+        } else if let Some(holders) = first_fit(&HOLDERS, &dependency.name) {
+            let ships = dependency.kind != Some(Kind::Dev) && may_use != EVERYTHING;
+            if ships && !fits_any(holders, &from) {
+                wrong.push(format!(
+                    "{from} must not use {}: that is for {}",
+                    dependency.name,
+                    holders.join(", ")
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+/// What must not be built at all, or not for those who asked for it.
+fn wrong_crates(packages: &[Package], resolve: &Resolve) -> Vec<String> {
+    let names: BTreeMap<_, _> =
+        packages.iter().map(|package| (package.id.as_str(), package.name.as_str())).collect();
+    let mut wrong = Vec::new();
+    for node in &resolve.nodes {
+        let user = names.get(node.id.as_str()).copied().unwrap_or_default();
+        for used in node.dependencies.iter().filter_map(|id| names.get(id.as_str())) {
+            if BANNED.contains(used) {
+                wrong.push(format!("{used} is banned, {user} brings it"));
+            }
+            if first_fit(&ONLY_BELOW, used).is_some_and(|users| !fits_any(users, user)) {
+                wrong.push(format!("{used} must not come with {user}"));
+            }
+        }
+    }
+    wrong
+}
+
+fn relative(root: &Path, folder: &Path) -> String {
+    folder.strip_prefix(root).unwrap_or(folder).to_string_lossy().into_owned()
+}
+
+fn first_fit<'a>(table: &[(&str, &'a [&'a str])], name: &str) -> Option<&'a [&'a str]> {
+    table.iter().find(|(pattern, _)| fits(pattern, name)).map(|(_, row)| *row)
+}
+
+fn fits_any(patterns: &[&str], name: &str) -> bool {
+    patterns.iter().any(|pattern| fits(pattern, name))
+}
+
+/// `*` at the end stands for anything, `/*` for one folder.
+fn fits(pattern: &str, name: &str) -> bool {
+    let Some(beginning) = pattern.strip_suffix('*') else {
+        return pattern == name;
+    };
+    let rest = name.strip_prefix(beginning);
+    rest.is_some_and(|rest| !beginning.ends_with('/') || !(rest.is_empty() || rest.contains('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::{Dependency, Node};
+
+    const ROOT: &str = "/checkout";
+
+    #[test]
+    fn arrows_go_inwards_only() {
+        let cases = [
+            ("host/storage", "host/core", true),
+            ("host/core", "sdk/protocol", true),
+            ("host/server", "host/relay", true),
+            ("host/server", "sdk/client", true),
+            ("benches", "host/server", true),
+            ("plugins/route-ring-all", "sdk/plugin", true),
+            ("sdk/client", "host/core", false),
+            ("host/core", "host/storage", false),
+            ("host/relay", "host/storage", false),
+            ("host/relay", "host/server", false),
+            ("plugins/route-ring-all", "host/core", false),
+            ("tests/guests/endless-loop", "host/core", false),
+        ];
+        for (from, to, allowed) in cases {
+            let wrong = wrong_uses(Path::new(ROOT), &package(from, [ours(to, None)]));
+            assert_eq!(wrong.is_empty(), allowed, "{from} -> {to}: {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_arrow_counts_for_tests_and_build_scripts_too() {
+        let wrong =
+            [Kind::Dev, Kind::Build].map(|kind| package("sdk/client", [ours("host/core", Some(kind))]));
+
+        for package in wrong {
+            assert_eq!(wrong_uses(Path::new(ROOT), &package), ["sdk/client must not use host/core"]);
+        }
+    }
+
+    #[test]
+    fn an_outside_stays_in_its_crate() {
+        let cases = [
+            ("host/storage", "sqlx", None, true),
+            ("host/server", "sqlx", None, false),
+            ("host/server", "sqlx-core", Some(Kind::Build), false),
+            ("host/server", "axum", None, true),
+            ("host/delivery", "axum", None, false),
+            ("host/delivery", "axum", Some(Kind::Dev), true),
+            ("sdk/client", "turn", None, true),
+            ("host/cdx", "turn", None, false),
+            ("benches", "wasmtime", None, true),
+            ("host/server", "bytes", None, true),
+        ];
+        for (from, name, kind, allowed) in cases {
+            let wrong = wrong_uses(Path::new(ROOT), &package(from, [outside(name, kind)]));
+            assert_eq!(wrong.is_empty(), allowed, "{from} -> {name}: {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_without_a_rule_is_refused() {
+        let wrong = wrong_uses(Path::new(ROOT), &package("helpers", []));
+
+        assert_eq!(wrong, ["helpers stands in no table: say in xtask/src/layers.rs what it may use"]);
+    }
+
+    #[test]
+    fn openssl_is_banned_and_ring_comes_with_turn_only() {
+        let packages = ["turn", "rustls", "ring", "openssl"].map(|name| package(name, []));
+        let uses = [("turn", vec!["ring"]), ("rustls", vec!["ring", "openssl"])];
+        let nodes = uses.map(|(id, used)| Node {
+            id: id.into(),
+            dependencies: used.into_iter().map(String::from).collect(),
+        });
+
+        let wrong = wrong_crates(&packages, &Resolve { nodes: nodes.into() });
+
+        assert_eq!(wrong, ["ring must not come with rustls", "openssl is banned, rustls brings it"]);
+    }
+
+    fn package<const N: usize>(folder: &str, dependencies: [Dependency; N]) -> Package {
+        let manifest_path = Path::new(ROOT).join(folder).join("Cargo.toml");
+        Package { id: folder.into(), name: folder.into(), manifest_path, dependencies: dependencies.into() }
+    }
+
+    fn ours(folder: &str, kind: Option<Kind>) -> Dependency {
+        Dependency { name: folder.into(), kind, path: Some(Path::new(ROOT).join(folder)) }
+    }
+
+    fn outside(name: &str, kind: Option<Kind>) -> Dependency {
+        Dependency { name: name.into(), kind, path: None }
+    }
+}

@@ -1,0 +1,131 @@
+//! Brings onto the machine what building and testing need beyond cargo.
+//!
+//! Needed: the standard library of two targets, one that guests are built for and one that proves
+//! `core` and `protocol` pure. Welcome: independent counterparts, programs of others that some tests
+//! check ours against. They are installed where that can be done without asking (as root on a Debian
+//! system); elsewhere the tests that want them say that they were skipped.
+
+use std::{
+    env, fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{command, repository::Repository};
+
+/// What guests are built for, and what has no standard library at all.
+const WASM_TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32v1-none"];
+
+/// Debian packages and the programs that tests call from them.
+const COUNTERPARTS: [(&str, &[&str]); 1] = [("coturn", &["turnutils_uclient", "turnutils_stunclient"])];
+
+/// Seconds until an installation is given up.
+const INSTALL_LIMIT: &str = "300";
+
+/// Debian asks this program before a package may start its service.
+const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Adds the missing targets to the toolchain in use, explicitly: rustup may be set to install nothing by itself.
+pub(crate) fn wasm_targets(repository: &Repository) -> Result<()> {
+    let missing: Vec<_> =
+        WASM_TARGETS.into_iter().filter(|target| !is_installed(repository, target)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add"]).args(&missing).current_dir(repository.path(""));
+    command::run(&mut rustup)
+        .with_context(|| format!("guests need the targets {}: install them by hand", missing.join(", ")))?;
+    ensure!(
+        missing.iter().all(|target| is_installed(repository, target)),
+        "rustup added {} to another toolchain than the one of rust-toolchain.toml",
+        missing.join(", ")
+    );
+    Ok(())
+}
+
+/// Installs the counterparts that are missing, where that is allowed; otherwise says so.
+pub(crate) fn counterparts() {
+    for (package, programs) in COUNTERPARTS {
+        if programs.iter().all(|program| in_path(program)) {
+            continue;
+        }
+        if !may_install() {
+            println!(
+                "{package} is not installed; the tests that call {} will be skipped",
+                programs.join(", ")
+            );
+        } else if let Err(error) = install(package) {
+            println!("{package} could not be installed, the tests that need it will be skipped: {error:#}");
+        }
+    }
+}
+
+fn is_installed(repository: &Repository, target: &str) -> bool {
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.args(["--print", "target-libdir", "--target", target]).current_dir(repository.path(""));
+    command::output(&mut rustc).is_ok_and(|folder| Path::new(folder.trim()).exists())
+}
+
+fn may_install() -> bool {
+    let root = command::output(Command::new("id").arg("--user")).is_ok_and(|id| id.trim() == "0");
+    root && Path::new("/etc/debian_version").exists() && in_path("apt-get") && in_path("timeout")
+}
+
+fn install(package: &str) -> Result<()> {
+    println!("installing {package}, which tests call");
+    let _no_service = NoService::new()?;
+    // Only where the package is unknown: refreshing the lists takes longer than the rest.
+    if !command::succeeds(&mut apt_get(&["--simulate", "install", package])) {
+        command::run(&mut apt_get(&["update"]))?;
+    }
+    command::run(&mut apt_get(&["--no-install-recommends", "install", package]))
+}
+
+fn apt_get(arguments: &[&str]) -> Command {
+    let mut apt_get = Command::new("timeout");
+    apt_get.args([INSTALL_LIMIT, "apt-get", "--quiet=2", "--yes", "--option", "DPkg::Lock::Timeout=120"]);
+    apt_get.args(["--option", "Dpkg::Use-Pty=0"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    apt_get
+}
+
+fn in_path(program: &str) -> bool {
+    env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).exists()))
+}
+
+/// While this lives, packages that are installed start no service of theirs.
+struct NoService {
+    ours: Option<PathBuf>,
+}
+
+impl NoService {
+    /// Leaves a policy that the machine already has as it is.
+    fn new() -> Result<Self> {
+        let policy = PathBuf::from(SERVICE_POLICY);
+        match fs::File::create_new(&policy) {
+            Ok(_created) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Ok(Self { ours: None });
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot write {SERVICE_POLICY}"));
+            }
+        }
+        let guard = Self { ours: Some(policy.clone()) };
+        fs::write(&policy, "#!/bin/sh\nexit 101\n")?;
+        fs::set_permissions(&policy, fs::Permissions::from_mode(0o755))?;
+        Ok(guard)
+    }
+}
+
+impl Drop for NoService {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.ours.take().map(fs::remove_file) {
+            println!("remove {SERVICE_POLICY} by hand, it keeps services from starting: {error}");
+        }
+    }
+}
