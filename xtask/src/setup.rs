@@ -19,8 +19,12 @@ use crate::{command, repository::Repository};
 /// What guests are built for, and what has no standard library at all.
 const WASM_TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32v1-none"];
 
-/// Debian packages and the programs that tests call from them.
-const COUNTERPARTS: [(&str, &[&str]); 1] = [("coturn", &["turnutils_uclient", "turnutils_stunclient"])];
+/// Programs of others that tests call.
+const COUNTERPARTS: [Counterpart; 1] = [Counterpart {
+    package: "coturn",
+    programs: &["turnutils_uclient", "turnutils_stunclient"],
+    service: Some("coturn"),
+}];
 
 /// Seconds until an installation is given up.
 const INSTALL_LIMIT: &str = "300";
@@ -47,9 +51,19 @@ pub(crate) fn wasm_targets(repository: &Repository) -> Result<()> {
     Ok(())
 }
 
+struct Counterpart {
+    /// Of Debian.
+    package: &'static str,
+    /// What tests call of it.
+    programs: &'static [&'static str],
+    /// What it would start, which no test wants.
+    service: Option<&'static str>,
+}
+
 /// Installs the counterparts that are missing, where that is allowed; otherwise says so.
 pub(crate) fn counterparts() {
-    for (package, programs) in COUNTERPARTS {
+    for counterpart in COUNTERPARTS {
+        let Counterpart { package, programs, .. } = counterpart;
         if programs.iter().all(|program| in_path(program)) {
             continue;
         }
@@ -58,7 +72,7 @@ pub(crate) fn counterparts() {
                 "{package} is not installed; the tests that call {} will be skipped",
                 programs.join(", ")
             );
-        } else if let Err(error) = install(package) {
+        } else if let Err(error) = install(&counterpart) {
             println!("{package} could not be installed, the tests that need it will be skipped: {error:#}");
         }
     }
@@ -75,14 +89,20 @@ fn may_install() -> bool {
     root && Path::new("/etc/debian_version").exists() && in_path("apt-get") && in_path("timeout")
 }
 
-fn install(package: &str) -> Result<()> {
+fn install(&Counterpart { package, service, .. }: &Counterpart) -> Result<()> {
     println!("installing {package}, which tests call");
     let _no_service = NoService::new()?;
-    // Only where the package is unknown: refreshing the lists takes longer than the rest.
-    if !command::succeeds(&mut apt_get(&["--simulate", "install", package])) {
+    let mut install = apt_get(&["--no-install-recommends", "install", package]);
+    // Refreshing the lists takes longer than the rest, so only where they are absent or too old.
+    if !command::succeeds(&mut install) {
         command::run(&mut apt_get(&["update"]))?;
+        command::run(&mut install)?;
     }
-    command::run(&mut apt_get(&["--no-install-recommends", "install", package]))
+    if let Some(service) = service {
+        // Nor after the machine's next start.
+        command::run(Command::new("update-rc.d").args([service, "disable"]))?;
+    }
+    Ok(())
 }
 
 fn apt_get(arguments: &[&str]) -> Command {
