@@ -1,0 +1,75 @@
+//! What CDX counts.
+
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+use switchhook_core::cdx::{Answer, Dropped};
+
+/// Counters of both ports together, in datagrams.
+///
+/// Each outcome's counter is looked up once, here, and not on the path of a datagram.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    family: Family<[(&'static str, &'static str); 1], Counter>,
+    /// Answered as standard STUN.
+    pub binding: Counter,
+    /// Answered with a sealed observation.
+    pub observation: Counter,
+    /// Refused for an attribute that is not understood.
+    pub unknown_attribute: Counter,
+    /// Dropped: another protocol.
+    pub not_stun: Counter,
+    /// Dropped: broken STUN.
+    pub malformed: Counter,
+    /// Dropped: STUN, but no Binding request.
+    pub not_a_request: Counter,
+    /// Dropped: its source asks too much.
+    pub limited: Counter,
+    /// Answers that the socket did not take.
+    pub unsent: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let family = Family::<_, Counter>::default();
+        let outcome = |name| family.get_or_create(&[("outcome", name)]).clone();
+        Self {
+            binding: outcome("binding"),
+            observation: outcome("observation"),
+            unknown_attribute: outcome("unknown-attribute"),
+            not_stun: outcome("not-stun"),
+            malformed: outcome("malformed"),
+            not_a_request: outcome("not-a-request"),
+            limited: outcome("limited"),
+            unsent: outcome("unsent"),
+            family,
+        }
+    }
+}
+
+impl Metrics {
+    /// Shows the counters as `switchhook_cdx_datagrams_total{outcome="…"}`.
+    pub fn register(&self, registry: &mut Registry) {
+        let help = "Datagrams that CDX received, by what became of them";
+        registry.register("switchhook_cdx_datagrams", help, self.family.clone());
+    }
+
+    pub(crate) fn answered(&self, answer: Answer) {
+        match answer {
+            Answer::Binding => &self.binding,
+            Answer::Observation => &self.observation,
+            Answer::UnknownAttribute => &self.unknown_attribute,
+        }
+        .inc();
+    }
+
+    pub(crate) fn dropped(&self, reason: Dropped) {
+        match reason {
+            Dropped::NotStun => &self.not_stun,
+            Dropped::Malformed => &self.malformed,
+            Dropped::NotARequest => &self.not_a_request,
+        }
+        .inc();
+    }
+}
