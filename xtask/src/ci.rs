@@ -58,8 +58,7 @@ fn purity(repository: &Repository) -> Result<()> {
 }
 
 fn clippy(repository: &Repository) -> Result<()> {
-    let guests = repository.guest_cargos()?;
-    for mut cargo in std::iter::once(repository.cargo()).chain(guests) {
+    for mut cargo in repository.cargos()? {
         command::run(cargo.args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
     }
     Ok(())

@@ -3,8 +3,6 @@
 //! The two settings about imports are unstable: from the command line the stable toolchain takes
 //! them, from `rustfmt.toml` it silently does not.
 
-use std::iter;
-
 use anyhow::Result;
 
 use crate::{command, repository::Repository};
@@ -17,7 +15,7 @@ const SETTINGS: [&str; 4] = [
 ];
 
 pub(crate) fn fmt(repository: &Repository, check: bool) -> Result<()> {
-    for mut cargo in iter::once(repository.cargo()).chain(repository.guest_cargos()?) {
+    for mut cargo in repository.cargos()? {
         cargo.args(["fmt", "--all", "--"]).args(SETTINGS).args(check.then_some("--check"));
         command::run(&mut cargo)?;
     }

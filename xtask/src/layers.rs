@@ -7,16 +7,13 @@
 //!
 //! A folder pattern that ends in `/*` means the folders right in it; the first pattern that fits counts.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    iter,
-    path::Path,
-};
+use std::{collections::BTreeSet, path::Path};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::{
-    metadata::{Kind, Metadata, Package, Resolve},
+    built::Built,
+    metadata::{Kind, Metadata, Package},
     repository::Repository,
 };
 
@@ -55,11 +52,12 @@ const ONLY_BELOW: [(&str, &[&str]); 1] = [("ring", &["turn", "stun", "webrtc-uti
 pub(crate) fn layers(repository: &Repository) -> Result<()> {
     let root = repository.path("");
     let mut wrong = BTreeSet::new();
-    for cargo in iter::once(repository.cargo()).chain(repository.guest_cargos()?) {
-        let Metadata { packages, resolve, .. } = Metadata::with_dependencies(cargo)?;
-        let ours = packages.iter().filter(|package| package.manifest_path.starts_with(&root));
-        wrong.extend(ours.flat_map(|package| wrong_uses(&root, package)));
-        wrong.extend(wrong_crates(&packages, &resolve.context("cargo resolved nothing")?));
+    for cargo in repository.cargos()? {
+        let packages = Metadata::of_workspace(cargo)?.packages;
+        wrong.extend(packages.iter().flat_map(|package| wrong_uses(&root, package)));
+    }
+    for cargo in repository.cargos()? {
+        wrong.extend(wrong_crates(&Built::in_workspace(cargo)?));
     }
     if !wrong.is_empty() {
         bail!("\n{}", Vec::from_iter(wrong).join("\n"));
@@ -94,19 +92,14 @@ fn wrong_uses(root: &Path, package: &Package) -> Vec<String> {
 }
 
 /// What must not be built at all, or not for those who asked for it.
-fn wrong_crates(packages: &[Package], resolve: &Resolve) -> Vec<String> {
-    let names: BTreeMap<_, _> =
-        packages.iter().map(|package| (package.id.as_str(), package.name.as_str())).collect();
+fn wrong_crates(Built(pairs): &Built) -> Vec<String> {
     let mut wrong = Vec::new();
-    for node in &resolve.nodes {
-        let user = names.get(node.id.as_str()).copied().unwrap_or_default();
-        for used in node.dependencies.iter().filter_map(|id| names.get(id.as_str())) {
-            if BANNED.contains(used) {
-                wrong.push(format!("{used} is banned, {user} brings it"));
-            }
-            if first_fit(&ONLY_BELOW, used).is_some_and(|users| !fits_any(users, user)) {
-                wrong.push(format!("{used} must not come with {user}"));
-            }
+    for (user, used) in pairs {
+        if BANNED.contains(&used.as_str()) {
+            wrong.push(format!("{used} is banned, {user} brings it"));
+        }
+        if first_fit(&ONLY_BELOW, used).is_some_and(|users| !fits_any(users, user)) {
+            wrong.push(format!("{used} must not come with {user}"));
         }
     }
     wrong
@@ -136,7 +129,7 @@ fn fits(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::{Dependency, Node};
+    use crate::metadata::Dependency;
 
     const ROOT: &str = "/checkout";
 
@@ -201,21 +194,18 @@ mod tests {
 
     #[test]
     fn openssl_is_banned_and_ring_comes_with_turn_only() {
-        let packages = ["turn", "rustls", "ring", "openssl"].map(|name| package(name, []));
-        let uses = [("turn", vec!["ring"]), ("rustls", vec!["ring", "openssl"])];
-        let nodes = uses.map(|(id, used)| Node {
-            id: id.into(),
-            dependencies: used.into_iter().map(String::from).collect(),
-        });
+        let pairs = [("turn", "ring"), ("rustls", "ring"), ("rustls", "openssl"), ("sqlx", "rustls")];
+        let built = Built(pairs.map(|(user, used)| (user.to_owned(), used.to_owned())).into());
 
-        let wrong = wrong_crates(&packages, &Resolve { nodes: nodes.into() });
-
-        assert_eq!(wrong, ["ring must not come with rustls", "openssl is banned, rustls brings it"]);
+        assert_eq!(
+            wrong_crates(&built),
+            ["openssl is banned, rustls brings it", "ring must not come with rustls"]
+        );
     }
 
     fn package<const N: usize>(folder: &str, dependencies: [Dependency; N]) -> Package {
         let manifest_path = Path::new(ROOT).join(folder).join("Cargo.toml");
-        Package { id: folder.into(), name: folder.into(), manifest_path, dependencies: dependencies.into() }
+        Package { manifest_path, dependencies: dependencies.into() }
     }
 
     fn ours(folder: &str, kind: Option<Kind>) -> Dependency {

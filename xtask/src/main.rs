@@ -5,6 +5,7 @@
 //! one by one, and what mends the things they complain about.
 #![expect(clippy::print_stdout, reason = "a command line tool talks on stdout")]
 
+mod built;
 mod ci;
 mod command;
 mod docs;

@@ -11,14 +11,11 @@ use crate::command;
 pub(crate) struct Metadata {
     pub(crate) packages: Vec<Package>,
     pub(crate) target_directory: PathBuf,
-    /// Absent where dependencies were not asked for.
-    pub(crate) resolve: Option<Resolve>,
 }
 
+/// A package of ours.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Package {
-    pub(crate) id: String,
-    pub(crate) name: String,
     pub(crate) manifest_path: PathBuf,
     /// As declared, for all targets and features.
     pub(crate) dependencies: Vec<Dependency>,
@@ -42,32 +39,11 @@ pub(crate) enum Kind {
     Build,
 }
 
-/// Which package really gets which, by package id.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Resolve {
-    pub(crate) nodes: Vec<Node>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct Node {
-    pub(crate) id: String,
-    pub(crate) dependencies: Vec<String>,
-}
-
 impl Metadata {
-    /// The workspace's own packages only; asks no registry.
+    /// Reads the workspace that the cargo command stands in; asks no registry.
     pub(crate) fn of_workspace(mut cargo: Command) -> Result<Self> {
-        Self::read(cargo.args(["metadata", "--format-version", "1", "--no-deps"]))
-    }
-
-    /// With everything they depend on; fails where `Cargo.lock` is not up to date.
-    pub(crate) fn with_dependencies(mut cargo: Command) -> Result<Self> {
-        Self::read(cargo.args(["metadata", "--format-version", "1", "--locked"]))
-    }
-
-    fn read(command: &mut Command) -> Result<Self> {
-        let json = command::output(command)?;
-        serde_json::from_str(&json)
-            .with_context(|| format!("unexpected answer of {}", command::line(command)))
+        cargo.args(["metadata", "--format-version", "1", "--no-deps"]);
+        let json = command::output(&mut cargo)?;
+        serde_json::from_str(&json).with_context(|| format!("unexpected answer of {}", command::line(&cargo)))
     }
 }

@@ -1,7 +1,7 @@
 //! Where things lie: the three workspaces and their files.
 
 use std::{
-    env, fs,
+    env, fs, iter,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -57,6 +57,11 @@ impl Repository {
                 cargo
             })
             .collect())
+    }
+
+    /// One cargo command for each workspace, the main one first.
+    pub(crate) fn cargos(&self) -> Result<impl Iterator<Item = Command>> {
+        Ok(iter::once(self.cargo()).chain(self.guest_cargos()?))
     }
 
     /// Every file of ours whose name ends so, in a stable order.

@@ -14,28 +14,31 @@ use crate::{command, metadata::Metadata, repository::Repository, setup, skipped:
 const REPORT: &str = "nextest/default/junit.xml";
 
 /// With arguments runs only what they select in the main workspace.
+///
+/// The main workspace's tests come last, so that what was skipped is the last thing one reads.
 pub(crate) fn test(repository: &Repository, arguments: &[String]) -> Result<()> {
     setup::wasm_targets(repository)?;
     setup::counterparts();
     let nextest = command::succeeds(repository.cargo().args(["nextest", "--version"]));
+    let everything = ["--workspace".to_owned()];
+    let selection = if arguments.is_empty() { &everything } else { arguments };
+    if arguments.is_empty() {
+        for mut guests in repository.guest_cargos()? {
+            command::run(guests.args(["test", "--workspace", "--quiet"]))?;
+        }
+        if nextest {
+            // `cargo test` runs these by itself.
+            command::run(repository.cargo().args(["test", "--workspace", "--doc", "--quiet"]))?;
+        }
+    }
     if nextest {
-        with_nextest(repository, arguments)?;
+        with_nextest(repository, selection)
     } else {
         println!(
             "cargo-nextest is not installed; `cargo test` runs the same tests, one program after the other"
         );
-        with_libtest(repository, arguments)?;
+        with_libtest(repository, selection)
     }
-    if !arguments.is_empty() {
-        return Ok(());
-    }
-    if nextest {
-        command::run(repository.cargo().args(["test", "--workspace", "--doc", "--quiet"]))?;
-    }
-    for mut guests in repository.guest_cargos()? {
-        command::run(guests.args(["test", "--workspace", "--quiet"]))?;
-    }
-    Ok(())
 }
 
 fn with_nextest(repository: &Repository, arguments: &[String]) -> Result<()> {
