@@ -10,14 +10,21 @@
 extern crate alloc;
 
 pub mod cdx;
+pub mod invitation;
+pub mod mint;
+pub mod network;
 pub mod observation;
 pub mod policy;
+pub mod registration;
+pub mod relay;
 pub mod relay_choice;
 pub mod relay_peers;
 pub mod relay_token;
 pub mod row;
 pub mod seal;
 pub mod stun;
+pub mod ticket;
+pub mod transit;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -24,6 +24,7 @@ pub const HEADER: usize = 20;
 const MAGIC_COOKIE: [u8; 4] = 0x2112_A442_u32.to_be_bytes();
 const FINGERPRINT_XOR: u32 = 0x5354_554E;
 const FINGERPRINT_SIZE: usize = 8;
+const INTEGRITY_SIZE: usize = 24;
 
 /// Message types: class and method as they stand on the wire (RFC 8489 §5).
 pub mod message_type {
@@ -135,6 +136,27 @@ impl<'a> Message<'a> {
         read_address(self.attribute(attribute::XOR_MAPPED_ADDRESS)?, &self.transaction)
     }
 
+    /// What MESSAGE-INTEGRITY covers, with the length that it was computed with, and its value.
+    ///
+    /// Attributes behind it are not covered (RFC 8489 §14.5): see [`Self::covered_attributes`].
+    pub fn integrity(&self) -> Option<(Vec<u8>, [u8; 20])> {
+        let mac = self.attribute(attribute::MESSAGE_INTEGRITY)?.try_into().ok()?;
+        let mut covered = Vec::with_capacity(HEADER + self.attributes.len());
+        let mut writer = Writer::new(&mut covered, self.kind, self.transaction);
+        writer.out.extend_from_slice(self.attributes.get(..self.covered_length())?);
+        writer.write_length(INTEGRITY_SIZE);
+        Some((covered, mac))
+    }
+
+    /// The attributes before MESSAGE-INTEGRITY.
+    pub fn covered_attributes(&self) -> impl Iterator<Item = (u16, &'a [u8])> + use<'a> {
+        self.attributes().take_while(|(kind, _)| *kind != attribute::MESSAGE_INTEGRITY)
+    }
+
+    fn covered_length(&self) -> usize {
+        self.covered_attributes().map(|(_, value)| 4 + value.len().next_multiple_of(4)).sum()
+    }
+
     fn check_attributes(&self, datagram: &[u8]) -> Result<(), NotAMessage> {
         let mut rest = self.attributes;
         while !rest.is_empty() {
@@ -157,7 +179,8 @@ fn split_attribute(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     Some((u16::from_be_bytes([*t0, *t1]), padded.get(..length)?, after))
 }
 
-fn read_address(value: &[u8], transaction: &[u8; 12]) -> Option<SocketAddr> {
+/// Reads the value of an attribute that is an address under XOR (RFC 8489 §14.2).
+pub fn read_address(value: &[u8], transaction: &[u8; 12]) -> Option<SocketAddr> {
     let ([_, family, p0, p1], address) = value.split_first_chunk::<4>()?;
     let port = u16::from_be_bytes([p0 ^ MAGIC_COOKIE[0], p1 ^ MAGIC_COOKIE[1]]);
     let mut octets = [0; 16];
@@ -233,6 +256,14 @@ impl<'a> Writer<'a> {
         let class = u8::try_from(code / 100).unwrap_or_default();
         let number = u8::try_from(code % 100).unwrap_or_default();
         self.attribute(attribute::ERROR_CODE, &[0, 0, class, number]);
+    }
+
+    /// Adds MESSAGE-INTEGRITY, the HMAC-SHA1 that `mac` computes over what was written.
+    pub fn integrity(&mut self, mac: impl FnOnce(&[u8]) -> [u8; 20]) {
+        // The length covers the attribute before its value is computed (RFC 8489 §14.5).
+        self.write_length(INTEGRITY_SIZE);
+        let mac = mac(self.out);
+        self.attribute(attribute::MESSAGE_INTEGRITY, &mac);
     }
 
     /// Ends the message with a FINGERPRINT.

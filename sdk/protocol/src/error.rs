@@ -87,6 +87,8 @@ codes! {
     BadTicket = "bad-ticket", 401, "Use the ticket that came with the session.";
     /// The ticket is over.
     TicketExpired = "ticket-expired", 410, "Start a new session.";
+    /// An observation was not sealed by this host's CDX.
+    BadObservation = "bad-observation", 422, "Ask CDX again, and send its answer unchanged.";
     /// Another device of the same user accepted first.
     AnsweredElsewhere = "answered-elsewhere", 409, "Stop ringing.";
     /// The inviter took the invite back, or the ring time is over.

@@ -1,0 +1,292 @@
+//! Accept: the first commit takes the user's invitation, and both sides learn how to connect (INV-4 to INV-6).
+
+use alloc::{format, string::String, vec::Vec};
+use core::time::Duration;
+
+use rand_core::CryptoRng;
+use switchhook_protocol::{
+    connection_data::Candidate,
+    error::ErrorCode,
+    event::Event,
+    id::DeviceId,
+    invitation::{Accept, Accepted, StopReason},
+    peer::{Path, Peer, SessionKey},
+    relay::RelayCredentials,
+    time::{Timestamp, millis},
+};
+
+use super::{NEWS_LIFE, message, set_invitation, set_leg, stop};
+use crate::{
+    network::{InviterSide, NetworkFacts},
+    policy::nat::Verdict,
+    row::{Device, Invitation, InvitationState, Leg, LegState, Write},
+    seal::KeyRing,
+    ticket::{Alias, Member, Role, SessionTicket, TICKET_LIFE},
+};
+
+/// What an accept is decided from.
+#[derive(Debug, Clone, Copy)]
+pub struct Accepting<'a> {
+    /// The tenant's keys.
+    pub keys: &'a KeyRing,
+    /// The accepting device's ticket, opened.
+    pub ticket: &'a SessionTicket,
+    /// What it says.
+    pub request: &'a Accept,
+    /// The accepting device.
+    pub device: &'a Device,
+    /// The inviter's device.
+    pub inviter: &'a Device,
+    /// The inviter's side, opened.
+    pub inviter_side: &'a InviterSide,
+    /// How the two connect.
+    pub paths: &'a Paths,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// How each side reaches the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// For the inviter.
+    pub inviter: Path,
+    /// For the invited device.
+    pub invited: Path,
+}
+
+/// The relay credentials of both sides (REL-2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayPair {
+    /// For the inviter.
+    pub inviter: RelayCredentials,
+    /// For the invited device.
+    pub invited: RelayCredentials,
+}
+
+/// What an accept leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Invitation, legs, stops and the inviter's message: one transaction.
+    pub writes: Vec<Write>,
+    /// For the accepting device.
+    pub accepted: Accepted,
+}
+
+impl Paths {
+    /// Directly, each at the other's candidates (INV-5).
+    pub fn direct(inviter: &NetworkFacts, invited: &NetworkFacts, patience: Option<Duration>) -> Self {
+        let patience_ms = patience.map(|patience| u32::try_from(millis(patience)).unwrap_or(u32::MAX));
+        let to = |candidates: Vec<Candidate>| Path::Direct { candidates, patience_ms };
+        Self { inviter: to(invited.candidates()), invited: to(inviter.candidates()) }
+    }
+
+    /// Through the relay, each with credentials of its own (REL-2).
+    pub fn relay(pair: RelayPair) -> Self {
+        Self {
+            inviter: Path::Relay { relay: pair.inviter },
+            invited: Path::Relay { relay: pair.invited },
+        }
+    }
+}
+
+/// Whether a verdict needs the relay at once.
+pub const fn needs_relay(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Relay { .. } => true,
+        Verdict::Direct | Verdict::DirectThenRelay { .. } => false,
+    }
+}
+
+/// Decides an accept over the user's rows, as the transaction reads them.
+///
+/// A repeat by the device that was taken is answered like the first time: its answer may have been
+/// lost. With `retry` it comes after a failed direct attempt and rings nobody (NAT-4).
+pub fn accept(
+    facts: Accepting<'_>,
+    invitation: &Invitation,
+    legs: &[Leg],
+    rng: &mut impl CryptoRng,
+) -> Result<Taken, ErrorCode> {
+    let own = &facts.device.id;
+    let leg = legs.iter().find(|leg| leg.device == *own).ok_or(ErrorCode::BadTicket)?;
+    may_take(invitation, leg, own, facts.now)?;
+    let mut writes = Vec::new();
+    if invitation.state == InvitationState::Ringing {
+        let taken = InvitationState::Taken;
+        writes.push(set_invitation(&invitation.session, invitation.user, taken, Some(own.clone())));
+        writes.push(set_leg(leg, LegState::Taken, facts.now));
+        let others = legs.iter().filter(|leg| leg.device != *own);
+        writes.extend(stop(others, StopReason::AnsweredElsewhere, facts.now, rng));
+    }
+    let event = Event::Accept(facts.for_inviter(rng));
+    let expires_at = facts.now.after(NEWS_LIFE);
+    writes.push(message(&facts.inviter.id, &event, (facts.collapse_key(), expires_at), rng));
+    Ok(Taken { writes, accepted: facts.for_invited(rng) })
+}
+
+fn may_take(invitation: &Invitation, leg: &Leg, own: &DeviceId, now: Timestamp) -> Result<(), ErrorCode> {
+    match invitation.state {
+        InvitationState::Ringing => match leg.state {
+            LegState::Queued | LegState::Pushed | LegState::Rang if now < leg.lease_until => Ok(()),
+            LegState::Planned
+            | LegState::Queued
+            | LegState::Pushed
+            | LegState::Rang
+            | LegState::Taken
+            | LegState::Declined
+            | LegState::Stopped
+            | LegState::StopConfirmed => Err(ErrorCode::NoLongerRinging),
+        },
+        InvitationState::Taken if invitation.taken_by.as_ref() == Some(own) => Ok(()),
+        InvitationState::Taken => Err(ErrorCode::AnsweredElsewhere),
+        InvitationState::Declined | InvitationState::Cancelled | InvitationState::NoAnswer => {
+            Err(ErrorCode::NoLongerRinging)
+        }
+    }
+}
+
+impl Accepting<'_> {
+    fn for_inviter(&self, rng: &mut impl CryptoRng) -> Accepted {
+        let ticket = SessionTicket {
+            role: Role::Inviter,
+            own: self.inviter_member(),
+            peer: Some(self.ticket.own.clone()),
+            ..self.renewed()
+        };
+        let key = &self.request.session_key;
+        self.accepted(&ticket, (self.device, &self.ticket.own, key), &self.paths.inviter, rng)
+    }
+
+    fn for_invited(&self, rng: &mut impl CryptoRng) -> Accepted {
+        let inviter = self.inviter_member();
+        let key = &self.inviter_side.session_key;
+        self.accepted(&self.renewed(), (self.inviter, &inviter, key), &self.paths.invited, rng)
+    }
+
+    fn accepted(
+        &self,
+        ticket: &SessionTicket,
+        (device, member, session_key): (&Device, &Member, &SessionKey),
+        path: &Path,
+        rng: &mut impl CryptoRng,
+    ) -> Accepted {
+        let alias = Alias { session: ticket.session.clone(), device: device.id.clone() };
+        Accepted {
+            session: ticket.session.clone(),
+            ticket: ticket.seal(self.keys, rng),
+            peer: Peer {
+                alias: alias.seal(self.keys, rng),
+                endpoint: member.endpoint.clone(),
+                device_key: device.key.clone(),
+                session_key: session_key.clone(),
+            },
+            path: path.clone(),
+            media_key: ticket.media_key.reveal(),
+            retry: self.request.retry,
+        }
+    }
+
+    fn renewed(&self) -> SessionTicket {
+        let failed = u8::from(self.request.retry);
+        SessionTicket {
+            direct_failures: self.ticket.direct_failures.saturating_add(failed),
+            expires_at: self.now.after(TICKET_LIFE),
+            ..self.ticket.clone()
+        }
+    }
+
+    fn inviter_member(&self) -> Member {
+        self.ticket.peer.clone().unwrap_or_else(|| self.ticket.own.clone())
+    }
+
+    /// A repeated accept takes the place of one that the inviter has not seen; a retry does not.
+    fn collapse_key(&self) -> Option<String> {
+        let session = &self.ticket.session;
+        Some(format!("accept/{session}/{}/{}", self.device.id, u8::from(self.request.retry)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        invitation::testing::{NOW, PHONE, Ringing, TABLET, alice, appended, network, ringing},
+        testing::TestRng,
+    };
+
+    fn take(ringing: &Ringing, device: &str) -> Result<Taken, ErrorCode> {
+        take_at(ringing, device, false, NOW)
+    }
+
+    fn take_at(ringing: &Ringing, device: &str, retry: bool, now: Timestamp) -> Result<Taken, ErrorCode> {
+        let (ticket, request, side) = ringing.accepting(device, retry);
+        let paths = Paths::direct(&network(), &network(), None);
+        let facts = Accepting {
+            keys: &ringing.keys,
+            ticket: &ticket,
+            request: &request,
+            device: &ringing.device(device),
+            inviter: &alice(),
+            inviter_side: &side,
+            paths: &paths,
+            now,
+        };
+        accept(facts, &ringing.invitation, &ringing.legs, &mut TestRng(9))
+    }
+
+    #[test]
+    fn inv_6_the_first_accept_is_taken_and_the_users_other_devices_are_stopped() {
+        let ringing = ringing(&[PHONE, TABLET]);
+        let Taken { writes, accepted } = take(&ringing, PHONE).unwrap();
+        let phone: DeviceId = PHONE.parse().unwrap();
+        assert_eq!(writes[0], set_invitation(&ringing.invitation.session, 0, InvitationState::Taken, Some(phone)));
+        assert_eq!(writes[1], set_leg(&ringing.legs[0], LegState::Taken, NOW));
+        assert_eq!(writes[2], set_leg(&ringing.legs[1], LegState::Stopped, NOW));
+        let sent = appended(&writes);
+        assert!(matches!(&sent[0], (to, Event::Cancel(cancel))
+            if to.as_str() == TABLET && cancel.reason == StopReason::AnsweredElsewhere));
+        assert!(matches!(&sent[1], (to, Event::Accept(_)) if *to == alice().id));
+        assert_eq!(accepted.peer.endpoint, ringing.inviter_endpoint());
+    }
+
+    #[test]
+    fn inv_6_the_second_accept_is_told_that_another_device_answered() {
+        let mut ringing = ringing(&[PHONE, TABLET]);
+        let taken = take(&ringing, PHONE).unwrap();
+        ringing.apply(&taken.writes);
+        assert_eq!(take(&ringing, TABLET), Err(ErrorCode::AnsweredElsewhere));
+    }
+
+    #[test]
+    fn inv_5_both_sides_get_each_others_candidates_and_the_same_media_key() {
+        let ringing = ringing(&[PHONE]);
+        let Taken { writes, accepted } = take(&ringing, PHONE).unwrap();
+        let sent = appended(&writes);
+        let Some((_, Event::Accept(pushed))) = sent.last() else { panic!("the inviter is told") };
+        assert_eq!(pushed.media_key, accepted.media_key);
+        assert_eq!(pushed.path, Path::Direct { candidates: network().candidates(), patience_ms: None });
+        assert_ne!(pushed.ticket, accepted.ticket);
+        let ticket = SessionTicket::open(&ringing.keys, &pushed.ticket, &alice().id, NOW).unwrap();
+        assert_eq!(ticket.role, Role::Inviter);
+        assert_eq!(ticket.peer.unwrap().device.as_str(), PHONE);
+    }
+
+    #[test]
+    fn nat_4_a_retry_by_the_taken_device_rings_nobody_and_counts_the_failure() {
+        let mut ringing = ringing(&[PHONE, TABLET]);
+        let taken = take(&ringing, PHONE).unwrap();
+        ringing.apply(&taken.writes);
+        let Taken { writes, accepted } = take_at(&ringing, PHONE, true, NOW).unwrap();
+        let sent = appended(&writes);
+        assert_eq!(sent.len(), 1, "only the inviter hears of it");
+        let ticket = SessionTicket::open(&ringing.keys, &accepted.ticket, &PHONE.parse().unwrap(), NOW);
+        assert_eq!(ticket.unwrap().direct_failures, 1);
+    }
+
+    #[test]
+    fn inv_4_an_accept_after_the_rings_lease_is_too_late() {
+        let ringing = ringing(&[PHONE]);
+        let late = ringing.legs[0].lease_until;
+        assert_eq!(take_at(&ringing, PHONE, false, late), Err(ErrorCode::NoLongerRinging));
+    }
+}

@@ -1,0 +1,249 @@
+//! From a method's effects to rows: what is committed together with the attempt's state.
+//!
+//! The method says *what*; the secrets themselves are made here, so that no plugin ever sees one.
+//! Texts go into the outbox, sealed, and are sent after the commit (DESIGN §2.1).
+
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+use switchhook_protocol::{
+    endpoint::EndpointId,
+    error::ErrorCode,
+    id::{AttemptId, DeviceId, GatewayId, PushToken},
+    registration::signature_text,
+    time::Timestamp,
+};
+
+use super::{code, signature};
+use crate::{
+    mint,
+    policy::registration::{Effect, Transition},
+    row::{OutboxEntry, OutboxState, Secret},
+    seal::{KeyRing, Purpose},
+};
+
+/// What a step is performed for.
+#[derive(Debug, Clone, Copy)]
+pub struct Performing<'a> {
+    /// The tenant's keys.
+    pub keys: &'a KeyRing,
+    /// The attempt.
+    pub attempt: &'a AttemptId,
+    /// The device that it is for.
+    pub device: &'a DeviceId,
+    /// The gateway that texts go out by.
+    pub gateway: Option<&'a GatewayId>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What is committed together with the attempt's state.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Performed {
+    /// Secrets to check later.
+    pub secrets: Vec<Secret>,
+    /// Texts to send after the commit.
+    pub outbox: Vec<OutboxEntry>,
+    /// Identifiers to associate with the attempt's device.
+    pub bound: Vec<EndpointId>,
+    /// Whether the attempt is over.
+    pub finished: bool,
+    /// When the code that was sent expires.
+    pub code_until: Option<Timestamp>,
+}
+
+/// A text on its way to a gateway.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutgoingText {
+    /// To whom.
+    pub to: EndpointId,
+    /// What it says.
+    pub text: String,
+    /// For a gateway that composes the text itself (REG-3): the signature and what it was made for.
+    pub signature: Option<OutgoingSignature>,
+}
+
+/// A signature on its way to a gateway.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutgoingSignature {
+    /// The signature.
+    pub signature: String,
+    /// The push token in the device's text.
+    pub push_token: PushToken,
+    /// The device id in the device's text.
+    pub device: DeviceId,
+}
+
+/// Masked: it holds a number and a secret.
+impl fmt::Debug for OutgoingText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutgoingText").field("to", &self.to).finish_non_exhaustive()
+    }
+}
+
+/// Masked: it is a secret.
+impl fmt::Debug for OutgoingSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutgoingSignature").field("device", &self.device).finish_non_exhaustive()
+    }
+}
+
+/// Performs the effects of a transition.
+///
+/// An effect that this host does not offer refuses the whole step: half of it would be worse.
+pub fn perform(
+    facts: Performing<'_>,
+    transition: &Transition,
+    rng: &mut impl CryptoRng,
+) -> Result<Performed, ErrorCode> {
+    let mut performed = Performed::default();
+    for effect in &transition.effects {
+        match effect {
+            Effect::SendText(text) => {
+                let text = OutgoingText { to: text.to.clone(), text: text.text.clone(), signature: None };
+                performed.outbox.push(facts.outgoing(&text, rng)?);
+            }
+            Effect::SendSignature(wanted) => facts.send_signature(wanted, &mut performed, rng)?,
+            Effect::SendCode(wanted) => {
+                let about = (facts.attempt, facts.device, &wanted.to);
+                let made = code::make(facts.keys, about, (facts.now, wanted.expires_in), rng);
+                let text = alloc::format!("{} is your code.", made.code);
+                let text = OutgoingText { to: wanted.to.clone(), text, signature: None };
+                performed.code_until = Some(made.record.expires_at);
+                performed.outbox.push(facts.outgoing(&text, rng)?);
+                performed.secrets.push(made.record);
+            }
+            Effect::Bind(endpoint) => performed.bound.push(endpoint.clone()),
+            Effect::Finish => performed.finished = true,
+            Effect::SendMail(_)
+            | Effect::SendLink(_)
+            | Effect::Ask(_)
+            | Effect::Fetch(_)
+            | Effect::CheckPassword(_)
+            | Effect::After(_)
+            | Effect::SetAddressState(_)
+            | Effect::IssueCredentials(_)
+            | Effect::Notify(_) => return Err(ErrorCode::Unsupported),
+        }
+    }
+    Ok(performed)
+}
+
+impl Performing<'_> {
+    fn send_signature(
+        &self,
+        wanted: &crate::policy::registration::Signature,
+        performed: &mut Performed,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), ErrorCode> {
+        let fields =
+            signature::Fields { number: &wanted.to, push_token: &wanted.push_token, device: &wanted.device };
+        let life = (self.now, wanted.expires_in);
+        let made = signature::make(self.keys, fields, self.attempt, life, rng);
+        let text = OutgoingText {
+            to: wanted.to.clone(),
+            text: signature_text(&wanted.to, &made.signature),
+            signature: Some(OutgoingSignature {
+                signature: made.signature,
+                push_token: wanted.push_token.clone(),
+                device: wanted.device.clone(),
+            }),
+        };
+        performed.outbox.push(self.outgoing(&text, rng)?);
+        performed.secrets.push(made.record);
+        Ok(())
+    }
+
+    fn outgoing(&self, text: &OutgoingText, rng: &mut impl CryptoRng) -> Result<OutboxEntry, ErrorCode> {
+        let gateway = self.gateway.ok_or(ErrorCode::Unsupported)?;
+        let plain = postcard::to_allocvec(text).or(Err(ErrorCode::Internal))?;
+        Ok(OutboxEntry {
+            id: mint::message(rng),
+            attempt: self.attempt.clone(),
+            gateway: gateway.clone(),
+            payload: self.keys.seal_bytes(Purpose::Outbox, &plain, rng),
+            state: OutboxState::Queued,
+            queued_at: self.now,
+        })
+    }
+}
+
+/// Opens an outbox entry's payload.
+pub fn open_outgoing(keys: &KeyRing, payload: &[u8]) -> Option<OutgoingText> {
+    let plain = keys.open_bytes(Purpose::Outbox, payload).ok()?;
+    postcard::from_bytes(&plain).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use core::time::Duration;
+
+    use switchhook_protocol::{id::TenantId, registration::parse_signature_text};
+
+    use super::*;
+    use crate::{
+        policy::registration::{Mail, Proof, Signature, State},
+        seal::{RootKeys, Scope},
+        testing::TestRng,
+    };
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn performed(effects: Vec<Effect>) -> (KeyRing, Result<Performed, ErrorCode>) {
+        let tenant: TenantId = "acme".parse().unwrap();
+        let keys = RootKeys::new([1; 32], []).ring(Scope::Tenant(&tenant));
+        let (attempt, device) = ("attempt".parse().unwrap(), "device-a".parse().unwrap());
+        let gateway = "sandbox".parse().unwrap();
+        let facts = Performing {
+            keys: &keys,
+            attempt: &attempt,
+            device: &device,
+            gateway: Some(&gateway),
+            now: NOW,
+        };
+        let expires_in = Duration::from_mins(30);
+        let transition = Transition { state: State::default(), effects, expires_in };
+        let performed = perform(facts, &transition, &mut TestRng(4));
+        (keys, performed)
+    }
+
+    #[test]
+    fn reg_3_a_signature_goes_to_the_transit_with_number_token_and_device() {
+        let (keys, performed) = performed(vec![Effect::SendSignature(Signature {
+            to: "+15550100".parse().unwrap(),
+            push_token: "token-a".parse().unwrap(),
+            device: "device-a".parse().unwrap(),
+            expires_in: Duration::from_mins(10),
+        })]);
+        let performed = performed.unwrap();
+        let text = open_outgoing(&keys, &performed.outbox[0].payload).unwrap();
+        let signature = text.signature.unwrap();
+        let told = parse_signature_text(&text.text).unwrap();
+        assert_eq!(told, ("+15550100".parse().unwrap(), signature.signature.clone()));
+        assert_eq!(signature.device.as_str(), "device-a");
+        assert_eq!(signature::record_id(&signature.signature), Ok(performed.secrets[0].id.clone()));
+        assert!(text.text.len() <= 160, "one SMS");
+    }
+
+    #[test]
+    fn reg_5_a_code_stands_in_the_text_and_nowhere_else() {
+        let to: EndpointId = "+15550100".parse().unwrap();
+        let expires_in = Duration::from_mins(5);
+        let (keys, performed) = performed(vec![Effect::SendCode(Proof { to, expires_in })]);
+        let performed = performed.unwrap();
+        let text = open_outgoing(&keys, &performed.outbox[0].payload).unwrap().text;
+        let (code, _) = text.split_once(' ').unwrap();
+        assert_eq!(code::check(&keys, &performed.secrets[0], code, NOW), code::Checked::Right);
+        assert_eq!(performed.code_until, Some(NOW.after(expires_in)));
+    }
+
+    #[test]
+    fn an_effect_that_is_not_offered_refuses_the_step() {
+        let to = "bob@example.com".parse().unwrap();
+        let mail = Effect::SendMail(Mail { to, subject: "s".into(), text: "t".into() });
+        assert_eq!(performed(vec![mail]).1, Err(ErrorCode::Unsupported));
+    }
+}

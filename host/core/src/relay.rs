@@ -1,0 +1,92 @@
+//! The relay of one session: credentials for both sides, and what one tells the other (REL-1 to REL-4, NAT-4).
+
+use alloc::{string::String, vec::Vec};
+use core::time::Duration;
+
+use rand_core::CryptoRng;
+use switchhook_protocol::{
+    error::ErrorCode,
+    event::{Event, PeerRelayed, RelayGiven},
+    id::TenantId,
+    relay::{RelayCredentials, RelayUpdate},
+    time::{Timestamp, millis},
+};
+
+use crate::{
+    invitation::{NEWS_LIFE, message},
+    relay_choice::RelayHost,
+    relay_token::RelayToken,
+    row::Write,
+    seal::KeyRing,
+    ticket::{Alias, Member, SessionTicket},
+};
+
+/// How long relay credentials may be used to allocate: longer than any ring; renewed by `relay.request`.
+pub const CREDENTIALS_LIFE: Duration = Duration::from_hours(1);
+
+/// A relay host with the keys that its tokens are sealed under.
+#[derive(Debug, Clone, Copy)]
+pub struct Host<'a> {
+    /// The host.
+    pub row: &'a RelayHost,
+    /// Its keys.
+    pub keys: &'a KeyRing,
+    /// Its TURN realm.
+    pub realm: &'a str,
+}
+
+/// Makes one participant's credentials for its relay host (REL-2).
+pub fn credentials(
+    host: Host<'_>,
+    (tenant, ticket, member): (&TenantId, &SessionTicket, &Member),
+    now: Timestamp,
+    rng: &mut impl CryptoRng,
+) -> RelayCredentials {
+    let token = RelayToken {
+        tenant: tenant.clone(),
+        session: ticket.session.clone(),
+        device: member.device.clone(),
+        host: host.row.id.clone(),
+        expires_at: now.after(CREDENTIALS_LIFE),
+    };
+    let minted = token.mint(host.keys, rng);
+    RelayCredentials {
+        server: host.row.addr,
+        realm: String::from(host.realm),
+        username: minted.username,
+        password: minted.password,
+        expires_in_ms: millis(CREDENTIALS_LIFE),
+    }
+}
+
+/// Gives the other side its credentials, after one side asked for the relay (NAT-4: nobody is rung).
+pub fn give(
+    ticket: &SessionTicket,
+    peer_relay: RelayCredentials,
+    now: Timestamp,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<Write>, ErrorCode> {
+    let event = Event::RelayResponse(RelayGiven { session: ticket.session.clone(), relay: peer_relay });
+    let key = alloc::format!("relay-response/{}", ticket.session);
+    let peer = &ticket.peer()?.device;
+    Ok(alloc::vec![message(peer, &event, (Some(key), now.after(NEWS_LIFE)), rng)])
+}
+
+/// Tells the other side where the relay put this one (REL-4).
+pub fn update(
+    keys: &KeyRing,
+    ticket: &SessionTicket,
+    request: &RelayUpdate,
+    now: Timestamp,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<Write>, ErrorCode> {
+    let alias = Alias { session: ticket.session.clone(), device: ticket.own.device.clone() };
+    let event = Event::RelayUpdate(PeerRelayed {
+        session: ticket.session.clone(),
+        alias: alias.seal(keys, rng),
+        relayed: request.relayed,
+    });
+    let key = alloc::format!("relay-update/{}/{}", ticket.session, ticket.own.device);
+    let peer = &ticket.peer()?.device;
+    Ok(alloc::vec![message(peer, &event, (Some(key), now.after(NEWS_LIFE)), rng)])
+}
