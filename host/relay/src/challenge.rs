@@ -1,0 +1,59 @@
+//! Nonces that need no memory: a time, and an MAC that binds it to the client's address.
+//!
+//! A challenge is given to everybody who asks, so that a table of nonces would be a stranger's to
+//! fill. The relay host recognises its own by computing it again.
+
+use std::net::SocketAddr;
+
+use data_encoding::BASE64URL_NOPAD;
+use switchhook_core::seal::KeyRing;
+use switchhook_protocol::time::Timestamp;
+
+/// How long a nonce serves; then the client gets the next with error 438.
+pub(crate) const NONCE_LIFE: std::time::Duration = std::time::Duration::from_mins(10);
+
+const LABEL: &str = "relay-nonce";
+const MAC: usize = 16;
+
+pub(crate) fn nonce(keys: &KeyRing, client: SocketAddr, now: Timestamp) -> String {
+    let made = now.as_millis().to_be_bytes();
+    let mut nonce = made.to_vec();
+    nonce.extend_from_slice(&mac(keys, client, made));
+    BASE64URL_NOPAD.encode(&nonce)
+}
+
+/// Whether the nonce was made here for this client, and not too long ago.
+pub(crate) fn is_fresh(keys: &KeyRing, nonce: &[u8], client: SocketAddr, now: Timestamp) -> bool {
+    let Ok(bytes) = BASE64URL_NOPAD.decode(nonce) else { return false };
+    let Some((made, shown)) = bytes.split_first_chunk() else { return false };
+    let age = Timestamp::from_millis(u64::from_be_bytes(*made)).until(now);
+    // No secret is compared here: whoever wants a valid nonce only has to ask.
+    shown == mac(keys, client, *made) && age < NONCE_LIFE
+}
+
+fn mac(keys: &KeyRing, client: SocketAddr, made: [u8; 8]) -> [u8; MAC] {
+    let (_, full) = keys.mac(LABEL, &[&made, client.to_string().as_bytes()]);
+    let mut mac = [0; MAC];
+    mac.iter_mut().zip(full).for_each(|(to, from)| *to = from);
+    mac
+}
+
+#[cfg(test)]
+mod tests {
+    use switchhook_core::seal::{RootKeys, Scope};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    #[test]
+    fn a_nonce_serves_its_client_for_its_time() {
+        let keys = RootKeys::new([1; 32], []).ring(Scope::Relay(&"r".parse().unwrap()));
+        let client = "198.51.100.7:4000".parse().unwrap();
+        let made = nonce(&keys, client, NOW);
+        assert!(is_fresh(&keys, made.as_bytes(), client, NOW));
+        assert!(!is_fresh(&keys, made.as_bytes(), client, NOW.after(NONCE_LIFE)));
+        assert!(!is_fresh(&keys, made.as_bytes(), "198.51.100.7:4001".parse().unwrap(), NOW));
+        assert!(!is_fresh(&keys, b"f//499k954d6OL34oL9FSTvy64sA", client, NOW));
+    }
+}

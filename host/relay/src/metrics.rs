@@ -1,0 +1,72 @@
+//! What the relay counts.
+
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use crate::refusal::Refusal;
+
+/// Counters and gauges of one relay host.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    /// Allocations held now.
+    pub allocations: Gauge,
+    /// Allocations made.
+    pub allocated: Counter,
+    /// Datagrams sent to peers.
+    pub to_peer_packets: Counter,
+    /// Their payload in bytes.
+    pub to_peer_bytes: Counter,
+    /// Datagrams received from peers.
+    pub from_peer_packets: Counter,
+    /// Their payload in bytes.
+    pub from_peer_bytes: Counter,
+    /// Datagrams to or from peers that the operator's rules refuse.
+    pub refused_peer_packets: Counter,
+    refused: Family<[(&'static str, &'static str); 1], Counter>,
+}
+
+impl Metrics {
+    /// Shows everything as `switchhook_relay_…`.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("switchhook_relay");
+        registry.register("allocations", "Allocations held now", self.allocations.clone());
+        registry.register("allocated", "Allocations made", self.allocated.clone());
+        registry.register("to_peer_packets", "Datagrams sent to peers", self.to_peer_packets.clone());
+        registry.register("to_peer_bytes", "Payload sent to peers, in bytes", self.to_peer_bytes.clone());
+        registry.register(
+            "from_peer_packets",
+            "Datagrams received from peers",
+            self.from_peer_packets.clone(),
+        );
+        registry.register(
+            "from_peer_bytes",
+            "Payload received from peers, in bytes",
+            self.from_peer_bytes.clone(),
+        );
+        let help = "Datagrams to or from peers that the operator's rules refuse";
+        registry.register("refused_peer_packets", help, self.refused_peer_packets.clone());
+        registry.register("refused_requests", "TURN requests refused, by reason", self.refused.clone());
+    }
+
+    /// TURN requests refused with this error code.
+    pub fn refused_with(&self, code: u16) -> u64 {
+        let reason = Refusal::ALL.into_iter().find(|refusal| refusal.code() == code);
+        reason.map_or(0, |reason| self.refused.get_or_create(&[("reason", reason.word())]).get())
+    }
+
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        self.refused.get_or_create(&[("reason", refusal.word())]).inc();
+    }
+
+    pub(crate) fn sent_to_peer(&self, bytes: usize) {
+        self.to_peer_packets.inc();
+        self.to_peer_bytes.inc_by(u64::try_from(bytes).unwrap_or_default());
+    }
+
+    pub(crate) fn received_from_peer(&self, bytes: usize) {
+        self.from_peer_packets.inc();
+        self.from_peer_bytes.inc_by(u64::try_from(bytes).unwrap_or_default());
+    }
+}

@@ -1,0 +1,77 @@
+//! Why a TURN request is refused, and its error code.
+
+/// RFC 8489 §14.8 and RFC 8656 §19, as far as the relay decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// An attribute that the request needs is missing or wrong.
+    BadRequest,
+    /// No credentials, or none that count: wrong password, expired, forged, another relay host's.
+    Unauthorized,
+    /// The peer is one that nobody may send to.
+    Forbidden,
+    /// An attribute must be understood and is not.
+    UnknownAttribute,
+    /// The client holds no allocation.
+    AllocationMismatch,
+    /// The nonce is too old or not for this client.
+    StaleNonce,
+    /// The relay has no address of the family asked for.
+    AddressFamily,
+    /// The allocation belongs to another participant.
+    WrongCredentials,
+    /// The participant holds as many allocations as it may.
+    QuotaReached,
+    /// The relay is full, or does not do what is asked.
+    InsufficientCapacity,
+}
+
+impl Refusal {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::UnknownAttribute,
+        Self::AllocationMismatch,
+        Self::StaleNonce,
+        Self::AddressFamily,
+        Self::WrongCredentials,
+        Self::QuotaReached,
+        Self::InsufficientCapacity,
+    ];
+
+    pub(crate) const fn code(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
+            Self::UnknownAttribute => 420,
+            Self::AllocationMismatch => 437,
+            Self::StaleNonce => 438,
+            Self::AddressFamily => 440,
+            Self::WrongCredentials => 441,
+            Self::QuotaReached => 486,
+            Self::InsufficientCapacity => 508,
+        }
+    }
+
+    /// As a label of a metric.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden-peer",
+            Self::UnknownAttribute => "unknown-attribute",
+            Self::AllocationMismatch => "no-allocation",
+            Self::StaleNonce => "stale-nonce",
+            Self::AddressFamily => "address-family",
+            Self::WrongCredentials => "wrong-credentials",
+            Self::QuotaReached => "quota-reached",
+            Self::InsufficientCapacity => "insufficient-capacity",
+        }
+    }
+
+    /// Whether the client should try again with the nonce that comes with the error.
+    pub(crate) const fn is_challenge(self) -> bool {
+        matches!(self, Self::Unauthorized | Self::StaleNonce)
+    }
+}

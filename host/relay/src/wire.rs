@@ -1,0 +1,59 @@
+//! Numbers of TURN (RFC 8656 §17, §18), beside those of STUN in `core`.
+
+use switchhook_core::stun::attribute as stun;
+
+/// Message types: class and method as they stand on the wire.
+pub(crate) mod message_type {
+    pub(crate) const BINDING: u16 = 0x0001;
+    pub(crate) const ALLOCATE: u16 = 0x0003;
+    pub(crate) const REFRESH: u16 = 0x0004;
+    pub(crate) const CREATE_PERMISSION: u16 = 0x0008;
+    pub(crate) const CHANNEL_BIND: u16 = 0x0009;
+    pub(crate) const SEND: u16 = 0x0016;
+    pub(crate) const ALLOCATE_SUCCESS: u16 = 0x0103;
+    /// Added to a request's type it is that of its refusal.
+    pub(crate) const ERROR: u16 = 0x0110;
+}
+
+/// Attribute types.
+pub(crate) mod attribute {
+    pub(crate) const CHANNEL_NUMBER: u16 = 0x000C;
+    pub(crate) const LIFETIME: u16 = 0x000D;
+    pub(crate) const XOR_PEER_ADDRESS: u16 = 0x0012;
+    pub(crate) const DATA: u16 = 0x0013;
+    pub(crate) const REQUESTED_ADDRESS_FAMILY: u16 = 0x0017;
+    pub(crate) const EVEN_PORT: u16 = 0x0018;
+    pub(crate) const REQUESTED_TRANSPORT: u16 = 0x0019;
+    pub(crate) const DONT_FRAGMENT: u16 = 0x001A;
+    pub(crate) const RESERVATION_TOKEN: u16 = 0x0022;
+}
+
+/// Channel numbers that a client may bind (RFC 8656 §12).
+pub(crate) const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x4FFF;
+
+/// `ChannelData` begins with a channel number, STUN with two zero bits.
+pub(crate) const fn is_channel_data(first: u8) -> bool {
+    first & 0xC0 == 0x40
+}
+
+/// Whether an attribute must be understood and is not.
+pub(crate) const fn must_refuse(kind: u16) -> bool {
+    let known = matches!(
+        kind,
+        stun::USERNAME
+            | stun::REALM
+            | stun::NONCE
+            | stun::MESSAGE_INTEGRITY_SHA256
+            | stun::PASSWORD_ALGORITHM
+            | attribute::CHANNEL_NUMBER
+            | attribute::LIFETIME
+            | attribute::XOR_PEER_ADDRESS
+            | attribute::DATA
+            | attribute::REQUESTED_ADDRESS_FAMILY
+            | attribute::EVEN_PORT
+            | attribute::REQUESTED_TRANSPORT
+            | attribute::DONT_FRAGMENT
+            | attribute::RESERVATION_TOKEN
+    );
+    !known && !stun::is_optional(kind)
+}

@@ -1,0 +1,51 @@
+//! coturn's clients, which know nothing of ours.
+
+use std::process::{Output, Stdio};
+
+use tokio::{process::Command, time::timeout};
+
+use crate::running::{GUARD, Running};
+
+#[tokio::test]
+async fn rel_3_coturns_client_relays_by_channels_and_by_indications() {
+    let running = Running::start().await;
+    for (session, method) in [("channels", None), ("indications", Some("-s"))] {
+        let credentials = running.credentials(session, "d1");
+        let port = running.relay.addr().port().to_string();
+        let mut command = Command::new("turnutils_uclient");
+        // Two clients of one participant, each sending to the other's allocation, no RTCP beside.
+        command.args(["-y", "-c", "-n", "10", "-m", "2", "-l", "400", "-p", &port]);
+        command.args(["-u", &credentials.username, "-w", &credentials.password]);
+        let Some(output) = run(command.args(method).arg("127.0.0.1")).await else { return };
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains("tot_send_msgs=20, tot_recv_msgs=20"), "{text}");
+        assert!(text.contains("Total lost packets 0 "), "{text}");
+    }
+    assert_eq!(running.relay.metrics().allocated.get(), 4);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn rel_3_coturns_client_with_a_wrong_password_gets_no_allocation() {
+    let running = Running::start().await;
+    let credentials = running.credentials("s1", "d1");
+    let port = running.relay.addr().port().to_string();
+    let mut command = Command::new("turnutils_uclient");
+    command.args(["-y", "-c", "-n", "1", "-m", "2", "-p", &port, "-u", &credentials.username, "-w", "guess"]);
+    let Some(output) = run(command.arg("127.0.0.1")).await else { return };
+    assert!(!output.status.success(), "{output:?}");
+    assert_eq!(running.relay.metrics().allocated.get(), 0);
+    assert!(running.relay.metrics().refused_with(401) > 0);
+    running.stop().await;
+}
+
+/// What the client printed; nothing if coturn's tools are not installed.
+async fn run(command: &mut Command) -> Option<Output> {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = timeout(GUARD, output).await.expect("the client ends");
+    if output.is_err() {
+        println!("skipped: rel_3_coturns_client: turnutils_uclient is not installed (Debian package coturn)");
+    }
+    output.ok()
+}

@@ -1,0 +1,107 @@
+//! Data through the relay, and what ends it.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use switchhook_core::relay_token::TurnCredentials;
+use tokio::{net::UdpSocket, time::timeout};
+use turn::client::{Client, ClientConfig};
+use webrtc_util::Conn;
+
+use crate::{
+    by_hand::{ByHand, CREATE_PERMISSION, DATA, PEER, SEND},
+    running::{GUARD, REALM, Running},
+};
+
+#[tokio::test]
+async fn rel_3_two_participants_exchange_data_through_both_allocations() {
+    let running = Running::start().await;
+    let (alice_client, alice) = allocate(&running, running.credentials("s1", "alice")).await;
+    let (bob_client, bob) = allocate(&running, running.credentials("s1", "bob")).await;
+    let (to_alice, to_bob) = (alice.local_addr().unwrap(), bob.local_addr().unwrap());
+
+    // The first datagram makes the permission, and is lost at the other side, which has none yet.
+    bob.send_to(b"permit", to_alice).await.unwrap();
+    for round in 0..20_u8 {
+        alice.send_to(&[round; 700], to_bob).await.unwrap();
+        assert_eq!(receive(&bob).await, (vec![round; 700], to_alice));
+        bob.send_to(&[round, 1], to_alice).await.unwrap();
+        assert_eq!(receive(&alice).await, (vec![round, 1], to_bob));
+    }
+
+    let metrics = running.relay.metrics();
+    assert_eq!(running.relay.allocations(), 2);
+    assert_eq!(metrics.to_peer_packets.get(), 41);
+    assert_eq!(metrics.from_peer_bytes.get(), 20 * 702 + 6);
+    assert_eq!(metrics.refused_peer_packets.get(), 0);
+    alice_client.close().await.unwrap();
+    bob_client.close().await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn rel_4_every_peer_of_one_request_is_permitted() {
+    let running = Running::start_with(switchhook_core::seal::RootKeys::new([1; 32], []), |config| {
+        config.peers.allow_loopback = true;
+    })
+    .await;
+    let (mut client, _) = ByHand::allocated(&running, "s1", "d1").await;
+    let peers =
+        [UdpSocket::bind("127.0.0.1:0").await.unwrap(), UdpSocket::bind("127.0.0.2:0").await.unwrap()];
+    let values = ["127.0.0.1:1", "127.0.0.2:1"].map(|peer| client.peer(peer));
+    let permitted = client.ask(CREATE_PERMISSION, &[(PEER, &values[0]), (PEER, &values[1])]).await;
+    assert_eq!(permitted.outcome(), Ok(()));
+
+    for peer in peers {
+        let value = client.peer(&peer.local_addr().unwrap().to_string());
+        let indication = client.write(SEND, &[(PEER, &value), (DATA, b"hello")], |_| ());
+        client.send(&indication).await;
+        let mut datagram = [0; 16];
+        let length = timeout(GUARD, peer.recv(&mut datagram)).await.expect("the datagram").unwrap();
+        assert_eq!(&datagram[..length], b"hello");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn rel_3_ending_a_session_drops_its_allocations_and_no_others() {
+    let running = Running::start().await;
+    let _ended = ByHand::allocated(&running, "s1", "d1").await;
+    let _ended_too = ByHand::allocated(&running, "s1", "d2").await;
+    let _goes_on = ByHand::allocated(&running, "s2", "d1").await;
+
+    let tenant = "acme".parse().unwrap();
+    timeout(GUARD, running.relay.end_session(&tenant, &"s1".parse().unwrap())).await.unwrap();
+    assert_eq!(running.relay.allocations(), 1);
+    let other = "other".parse().unwrap();
+    timeout(GUARD, running.relay.end_session(&other, &"s2".parse().unwrap())).await.unwrap();
+    assert_eq!(running.relay.allocations(), 1, "another tenant's session of the same name");
+    assert_eq!(running.relay.metrics().allocations.get(), 1);
+    running.stop().await;
+}
+
+async fn allocate(running: &Running, credentials: TurnCredentials) -> (Client, impl Conn) {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let server = running.relay.addr().to_string();
+    let config = ClientConfig {
+        stun_serv_addr: server.clone(),
+        turn_serv_addr: server,
+        username: credentials.username,
+        password: credentials.password,
+        realm: REALM.to_owned(),
+        software: String::new(),
+        rto_in_ms: 0,
+        conn: Arc::new(socket),
+        vnet: None,
+    };
+    let client = Client::new(config).await.unwrap();
+    client.listen().await.unwrap();
+    let relayed = timeout(GUARD, client.allocate()).await.expect("an allocation").unwrap();
+    (client, relayed)
+}
+
+async fn receive(conn: &impl Conn) -> (Vec<u8>, SocketAddr) {
+    let mut datagram = vec![0; 1500];
+    let (length, from) = timeout(GUARD, conn.recv_from(&mut datagram)).await.expect("a datagram").unwrap();
+    datagram.truncate(length);
+    (datagram, from)
+}
