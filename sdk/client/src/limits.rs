@@ -1,0 +1,88 @@
+//! Every deadline and bound of the client, each with its reason.
+
+use core::time::Duration;
+
+/// TCP, TLS, upgrade and `hello` together; a phone on a slow radio needs about half of it.
+pub const CONNECT: Duration = Duration::from_secs(15);
+
+/// From a call to its answer, the wait for a connection included: the longest backoff and one slow try.
+pub const ANSWER: Duration = Duration::from_secs(20);
+
+/// A frame that the socket does not take for this long: the connection is dead in a way TCP hides.
+pub const WRITE: Duration = Duration::from_secs(10);
+
+/// Longest pause between two tries to connect.
+pub const BACKOFF: Duration = Duration::from_secs(7);
+
+/// First step of the pause; it grows with the square of the tries.
+pub const BACKOFF_STEP: Duration = Duration::from_millis(300);
+
+/// A connection that held this long was good: the next try comes at once.
+pub const STEADY: Duration = Duration::from_secs(10);
+
+/// Commands that wait for the connection's task; a call waits its turn when they are so many.
+pub const COMMANDS: usize = 64;
+
+/// Events that wait for the application. Full, the client lets the connection go: the mailbox keeps
+/// what comes, and the client connects again when the application has caught up.
+pub const EVENTS: usize = 256;
+
+/// Message ids that are remembered, for repeats under another epoch or sequence number.
+pub const REMEMBERED: usize = 1_024;
+
+/// How long a ring that has stopped by its own clock waits for the host's word, to confirm its silence.
+pub const LAST_WORD: Duration = Duration::from_mins(1);
+
+/// Sessions whose relay events are kept until a call asks for them.
+pub const SESSIONS: usize = 32;
+
+/// Relay events that are kept for one session: each side sends one, and one more after a new try.
+pub const SESSION_EVENTS: usize = 8;
+
+/// Largest frame read from the server.
+pub const FRAME: usize = 256 * 1024;
+
+/// First retransmission to CDX. Half of RFC 8489's 500 ms: the user waits for it.
+pub const CDX_RTO: Duration = Duration::from_millis(250);
+
+/// Requests to each port of CDX; the pauses double, so that all is over after 15 × [`CDX_RTO`].
+pub const CDX_REQUESTS: u32 = 4;
+
+/// Pause between two connectivity checks (RFC 8445 §14.2 recommends 50 ms; ours are few and small).
+pub const CHECK_PACE: Duration = Duration::from_millis(20);
+
+/// First repeat of a check; it doubles up to [`CHECK_REPEAT_MAX`].
+pub const CHECK_REPEAT: Duration = Duration::from_millis(100);
+
+/// Longest pause between repeats of a check: a hole that the other side opens is found this fast.
+pub const CHECK_REPEAT_MAX: Duration = Duration::from_millis(400);
+
+/// Addresses of a peer that are tried, those it was observed at included.
+pub const CANDIDATES: usize = 32;
+
+/// How long a direct path is tried where the verdict does not say (NAT-4).
+pub const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How much longer the inviter waits than the callee, so that usually one of both asks for the relay.
+pub const INVITER_GRACE: Duration = Duration::from_millis(1_500);
+
+/// Allocation, the peer's address, checks and handshake through the relay.
+pub const RELAY: Duration = Duration::from_secs(15);
+
+/// First repeat of a handshake message; it doubles.
+pub const HANDSHAKE_REPEAT: Duration = Duration::from_millis(200);
+
+/// Longest pause between repeats of a handshake message.
+pub const HANDSHAKE_REPEAT_MAX: Duration = Duration::from_secs(1);
+
+/// A datagram at least this often: below the 30 s after which the hastiest NATs forget (RFC 4787 §4.3).
+pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Nothing heard for so long, three keep-alives lost: the path is over.
+pub const PATH_SILENCE: Duration = Duration::from_secs(50);
+
+/// Datagrams that wait for the application; full, the newest is dropped, as in a network.
+pub const DATAGRAMS: usize = 512;
+
+/// Mappings of the lab's symmetric NAT, one socket each.
+pub const NAT_MAPPINGS: usize = 64;

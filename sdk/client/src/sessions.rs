@@ -1,0 +1,122 @@
+//! What the host says about running sessions, kept for the call that asks for it.
+//!
+//! Relay events come by the mailbox like all others, and may come before the application has begun
+//! the call. They wait here, bounded by session and in number; the oldest session goes first.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
+
+use switchhook_protocol::{
+    event::{Event, PeerRelayed, RelayGiven},
+    id::SessionId,
+};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::limits;
+
+/// Something about one session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SessionEvent {
+    /// The other side asked for the relay.
+    Given(Box<RelayGiven>),
+    /// The relay's address of the other side.
+    Relayed(PeerRelayed),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Sessions(Mutex<VecDeque<Session>>);
+
+#[derive(Debug)]
+struct Session {
+    id: SessionId,
+    sender: Sender<SessionEvent>,
+    waiting: Option<Receiver<SessionEvent>>,
+}
+
+impl Session {
+    fn new(id: &SessionId) -> Self {
+        let (sender, receiver) = channel(limits::SESSION_EVENTS);
+        Self { id: id.clone(), sender, waiting: Some(receiver) }
+    }
+}
+
+impl Sessions {
+    /// Keeps what a call will want; other events are none of its business.
+    pub(crate) fn notice(&self, event: &Event) {
+        let (session, noticed) = match event {
+            Event::RelayResponse(given) => (&given.session, SessionEvent::Given(Box::new(given.clone()))),
+            Event::RelayUpdate(relayed) => (&relayed.session, SessionEvent::Relayed(relayed.clone())),
+            Event::Invite(_)
+            | Event::Accept(_)
+            | Event::Decline(_)
+            | Event::Ringing(_)
+            | Event::Cancel(_)
+            | Event::Outcome(_) => return,
+        };
+        self.with(session, |session| {
+            if session.sender.try_send(noticed).is_err() {
+                tracing::warn!(session.id = %session.id, "a relay event came too late or once too often");
+            }
+        });
+    }
+
+    /// What was said about the session, and what will be. A later call of the session takes over.
+    pub(crate) fn follow(&self, session: &SessionId) -> Receiver<SessionEvent> {
+        self.with(session, |session| {
+            session.waiting.take().unwrap_or_else(|| {
+                let (sender, receiver) = channel(limits::SESSION_EVENTS);
+                session.sender = sender;
+                receiver
+            })
+        })
+    }
+
+    fn with<T>(&self, id: &SessionId, act: impl FnOnce(&mut Session) -> T) -> T {
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = sessions.iter().position(|session| session.id == *id);
+        let mut session = found.and_then(|at| sessions.remove(at)).unwrap_or_else(|| Session::new(id));
+        let outcome = act(&mut session);
+        sessions.push_back(session);
+        if sessions.len() > limits::SESSIONS {
+            sessions.pop_front();
+        }
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relayed(session: &str) -> PeerRelayed {
+        PeerRelayed {
+            session: session.parse().unwrap(),
+            alias: "a".into(),
+            relayed: "192.0.2.1:4000".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_comes_before_the_call_waits_for_it() {
+        let sessions = Sessions::default();
+        sessions.notice(&Event::RelayUpdate(relayed("one")));
+        sessions.notice(&Event::RelayUpdate(relayed("two")));
+        let mut one = sessions.follow(&"one".parse().unwrap());
+        assert_eq!(one.try_recv(), Ok(SessionEvent::Relayed(relayed("one"))));
+        assert!(one.try_recv().is_err());
+        sessions.notice(&Event::RelayUpdate(relayed("one")));
+        assert_eq!(one.try_recv(), Ok(SessionEvent::Relayed(relayed("one"))));
+    }
+
+    #[test]
+    fn sessions_that_no_call_asks_for_are_forgotten() {
+        let sessions = Sessions::default();
+        for number in 0..100 {
+            sessions.notice(&Event::RelayUpdate(relayed(&format!("s{number}"))));
+        }
+        assert_eq!(sessions.0.lock().unwrap().len(), limits::SESSIONS);
+        assert!(sessions.follow(&"s0".parse().unwrap()).try_recv().is_err());
+    }
+}
