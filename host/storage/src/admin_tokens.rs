@@ -1,0 +1,88 @@
+//! Tokens of administrators, by hash: the token itself is kept by its holder alone.
+
+use switchhook_protocol::{id::TenantId, time::Timestamp};
+
+use crate::{
+    cells::{Cells, millis},
+    dialect::Row,
+    error::StorageError,
+    lifecycle::Storage,
+};
+
+const PUT: &str = "INSERT INTO admin_tokens (hash, tenant, label, created_at, expires_at, revoked_at) \
+     VALUES ($1, $2, $3, $4, $5, $6)";
+const GET: &str =
+    "SELECT label, hash, tenant, created_at, expires_at, revoked_at FROM admin_tokens WHERE hash = $1";
+const LIST: &str = "SELECT label, hash, tenant, created_at, expires_at, revoked_at FROM admin_tokens ORDER BY created_at, label";
+const REVOKE: &str = "UPDATE admin_tokens SET revoked_at = $2 WHERE hash = $1 AND revoked_at IS NULL";
+
+/// An administrator's token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminToken {
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// What it administers; the operator's has none, and administers everything.
+    pub tenant: Option<TenantId>,
+    /// What it is for, in its maker's words.
+    pub label: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// It counts until then.
+    pub expires_at: Option<Timestamp>,
+    /// It was taken back then.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// The administrators' tokens.
+#[derive(Debug)]
+pub struct AdminTokens<'a>(&'a Storage);
+
+impl Storage {
+    /// The administrators' tokens.
+    pub const fn admin_tokens(&self) -> AdminTokens<'_> {
+        AdminTokens(self)
+    }
+}
+
+impl AdminTokens<'_> {
+    /// Stores a token.
+    pub async fn put(&self, token: &AdminToken) -> Result<(), StorageError> {
+        let query = sqlx::query(PUT)
+            .bind(token.hash.to_vec())
+            .bind(token.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()))
+            .bind(token.label.clone())
+            .bind(millis(token.created_at))
+            .bind(token.expires_at.map(millis))
+            .bind(token.revoked_at.map(millis));
+        self.0.run("put-admin-token", async move |tx| tx.write(query).await.map(drop)).await
+    }
+
+    /// The token of this hash, whether it still counts or not.
+    pub async fn get(&self, hash: &[u8; 32]) -> Result<Option<AdminToken>, StorageError> {
+        self.0.one(sqlx::query(GET).bind(hash.to_vec()), decode).await
+    }
+
+    /// All, oldest first.
+    pub async fn list(&self) -> Result<Vec<AdminToken>, StorageError> {
+        self.0.all(sqlx::query(LIST), decode).await
+    }
+
+    /// Takes a token back; says whether it counted until now.
+    pub async fn revoke(&self, hash: &[u8; 32], now: Timestamp) -> Result<bool, StorageError> {
+        let query = sqlx::query(REVOKE).bind(hash.to_vec()).bind(millis(now));
+        let revoked = self.0.run("revoke-admin-token", async move |tx| tx.write(query).await).await?;
+        Ok(revoked > 0)
+    }
+}
+
+fn decode(row: &Row) -> Result<AdminToken, StorageError> {
+    let mut cells = Cells::of("admin_tokens", row);
+    Ok(AdminToken {
+        label: cells.text()?,
+        hash: cells.array()?,
+        tenant: cells.optional_parsed()?,
+        created_at: cells.timestamp()?,
+        expires_at: cells.optional_timestamp()?,
+        revoked_at: cells.optional_timestamp()?,
+    })
+}

@@ -1,0 +1,153 @@
+//! Typed changes of many jobs, applied with one statement a kind.
+//!
+//! The order of kinds is fixed: acknowledgements, sequence numbers, messages, then sessions,
+//! invitations, legs, timers, outbox. [`plan`] merges the changes so that this comes to the same as
+//! making each in its turn: of two settings of one row the later counts, an `Arm` before a `Disarm`
+//! of its session is dropped, a message collapses earlier ones of its key.
+//!
+//! A mailbox's row is changed first: it holds back whoever else would append to the device. Messages
+//! get its next numbers in the order of the jobs. A job that asks for a device without mailbox, or for more
+//! than a mailbox holds, is refused before anything of it is written, and its numbers are given back.
+
+mod mailboxes;
+mod plan;
+
+use std::collections::BTreeSet;
+
+use mailboxes::Mailboxes;
+pub(crate) use mailboxes::{lose, lost};
+use plan::Plan;
+use serde::Serialize;
+use switchhook_core::row::Write;
+use switchhook_protocol::{id::DeviceId, time::Timestamp};
+
+use crate::{
+    dialect::{self, Connection},
+    error::StorageError,
+};
+
+/// One change that depends on nothing stored.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    /// A decision's.
+    Write(Write),
+    /// A device has this message and all before.
+    Acknowledge {
+        /// Whose mailbox.
+        device: DeviceId,
+        /// Up to here.
+        seq: u64,
+    },
+    /// This message and all before were sent to the device.
+    Delivered {
+        /// Whose mailbox.
+        device: DeviceId,
+        /// Up to here.
+        seq: u64,
+    },
+}
+
+/// What a transaction of typed writes did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The devices that have a new message, each once, in the order of their ids.
+    pub devices_woken: Vec<DeviceId>,
+}
+
+/// One job's changes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part<'a> {
+    /// Whose.
+    pub(crate) tenant: &'a str,
+    /// In this order.
+    pub(crate) changes: &'a [Change],
+}
+
+/// Applies the parts together; answers for each.
+///
+/// An error of the whole means that a statement failed: all is to be undone. An error of one part
+/// means that this part was refused and is not written, the others are.
+pub(crate) async fn apply(
+    connection: &mut Connection,
+    parts: &[Part<'_>],
+    now: impl Fn() -> Timestamp,
+) -> Result<Vec<Result<Committed, StorageError>>, StorageError> {
+    let mut plan = Plan::default();
+    plan.acknowledge(parts);
+    many(connection, dialect::ACKNOWLEDGE, &plan.acknowledged()).await?;
+    many(connection, dialect::DELIVERED, &plan.delivered()).await?;
+
+    let mut mailboxes = Mailboxes::reserve(connection, parts).await?;
+    mailboxes.make_room(connection, now).await?;
+    let mut answers = Vec::with_capacity(parts.len());
+    for part in parts {
+        let admitted = mailboxes.admit(*part);
+        if admitted.is_ok() {
+            plan.add(*part, &mut mailboxes);
+        }
+        answers.push(admitted.map(|()| Committed { devices_woken: woken(part.changes) }));
+    }
+    mailboxes.give_back(connection).await?;
+    write(connection, &plan).await?;
+    Ok(answers)
+}
+
+async fn write(connection: &mut Connection, plan: &Plan<'_>) -> Result<(), StorageError> {
+    mailboxes::collapse(connection, plan).await?;
+    many(connection, dialect::APPEND, plan.messages()).await?;
+    many(connection, dialect::OPEN_SESSION, plan.sessions()).await?;
+    many(connection, dialect::OPEN_INVITATION, plan.invitations()).await?;
+    many(connection, dialect::OPEN_LEG, plan.legs()).await?;
+    many(connection, dialect::SET_INVITATION, &plan.set_invitations()).await?;
+    many(connection, dialect::SET_LEG, &plan.set_legs()).await?;
+    many(connection, dialect::DISARM, &plan.disarmed()).await?;
+    many(connection, dialect::ARM, &plan.armed()).await?;
+    many(connection, dialect::ENQUEUE, plan.outbox()).await
+}
+
+/// Runs a statement for many rows; nothing, if there are none.
+pub(crate) async fn many<R: Serialize + Sync>(
+    connection: &mut Connection,
+    statement: &'static str,
+    rows: &[R],
+) -> Result<(), StorageError> {
+    if let Some(rows) = json(rows)? {
+        sqlx::query(statement).bind(rows).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// The argument for so many rows; none if there are none.
+fn json<R: Serialize>(rows: &[R]) -> Result<Option<String>, StorageError> {
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let json = serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    Ok(Some(json))
+}
+
+fn woken(changes: &[Change]) -> Vec<DeviceId> {
+    let devices: BTreeSet<&DeviceId> = changes.iter().filter_map(Change::rouses).collect();
+    devices.into_iter().cloned().collect()
+}
+
+impl Change {
+    /// The device that it puts a message into the mailbox of.
+    fn rouses(&self) -> Option<&DeviceId> {
+        match self {
+            Self::Write(Write::Append(message)) => Some(&message.device),
+            Self::Write(
+                Write::OpenSession(_)
+                | Write::OpenInvitation(_)
+                | Write::OpenLeg(_)
+                | Write::SetInvitation { .. }
+                | Write::SetLeg { .. }
+                | Write::Arm(_)
+                | Write::Disarm(_)
+                | Write::Enqueue(_),
+            )
+            | Self::Acknowledge { .. }
+            | Self::Delivered { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The changes of a batch, merged, as rows of its statements.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use data_encoding::HEXLOWER;
+use switchhook_core::row::{
+    Invitation, InvitationState, Leg, LegState, Message, OutboxEntry, Session, Timer, Write,
+};
+use switchhook_protocol::{
+    id::{DeviceId, SessionId},
+    time::Timestamp,
+};
+
+use super::{Change, Part, mailboxes::Mailboxes};
+use crate::{
+    cells::{integer, millis},
+    words::{self, Word as _},
+};
+
+type Text<'a> = &'a str;
+type Maybe<'a> = Option<&'a str>;
+
+/// Tenant, device, number, message, event, expiry, collapse key.
+pub(super) type MessageRow<'a> = (Text<'a>, Text<'a>, i64, Text<'a>, Text<'a>, i64, Maybe<'a>);
+/// Tenant, session, application, inviter, its identifier, purpose, creation, expiry.
+pub(super) type SessionRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64, i64);
+/// Tenant, session, position, identifier, state, taken by, end of ringing.
+pub(super) type InvitationRow<'a> = (Text<'a>, Text<'a>, u16, Text<'a>, Text<'a>, Maybe<'a>, i64);
+/// Tenant, session, device, position, wave, state, lease, ring, change.
+pub(super) type LegRow<'a> = (Text<'a>, Text<'a>, Text<'a>, u16, u8, Text<'a>, i64, Maybe<'a>, i64);
+/// Tenant, entry, attempt, gateway, payload in hexadecimal, state, time.
+pub(super) type OutboxRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, String, Text<'a>, i64);
+
+/// The merged changes of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Plan<'a> {
+    acknowledged: BTreeMap<(Text<'a>, Text<'a>), u64>,
+    delivered: BTreeMap<(Text<'a>, Text<'a>), u64>,
+    messages: Vec<MessageRow<'a>>,
+    /// Tenant, device and collapse key, with the place of the message in `messages`.
+    collapsing: HashMap<(Text<'a>, Text<'a>, Text<'a>), usize>,
+    /// Messages that later ones of the batch took the place of.
+    collapsed: Vec<(Text<'a>, Text<'a>, u64)>,
+    sessions: Vec<SessionRow<'a>>,
+    invitations: Vec<InvitationRow<'a>>,
+    legs: Vec<LegRow<'a>>,
+    set_invitations: BTreeMap<(Text<'a>, Text<'a>, u16), (Text<'a>, Maybe<'a>)>,
+    set_legs: BTreeMap<(Text<'a>, Text<'a>, Text<'a>), (Text<'a>, i64)>,
+    disarmed: BTreeSet<(Text<'a>, Text<'a>)>,
+    armed: BTreeMap<(Text<'a>, Text<'a>, Text<'a>, u16), i64>,
+    outbox: Vec<OutboxRow<'a>>,
+}
+
+impl<'a> Plan<'a> {
+    /// Adds the acknowledgements of all parts. They come first and are never refused: they make room.
+    pub(super) fn acknowledge(&mut self, parts: &[Part<'a>]) {
+        for part in parts {
+            for change in part.changes {
+                let (highest, device, seq) = match change {
+                    Change::Acknowledge { device, seq } => (&mut self.acknowledged, device, seq),
+                    Change::Delivered { device, seq } => (&mut self.delivered, device, seq),
+                    Change::Write(_) => continue,
+                };
+                let known = highest.entry((part.tenant, device.as_str())).or_default();
+                *known = (*seq).max(*known);
+            }
+        }
+    }
+
+    /// Adds the writes of an admitted part.
+    pub(super) fn add(&mut self, part: Part<'a>, mailboxes: &mut Mailboxes<'a>) {
+        for change in part.changes {
+            match change {
+                Change::Write(write) => self.write(part.tenant, write, mailboxes),
+                Change::Acknowledge { .. } | Change::Delivered { .. } => {}
+            }
+        }
+    }
+
+    fn write(&mut self, tenant: Text<'a>, write: &'a Write, mailboxes: &mut Mailboxes<'a>) {
+        match write {
+            Write::Append(message) => self.append(tenant, message, mailboxes.next(tenant, &message.device)),
+            Write::OpenSession(session) => self.sessions.push(session_row(tenant, session)),
+            Write::OpenInvitation(invitation) => self.open_invitation(tenant, invitation),
+            Write::OpenLeg(leg) => self.open_leg(tenant, leg),
+            Write::SetInvitation { session, user, state, taken_by } => {
+                self.set_invitation(tenant, (session, *user), *state, taken_by.as_ref());
+            }
+            Write::SetLeg { session, device, state, at } => {
+                self.set_leg(tenant, (session, device), *state, *at);
+            }
+            Write::Arm(timer) => self.arm(tenant, timer),
+            Write::Disarm(session) => self.disarm(tenant, session),
+            Write::Enqueue(entry) => self.outbox.push(outbox_row(tenant, entry)),
+        }
+    }
+
+    fn append(&mut self, tenant: Text<'a>, message: &'a Message, seq: u64) {
+        let device = message.device.as_str();
+        let row = (
+            tenant,
+            device,
+            integer(seq),
+            message.id.as_str(),
+            message.event.as_str(),
+            millis(message.expires_at),
+            message.collapse_key.as_deref(),
+        );
+        let Some(key) = row.6 else {
+            self.messages.push(row);
+            return;
+        };
+        let earlier = self.collapsing.insert((tenant, device, key), self.messages.len());
+        match earlier.and_then(|place| self.messages.get_mut(place).map(|message| (place, message))) {
+            Some((place, message)) => {
+                self.collapsed.push((tenant, device, u64::try_from(message.2).unwrap_or(0)));
+                self.collapsing.insert((tenant, device, key), place);
+                *message = row;
+            }
+            None => self.messages.push(row),
+        }
+    }
+
+    /// A setting before the opening met no row; or the opening fails, and the batch with it.
+    fn open_invitation(&mut self, tenant: Text<'a>, invitation: &'a Invitation) {
+        self.set_invitations.remove(&(tenant, invitation.session.as_str(), invitation.user));
+        self.invitations.push((
+            tenant,
+            invitation.session.as_str(),
+            invitation.user,
+            invitation.endpoint.reveal(),
+            invitation.state.word(),
+            invitation.taken_by.as_ref().map(DeviceId::as_str),
+            millis(invitation.rings_until),
+        ));
+    }
+
+    fn open_leg(&mut self, tenant: Text<'a>, leg: &'a Leg) {
+        self.set_legs.remove(&(tenant, leg.session.as_str(), leg.device.as_str()));
+        self.legs.push((
+            tenant,
+            leg.session.as_str(),
+            leg.device.as_str(),
+            leg.user,
+            leg.wave,
+            leg.state.word(),
+            millis(leg.lease_until),
+            leg.ring.as_deref(),
+            millis(leg.changed_at),
+        ));
+    }
+
+    fn set_invitation(
+        &mut self,
+        tenant: Text<'a>,
+        (session, user): (&'a SessionId, u16),
+        state: InvitationState,
+        taken_by: Option<&'a DeviceId>,
+    ) {
+        let value = (state.word(), taken_by.map(DeviceId::as_str));
+        self.set_invitations.insert((tenant, session.as_str(), user), value);
+    }
+
+    fn set_leg(
+        &mut self,
+        tenant: Text<'a>,
+        (session, device): (&'a SessionId, &'a DeviceId),
+        state: LegState,
+        at: Timestamp,
+    ) {
+        let value = (state.word(), millis(at));
+        self.set_legs.insert((tenant, session.as_str(), device.as_str()), value);
+    }
+
+    fn arm(&mut self, tenant: Text<'a>, timer: &'a Timer) {
+        let (kind, number) = words::of_timer(timer.kind);
+        self.armed.insert((tenant, timer.session.as_str(), kind, number), millis(timer.due_at));
+    }
+
+    fn disarm(&mut self, tenant: Text<'a>, session: &'a SessionId) {
+        let session = session.as_str();
+        self.armed.retain(|armed, _| (armed.0, armed.1) != (tenant, session));
+        self.disarmed.insert((tenant, session));
+    }
+
+    pub(super) fn acknowledged(&self) -> Vec<(Text<'a>, Text<'a>, i64)> {
+        self.acknowledged.iter().map(|(key, seq)| (key.0, key.1, integer(*seq))).collect()
+    }
+
+    pub(super) fn delivered(&self) -> Vec<(Text<'a>, Text<'a>, i64)> {
+        self.delivered.iter().map(|(key, seq)| (key.0, key.1, integer(*seq))).collect()
+    }
+
+    pub(super) fn messages(&self) -> &[MessageRow<'a>] {
+        &self.messages
+    }
+
+    pub(super) fn collapsing(&self) -> Vec<(Text<'a>, Text<'a>, Text<'a>)> {
+        self.collapsing.keys().copied().collect()
+    }
+
+    pub(super) fn collapsed(&self) -> impl Iterator<Item = (Text<'a>, Text<'a>, u64)> {
+        self.collapsed.iter().copied()
+    }
+
+    pub(super) fn sessions(&self) -> &[SessionRow<'a>] {
+        &self.sessions
+    }
+
+    pub(super) fn invitations(&self) -> &[InvitationRow<'a>] {
+        &self.invitations
+    }
+
+    pub(super) fn legs(&self) -> &[LegRow<'a>] {
+        &self.legs
+    }
+
+    pub(super) fn set_invitations(&self) -> Vec<(Text<'a>, Text<'a>, u16, Text<'a>, Maybe<'a>)> {
+        self.set_invitations.iter().map(|(key, value)| (key.0, key.1, key.2, value.0, value.1)).collect()
+    }
+
+    pub(super) fn set_legs(&self) -> Vec<(Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64)> {
+        self.set_legs.iter().map(|(key, value)| (key.0, key.1, key.2, value.0, value.1)).collect()
+    }
+
+    pub(super) fn disarmed(&self) -> Vec<(Text<'a>, Text<'a>)> {
+        self.disarmed.iter().copied().collect()
+    }
+
+    pub(super) fn armed(&self) -> Vec<(Text<'a>, Text<'a>, Text<'a>, u16, i64)> {
+        self.armed.iter().map(|(key, due)| (key.0, key.1, key.2, key.3, *due)).collect()
+    }
+
+    pub(super) fn outbox(&self) -> &[OutboxRow<'a>] {
+        &self.outbox
+    }
+}
+
+fn session_row<'a>(tenant: Text<'a>, session: &'a Session) -> SessionRow<'a> {
+    (
+        tenant,
+        session.id.as_str(),
+        session.application.as_str(),
+        session.inviter.as_str(),
+        session.inviter_endpoint.reveal(),
+        &session.purpose,
+        millis(session.created_at),
+        millis(session.expires_at),
+    )
+}
+
+fn outbox_row<'a>(tenant: Text<'a>, entry: &'a OutboxEntry) -> OutboxRow<'a> {
+    (
+        tenant,
+        entry.id.as_str(),
+        entry.attempt.as_str(),
+        entry.gateway.as_str(),
+        HEXLOWER.encode(&entry.payload),
+        entry.state.word(),
+        millis(entry.queued_at),
+    )
+}

@@ -1,0 +1,127 @@
+//! Devices: who they are, and which push token finds them.
+//!
+//! A push token is kept as its SHA-256: who reads the database cannot speak for a device.
+
+use switchhook_core::row::Device;
+use switchhook_protocol::{
+    device_key::{DeviceKey, KeyBytes},
+    id::{DeviceId, Epoch},
+};
+
+use crate::{
+    cells::{Cells, millis},
+    dialect::{Query, Row},
+    error::StorageError,
+    lifecycle::TenantStorage,
+    transaction::Transaction,
+    words::Word as _,
+};
+
+const INSERT: &str = "INSERT INTO devices \
+     (tenant, device, application, kind, key_algorithm, key_public, push_token_hash, enrolled_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+const INSERT_MAILBOX: &str = "INSERT INTO mailboxes (tenant, device, epoch) VALUES ($1, $2, $3)";
+const GET: &str = "SELECT device, application, kind, key_algorithm, key_public, enrolled_at FROM devices \
+     WHERE tenant = $1 AND device = $2";
+const BY_PUSH_TOKEN: &str = "SELECT device, application, kind, key_algorithm, key_public, enrolled_at FROM devices \
+     WHERE tenant = $1 AND push_token_hash = $2";
+const SET_PUSH_TOKEN: &str = "UPDATE devices SET push_token_hash = $3 WHERE tenant = $1 AND device = $2";
+
+/// The devices of a tenant.
+#[derive(Debug)]
+pub struct Devices<'a>(&'a TenantStorage);
+
+impl TenantStorage {
+    /// The devices.
+    pub const fn devices(&self) -> Devices<'_> {
+        Devices(self)
+    }
+}
+
+impl Devices<'_> {
+    /// Stores a new device, with an empty mailbox of this epoch.
+    pub async fn insert(
+        &self,
+        device: &Device,
+        push_token_hash: [u8; 32],
+        epoch: &Epoch,
+    ) -> Result<(), StorageError> {
+        let (device, epoch) = (device.clone(), epoch.clone());
+        self.0.run("enrol", async move |tx| tx.insert_device(&device, push_token_hash, &epoch).await).await
+    }
+
+    /// The device of this id.
+    pub async fn get(&self, device: &DeviceId) -> Result<Option<Device>, StorageError> {
+        self.0.storage().one(get(self.0.tenant().as_str(), device), decode).await
+    }
+
+    /// The device that this push token belongs to.
+    pub async fn by_push_token(&self, hash: &[u8; 32]) -> Result<Option<Device>, StorageError> {
+        self.0.storage().one(by_push_token(self.0.tenant().as_str(), hash), decode).await
+    }
+}
+
+impl Transaction<'_> {
+    /// Stores a new device, with an empty mailbox of this epoch.
+    pub async fn insert_device(
+        &mut self,
+        device: &Device,
+        push_token_hash: [u8; 32],
+        epoch: &Epoch,
+    ) -> Result<(), StorageError> {
+        let tenant = self.tenant().to_owned();
+        let id = device.id.as_str().to_owned();
+        let query = sqlx::query(INSERT)
+            .bind(tenant.clone())
+            .bind(id.clone())
+            .bind(device.application.as_str().to_owned())
+            .bind(device.kind.clone())
+            .bind(device.key.algorithm.word())
+            .bind(device.key.public.0.clone())
+            .bind(push_token_hash.to_vec())
+            .bind(millis(device.enrolled_at));
+        self.write(query).await?;
+        let mailbox = sqlx::query(INSERT_MAILBOX).bind(tenant).bind(id).bind(epoch.as_str().to_owned());
+        self.write(mailbox).await.map(drop)
+    }
+
+    /// The device of this id.
+    pub async fn device(&mut self, device: &DeviceId) -> Result<Option<Device>, StorageError> {
+        let query = get(self.tenant(), device);
+        self.one(query, decode).await
+    }
+
+    /// The device that this push token belongs to.
+    pub async fn device_by_push_token(&mut self, hash: &[u8; 32]) -> Result<Option<Device>, StorageError> {
+        let query = by_push_token(self.tenant(), hash);
+        self.one(query, decode).await
+    }
+
+    /// Gives a device another push token; says whether there is such a device.
+    pub async fn set_push_token(&mut self, device: &DeviceId, hash: &[u8; 32]) -> Result<bool, StorageError> {
+        let query = sqlx::query(SET_PUSH_TOKEN)
+            .bind(self.tenant().to_owned())
+            .bind(device.as_str().to_owned())
+            .bind(hash.to_vec());
+        Ok(self.write(query).await? > 0)
+    }
+}
+
+fn get(tenant: &str, device: &DeviceId) -> Query {
+    sqlx::query(GET).bind(tenant.to_owned()).bind(device.as_str().to_owned())
+}
+
+fn by_push_token(tenant: &str, hash: &[u8; 32]) -> Query {
+    sqlx::query(BY_PUSH_TOKEN).bind(tenant.to_owned()).bind(hash.to_vec())
+}
+
+fn decode(row: &Row) -> Result<Device, StorageError> {
+    let mut cells = Cells::of("devices", row);
+    Ok(Device {
+        id: cells.parsed()?,
+        application: cells.parsed()?,
+        kind: cells.text()?,
+        key: DeviceKey { algorithm: cells.word()?, public: KeyBytes(cells.bytes()?) },
+        enrolled_at: cells.timestamp()?,
+    })
+}

@@ -1,0 +1,75 @@
+//! What Switchhook remembers.
+//!
+//! One SQLite file: WAL, `synchronous=FULL`, a pool of readers and **one** writer with group commit.
+//! [`Storage::open`] gives it, [`Storage::of`] a tenant's part: every row, key and question has a
+//! tenant, and nothing crosses.
+//!
+//! **Reads** go to the pool: `storage.of(tenant).devices().get(id)`. Absent is `Option`; a row that
+//! breaks an invariant is [`StorageError::Corrupt`], a database that does not answer
+//! [`StorageError::Away`].
+//!
+//! **Writes** are named transactions of a tenant, of two kinds. [`TenantStorage::commit`] takes
+//! typed writes, the hot kinds, which depend on nothing stored; [`TenantStorage::run`] takes a closure
+//! that reads and writes through a [`Transaction`] and awaits nothing else. Both are queued for the
+//! writer, which takes what has gathered while it committed the last group, tenants in turn, applies
+//! it in one database transaction, commits, and only then answers everybody:
+//!
+//! 1. Neighbouring typed jobs are applied together, one statement a kind for all of them.
+//! 2. A closure runs in a savepoint of its own. It sees what earlier jobs of the group did.
+//! 3. A job that fails is undone alone. When a statement for many jobs fails, they are undone
+//!    together and applied again one by one, so that the guilty one is found.
+//!
+//! A confirmed write is on the disk. A job that waited too long and is given up is not performed
+//! ([`StorageError::Busy`]).
+//!
+//! The SQL is what SQLite and PostgreSQL share; the rest stands in [`dialect`].
+
+mod admin_tokens;
+mod attempts;
+mod audit;
+mod batch;
+mod cells;
+mod devices;
+mod dialect;
+mod error;
+mod gateways;
+mod job;
+mod lifecycle;
+pub mod limits;
+mod mailbox;
+pub mod metrics;
+mod outbox;
+mod plugins;
+mod queue;
+mod registrations;
+mod secrets;
+mod sessions;
+mod sweep;
+mod tenants;
+mod timers;
+mod transaction;
+mod words;
+#[expect(
+    clippy::future_not_send,
+    reason = "it lives on a thread of its own, and closures' futures stay there"
+)]
+mod writer;
+pub mod yardstick;
+
+pub use admin_tokens::{AdminToken, AdminTokens};
+pub use attempts::{Attempts, PutAttempt};
+pub use audit::{Audit, AuditEntry};
+pub use batch::Committed;
+pub use devices::Devices;
+pub use error::{OpenError, StorageError};
+pub use gateways::Gateways;
+pub use lifecycle::{Clock, Settings, Storage, TenantStorage};
+pub use mailbox::Mailbox;
+pub use outbox::Outbox;
+pub use plugins::{Activation, Plugins, Slot};
+pub use registrations::Registrations;
+pub use sessions::Sessions;
+pub use sweep::Swept;
+pub use tenants::Tenants;
+pub use timers::Timers;
+pub use transaction::Transaction;

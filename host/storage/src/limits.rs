@@ -1,0 +1,40 @@
+//! Every bound of this crate, each with its reason.
+
+use std::time::Duration;
+
+/// Jobs that may wait for the writer. At 10 000 jobs a second these are 0.8 s of work and some 16 MiB;
+/// whoever comes later would wait longer than a ringing phone should.
+pub const QUEUE: usize = 8_192;
+
+/// Jobs of one tenant that may wait: half of the queue, so that one tenant's flood leaves room for others.
+pub const QUEUE_OF_TENANT: usize = QUEUE / 2;
+
+/// Jobs of one commit. Beyond 256 the rate grows little, and the first of the group waits for the last.
+pub const GROUP: usize = 256;
+
+/// Messages that a mailbox may hold. A device that is away collects invites and cancels, a few hundred
+/// bytes to a few KiB each, which expire within minutes; more than this is somebody flooding it.
+pub const MAILBOX: u32 = 1_024;
+
+/// How long a job may wait until the writer begins it. Less than the patience of a client's request (10 s),
+/// so that the client hears "busy" rather than nothing.
+pub const WAIT_FOR_WRITER: Duration = Duration::from_secs(3);
+
+/// How long a read may wait for a connection; the same patience.
+pub const WAIT_FOR_READER: Duration = Duration::from_secs(3);
+
+/// How long SQLite tries again while another process (a backup, `sqlite3`) holds its lock.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Prepared statements that a connection keeps. All of ours, with room.
+pub const STATEMENTS: usize = 256;
+
+/// Pages of the write-ahead log after which it is written back: 16 MiB, some tens of milliseconds of work.
+pub const CHECKPOINT_PAGES: u32 = 4_000;
+
+/// Rows that one sweep deletes from one table, so that it holds the writer for a few milliseconds only.
+pub const SWEEP: u32 = 1_000;
+
+/// How long a transit's message is answered the same, and a performed effect can be looked up: a week, as
+/// gateways repeat for days.
+pub const KEPT: Duration = Duration::from_hours(7 * 24);

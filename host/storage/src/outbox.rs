@@ -1,0 +1,101 @@
+//! Effects on the outside: committed with their cause, performed afterwards, at most once.
+//!
+//! Who performs entries claims them first: queued → performing, committed. What is found performing
+//! when a process starts was perhaps performed by the one before: it is in doubt, reported, and not
+//! performed again by itself (DESIGN §2.8).
+
+use switchhook_core::row::{OutboxEntry, OutboxState};
+use switchhook_protocol::id::{MessageId, TenantId};
+
+use crate::{
+    cells::Cells,
+    dialect::Row,
+    error::StorageError,
+    lifecycle::{Storage, TenantStorage},
+    transaction::Transaction,
+    words::Word as _,
+};
+
+const IN_STATE: &str = "SELECT entry, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
+     WHERE state = $1 ORDER BY queued_at LIMIT $2";
+const CLAIM: &str = "UPDATE outbox SET state = 'performing' WHERE (tenant, entry) IN \
+     (SELECT tenant, entry FROM outbox WHERE state = 'queued' ORDER BY queued_at LIMIT $1) \
+     RETURNING entry, attempt, gateway, payload, state, queued_at, tenant";
+const DOUBT: &str = "UPDATE outbox SET state = 'in-doubt' WHERE state = 'performing' \
+     RETURNING entry, attempt, gateway, payload, state, queued_at, tenant";
+const GET: &str = "SELECT entry, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
+     WHERE tenant = $1 AND entry = $2";
+const MOVE: &str = "UPDATE outbox SET state = $4 WHERE tenant = $1 AND entry = $2 AND state = $3";
+
+/// The outbox of all tenants.
+#[derive(Debug)]
+pub struct Outbox<'a>(&'a Storage);
+
+/// An entry and whose it is.
+type OfTenant = (TenantId, OutboxEntry);
+
+impl Storage {
+    /// The outbox of all tenants.
+    pub const fn outbox(&self) -> Outbox<'_> {
+        Outbox(self)
+    }
+}
+
+impl Outbox<'_> {
+    /// Claims the entries that wait longest, at most so many: performing, committed. Claim only what is
+    /// performed at once: if the process dies, all of these are in doubt.
+    pub async fn claim(&self, limit: u32) -> Result<Vec<OfTenant>, StorageError> {
+        let query = sqlx::query(CLAIM).bind(limit);
+        let mut claimed = self.0.run("claim-outbox", async move |tx| tx.all(query, decode).await).await?;
+        claimed.sort_by_key(|(_, entry)| entry.queued_at);
+        Ok(claimed)
+    }
+
+    /// Called once when a process starts: what the one before left performing is in doubt.
+    pub async fn doubt(&self) -> Result<Vec<OfTenant>, StorageError> {
+        self.0.run("doubt-outbox", async move |tx| tx.all(sqlx::query(DOUBT), decode).await).await
+    }
+
+    /// Entries in this state, the oldest first, at most so many.
+    pub async fn in_state(&self, state: OutboxState, limit: u32) -> Result<Vec<OfTenant>, StorageError> {
+        self.0.all(sqlx::query(IN_STATE).bind(state.word()).bind(limit), decode).await
+    }
+}
+
+impl TenantStorage {
+    /// One entry.
+    pub async fn outbox_entry(&self, entry: &MessageId) -> Result<Option<OutboxEntry>, StorageError> {
+        let query = sqlx::query(GET).bind(self.tenant().as_str().to_owned()).bind(entry.as_str().to_owned());
+        self.storage().one(query, |row| decode(row).map(|(_, entry)| entry)).await
+    }
+}
+
+impl Transaction<'_> {
+    /// Moves an entry on; false if it is not in the state that it is moved from.
+    pub async fn move_outbox(
+        &mut self,
+        entry: &MessageId,
+        from: OutboxState,
+        to: OutboxState,
+    ) -> Result<bool, StorageError> {
+        let query = sqlx::query(MOVE)
+            .bind(self.tenant().to_owned())
+            .bind(entry.as_str().to_owned())
+            .bind(from.word())
+            .bind(to.word());
+        Ok(self.write(query).await? > 0)
+    }
+}
+
+fn decode(row: &Row) -> Result<OfTenant, StorageError> {
+    let mut cells = Cells::of("outbox", row);
+    let entry = OutboxEntry {
+        id: cells.parsed()?,
+        attempt: cells.parsed()?,
+        gateway: cells.parsed()?,
+        payload: cells.bytes()?,
+        state: cells.word()?,
+        queued_at: cells.timestamp()?,
+    };
+    Ok((cells.parsed()?, entry))
+}

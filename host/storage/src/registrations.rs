@@ -1,0 +1,115 @@
+//! Registrations: which identifiers reach which devices (REG-11).
+
+use switchhook_core::row::{Registration, Target};
+use switchhook_protocol::{
+    endpoint::EndpointId,
+    id::{ApplicationId, DeviceId},
+};
+
+use crate::{
+    cells::{Cells, millis},
+    dialect::{self, Query, Row},
+    error::StorageError,
+    lifecycle::TenantStorage,
+    transaction::Transaction,
+};
+
+const OF_DEVICE: &str =
+    "SELECT device, endpoint FROM registrations WHERE tenant = $1 AND device = $2 ORDER BY endpoint";
+const HOLDS: &str = "SELECT device FROM registrations WHERE tenant = $1 AND device = $2 AND endpoint = $3";
+const BIND: &str = "INSERT INTO registrations (tenant, device, endpoint, application, method, registered_at) \
+     VALUES ($1, $2, $3, $4, $5, $6) \
+     ON CONFLICT (tenant, device, endpoint) DO UPDATE \
+     SET application = excluded.application, method = excluded.method, registered_at = excluded.registered_at";
+
+/// The registrations of a tenant.
+#[derive(Debug)]
+pub struct Registrations<'a>(&'a TenantStorage);
+
+impl TenantStorage {
+    /// The registrations.
+    pub const fn registrations(&self) -> Registrations<'_> {
+        Registrations(self)
+    }
+}
+
+impl Registrations<'_> {
+    /// The devices that these identifiers reach: in the order of the identifiers, then of the devices.
+    pub async fn of_endpoints(
+        &self,
+        application: &ApplicationId,
+        endpoints: &[EndpointId],
+    ) -> Result<Vec<Target>, StorageError> {
+        let query = of_endpoints(self.0.tenant().as_str(), application, endpoints)?;
+        self.0.storage().all(query, target).await
+    }
+
+    /// The identifiers that reach this device.
+    pub async fn of_device(&self, device: &DeviceId) -> Result<Vec<EndpointId>, StorageError> {
+        self.0.storage().all(of_device(self.0.tenant().as_str(), device), endpoint).await
+    }
+
+    /// Whether this identifier reaches this device.
+    pub async fn holds(&self, device: &DeviceId, endpoint: &EndpointId) -> Result<bool, StorageError> {
+        let query = sqlx::query(HOLDS)
+            .bind(self.0.tenant().as_str().to_owned())
+            .bind(device.as_str().to_owned())
+            .bind(endpoint.reveal().to_owned());
+        Ok(self.0.storage().one(query, |_| Ok(())).await?.is_some())
+    }
+}
+
+impl Transaction<'_> {
+    /// Stores a proven association; a repeat takes the place of the former.
+    pub async fn bind(&mut self, registration: &Registration) -> Result<(), StorageError> {
+        let query = sqlx::query(BIND)
+            .bind(self.tenant().to_owned())
+            .bind(registration.device.as_str().to_owned())
+            .bind(registration.endpoint.reveal().to_owned())
+            .bind(registration.application.as_str().to_owned())
+            .bind(registration.method.as_str().to_owned())
+            .bind(millis(registration.registered_at));
+        self.write(query).await.map(drop)
+    }
+
+    /// The devices that these identifiers reach (see [`Registrations::of_endpoints`]).
+    pub async fn targets(
+        &mut self,
+        application: &ApplicationId,
+        endpoints: &[EndpointId],
+    ) -> Result<Vec<Target>, StorageError> {
+        let query = of_endpoints(self.tenant(), application, endpoints)?;
+        self.all(query, target).await
+    }
+
+    /// The identifiers that reach this device.
+    pub async fn endpoints_of(&mut self, device: &DeviceId) -> Result<Vec<EndpointId>, StorageError> {
+        let query = of_device(self.tenant(), device);
+        self.all(query, endpoint).await
+    }
+}
+
+fn of_endpoints(
+    tenant: &str,
+    application: &ApplicationId,
+    endpoints: &[EndpointId],
+) -> Result<Query, StorageError> {
+    let endpoints = serde_json::to_string(endpoints).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let query = sqlx::query(dialect::TARGETS).bind(tenant.to_owned()).bind(application.as_str().to_owned());
+    Ok(query.bind(endpoints))
+}
+
+fn of_device(tenant: &str, device: &DeviceId) -> Query {
+    sqlx::query(OF_DEVICE).bind(tenant.to_owned()).bind(device.as_str().to_owned())
+}
+
+fn target(row: &Row) -> Result<Target, StorageError> {
+    let mut cells = Cells::of("registrations", row);
+    Ok(Target { device: cells.parsed()?, endpoint: cells.parsed()?, kind: cells.text()? })
+}
+
+fn endpoint(row: &Row) -> Result<EndpointId, StorageError> {
+    let mut cells = Cells::of("registrations", row);
+    cells.text()?;
+    cells.parsed()
+}

@@ -1,0 +1,98 @@
+//! Forgetting what has expired: bounded at each go, so that it never holds the writer for long.
+
+use switchhook_protocol::time::Timestamp;
+
+use crate::{
+    batch::lost,
+    cells::{Cells, millis},
+    error::StorageError,
+    lifecycle::Storage,
+    limits,
+    transaction::Transaction,
+};
+
+const MESSAGES: &str = "DELETE FROM messages WHERE (tenant, device, seq) IN \
+     (SELECT tenant, device, seq FROM messages WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) \
+     RETURNING tenant, device, seq";
+const SESSIONS: &str = "DELETE FROM sessions WHERE (tenant, session) IN \
+     (SELECT tenant, session FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) \
+     RETURNING session, tenant";
+const ATTEMPTS: &str = "DELETE FROM attempts WHERE (tenant, attempt) IN \
+     (SELECT tenant, attempt FROM attempts WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+const SECRETS: &str = "DELETE FROM secrets WHERE (tenant, kind, secret) IN \
+     (SELECT tenant, kind, secret FROM secrets WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+const ANSWERS: &str = "DELETE FROM transit_answers WHERE (tenant, gateway, message) IN \
+     (SELECT tenant, gateway, message FROM transit_answers WHERE at <= $1 ORDER BY at LIMIT $2)";
+const OUTBOX: &str = "DELETE FROM outbox WHERE (tenant, entry) IN \
+     (SELECT tenant, entry FROM outbox WHERE state IN ('sent', 'failed') AND queued_at <= $1 LIMIT $2)";
+
+/// How many rows a sweep has forgotten. Where one is [`limits::SWEEP`], there may be more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Messages that expired unacknowledged.
+    pub messages: u64,
+    /// Sessions, with all that belonged to them.
+    pub sessions: u64,
+    /// Attempts.
+    pub attempts: u64,
+    /// Secrets.
+    pub secrets: u64,
+    /// Answers to transits.
+    pub transit_answers: u64,
+    /// Outbox entries that were performed or refused. Those in doubt stay.
+    pub outbox: u64,
+}
+
+impl Swept {
+    /// Whether another sweep would find more.
+    pub fn more(&self) -> bool {
+        let Self { messages, sessions, attempts, secrets, transit_answers, outbox } = *self;
+        let most = u64::from(limits::SWEEP);
+        [messages, sessions, attempts, secrets, transit_answers, outbox]
+            .into_iter()
+            .any(|count| count >= most)
+    }
+}
+
+impl Storage {
+    /// Forgets what has expired, at most [`limits::SWEEP`] rows of each kind.
+    pub async fn sweep(&self, now: Timestamp) -> Result<Swept, StorageError> {
+        self.run("sweep", async move |tx| {
+            let kept = Timestamp::from_millis(
+                now.as_millis().saturating_sub(switchhook_protocol::time::millis(limits::KEPT)),
+            );
+            Ok(Swept {
+                messages: sweep_messages(tx, now).await?,
+                sessions: sweep_sessions(tx, now).await?,
+                attempts: tx.write(sqlx::query(ATTEMPTS).bind(millis(now)).bind(limits::SWEEP)).await?,
+                secrets: tx.write(sqlx::query(SECRETS).bind(millis(now)).bind(limits::SWEEP)).await?,
+                transit_answers: tx
+                    .write(sqlx::query(ANSWERS).bind(millis(kept)).bind(limits::SWEEP))
+                    .await?,
+                outbox: tx.write(sqlx::query(OUTBOX).bind(millis(kept)).bind(limits::SWEEP)).await?,
+            })
+        })
+        .await
+    }
+}
+
+async fn sweep_messages(tx: &mut Transaction<'_>, now: Timestamp) -> Result<u64, StorageError> {
+    let deleted = tx.all(sqlx::query(MESSAGES).bind(millis(now)).bind(limits::SWEEP), lost).await?;
+    tx.lose(&deleted).await?;
+    Ok(u64::try_from(deleted.len()).unwrap_or(u64::MAX))
+}
+
+async fn sweep_sessions(tx: &mut Transaction<'_>, now: Timestamp) -> Result<u64, StorageError> {
+    let query = sqlx::query(SESSIONS).bind(millis(now)).bind(limits::SWEEP);
+    let gone = tx
+        .all(query, |row| {
+            let mut cells = Cells::of("sessions", row);
+            let session = cells.text()?;
+            Ok((cells.text()?, session))
+        })
+        .await?;
+    for statement in crate::dialect::FORGET_SESSION {
+        tx.many(statement, &gone).await?;
+    }
+    Ok(u64::try_from(gone.len()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,113 @@
+//! The words that stand for our enums in rows.
+//!
+//! The same words as in their JSON. A word that is stored is never reused for another meaning.
+
+use switchhook_core::row::{InvitationState, LegState, OutboxState, SecretKind, TimerKind};
+use switchhook_protocol::device_key::Algorithm;
+
+use crate::plugins::Slot;
+
+/// An enum that is stored as a word.
+pub(crate) trait Word: Copy + 'static {
+    /// All of them.
+    const ALL: &'static [Self];
+
+    /// Its word.
+    fn word(self) -> &'static str;
+
+    /// The enum of a word.
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|each| each.word() == word)
+    }
+}
+
+macro_rules! words {
+    ($($name:ident { $($variant:ident = $word:literal),* $(,)? })*) => {$(
+        impl Word for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),*
+                }
+            }
+        }
+    )*};
+}
+
+words! {
+    Algorithm { Ed25519 = "ed25519", P256 = "p256" }
+    SecretKind { Signature = "signature", Code = "code" }
+    InvitationState {
+        Ringing = "ringing",
+        Taken = "taken",
+        Declined = "declined",
+        Cancelled = "cancelled",
+        NoAnswer = "no-answer",
+    }
+    LegState {
+        Planned = "planned",
+        Queued = "queued",
+        Pushed = "pushed",
+        Rang = "rang",
+        Taken = "taken",
+        Declined = "declined",
+        Stopped = "stopped",
+        StopConfirmed = "stop-confirmed",
+    }
+    OutboxState {
+        Queued = "queued",
+        Performing = "performing",
+        Sent = "sent",
+        Failed = "failed",
+        InDoubt = "in-doubt",
+    }
+    Slot { RegistrationMethod = "registration-method", NatPolicy = "nat-policy", InviteRouter = "invite-router" }
+}
+
+/// A timer's kind as its two columns.
+pub(crate) fn of_timer(kind: TimerKind) -> (&'static str, u16) {
+    match kind {
+        TimerKind::Wave(wave) => ("wave", wave.into()),
+        TimerKind::RingEnd(user) => ("ring-end", user),
+    }
+}
+
+/// The kind of a timer's two columns.
+pub(crate) fn timer_of(word: &str, number: u16) -> Option<TimerKind> {
+    match word {
+        "wave" => u8::try_from(number).ok().map(TimerKind::Wave),
+        "ring-end" => Some(TimerKind::RingEnd(number)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_stands_for_one_state() {
+        fn check<T: Word + PartialEq + std::fmt::Debug>() {
+            for each in T::ALL {
+                assert_eq!(T::from_word(each.word()), Some(*each));
+            }
+            assert_eq!(T::from_word("?"), None);
+        }
+        check::<Algorithm>();
+        check::<SecretKind>();
+        check::<InvitationState>();
+        check::<LegState>();
+        check::<OutboxState>();
+        check::<Slot>();
+    }
+
+    #[test]
+    fn a_timer_comes_back_as_it_was() {
+        for kind in [TimerKind::Wave(255), TimerKind::RingEnd(65_535)] {
+            let (word, number) = of_timer(kind);
+            assert_eq!(timer_of(word, number), Some(kind));
+        }
+        assert_eq!(timer_of("wave", 256), None);
+    }
+}
