@@ -1,0 +1,11 @@
+//! Builds the built-in plugins and encodes them as components, for `src/builtin.rs` to embed.
+
+mod guests;
+
+use std::path::Path;
+
+fn main() -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    guests::build(&root, "plugins")?;
+    Ok(())
+}

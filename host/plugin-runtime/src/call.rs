@@ -1,0 +1,141 @@
+//! One call: a store of its own, what the guest may ask the host for, and what is known afterwards.
+
+use std::{sync::Arc, time::Duration};
+
+use switchhook_core::policy::Facts;
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::{Store, component::HasSelf};
+
+use crate::{
+    bindings::v0_1::shared::switchhook::types::{facts, log, types},
+    clock::Stopwatch,
+    engine::Engine,
+    failure::Failure,
+    limits::{Budget, Growth, MAX_HOST_CALLS, MAX_LOG_LINE, MAX_LOG_LINES, MAX_OUTPUT, YIELD_FUEL},
+};
+
+/// A line that a guest wrote for its tenant's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// How urgent.
+    pub level: LogLevel,
+    /// At most 512 bytes.
+    pub text: String,
+}
+
+/// How urgent a line of log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// For the plugin's author.
+    Debug,
+    /// For the tenant.
+    Info,
+    /// Somebody should look.
+    Warn,
+    /// Something went wrong.
+    Error,
+}
+
+/// What the host knows of a call while it runs.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) growth: Growth,
+    facts: Arc<Facts>,
+    log: Vec<LogLine>,
+    host_calls_left: u32,
+}
+
+/// A guest called host functions more often than [`MAX_HOST_CALLS`].
+#[derive(Debug, thiserror::Error)]
+#[error("more than {MAX_HOST_CALLS} calls of host functions")]
+pub(crate) struct TooManyHostCalls;
+
+/// A call that has its place among the instances.
+pub(crate) struct Running {
+    pub(crate) store: Store<Call>,
+    budget: Budget,
+    since: Stopwatch,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What a call left behind.
+#[derive(Debug)]
+pub(crate) struct Ended<T> {
+    pub(crate) outcome: Result<T, Failure>,
+    pub(crate) took: Duration,
+    pub(crate) fuel: u64,
+    pub(crate) log: Vec<LogLine>,
+}
+
+impl Running {
+    /// Waits for a place, at most as long as the call might have taken.
+    pub(crate) async fn begin(engine: &Engine, budget: Budget, facts: Arc<Facts>) -> Result<Self, Failure> {
+        let since = Stopwatch::start();
+        let place = engine.place(budget.deadline).await?;
+        let call =
+            Call { growth: Growth::default(), facts, log: vec![], host_calls_left: MAX_HOST_CALLS };
+        let mut store = Store::new(&engine.wasm, call);
+        store.limiter(|call| &mut call.growth);
+        store.set_hostcall_fuel(MAX_OUTPUT);
+        store.set_epoch_deadline(engine.ticks(budget.deadline));
+        let fuelled =
+            store.set_fuel(budget.fuel).and_then(|()| store.fuel_async_yield_interval(Some(YIELD_FUEL)));
+        fuelled.map_err(|error| Failure::Host(error.to_string()))?;
+        Ok(Self { store, budget, since, _place: place })
+    }
+
+    pub(crate) fn end<T, E: Into<Failure>>(self, result: wasmtime::Result<Result<T, E>>) -> Ended<T> {
+        let outcome = match result {
+            Ok(answer) => answer.map_err(Into::into),
+            Err(error) => Err(Failure::of(&error, self.store.data())),
+        };
+        let fuel = self.budget.fuel.saturating_sub(self.store.get_fuel().unwrap_or(0));
+        let log = self.store.into_data().log;
+        Ended { outcome, took: self.since.elapsed(), fuel, log }
+    }
+}
+
+impl<T> Ended<T> {
+    /// A call that did not begin.
+    pub(crate) const fn never(failure: Failure) -> Self {
+        Self { outcome: Err(failure), took: Duration::ZERO, fuel: 0, log: vec![] }
+    }
+}
+
+impl Call {
+    fn count_host_call(&mut self) -> wasmtime::Result<()> {
+        let left = self.host_calls_left.checked_sub(1).ok_or(TooManyHostCalls)?;
+        self.host_calls_left = left;
+        Ok(())
+    }
+}
+
+impl types::Host for Call {}
+
+impl log::Host for Call {
+    fn write(&mut self, level: log::Level, mut text: String) -> wasmtime::Result<()> {
+        self.count_host_call()?;
+        if self.log.len() < MAX_LOG_LINES {
+            text.truncate(text.floor_char_boundary(MAX_LOG_LINE));
+            self.log.push(LogLine { level: level.into(), text });
+        }
+        Ok(())
+    }
+}
+
+impl facts::Host for Call {
+    fn devices_of(&mut self, identifier: String) -> wasmtime::Result<u8> {
+        self.count_host_call()?;
+        let devices = identifier.parse().ok().and_then(|endpoint| self.facts.devices.get(&endpoint));
+        Ok(devices.copied().unwrap_or(0))
+    }
+}
+
+/// Everything that a guest can import; nothing else exists for it.
+pub(crate) fn imports(engine: &wasmtime::Engine) -> wasmtime::Result<wasmtime::component::Linker<Call>> {
+    let mut linker = wasmtime::component::Linker::new(engine);
+    types::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
+    log::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
+    facts::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
+    Ok(linker)
+}

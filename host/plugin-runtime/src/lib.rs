@@ -1,0 +1,35 @@
+//! Runs plugins: WebAssembly components, a fresh instance a call, under limits.
+//!
+//! [`Runtime`] makes bytes into a [`Compiled`] plugin: parsed to the last byte, its imports and
+//! exports compared with the contract of its [`Slot`], compiled, asked to describe itself.
+//! [`Slots`] knows which compiled version each tenant has active, and asks it: who shall ring, direct
+//! or relay, what follows in a registration. Every question is answered by a [`Decision`]: if the
+//! plugin fails, or its answer breaks a rule of its slot, the declared default stands there together
+//! with the [`Failure`].
+//!
+//! Calls are pure: nothing is kept from one to the next, and a guest has no clock, no randomness, no
+//! files and no network. The plugins that ship with the host ([`builtin`]) come here as bytes like
+//! any other and get exactly the same (PLUG-2).
+
+mod artefacts;
+mod bindings;
+pub mod builtin;
+mod call;
+mod clock;
+mod compiled;
+mod engine;
+mod failure;
+mod limits;
+mod metrics;
+mod runtime;
+mod slots;
+
+pub use artefacts::ArtefactSettings;
+pub use call::{LogLevel, LogLine};
+pub use compiled::{Compiled, Digest, Slot};
+pub use engine::{EngineError, EngineSettings};
+pub use failure::{Failure, InvalidOutput};
+pub use limits::MAX_COMPONENT;
+pub use metrics::Metrics;
+pub use runtime::{CompileError, ConfigurationError, Runtime, RuntimeSettings};
+pub use slots::{ActivePlugin, ActivateError, By, Decision, Slots};

@@ -1,0 +1,107 @@
+//! What a guest may use: one table, each number with its reason, the same for built-ins and uploads.
+
+use std::time::Duration;
+
+use wasmtime::ResourceLimiter;
+
+/// Bounds of one call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    /// The budget proper: the same call costs the same on every machine, in test and production.
+    pub(crate) fuel: u64,
+    /// The backstop, in wall time, for what fuel does not see.
+    pub(crate) deadline: Duration,
+}
+
+/// A caller waits for it. A plan for a hundred devices costs well below a hundredth of the fuel, and a
+/// guest burns all of it in about half of the deadline on the slowest machines we know.
+pub(crate) const DECISION: Budget =
+    Budget { fuel: 20_000_000, deadline: Duration::from_millis(50) };
+
+/// A step may check signatures of its own; nobody's ringing waits for it.
+pub(crate) const STEP: Budget = Budget { fuel: 100_000_000, deadline: Duration::from_millis(250) };
+
+/// `describe` and `validate-config` run when a version is uploaded, in languages that start slowly.
+pub(crate) const INTRODUCTION: Budget = STEP;
+
+/// How much fuel a guest burns before others have their turn on its thread: below half a millisecond.
+pub(crate) const YIELD_FUEL: u64 = 250_000;
+
+/// How often the epoch ticks: the precision of the deadline.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// Largest upload.
+pub const MAX_COMPONENT: usize = 32 * 1024 * 1024;
+
+/// Largest linear memory: a hundred times what a policy in Rust touches.
+pub(crate) const MAX_MEMORY: usize = 16 * 1024 * 1024;
+
+/// Most entries of a table: the functions of a large guest.
+pub(crate) const MAX_TABLE: usize = 20_000;
+
+/// Memory that stays resident in a free slot of the pool, so that the next call there faults in no
+/// pages: what a call of a policy in Rust touches, and room.
+pub(crate) const RESIDENT_MEMORY: usize = 512 * 1024;
+
+/// The same for tables.
+pub(crate) const RESIDENT_TABLE: usize = 16 * 1024;
+
+/// The same for stacks.
+pub(crate) const RESIDENT_STACK: usize = 64 * 1024;
+
+/// A guest's stack. Deep recursion ends here.
+pub(crate) const GUEST_STACK: usize = 256 * 1024;
+
+/// A stack that a call runs on: the guest's and the host's frames below and above it.
+pub(crate) const CALL_STACK: usize = 512 * 1024;
+
+/// Core instances of one component: languages with a runtime and WASI stubs bring some 40.
+pub(crate) const MAX_CORE_INSTANCES: u32 = 64;
+
+/// Data that a guest may hand out in one answer or one import's arguments.
+pub(crate) const MAX_OUTPUT: usize = 256 * 1024;
+
+/// Calls of host functions in one call: each costs the host more than the guest's fuel says.
+pub(crate) const MAX_HOST_CALLS: u32 = 1000;
+
+/// Lines of log that one call keeps; what is over is counted and dropped.
+pub(crate) const MAX_LOG_LINES: usize = 32;
+
+/// Bytes of one log line; the rest is cut.
+pub(crate) const MAX_LOG_LINE: usize = 512;
+
+/// Memory and tables of one instance.
+#[derive(Debug, Default)]
+pub(crate) struct Growth {
+    /// Whether something was denied: why a guest that trapped afterwards trapped.
+    pub(crate) denied: bool,
+}
+
+impl ResourceLimiter for Growth {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.allow(desired <= MAX_MEMORY))
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.allow(desired <= MAX_TABLE))
+    }
+
+    fn instances(&self) -> usize {
+        MAX_CORE_INSTANCES as usize
+    }
+
+    fn tables(&self) -> usize {
+        MAX_CORE_INSTANCES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MAX_CORE_INSTANCES as usize
+    }
+}
+
+impl Growth {
+    fn allow(&mut self, fits: bool) -> bool {
+        self.denied |= !fits;
+        fits
+    }
+}

@@ -1,0 +1,258 @@
+//! From bytes to a plugin that can be called, and the one way to call it.
+
+use std::sync::Arc;
+
+use switchhook_core::policy::{
+    Context, Description, Facts, Refusal, nat, registration, route,
+};
+use wasmtime::component::{Component, Linker, types::ComponentItem};
+
+use crate::{
+    artefacts::ArtefactSettings,
+    bindings::v0_1,
+    call::{Call, Ended, Running, imports},
+    compiled::{Compiled, Digest, Guest, Slot},
+    engine::{Engine, EngineError, EngineSettings},
+    failure::Failure,
+    limits::{self, Budget, MAX_COMPONENT},
+};
+
+/// What an operator can set about plugins.
+#[derive(Debug, Clone, Default)]
+pub struct RuntimeSettings {
+    /// The engine.
+    pub engine: EngineSettings,
+    /// Where compiled code is kept; nowhere if absent.
+    pub artefacts: Option<ArtefactSettings>,
+}
+
+/// Compiles plugins and runs them. Cheap to clone.
+#[derive(Clone)]
+pub struct Runtime(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    imports: Linker<Call>,
+    artefacts: Option<ArtefactSettings>,
+}
+
+/// Why bytes are no plugin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// Larger than [`MAX_COMPONENT`].
+    #[error("the component has {size} bytes, more than {MAX_COMPONENT}")]
+    TooLarge {
+        /// In bytes.
+        size: usize,
+    },
+    /// A core module: it was not encoded as a component.
+    #[error("this is a core module, not a component; encode it with `switchhook plugin build`")]
+    CoreModule,
+    /// No valid component.
+    #[error("not a valid component: {0}")]
+    Malformed(String),
+    /// It wants what the host does not offer.
+    #[error("it imports {0}, which plugins of this slot are not given")]
+    Import(String),
+    /// It lacks what its slot asks for.
+    #[error("it does not export {0}")]
+    Export(&'static str),
+    /// An import or export has other types than the contract says.
+    #[error("it does not keep the contract: {0}")]
+    Contract(String),
+    /// It failed to describe itself.
+    #[error("it cannot describe itself: {0}")]
+    Describe(Failure),
+    /// The host failed.
+    #[error("the host failed: {0}")]
+    Host(String),
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigurationError {
+    /// The plugin's words.
+    #[error("the plugin does not accept it: {0}")]
+    Refused(String),
+    /// The plugin failed to judge it.
+    #[error("the plugin failed to judge it: {0}")]
+    Failed(Failure),
+}
+
+/// Answers as the bindings give them.
+type Answered<T> = Ended<Result<T, Refusal>>;
+
+impl Runtime {
+    /// Sets up the engine; starts a thread that ticks for deadlines.
+    pub fn new(settings: RuntimeSettings) -> Result<Self, EngineError> {
+        let engine = Engine::new(&settings.engine)?;
+        let imports = imports(&engine.wasm).map_err(|error| EngineError::Wasm {
+            instances: settings.engine.instances,
+            memory_reservation: settings.engine.memory_reservation,
+            why: format!("{error:#}"),
+        })?;
+        Ok(Self(Arc::new(Inner { engine, imports, artefacts: settings.artefacts })))
+    }
+
+    /// Makes bytes into a plugin of a slot: parsed, compared with the contract, compiled, and asked to
+    /// describe itself. Compiling takes tens of milliseconds, on a thread of its own.
+    pub async fn compile(&self, bytes: &[u8], slot: Slot) -> Result<Compiled, CompileError> {
+        if bytes.len() > MAX_COMPONENT {
+            return Err(CompileError::TooLarge { size: bytes.len() });
+        }
+        if bytes.starts_with(b"\0asm\x01\0\0\0") {
+            return Err(CompileError::CoreModule);
+        }
+        let digest = Digest::of(bytes);
+        let (inner, bytes) = (Arc::clone(&self.0), bytes.to_vec());
+        let component = tokio::task::spawn_blocking(move || inner.component(&bytes, digest))
+            .await
+            .map_err(|error| CompileError::Host(error.to_string()))??;
+        let guest = self.0.link(&component, slot)?;
+        let description = self.describe(&guest).await.map_err(CompileError::Describe)?;
+        Ok(Compiled::new(digest, description, guest))
+    }
+
+    /// Asks a plugin whether it understands a configuration.
+    pub async fn validate(
+        &self,
+        plugin: &Compiled,
+        configuration: &str,
+    ) -> Result<(), ConfigurationError> {
+        let mut running = self.begin(limits::INTRODUCTION).await.map_err(ConfigurationError::Failed)?;
+        let store = &mut running.store;
+        let result = match plugin.guest() {
+            Guest::Registration(pre) => v0_1::registration::validate(pre, store, configuration).await,
+            Guest::Nat(pre) => v0_1::nat::validate(pre, store, configuration).await,
+            Guest::Router(pre) => v0_1::router::validate(pre, store, configuration).await,
+        };
+        let ended = running.end(result.map(Ok::<_, Failure>));
+        ended.outcome.map_err(ConfigurationError::Failed)?.map_err(ConfigurationError::Refused)
+    }
+
+    async fn describe(&self, guest: &Guest) -> Result<Description, Failure> {
+        let mut running = self.begin(limits::INTRODUCTION).await?;
+        let store = &mut running.store;
+        let result = match guest {
+            Guest::Registration(pre) => v0_1::registration::describe(pre, store).await,
+            Guest::Nat(pre) => v0_1::nat::describe(pre, store).await,
+            Guest::Router(pre) => v0_1::router::describe(pre, store).await,
+        };
+        running.end(result).outcome
+    }
+
+    pub(crate) async fn route(
+        &self,
+        pre: &v0_1::router::Pre<Call>,
+        asked: (&Context, &str),
+        question: &route::Question,
+        facts: Arc<Facts>,
+    ) -> Answered<route::Routed> {
+        match Running::begin(&self.0.engine, limits::DECISION, facts).await {
+            Ok(mut running) => {
+                let result = v0_1::router::route(pre, &mut running.store, asked, question).await;
+                running.end(result)
+            }
+            Err(failure) => Ended::never(failure),
+        }
+    }
+
+    pub(crate) async fn decide(
+        &self,
+        pre: &v0_1::nat::Pre<Call>,
+        asked: (&Context, &str),
+        question: &nat::Question,
+        facts: Arc<Facts>,
+    ) -> Answered<nat::Decided> {
+        match Running::begin(&self.0.engine, limits::DECISION, facts).await {
+            Ok(mut running) => {
+                let result = v0_1::nat::decide(pre, &mut running.store, asked, question).await;
+                running.end(result)
+            }
+            Err(failure) => Ended::never(failure),
+        }
+    }
+
+    pub(crate) async fn claim(
+        &self,
+        pre: &v0_1::registration::Pre<Call>,
+        text: &registration::TextMessage,
+    ) -> Ended<Option<registration::AttemptKey>> {
+        match self.begin(limits::STEP).await {
+            Ok(mut running) => {
+                let result = v0_1::registration::claim(pre, &mut running.store, text).await;
+                running.end(result)
+            }
+            Err(failure) => Ended::never(failure),
+        }
+    }
+
+    pub(crate) async fn step(
+        &self,
+        pre: &v0_1::registration::Pre<Call>,
+        asked: (&Context, &str),
+        happened: (Option<&registration::State>, &registration::Event),
+        facts: Arc<Facts>,
+    ) -> Answered<registration::Transition> {
+        match Running::begin(&self.0.engine, limits::STEP, facts).await {
+            Ok(mut running) => {
+                let result = v0_1::registration::step(pre, &mut running.store, asked, happened).await;
+                running.end(result)
+            }
+            Err(failure) => Ended::never(failure),
+        }
+    }
+
+    async fn begin(&self, budget: Budget) -> Result<Running, Failure> {
+        Running::begin(&self.0.engine, budget, Arc::default()).await
+    }
+}
+
+impl Inner {
+    /// Kept code, or else compiled now.
+    fn component(&self, bytes: &[u8], digest: Digest) -> Result<Component, CompileError> {
+        let engine = &self.engine.wasm;
+        let kept = self.artefacts.as_ref().and_then(|artefacts| artefacts.load(engine, digest));
+        if let Some(component) = kept {
+            return Ok(component);
+        }
+        let component = Component::new(engine, bytes)
+            .map_err(|error| CompileError::Malformed(format!("{error:#}")))?;
+        if let Some(artefacts) = &self.artefacts {
+            artefacts.keep(engine, digest, &component);
+        }
+        Ok(component)
+    }
+
+    /// Compares imports and exports with the contract by name, then, by linking, by type.
+    fn link(&self, component: &Component, slot: Slot) -> Result<Guest, CompileError> {
+        let engine = &self.engine.wasm;
+        let contract = component.component_type();
+        let foreign = contract.imports(engine).find(|(name, _)| !name.starts_with("switchhook:types/"));
+        if let Some((name, _)) = foreign {
+            return Err(CompileError::Import(name.to_owned()));
+        }
+        let exported = |wanted: &str| match contract.get_export(engine, wanted) {
+            Some(export) => matches!(export.ty, ComponentItem::ComponentFunc(_)),
+            None => false,
+        };
+        if let Some(missing) = slot.exports().iter().find(|wanted| !exported(wanted)) {
+            return Err(CompileError::Export(missing));
+        }
+        let linked = self.imports.instantiate_pre(component).and_then(|pre| {
+            Ok(match slot {
+                Slot::RegistrationMethod => Guest::Registration(v0_1::registration::Pre::new(pre)?),
+                Slot::NatPolicy => Guest::Nat(v0_1::nat::Pre::new(pre)?),
+                Slot::InviteRouter => Guest::Router(v0_1::router::Pre::new(pre)?),
+            })
+        });
+        linked.map_err(|error| CompileError::Contract(format!("{error:#}")))
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("artefacts", &self.0.artefacts).finish_non_exhaustive()
+    }
+}
+
