@@ -82,9 +82,8 @@ impl Front {
     }
 
     fn fresh_nonce(&self) -> Option<String> {
-        let state = self.state();
-        let fresh = state.nonce.as_ref().filter(|(_, since)| since.elapsed() < NONCE_LIFE);
-        fresh.map(|(nonce, _)| nonce.clone())
+        let nonce = self.state().nonce.clone();
+        nonce.filter(|(_, since)| since.elapsed() < NONCE_LIFE).map(|(nonce, _)| nonce)
     }
 
     fn keep_nonce(&self, answer: &[u8]) {

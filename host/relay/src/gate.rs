@@ -169,9 +169,10 @@ impl Gate {
         client: SocketAddr,
         visitor: &Visitor<'_>,
     ) -> Result<Passed<'a>, Refusal> {
-        // Pairs of ports served RTP with RTCP beside it; nobody multiplexes that way any more.
-        let pairs = [attribute::EVEN_PORT, attribute::RESERVATION_TOKEN];
-        if pairs.into_iter().any(|pair| covered(request, pair).is_some()) {
+        let even_port = covered(request, attribute::EVEN_PORT);
+        // A second port beside the first served RTCP; nobody multiplexes that way any more.
+        let pair = even_port.is_some_and(|value| value.first().is_none_or(|flags| flags & 0x80 != 0));
+        if pair || covered(request, attribute::RESERVATION_TOKEN).is_some() {
             return Err(Refusal::InsufficientCapacity);
         }
         let family = if self.config.ip.is_ipv4() { 1 } else { 2 };
@@ -185,6 +186,7 @@ impl Gate {
             participant: visitor.participant.clone(),
             username: visitor.username.to_owned(),
             transaction: request.transaction(),
+            even_port: even_port.is_some(),
         };
         match self.table.place(&claim, self.config.allocations_per_participant, self.config.max_allocations) {
             Place::Free => {

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Ports that are tried before the range counts as full.
-const TRIES: usize = 16;
+const TRIES: usize = 32;
 
 /// Which peers datagrams go to and come from.
 #[derive(Clone)]
@@ -82,12 +82,12 @@ impl RelayedSockets {
         Self { ports: config.relayed_ports.clone(), filter, metrics, tracker }
     }
 
-    async fn bind(&self) -> Result<UdpSocket, turn::Error> {
-        let Some(ports) = &self.ports else { return Ok(UdpSocket::bind((self.filter.inside, 0)).await?) };
+    async fn bind(&self, even: bool) -> Result<UdpSocket, turn::Error> {
         for _ in 0..TRIES {
-            // A port that others cannot guess (RFC 6056).
-            let port = rand::rng().random_range(ports.clone());
-            if let Ok(socket) = UdpSocket::bind((self.filter.inside, port)).await {
+            // A port that others cannot guess (RFC 6056); 0 leaves the choice to the system.
+            let port = self.ports.clone().map_or(0, |ports| rand::rng().random_range(ports));
+            let Ok(socket) = UdpSocket::bind((self.filter.inside, port)).await else { continue };
+            if !even || socket.local_addr()?.port().is_multiple_of(2) {
                 return Ok(socket);
             }
         }
@@ -106,9 +106,10 @@ impl RelayAddressGenerator for RelayedSockets {
         _use_ipv4: bool,
         _requested_port: u16,
     ) -> Result<(Arc<dyn Conn + Send + Sync>, SocketAddr), turn::Error> {
-        let socket = self.bind().await?;
+        let claim = self.filter.table.take_claim().ok_or(turn::Error::ErrNoAllocationFound)?;
+        let socket = self.bind(claim.even_port).await?;
         let port = socket.local_addr()?.port();
-        let lease = self.filter.table.lease(port).ok_or(turn::Error::ErrNoAllocationFound)?;
+        let lease = self.filter.table.lease(claim, port);
         let socket = RelayedSocket {
             socket,
             filter: self.filter.clone(),

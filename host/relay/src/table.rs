@@ -46,6 +46,8 @@ pub(crate) struct Claim {
     /// The crate finds allocations by it.
     pub(crate) username: String,
     pub(crate) transaction: [u8; 12],
+    /// The client wants an even port (RFC 8656 §18.6).
+    pub(crate) even_port: bool,
 }
 
 pub(crate) struct Table {
@@ -121,10 +123,14 @@ impl Table {
         self.entries().claim = Some(claim);
     }
 
-    /// Takes the claim for a socket that was made.
-    pub(crate) fn lease(self: &Arc<Self>, port: u16) -> Option<Lease> {
+    /// Takes the claim for a socket that is to be made.
+    pub(crate) fn take_claim(&self) -> Option<Claim> {
+        self.entries().claim.take()
+    }
+
+    /// Gives the place that was claimed to the socket that was made.
+    pub(crate) fn lease(self: &Arc<Self>, claim: Claim, port: u16) -> Lease {
         let mut entries = self.entries();
-        let claim = entries.claim.take()?;
         entries.leases += 1;
         let lease = Lease { table: Arc::clone(self), client: claim.client, id: entries.leases, port };
         let held = Held { claim, lease: lease.id, peers: BTreeSet::new(), answer: None };
@@ -133,7 +139,7 @@ impl Table {
         self.set_port(port, true);
         self.metrics.allocated.inc();
         self.metrics.allocations.inc();
-        Some(lease)
+        lease
     }
 
     /// Keeps what a client was answered when it got its allocation.
@@ -238,7 +244,8 @@ mod tests {
             device: device.parse().unwrap(),
         };
         let username = format!("token-of-{device}");
-        Claim { client: client.parse().unwrap(), participant, username, transaction: [transaction; 12] }
+        let client = client.parse().unwrap();
+        Claim { client, participant, username, transaction: [transaction; 12], even_port: false }
     }
 
     fn table() -> Arc<Table> {
@@ -251,8 +258,9 @@ mod tests {
         let first = claim("192.0.2.1:1", "d1", 1);
         let second = claim("192.0.2.1:2", "d1", 2);
         assert!(matches!(table.place(&first, 1, 9), Place::Free));
-        table.claim(first.clone());
-        let lease = table.lease(50_000).unwrap();
+        table.claim(first);
+        let lease = table.lease(table.take_claim().unwrap(), 50_000);
+        assert!(table.take_claim().is_none());
         assert!(table.has_port(50_000));
         assert!(matches!(table.place(&second, 1, 9), Place::Quota));
         assert!(matches!(table.place(&claim("192.0.2.2:1", "d2", 3), 1, 9), Place::Free));
@@ -266,8 +274,7 @@ mod tests {
     #[test]
     fn a_repeated_request_is_answered_as_the_first_time() {
         let table = table();
-        table.claim(claim("192.0.2.1:1", "d1", 1));
-        let _lease = table.lease(50_000).unwrap();
+        let _lease = table.lease(claim("192.0.2.1:1", "d1", 1), 50_000);
         table.answered("192.0.2.1:1".parse().unwrap(), b"answer");
         assert!(
             matches!(table.place(&claim("192.0.2.1:1", "d1", 1), 1, 9), Place::Repeated(answer) if answer == b"answer")
@@ -278,25 +285,21 @@ mod tests {
     #[test]
     fn an_old_socket_does_not_take_the_new_ones_place_with_it() {
         let table = table();
-        table.claim(claim("192.0.2.1:1", "d1", 1));
-        let old = table.lease(50_000).unwrap();
+        let old = table.lease(claim("192.0.2.1:1", "d1", 1), 50_000);
         old.release();
-        table.claim(claim("192.0.2.1:1", "d1", 2));
-        let new = table.lease(50_001).unwrap();
+        let new = table.lease(claim("192.0.2.1:1", "d1", 2), 50_001);
         drop(old);
         assert_eq!(table.len(), 1);
         assert!(table.has_port(50_001));
         drop(new);
         assert_eq!(table.len(), 0);
-        assert!(table.lease(50_002).is_none(), "a socket without a claim");
     }
 
     #[test]
     fn an_allocation_has_room_for_some_peers_and_not_for_a_network() {
         let table = table();
         let mine = claim("192.0.2.1:1", "d1", 1);
-        table.claim(mine.clone());
-        let _lease = table.lease(50_000).unwrap();
+        let _lease = table.lease(mine.clone(), 50_000);
         let check =
             |peer: u8| table.check(mine.client, &mine.participant, [IpAddr::from([203, 0, 113, peer])]);
         assert!((0..64).all(|peer| check(peer) == Ok(())));

@@ -28,8 +28,10 @@ pub(crate) mod attribute {
     pub(crate) const RESERVATION_TOKEN: u16 = 0x0022;
 }
 
-/// Channel numbers that a client may bind (RFC 8656 §12).
-pub(crate) const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x4FFF;
+/// Channel numbers that a client may bind.
+///
+/// RFC 8656 §12 ends at 0x4FFF; clients of RFC 5766, coturn's among them, choose up to 0x7FFF.
+pub(crate) const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x7FFF;
 
 /// `ChannelData` begins with a channel number, STUN with two zero bits.
 pub(crate) const fn is_channel_data(first: u8) -> bool {

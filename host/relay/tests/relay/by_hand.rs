@@ -22,6 +22,7 @@ pub(crate) const LIFETIME: u16 = 0x000D;
 pub(crate) const PEER: u16 = 0x0012;
 pub(crate) const DATA: u16 = 0x0013;
 pub(crate) const RELAYED: u16 = 0x0016;
+pub(crate) const EVEN_PORT: u16 = 0x0018;
 /// REQUESTED-TRANSPORT: UDP.
 pub(crate) const UDP: (u16, &[u8]) = (0x0019, &[17, 0, 0, 0]);
 

@@ -93,7 +93,7 @@ async fn rel_3_an_allocation_ends_with_its_token() {
     let short = token("s1", "d1", Duration::from_secs(90)).mint(&running.keys, &mut rand::rng());
     let mut client = ByHand::greeted(&running, short).await;
     assert_eq!(client.ask(ALLOCATE, &[UDP]).await.lifetime(), 90);
-    running.pass(Duration::from_secs(60));
+    running.pass(Duration::from_mins(1));
     let asked = 3000_u32.to_be_bytes();
     assert_eq!(client.ask(REFRESH, &[(LIFETIME, &asked)]).await.lifetime(), 30);
 
@@ -179,7 +179,7 @@ async fn a_malformed_request_is_refused_and_the_next_one_served() {
     assert_eq!(client.ask(ALLOCATE, &[UDP]).await.outcome(), Ok(()));
     assert_eq!(client.ask(CREATE_PERMISSION, &[]).await.outcome(), Err(400));
     let peer = client.peer("8.8.8.8:9");
-    let wrong_channel = [(CHANNEL_NUMBER, &[0x50, 0, 0, 0][..]), (PEER, &peer)];
+    let wrong_channel = [(CHANNEL_NUMBER, &[0x80, 0, 0, 0][..]), (PEER, &peer)];
     assert_eq!(client.ask(CHANNEL_BIND, &wrong_channel).await.outcome(), Err(400));
     running.stop().await;
 }
