@@ -1,0 +1,65 @@
+//! What a flow may use: the wired handles of one running server.
+
+use std::sync::Arc;
+
+use rand::{SeedableRng as _, rngs::StdRng};
+use switchhook_core::relay_choice::RelayHost;
+use switchhook_delivery::SmsSender;
+use switchhook_protocol::{id::TenantId, server::CdxAddresses, time::Timestamp};
+use switchhook_storage::{Committed, Storage};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    clock, decisions::Decisions, keys::Keys, metrics::Metrics, online::Online, plugins::Plugins,
+};
+
+/// One running server's handles.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) storage: Storage,
+    pub(crate) keys: Keys,
+    pub(crate) plugins: Plugins,
+    pub(crate) decisions: Decisions,
+    pub(crate) online: Arc<Online>,
+    pub(crate) texts: SmsSender,
+    pub(crate) metrics: Metrics,
+    pub(crate) cdx: CdxAddresses,
+    pub(crate) relay: RelayHost,
+    pub(crate) relay_realm: String,
+    /// A hint to the outbox worker.
+    pub(crate) outbox: Notify,
+    /// A hint to the timer worker.
+    pub(crate) timers: Notify,
+    /// Places for sockets that have not said who they are.
+    pub(crate) unknown_sockets: Arc<Semaphore>,
+    pub(crate) tasks: TaskTracker,
+    /// The first signal: take nothing new.
+    pub(crate) stop: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn now(&self) -> Timestamp {
+        clock::now()
+    }
+
+    /// A random generator for one decision.
+    pub(crate) fn rng(&self) -> StdRng {
+        StdRng::from_rng(&mut rand::rng())
+    }
+
+    /// Hints at what was committed: mailboxes here, and timers. The rows are the truth.
+    pub(crate) fn wake(&self, tenant: &TenantId, committed: &Committed) {
+        self.online.wake(tenant, &committed.devices_woken);
+        self.timers.notify_one();
+    }
+
+    /// The relay hosts that live: here the built-in one.
+    pub(crate) fn relay_hosts(&self) -> [RelayHost; 1] {
+        [RelayHost { last_seen: self.now(), ..self.relay.clone() }]
+    }
+
+    pub(crate) fn relay_realm(&self) -> &str {
+        &self.relay_realm
+    }
+}

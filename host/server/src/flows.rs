@@ -1,0 +1,69 @@
+//! What happens on each message: load, ask, decide, commit, wake.
+//!
+//! One short function a message. Nothing is sent before it is committed: what the outside is to see
+//! goes into mailboxes and the outbox with the state that it belongs to.
+
+pub(crate) mod accept;
+pub(crate) mod answer;
+pub(crate) mod enrol;
+pub(crate) mod hello;
+pub(crate) mod invite;
+pub(crate) mod registration;
+pub(crate) mod relay;
+pub(crate) mod ring;
+pub(crate) mod signal;
+pub(crate) mod sync;
+pub(crate) mod text;
+
+use switchhook_core::row::Device;
+use switchhook_protocol::{
+    error::{ErrorBody, ErrorCode},
+    id::TenantId,
+};
+use switchhook_storage::StorageError;
+use tracing::error;
+
+/// Who asks: a device that has proven its key.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) tenant: TenantId,
+    pub(crate) device: Device,
+}
+
+/// Why a flow did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FlowError {
+    /// It may not be; nothing is stored.
+    #[error("refused: {}", .0.code)]
+    Refused(ErrorBody),
+    /// Storage could not; nothing is stored.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<ErrorCode> for FlowError {
+    fn from(code: ErrorCode) -> Self {
+        Self::Refused(code.into())
+    }
+}
+
+impl FlowError {
+    /// In the plugin's or the host's own words.
+    pub(crate) fn refused(code: ErrorCode, message: &str) -> Self {
+        Self::Refused(ErrorBody { message: message.to_owned(), ..code.into() })
+    }
+
+    /// As it crosses the wire; what is the host's own trouble is logged here, once.
+    pub(crate) fn into_body(self, flow: &'static str) -> ErrorBody {
+        match self {
+            Self::Refused(body) => body,
+            Self::Storage(StorageError::Busy | StorageError::MailboxFull { .. }) => {
+                ErrorBody { retry_after_ms: Some(1_000), ..ErrorCode::Overloaded.into() }
+            }
+            Self::Storage(trouble) => {
+                error!(flow, error = &trouble as &dyn std::error::Error, "storage failed a flow");
+                ErrorCode::Internal.into()
+            }
+        }
+    }
+}

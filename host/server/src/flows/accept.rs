@@ -1,0 +1,112 @@
+//! Accept: the NAT policy judges, the first commit takes, both sides learn how to connect (INV-4 to INV-6, NAT-3, NAT-4).
+
+use switchhook_core::{
+    invitation::accept::{self, Accepting, Paths, needs_relay},
+    network::{InviterSide, NetworkFacts},
+    policy::nat::{self, Verdict},
+    row::Device,
+    ticket::SessionTicket,
+};
+use switchhook_protocol::{
+    error::ErrorCode,
+    invitation::{Accept, Accepted},
+};
+
+use super::{Caller, FlowError, invite::check_session_key, relay};
+use crate::app::App;
+
+pub(crate) async fn accept(app: &App, caller: &Caller, request: Accept) -> Result<Accepted, FlowError> {
+    let keys = app.keys.of(&caller.tenant);
+    let ticket = SessionTicket::open(&keys, &request.ticket, &caller.device.id, app.now())?;
+    let user = ticket.user()?;
+    check_session_key(caller, &request.session_key)?;
+    let inviter_side = InviterSide::open(&keys, &request.inviter_connection_data, &ticket.session)?;
+    let network = NetworkFacts::read(&request.connection_data, app.keys.cdx(), app.now())?;
+
+    let storage = app.storage.of(&caller.tenant);
+    let inviter = storage.devices().get(&ticket.peer()?.device).await?.ok_or(ErrorCode::NoLongerRinging)?;
+    let paths = paths(app, caller, &ticket, request.retry, (&inviter_side.network, &network)).await?;
+
+    let accepting = Owned {
+        keys,
+        ticket,
+        request,
+        device: caller.device.clone(),
+        inviter,
+        inviter_side,
+        paths,
+    };
+    let (now, mut rng) = (app.now(), app.rng());
+    let taken = storage
+        .run("accept", async move |tx| {
+            let session = &accepting.ticket.session;
+            let invitation = tx.invitation(session, user).await?.ok_or(ErrorCode::NoLongerRinging)?;
+            let legs = tx.legs_of(session, user).await?;
+            let taken = accept::accept(accepting.facts(now), &invitation, &legs, &mut rng)?;
+            let committed = tx.apply(taken.writes).await?;
+            Ok::<_, FlowError>((committed, taken.accepted))
+        })
+        .await?;
+    let (committed, accepted) = taken;
+    app.wake(&caller.tenant, &committed);
+    app.metrics.accepted.inc();
+    Ok(accepted)
+}
+
+async fn paths(
+    app: &App,
+    caller: &Caller,
+    ticket: &SessionTicket,
+    retry: bool,
+    (inviter, invited): (&NetworkFacts, &NetworkFacts),
+) -> Result<Paths, FlowError> {
+    let keys = app.keys.of(&caller.tenant);
+    let question = nat::Question {
+        a: inviter.party(&keys),
+        b: invited.party(&keys),
+        attempt: nat::Attempt {
+            direct_failures: ticket.direct_failures.saturating_add(u8::from(retry)),
+            relay_requested: false,
+        },
+        history: nat::Outcomes::default(),
+        answers: Vec::new(),
+    };
+    let verdict = app.plugins.nat(app, caller, &ticket.session, question).await;
+    app.metrics.verdict(&verdict);
+    if needs_relay(&verdict) {
+        let regions = (inviter.region(), invited.region());
+        let pair = relay::credentials_of_both(app, caller, ticket, regions)?;
+        return Ok(Paths::relay(pair));
+    }
+    let patience = match verdict {
+        Verdict::DirectThenRelay { patience } => Some(patience),
+        Verdict::Direct | Verdict::Relay { .. } => None,
+    };
+    Ok(Paths::direct(inviter, invited, patience))
+}
+
+/// What the transaction decides from; it runs on the writer's thread.
+struct Owned {
+    keys: switchhook_core::seal::KeyRing,
+    ticket: SessionTicket,
+    request: Accept,
+    device: Device,
+    inviter: Device,
+    inviter_side: InviterSide,
+    paths: Paths,
+}
+
+impl Owned {
+    const fn facts(&self, now: switchhook_protocol::time::Timestamp) -> Accepting<'_> {
+        Accepting {
+            keys: &self.keys,
+            ticket: &self.ticket,
+            request: &self.request,
+            device: &self.device,
+            inviter: &self.inviter,
+            inviter_side: &self.inviter_side,
+            paths: &self.paths,
+            now,
+        }
+    }
+}

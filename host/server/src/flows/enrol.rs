@@ -1,0 +1,43 @@
+//! Enrolment: a device's public key is stored, its id and push token are minted (REG-1).
+
+use switchhook_core::{mint, row::Device};
+use switchhook_protocol::{
+    client::Enrol,
+    device_key::Statement,
+    error::ErrorCode,
+    id::TenantId,
+    server::Enrolled,
+};
+
+use super::FlowError;
+use crate::{app::App, secrets};
+
+/// Longest word for what a device is.
+const MAX_KIND: usize = 64;
+
+pub(crate) async fn enrol(
+    app: &App,
+    tenant: &TenantId,
+    nonce: &str,
+    request: Enrol,
+) -> Result<Enrolled, FlowError> {
+    let statement = Statement::Enrol { nonce, tenant, application: &request.application };
+    request.device_key.verify(&statement, &request.proof).or(Err(ErrorCode::Unauthorized))?;
+    if request.device_kind.is_empty() || request.device_kind.len() > MAX_KIND {
+        return Err(ErrorCode::TooLarge.into());
+    }
+    let mut rng = app.rng();
+    let push_token = mint::push_token(&mut rng);
+    let device = Device {
+        id: mint::device(&mut rng),
+        application: request.application,
+        kind: request.device_kind,
+        key: request.device_key,
+        enrolled_at: app.now(),
+    };
+    let enrolled = Enrolled { device: device.id.clone(), push_token };
+    let hash = secrets::hash(enrolled.push_token.as_str());
+    app.storage.of(tenant).devices().insert(device, hash, mint::epoch(&mut rng)).await?;
+    app.metrics.enrolled.inc();
+    Ok(enrolled)
+}

@@ -1,0 +1,199 @@
+//! One step of an attempt: ask the method, commit what it says with what belongs to it.
+//!
+//! The commit names the version of the attempt that the method saw. If another step was committed
+//! meanwhile, the method is asked again over the new state, a bounded number of times.
+
+use switchhook_core::{
+    policy::registration::{Effect, Event, State, Transition},
+    registration::perform::{Performed, Performing, perform},
+    row::{Attempt, Registration, Secret, TransitAnswer, Write},
+    seal::Purpose,
+};
+use switchhook_protocol::{
+    error::ErrorCode,
+    id::{AttemptId, GatewayId},
+    time::Timestamp,
+};
+use switchhook_storage::{PutAttempt, StorageError, Transaction};
+
+use crate::{
+    app::App,
+    flows::{Caller, FlowError},
+    limits,
+};
+
+/// What a method is asked, and what is committed with its answer.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// As it was read; version 0 is a new one.
+    pub(crate) attempt: Attempt,
+    /// The gateway that texts go out by.
+    pub(crate) gateway: Option<GatewayId>,
+    /// What happened.
+    pub(crate) event: Event,
+    /// What stands or falls with the step.
+    pub(crate) beside: Beside,
+}
+
+/// What is committed in the same transaction.
+#[derive(Debug, Clone)]
+pub(crate) enum Beside {
+    Nothing,
+    /// This secret is used, once.
+    Use(Secret),
+    /// The transit's message has this answer.
+    Answer(TransitAnswer),
+}
+
+/// What a step led to.
+#[derive(Debug)]
+pub(crate) struct Stepped {
+    pub(crate) attempt: AttemptId,
+    pub(crate) performed: Performed,
+}
+
+pub(crate) async fn step(app: &App, caller: &Caller, mut step: Step) -> Result<Stepped, FlowError> {
+    for _ in 0..limits::STEP_TRIES {
+        let transition = ask(app, caller, &step).await?;
+        check(&transition, caller, &step.event)?;
+        let keys = app.keys.of(&caller.tenant);
+        let facts = Performing {
+            keys: &keys,
+            attempt: &step.attempt.id,
+            device: &step.attempt.device,
+            gateway: step.gateway.as_ref(),
+            now: app.now(),
+        };
+        let performed = perform(facts, &transition, &mut app.rng())?;
+        if let Some(performed) = commit(app, caller, &step, transition, performed).await? {
+            app.outbox.notify_one();
+            return Ok(Stepped { attempt: step.attempt.id, performed });
+        }
+        let storage = app.storage.of(&caller.tenant);
+        let newer = storage.attempts().get(&step.attempt.id).await?;
+        step.attempt = newer.filter(|newer| !newer.finished).ok_or(ErrorCode::RegistrationExpired)?;
+    }
+    Err(ErrorCode::Overloaded.into())
+}
+
+async fn ask(app: &App, caller: &Caller, step: &Step) -> Result<Transition, FlowError> {
+    let keys = app.keys.of(&caller.tenant);
+    let state = match &step.attempt.state {
+        Some(sealed) => {
+            let opened = keys.open_bytes(Purpose::PluginState, sealed).or(Err(ErrorCode::Internal))?;
+            Some(State(opened))
+        }
+        None => None,
+    };
+    let asked = app.plugins.step(app, caller, &step.attempt, state, step.event.clone()).await;
+    asked.map_err(|refusal| FlowError::refused(ErrorCode::RegistrationRefused, &refusal.message))
+}
+
+/// A signature is made only for the device and token that the text itself proved.
+fn check(transition: &Transition, caller: &Caller, event: &Event) -> Result<(), ErrorCode> {
+    let names = |word: &str| match event {
+        Event::TextReceived(message) => message.text.split_ascii_whitespace().any(|other| other == word),
+        _ => false,
+    };
+    for effect in &transition.effects {
+        if let Effect::SendSignature(wanted) = effect
+            && !(wanted.device == caller.device.id && names(wanted.push_token.as_str()))
+        {
+            return Err(ErrorCode::RegistrationMismatch);
+        }
+    }
+    Ok(())
+}
+
+/// Commits a step; none if the attempt changed under it.
+async fn commit(
+    app: &App,
+    caller: &Caller,
+    step: &Step,
+    transition: Transition,
+    performed: Performed,
+) -> Result<Option<Performed>, FlowError> {
+    let now = app.now();
+    let keys = app.keys.of(&caller.tenant);
+    let state = keys.seal_bytes(Purpose::PluginState, &transition.state.0, &mut app.rng());
+    let attempt = Attempt {
+        state: Some(state),
+        expires_at: now.after(transition.expires_in),
+        finished: performed.finished,
+        ..step.attempt.clone()
+    };
+    let (beside, device) = (step.beside.clone(), caller.device.clone());
+    let committed = app
+        .storage
+        .of(&caller.tenant)
+        .run(name_of(&step.event), async move |tx| {
+            if tx.put_attempt(&attempt, attempt.version, now).await? == PutAttempt::Conflict {
+                return Err(Undone::Stale);
+            }
+            commit_beside(tx, beside, now).await?;
+            for secret in &performed.secrets {
+                tx.put_secret(secret).await?;
+            }
+            for endpoint in &performed.bound {
+                let registration = Registration {
+                    application: device.application.clone(),
+                    endpoint: endpoint.clone(),
+                    device: device.id.clone(),
+                    method: attempt.method.clone(),
+                    registered_at: now,
+                };
+                tx.bind(&registration).await?;
+            }
+            let texts = performed.outbox.iter().cloned().map(Write::Enqueue).collect();
+            tx.apply(texts).await?;
+            Ok(performed)
+        })
+        .await;
+    match committed {
+        Ok(performed) => Ok(Some(performed)),
+        Err(Undone::Stale) => Ok(None),
+        Err(Undone::Failed(error)) => Err(error),
+    }
+}
+
+/// Why a step's transaction left nothing behind.
+enum Undone {
+    /// Another step came first.
+    Stale,
+    Failed(FlowError),
+}
+
+impl From<StorageError> for Undone {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+async fn commit_beside(tx: &mut Transaction<'_>, beside: Beside, now: Timestamp) -> Result<(), Undone> {
+    match beside {
+        Beside::Nothing => Ok(()),
+        Beside::Use(secret) => {
+            let used = tx.use_secret(&secret.id, secret.kind, now).await?;
+            if used { Ok(()) } else { Err(Undone::Failed(ErrorCode::RegistrationExpired.into())) }
+        }
+        Beside::Answer(answer) => match tx.put_transit_answer(&answer).await {
+            Err(StorageError::Conflict { .. }) => Err(Undone::Failed(ErrorCode::Conflict.into())),
+            done => Ok(done?),
+        },
+    }
+}
+
+/// The transaction's name: what the crash tests and metrics know it by.
+const fn name_of(event: &Event) -> &'static str {
+    match event {
+        Event::TextReceived(_) => "register-text",
+        Event::Begun(_) => "register-begin",
+        Event::SignatureVerified(_) => "register-validate",
+        Event::CodeVerified(_) => "register-code",
+        Event::CodeFailed { .. } => "register-code-failed",
+        Event::TextSent(_) | Event::MailSent(_) => "register-sent",
+        Event::LinkOpened(_) | Event::Answered(_) | Event::Fetched(_) | Event::Checked(_) | Event::Deadline => {
+            "register-step"
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What became of a session: its invitations and legs, and what plugins decided about it.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::HeaderMap,
+};
+use serde::{Deserialize, Serialize};
+use switchhook_core::row::{Invitation, InvitationState, Leg, LegState};
+use switchhook_protocol::{
+    error::ErrorCode,
+    id::{DeviceId, SessionId},
+    time::Timestamp,
+};
+
+use super::of_tenant;
+use crate::{app::App, decisions::DecisionRecord, http::problem::Problem};
+
+/// A session as its tenant sees it; identifiers masked.
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown {
+    session: SessionId,
+    purpose: String,
+    inviter: DeviceId,
+    created_at: Timestamp,
+    invitations: Vec<ShownInvitation>,
+    legs: Vec<ShownLeg>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownInvitation {
+    user: u16,
+    endpoint: String,
+    state: InvitationState,
+    taken_by: Option<DeviceId>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownLeg {
+    user: u16,
+    device: DeviceId,
+    state: LegState,
+    lease_until: Timestamp,
+    changed_at: Timestamp,
+    /// Proof of silence: the stop is confirmed, or the lease is over.
+    silent: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct About {
+    subject: Option<String>,
+}
+
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Path((tenant, session)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Json<Shown>, Problem> {
+    let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
+    let id: SessionId = session.parse().or(Err(ErrorCode::NotFound))?;
+    let storage = app.storage.of(&tenant);
+    let session = storage.sessions().get(&id).await?.ok_or(ErrorCode::NotFound)?;
+    let invitations = storage.sessions().invitations(&id).await?;
+    let legs = storage.sessions().legs(&id).await?;
+    let now = app.now();
+    Ok(Json(Shown {
+        session: session.id,
+        purpose: session.purpose,
+        inviter: session.inviter,
+        created_at: session.created_at,
+        invitations: invitations.into_iter().map(invitation).collect(),
+        legs: legs.into_iter().map(|row| leg(row, now)).collect(),
+    }))
+}
+
+pub(crate) async fn decisions(
+    State(app): State<Arc<App>>,
+    Path(tenant): Path<String>,
+    Query(about): Query<About>,
+    headers: HeaderMap,
+) -> Result<Json<Vec<DecisionRecord>>, Problem> {
+    let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
+    Ok(Json(app.decisions.of(&tenant, about.subject.as_deref())))
+}
+
+fn invitation(row: Invitation) -> ShownInvitation {
+    let endpoint = row.endpoint.to_string();
+    ShownInvitation { user: row.user, endpoint, state: row.state, taken_by: row.taken_by }
+}
+
+fn leg(row: Leg, now: Timestamp) -> ShownLeg {
+    ShownLeg {
+        user: row.user,
+        device: row.device,
+        state: row.state,
+        lease_until: row.lease_until,
+        changed_at: row.changed_at,
+        silent: row.state == LegState::StopConfirmed || row.lease_until <= now,
+    }
+}

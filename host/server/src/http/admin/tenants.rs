@@ -1,0 +1,52 @@
+//! Tenants: a new one has the built-in plugins active.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use serde::{Deserialize, Serialize};
+use switchhook_protocol::id::TenantId;
+
+use super::operator;
+use crate::{app::App, http::problem::Problem, tenants};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewTenant {
+    tenant: TenantId,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Tenants {
+    tenants: Vec<TenantId>,
+}
+
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Json(new): Json<NewTenant>,
+) -> Result<StatusCode, Problem> {
+    let who = operator(&app, &headers).await?;
+    let made = tenants::create(&app, &new.tenant).await?;
+    if !made {
+        return Ok(StatusCode::OK);
+    }
+    let now = app.now();
+    let tenant = new.tenant.clone();
+    let storage = app.storage.of(&new.tenant);
+    storage
+        .run("audit", async move |tx| who.note(tx, ("tenant.create", tenant.as_str()), now).await)
+        .await?;
+    Ok(StatusCode::CREATED)
+}
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<Json<Tenants>, Problem> {
+    operator(&app, &headers).await?;
+    Ok(Json(Tenants { tenants: app.storage.tenants().list().await? }))
+}

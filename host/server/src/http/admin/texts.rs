@@ -1,0 +1,70 @@
+//! Texts in doubt: reported, and sent again only on request (DESIGN §2.8).
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+};
+use serde::Serialize;
+use switchhook_core::row::OutboxState;
+use switchhook_protocol::{
+    error::ErrorCode,
+    id::{AttemptId, GatewayId, MessageId},
+    time::Timestamp,
+};
+
+use super::of_tenant;
+use crate::{app::App, http::problem::Problem};
+
+/// Most texts of one answer.
+const MOST: u32 = 1_000;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown {
+    text: MessageId,
+    attempt: AttemptId,
+    gateway: GatewayId,
+    queued_at: Timestamp,
+}
+
+pub(crate) async fn in_doubt(
+    State(app): State<Arc<App>>,
+    Path(tenant): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Vec<Shown>>, Problem> {
+    let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
+    let entries = app.storage.outbox().in_state(OutboxState::InDoubt, MOST).await?;
+    let own = entries.into_iter().filter(|(whose, _)| *whose == tenant);
+    let shown = own.map(|(_, entry)| Shown {
+        text: entry.id,
+        attempt: entry.attempt,
+        gateway: entry.gateway,
+        queued_at: entry.queued_at,
+    });
+    Ok(Json(shown.collect()))
+}
+
+pub(crate) async fn resend(
+    State(app): State<Arc<App>>,
+    Path((tenant, text)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let (who, tenant) = of_tenant(&app, &headers, &tenant).await?;
+    let id: MessageId = text.parse().or(Err(ErrorCode::NotFound))?;
+    let now = app.now();
+    let moved = app
+        .storage
+        .of(&tenant)
+        .run("text-resend", async move |tx| {
+            who.note(tx, ("text.resend", id.as_str()), now).await?;
+            tx.move_outbox(&id, OutboxState::InDoubt, OutboxState::Queued).await
+        })
+        .await?;
+    if !moved {
+        return Err(ErrorCode::NotFound.into());
+    }
+    app.outbox.notify_one();
+    Ok(StatusCode::ACCEPTED)
+}

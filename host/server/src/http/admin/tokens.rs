@@ -1,0 +1,104 @@
+//! Administrators' tokens: shown once, kept as a hash, with an expiry, revocable.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+};
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use switchhook_protocol::{error::ErrorCode, time::Timestamp};
+use switchhook_storage::AdminToken;
+
+use super::of_tenant;
+use crate::{app::App, http::problem::Problem, secrets};
+
+/// Life of a token that is not told another one.
+const LIFE: Duration = Duration::from_hours(90 * 24);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewToken {
+    /// What it is for.
+    label: String,
+    /// How long it counts, in milliseconds.
+    #[serde(default)]
+    expires_in_ms: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown {
+    id: String,
+    label: String,
+    expires_at: Option<Timestamp>,
+    revoked: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    Path(tenant): Path<String>,
+    headers: HeaderMap,
+    Json(new): Json<NewToken>,
+) -> Result<(StatusCode, Json<Shown>), Problem> {
+    let (who, tenant) = of_tenant(&app, &headers, &tenant).await?;
+    if !(1..=64).contains(&new.label.len()) {
+        return Err(Problem::new(ErrorCode::Malformed, "a label has 1 to 64 bytes"));
+    }
+    let token = secrets::new_token(&mut app.rng());
+    let life = new.expires_in_ms.map_or(LIFE, Duration::from_millis);
+    let (now, label) = (app.now(), new.label);
+    let row = AdminToken {
+        hash: secrets::hash(&token),
+        tenant: Some(tenant.clone()),
+        label: label.clone(),
+        created_at: now,
+        expires_at: Some(now.after(life)),
+        revoked_at: None,
+    };
+    app.storage.admin_tokens().put(&row).await?;
+    let storage = app.storage.of(&tenant);
+    storage.run("audit", async move |tx| who.note(tx, ("token.create", &label), now).await).await?;
+    Ok((StatusCode::CREATED, Json(Shown { token: Some(token), ..shown(row) })))
+}
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Path(tenant): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Vec<Shown>>, Problem> {
+    let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
+    let all = app.storage.admin_tokens().list().await?;
+    let own = all.into_iter().filter(|token| token.tenant.as_ref() == Some(&tenant));
+    Ok(Json(own.map(shown).collect()))
+}
+
+pub(crate) async fn revoke(
+    State(app): State<Arc<App>>,
+    Path((tenant, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let (who, tenant) = of_tenant(&app, &headers, &tenant).await?;
+    let hash = HEXLOWER.decode(id.as_bytes()).ok().and_then(|hash| <[u8; 32]>::try_from(hash).ok());
+    let hash = hash.ok_or(ErrorCode::NotFound)?;
+    let stored = app.storage.admin_tokens().get(&hash).await?;
+    stored.filter(|token| token.tenant.as_ref() == Some(&tenant)).ok_or(ErrorCode::NotFound)?;
+    let now = app.now();
+    app.storage.admin_tokens().revoke(&hash, now).await?;
+    let storage = app.storage.of(&tenant);
+    storage.run("audit", async move |tx| who.note(tx, ("token.revoke", &id), now).await).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn shown(row: AdminToken) -> Shown {
+    Shown {
+        id: HEXLOWER.encode(&row.hash),
+        label: row.label,
+        expires_at: row.expires_at,
+        revoked: row.revoked_at.is_some(),
+        token: None,
+    }
+}

@@ -1,0 +1,61 @@
+//! Errors of HTTP: `application/problem+json` (RFC 9457) with a published code.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use switchhook_protocol::error::{ErrorBody, ErrorCode};
+use switchhook_storage::StorageError;
+
+use crate::flows::FlowError;
+
+/// An error as HTTP answers it.
+#[derive(Debug)]
+pub(crate) struct Problem(ErrorBody);
+
+impl From<ErrorCode> for Problem {
+    fn from(code: ErrorCode) -> Self {
+        Self(code.into())
+    }
+}
+
+impl From<FlowError> for Problem {
+    fn from(error: FlowError) -> Self {
+        Self(error.into_body("http"))
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        FlowError::from(error).into()
+    }
+}
+
+impl Problem {
+    /// With a sentence of its own.
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self(ErrorBody { message: message.into(), ..code.into() })
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self(body) = self;
+        let status = StatusCode::from_u16(body.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let text = json!({
+            "type": format!("urn:switchhook:error:{}", body.code),
+            "title": body.code.meaning().trim(),
+            "status": status.as_u16(),
+            "code": body.code,
+            "detail": body.message,
+        });
+        let mut response = (status, text.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(wait) = body.retry_after_ms {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000)));
+        }
+        response
+    }
+}

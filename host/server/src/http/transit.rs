@@ -1,0 +1,40 @@
+//! `POST /v1/{tenant}/transits/{gateway}/messages`: a transit reports a text (REG-2).
+
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use switchhook_core::transit::SIGNATURE_HEADER;
+use switchhook_protocol::{
+    error::ErrorCode,
+    id::{GatewayId, TenantId},
+};
+
+use super::problem::Problem;
+use crate::{
+    app::App,
+    flows::text::{Signed, text},
+};
+
+pub(crate) async fn message(
+    State(app): State<Arc<App>>,
+    Path((tenant, gateway)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let tenant: TenantId = tenant.parse().or(Err(ErrorCode::UnknownTenant))?;
+    if !app.storage.tenants().exists(&tenant).await? {
+        return Err(ErrorCode::UnknownTenant.into());
+    }
+    let gateway: GatewayId = gateway.parse().or(Err(ErrorCode::NotFound))?;
+    let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok());
+    let signature = signature.ok_or(ErrorCode::BadSignature)?;
+    let answered = text(&app, &tenant, &gateway, Signed { body: &body, signature }).await;
+    let (status, answer) = answered?;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    Ok((status, [(header::CONTENT_TYPE, "application/json")], answer).into_response())
+}

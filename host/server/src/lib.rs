@@ -1,0 +1,48 @@
+//! Switchhook: the signaling server whose every policy is a plugin.
+//!
+//! [`Server::start`] opens the data folder (and makes it at the first start), binds every socket and
+//! returns a running server that knows its addresses; [`Server::shutdown`] ends it in two stages.
+//! What happens on each message stands in `flows`, one short function a message; everything else is
+//! the edge around it: sockets (`ws`), HTTP (`http`), workers for the outbox and for timers.
+//!
+//! The binary is [`cli`]; `switchhook demo` is [`demo`].
+
+mod app;
+pub mod cli;
+mod clock;
+mod decisions;
+pub mod demo;
+mod flows;
+mod http;
+mod keys;
+mod lifecycle;
+mod limits;
+mod metrics;
+mod online;
+mod outbox;
+mod plugins;
+mod sandbox;
+mod secrets;
+pub mod settings;
+mod tenants;
+mod timers;
+mod ws;
+
+pub use crate::{
+    decisions::DecisionRecord,
+    flows::text::{TextAccepted, TextReport},
+    lifecycle::{Addresses, Server, StartError},
+    sandbox::{SandboxFile, Texts},
+    secrets::{ADMIN_TOKEN, ROOT_KEYS},
+    settings::Settings,
+    tenants::{DEFAULT as DEFAULT_TENANT, SANDBOX, SANDBOX_NUMBER},
+};
+
+/// A named point where a test may end the process; nothing without the feature `fail-points`.
+#[cfg(feature = "fail-points")]
+pub(crate) fn fail_point(name: &str) {
+    fail::fail_point!(name, |_| std::process::abort());
+}
+
+#[cfg(not(feature = "fail-points"))]
+pub(crate) const fn fail_point(_: &str) {}

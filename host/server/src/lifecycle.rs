@@ -1,0 +1,334 @@
+//! From settings to a running server, and its two-stage end.
+//!
+//! Start: data folder, secrets, database; what the process before left in doubt is reported; plugins
+//! are loaded; every socket is bound before the first one is served. End: the first stage takes
+//! nothing new and lets what has begun finish, for a stated time; the second drops the rest.
+
+use std::{fmt, fs, io, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use prometheus_client::registry::Registry;
+use switchhook_cdx::{Cdx, CdxConfig};
+use switchhook_core::{relay_choice::RelayHost, relay_peers::PeerPolicy, seal::KeyRing};
+use switchhook_delivery::SmsSender;
+use switchhook_plugin_runtime::{
+    ArtefactSettings, EngineError, EngineSettings, Runtime, RuntimeSettings, Slots,
+};
+use switchhook_protocol::{id::RelayHostId, server::CdxAddresses};
+use switchhook_relay::{Relay, RelayConfig};
+use switchhook_storage::{AdminToken, Clock, OpenError, Storage};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Notify, Semaphore},
+    time,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, warn};
+
+use crate::{
+    app::App,
+    clock,
+    decisions::Decisions,
+    flows::FlowError,
+    http,
+    keys::Keys,
+    limits,
+    metrics::Metrics,
+    online::Online,
+    outbox,
+    plugins::Plugins,
+    sandbox::{self, SandboxFile},
+    secrets::{self, SecretsError},
+    settings::{self, Settings},
+    tenants, timers,
+};
+
+/// TURN realm of the built-in relay.
+const REALM: &str = "switchhook";
+
+/// Name of the built-in relay host.
+const BUILT_IN: &str = "built-in";
+
+/// Where a running server answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// HTTP and WebSocket.
+    pub http: SocketAddr,
+    /// CDX: STUN on two UDP ports.
+    pub cdx: CdxAddresses,
+    /// TURN over UDP.
+    pub relay: SocketAddr,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be made.
+    #[error("cannot make the data folder {}", .0.display())]
+    Data(PathBuf, #[source] io::Error),
+    /// The secrets cannot be used.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The database cannot be opened.
+    #[error("the database does not open")]
+    Storage(#[from] OpenError),
+    /// The engine of the plugins does not start.
+    #[error("the engine of the plugins does not start")]
+    Engine(#[from] EngineError),
+    /// A port is taken, or the address is not ours.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// CDX cannot bind its ports.
+    #[error("CDX does not start")]
+    Cdx(#[from] switchhook_cdx::BindError),
+    /// The relay cannot bind its port.
+    #[error("the relay does not start")]
+    Relay(#[from] switchhook_relay::BindError),
+    /// The HTTP client for gateways cannot be made.
+    #[error("the client of the SMS gateways does not start: {0}")]
+    Texts(String),
+    /// The first rows cannot be read or written.
+    #[error("the first rows cannot be read or written: {0}")]
+    Setup(String),
+}
+
+impl From<FlowError> for StartError {
+    fn from(error: FlowError) -> Self {
+        Self::Setup(error.to_string())
+    }
+}
+
+/// A running server.
+pub struct Server {
+    app: Arc<App>,
+    relay: Relay,
+    addresses: Addresses,
+}
+
+impl Server {
+    /// Starts on these settings; ports that are 0 are any free ones.
+    pub async fn start(settings: &Settings) -> Result<Self, StartError> {
+        make_data_folder(&settings.data)?;
+        let mut rng = rand::rng();
+        let keys = Keys::new(secrets::root_keys(&settings.data, &mut rng)?);
+        let admin_token = secrets::admin_token(&settings.data, &mut rng)?;
+        drop(rng);
+        let storage = open(&settings.data).await?;
+        let mut registry = Registry::with_prefix("switchhook");
+        storage.metrics().register(&mut registry);
+        let plugins = plugins(&settings.data, &keys.host(), &mut registry)?;
+
+        let listener = listen(settings.http.listen).await?;
+        let cdx = bind_cdx(&settings.cdx, keys.cdx().clone()).await?;
+        cdx.metrics().register(&mut registry);
+        let host: RelayHostId = BUILT_IN.parse().map_err(|wrong| StartError::Setup(format!("{wrong}")))?;
+        let relay = bind_relay(&settings.relay, &host, keys.relay(&host)).await?;
+        relay.metrics().register(&mut registry);
+
+        let [primary, secondary] = cdx.addrs();
+        let addresses = Addresses {
+            http: listener.local_addr().map_err(|error| StartError::Listen(settings.http.listen, error))?,
+            cdx: CdxAddresses { primary, secondary },
+            relay: relay.addr(),
+        };
+        let metrics = Metrics::default();
+        metrics.register(&mut registry);
+        let app = Arc::new(App {
+            storage,
+            keys,
+            plugins,
+            decisions: Decisions::default(),
+            online: Arc::new(Online::default()),
+            texts: SmsSender::new().map_err(|error| StartError::Texts(error.to_string()))?,
+            metrics,
+            cdx: addresses.cdx,
+            relay: RelayHost {
+                id: host,
+                region: settings.relay.region.clone(),
+                addr: relay.addr(),
+                load: 0,
+                last_seen: clock::now(),
+            },
+            relay_realm: REALM.to_owned(),
+            outbox: Notify::new(),
+            timers: Notify::new(),
+            unknown_sockets: Arc::new(Semaphore::new(limits::UNKNOWN_SOCKETS)),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        set_up(&app, &settings.data, &admin_token).await?;
+        cdx.run(&app.tasks, &app.stop);
+        run(&app, listener, registry);
+        Ok(Self { app, relay, addresses })
+    }
+
+    /// Where it answers.
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// First stage: takes nothing new, tells every client to come again, finishes what has begun.
+    /// Second stage, after a stated time or when `hurry` is done: drops the rest.
+    pub async fn shutdown(self, hurry: impl Future<Output = ()>) {
+        let Self { app, relay, .. } = self;
+        app.stop.cancel();
+        app.tasks.close();
+        tokio::select! {
+            biased;
+            () = app.tasks.wait() => {}
+            () = hurry => warn!("told again to stop: dropping what has begun"),
+            () = time::sleep(limits::DRAIN) => warn!("the time to finish is over: dropping what has begun"),
+        }
+        relay.shutdown().await;
+        app.storage.close().await;
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+fn make_data_folder(data: &Path) -> Result<(), StartError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(data).map_err(|error| StartError::Data(data.to_owned(), error))
+}
+
+async fn open(data: &Path) -> Result<Storage, OpenError> {
+    let clock = Clock::new(clock::now);
+    Storage::open(switchhook_storage::Settings::new(data.join("switchhook.db"), clock)).await
+}
+
+fn plugins(data: &Path, keys: &KeyRing, registry: &mut Registry) -> Result<Plugins, StartError> {
+    let (_, key) = keys.mac("artefacts", &[]);
+    let artefacts = ArtefactSettings { folder: data.join("plugins"), key };
+    let engine = EngineSettings::default();
+    let runtime = Runtime::new(RuntimeSettings { engine, artefacts: Some(artefacts) })?;
+    let metrics = switchhook_plugin_runtime::Metrics::default();
+    metrics.register(registry);
+    Ok(Plugins::new(runtime.clone(), Slots::new(runtime, metrics)))
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(addr).await.map_err(|error| StartError::Listen(addr, error))
+}
+
+async fn bind_cdx(settings: &settings::Cdx, keys: KeyRing) -> Result<Cdx, switchhook_cdx::BindError> {
+    let config = CdxConfig {
+        ip: settings.ip,
+        ports: settings.ports,
+        public_ip: settings.public_ip,
+        ..CdxConfig::default()
+    };
+    Cdx::bind(&config, keys, Arc::new(clock::now), &mut rand::rng()).await
+}
+
+async fn bind_relay(
+    settings: &settings::Relay,
+    host: &RelayHostId,
+    keys: KeyRing,
+) -> Result<Relay, switchhook_relay::BindError> {
+    let config = RelayConfig {
+        ip: settings.listen.ip(),
+        port: settings.listen.port(),
+        public_ip: settings.public_ip,
+        realm: REALM.to_owned(),
+        peers: PeerPolicy { allow_loopback: settings.allow_loopback, ..PeerPolicy::default() },
+        ..RelayConfig::new(host.clone())
+    };
+    Relay::bind(config, keys, Arc::new(clock::now)).await
+}
+
+/// First rows, what the process before left in doubt, and the plugins.
+async fn set_up(app: &App, data: &Path, admin_token: &str) -> Result<(), FlowError> {
+    let hash = secrets::hash(admin_token);
+    if app.storage.admin_tokens().get(&hash).await?.is_none() {
+        let token = AdminToken {
+            hash,
+            tenant: None,
+            label: "operator".to_owned(),
+            created_at: app.now(),
+            expires_at: None,
+            revoked_at: None,
+        };
+        app.storage.admin_tokens().put(&token).await?;
+    }
+    if app.storage.tenants().list().await?.is_empty() {
+        first_tenant(app, data).await?;
+    } else {
+        tenants::load_all(app).await?;
+    }
+    outbox::report_doubt(app).await
+}
+
+async fn first_tenant(app: &App, data: &Path) -> Result<(), FlowError> {
+    let tenant = sandbox::default_tenant();
+    tenants::create(app, &tenant).await?;
+    let secret = tenants::put_sandbox(app, &tenant, sandbox::SEND_URL).await?;
+    SandboxFile { secret }.write(data).map_err(|error| FlowError::refused(
+        switchhook_protocol::error::ErrorCode::Internal,
+        &error.to_string(),
+    ))
+}
+
+/// Sets everything going.
+fn run(app: &Arc<App>, listener: TcpListener, registry: Registry) {
+    let router = http::router(Arc::clone(app), Arc::new(registry));
+    app.tasks.spawn(accept(Arc::clone(app), listener, router));
+    app.tasks.spawn(outbox::work(Arc::clone(app)));
+    app.tasks.spawn(timers::work(Arc::clone(app)));
+    app.tasks.spawn(timers::sweep(Arc::clone(app)));
+}
+
+/// Takes connections until told to stop.
+async fn accept(app: Arc<App>, listener: TcpListener, router: Router) {
+    loop {
+        let stream = tokio::select! {
+            biased;
+            () = app.stop.cancelled() => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors: others must end before another can begin.
+                    warn!(%error, "a connection could not be taken");
+                    time::sleep(std::time::Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+        };
+        app.tasks.spawn(serve(app.stop.clone(), stream, router.clone()));
+    }
+}
+
+async fn serve(stop: CancellationToken, stream: TcpStream, router: Router) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HELLO)
+        .max_buf_size(limits::HTTP_BUFFER)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades();
+    let mut connection = Box::pin(connection);
+    let served = tokio::select! {
+        biased;
+        served = connection.as_mut() => served,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        debug!(%error, "a connection ended early");
+    }
+}

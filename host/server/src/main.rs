@@ -1,0 +1,7 @@
+//! The binary `switchhook`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    switchhook_server::cli::main()
+}

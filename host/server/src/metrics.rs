@@ -1,0 +1,107 @@
+//! What the server counts. No tenant labels: detail is asked for by the API.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use switchhook_core::{policy::nat::Verdict, row::OutboxState};
+use switchhook_protocol::{call::PathKind, error::ErrorCode};
+
+type Count = Counter<u64, AtomicU64>;
+
+/// The server's own metrics.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    /// Devices with a socket here.
+    pub(crate) connected: Gauge,
+    pub(crate) enrolled: Count,
+    pub(crate) texts_received: Count,
+    pub(crate) validated: Count,
+    pub(crate) invited: Count,
+    pub(crate) accepted: Count,
+    pub(crate) cancelled: Count,
+    pub(crate) stop_confirmed: Count,
+    pub(crate) delivered: Count,
+    pub(crate) signalled: Count,
+    pub(crate) relay_requested: Count,
+    texts: Family<Label, Count>,
+    verdicts: Family<Label, Count>,
+    paths: Family<Label, Count>,
+    refused: Family<Label, Count>,
+    decisions: Family<Decided, Count>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Label {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decided {
+    slot: &'static str,
+    outcome: &'static str,
+}
+
+impl Metrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let mut count = |name: &str, help: &str, metric: &Count| registry.register(name, help, metric.clone());
+        count("enrolled", "Devices enrolled", &self.enrolled);
+        count("texts_received", "Texts from transits that began or continued a registration", &self.texts_received);
+        count("register_validated", "Signatures validated", &self.validated);
+        count("invite", "Invites committed", &self.invited);
+        count("accept", "Accepts committed, retries included", &self.accepted);
+        count("cancel", "Cancels by inviters", &self.cancelled);
+        count("stop_confirmed", "Ringers that have really stopped", &self.stop_confirmed);
+        count("delivered", "Mailbox messages written to sockets", &self.delivered);
+        count("signal", "Live messages passed on", &self.signalled);
+        count("relay_request", "Relays asked for after a failed direct attempt", &self.relay_requested);
+        registry.register("connected", "Devices with a socket here", self.connected.clone());
+        let mut family = |name: &str, help: &str, metric: &Family<Label, Count>| {
+            registry.register(name, help, metric.clone());
+        };
+        family("texts", "Texts handed to gateways, by what the gateway knows", &self.texts);
+        family("verdict", "Verdicts about pairs of networks", &self.verdicts);
+        family("path", "Paths that worked, as clients report", &self.paths);
+        family("refused", "Requests refused, by error code", &self.refused);
+        registry.register("plugin_decisions", "Plugin calls, by slot and outcome", self.decisions.clone());
+    }
+
+    pub(crate) fn text(&self, state: OutboxState) {
+        let outcome = match state {
+            OutboxState::Queued => "queued",
+            OutboxState::Performing => "performing",
+            OutboxState::Sent => "sent",
+            OutboxState::Failed => "failed",
+            OutboxState::InDoubt => "in-doubt",
+        };
+        self.texts.get_or_create(&Label { outcome }).inc();
+    }
+
+    pub(crate) fn verdict(&self, verdict: &Verdict) {
+        let outcome = match verdict {
+            Verdict::Direct => "direct",
+            Verdict::Relay { .. } => "relay",
+            Verdict::DirectThenRelay { .. } => "direct-then-relay",
+        };
+        self.verdicts.get_or_create(&Label { outcome }).inc();
+    }
+
+    pub(crate) fn path(&self, path: PathKind) {
+        let outcome = match path {
+            PathKind::Direct => "direct",
+            PathKind::Relay => "relay",
+        };
+        self.paths.get_or_create(&Label { outcome }).inc();
+    }
+
+    pub(crate) fn refused(&self, code: ErrorCode) {
+        self.refused.get_or_create(&Label { outcome: code.word() }).inc();
+    }
+
+    pub(crate) fn decided(&self, slot: &'static str, outcome: &'static str) {
+        self.decisions.get_or_create(&Decided { slot, outcome }).inc();
+    }
+}

@@ -1,0 +1,212 @@
+//! Asking a tenant's plugins, and keeping note of what they decided.
+//!
+//! A plugin that fails does not fail its flow: the slot's declared default counts (NAT: relay;
+//! router: ring all; registration: refuse), and the failure is visible to the tenant in the decision's
+//! record. `ask` needs a grant for outbound requests, which no tenant has: it counts as a failure.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rand::Rng as _;
+use switchhook_core::{
+    policy::{
+        Context, Facts,
+        nat::{self, Decided, Verdict},
+        registration::{Claim, Event, State, TextMessage, Transition},
+        route::{self, Plan, Routed},
+    },
+    row::Attempt,
+};
+use switchhook_plugin_runtime::{
+    ActivePlugin, Compiled, CompileError, Decision, Digest, Failure, Runtime, Slot, Slots,
+};
+use switchhook_protocol::{
+    error::ErrorCode,
+    id::{ApplicationId, SessionId, TenantId},
+};
+use tracing::warn;
+
+use crate::{
+    app::App,
+    decisions::{DecisionRecord, micros},
+    flows::{Caller, FlowError},
+};
+
+/// The plugins of all tenants.
+#[derive(Debug)]
+pub(crate) struct Plugins {
+    runtime: Runtime,
+    slots: Slots,
+    compiled: Mutex<BTreeMap<[u8; 32], Compiled>>,
+}
+
+/// A decision as it is noted.
+struct Noted<'a> {
+    tenant: &'a TenantId,
+    subject: String,
+    slot: Slot,
+    outcome: String,
+}
+
+impl Plugins {
+    pub(crate) fn new(runtime: Runtime, slots: Slots) -> Self {
+        Self { runtime, slots, compiled: Mutex::default() }
+    }
+
+    /// Makes a component ready; the same bytes are compiled once for all tenants.
+    pub(crate) async fn ready(&self, bytes: &[u8], slot: Slot) -> Result<Compiled, CompileError> {
+        let digest = Digest::of(bytes).0;
+        let known = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+        if let Some(compiled) = known {
+            return Ok(compiled);
+        }
+        let compiled = self.runtime.compile(bytes, slot).await?;
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, compiled.clone());
+        Ok(compiled)
+    }
+
+    /// Swaps a tenant's plugin in.
+    pub(crate) fn activate(&self, tenant: &TenantId, plugin: ActivePlugin) {
+        if let Err(overlap) = self.slots.activate(tenant, plugin) {
+            warn!(tenant.id = %tenant, %overlap, "a plugin is not activated");
+        }
+    }
+
+    /// Whom an invite rings, and in what order.
+    pub(crate) async fn route(
+        &self,
+        app: &App,
+        caller: &Caller,
+        session: &SessionId,
+        question: route::Question,
+    ) -> Result<Plan, FlowError> {
+        let context = context(app, &caller.tenant, &caller.device.application, session.as_str());
+        let mut decision = self.slots.route(&context, &question, &Arc::new(Facts::default())).await;
+        if let Routed::Ask(_) = decision.outcome {
+            decision.outcome = Routed::Ring(Plan::ring_all(&question.targets));
+            decision.failure = Some(not_granted());
+        }
+        let refused = match &decision.failure {
+            Some(Failure::Refused(refusal)) => Some(refusal.message.clone()),
+            _ => None,
+        };
+        let Routed::Ring(plan) = decision.outcome.clone() else {
+            return Err(ErrorCode::Internal.into());
+        };
+        let rings: usize = plan.waves.iter().map(|wave| wave.rings.len()).sum();
+        let outcome = match &refused {
+            Some(_) => "refused".to_owned(),
+            None => format!("ring {rings} in {} wave(s)", plan.waves.len()),
+        };
+        self.note(app, &decision, self.noted(&context, Slot::InviteRouter, outcome));
+        match refused {
+            // A router says no on purpose: the invite is given up in its words.
+            Some(message) => Err(FlowError::refused(ErrorCode::RouteRefused, &message)),
+            None => Ok(plan),
+        }
+    }
+
+    /// Directly or through the relay.
+    pub(crate) async fn nat(
+        &self,
+        app: &App,
+        caller: &Caller,
+        session: &SessionId,
+        question: nat::Question,
+    ) -> Verdict {
+        let context = context(app, &caller.tenant, &caller.device.application, session.as_str());
+        let mut decision = self.slots.nat(&context, &question, &Arc::new(Facts::default())).await;
+        let verdict = match decision.outcome.clone() {
+            Decided::Verdict(verdict) => verdict,
+            Decided::Ask(_) => {
+                decision.failure = Some(not_granted());
+                Verdict::DEFAULT
+            }
+        };
+        let outcome = match &verdict {
+            Verdict::Direct => "direct".to_owned(),
+            Verdict::Relay { .. } => "relay".to_owned(),
+            Verdict::DirectThenRelay { patience } => {
+                format!("direct, relay after {} ms", patience.as_millis())
+            }
+        };
+        self.note(app, &decision, self.noted(&context, Slot::NatPolicy, outcome));
+        verdict
+    }
+
+    /// Which method a text is for.
+    pub(crate) async fn claim(&self, app: &App, tenant: &TenantId, text: &TextMessage) -> Option<Claim> {
+        let decision = self.slots.claim(tenant, text).await;
+        if let Some(failure) = &decision.failure {
+            app.metrics.decided(Slot::RegistrationMethod.as_str(), failure.label());
+            warn!(tenant.id = %tenant, %failure, "a registration method failed to judge a text");
+        }
+        decision.outcome
+    }
+
+    /// The next step of an attempt.
+    pub(crate) async fn step(
+        &self,
+        app: &App,
+        caller: &Caller,
+        attempt: &Attempt,
+        happened: (Option<&State>, &Event),
+    ) -> Result<Transition, FlowError> {
+        let context = context(app, &caller.tenant, &caller.device.application, attempt.id.as_str());
+        let facts = Arc::new(Facts::default());
+        let decision = self.slots.step(&context, &attempt.method, happened, &facts).await;
+        if matches!(decision.failure, Some(Failure::Missing)) {
+            return Err(ErrorCode::UnknownMethod.into());
+        }
+        let outcome = match &decision.outcome {
+            Ok(transition) => format!("{} effect(s)", transition.effects.len()),
+            Err(refusal) => format!("refused: {}", refusal.code),
+        };
+        self.note(app, &decision, self.noted(&context, Slot::RegistrationMethod, outcome));
+        let refused =
+            |refusal: &switchhook_core::policy::Refusal| FlowError::refused(ErrorCode::RegistrationRefused, &refusal.message);
+        decision.outcome.map_err(|refusal| refused(&refusal))
+    }
+
+    fn noted<'a>(&self, context: &'a Context, slot: Slot, outcome: String) -> Noted<'a> {
+        Noted { tenant: &context.tenant, subject: context.subject.clone(), slot, outcome }
+    }
+
+    fn note<T>(&self, app: &App, decision: &Decision<T>, noted: Noted<'_>) {
+        let Noted { tenant, subject, slot, outcome } = noted;
+        let label = decision.failure.as_ref().map_or("answered", Failure::label);
+        app.metrics.decided(slot.as_str(), label);
+        let failure = decision.failure.as_ref().map(ToString::to_string);
+        if let Some(failure) = &failure {
+            warn!(tenant.id = %tenant, slot = slot.as_str(), subject, failure, "a plugin failed; the declared default counts");
+        }
+        app.decisions.note(DecisionRecord {
+            tenant: tenant.clone(),
+            subject,
+            slot: slot.as_str().to_owned(),
+            plugin: decision.by.as_ref().map(|by| by.name.to_string()).unwrap_or_default(),
+            version: decision.by.as_ref().map_or(0, |by| by.version),
+            outcome,
+            failure,
+            at: app.now(),
+            micros: micros(decision.took),
+        });
+    }
+}
+
+fn context(app: &App, tenant: &TenantId, application: &ApplicationId, subject: &str) -> Context {
+    let mut rng = app.rng();
+    Context {
+        tenant: tenant.clone(),
+        application: application.clone(),
+        now: app.now(),
+        seed: (rng.next_u64(), rng.next_u64()),
+        subject: subject.to_owned(),
+    }
+}
+
+fn not_granted() -> Failure {
+    Failure::Host("it asks outside, for which its tenant has no grant".to_owned())
+}

@@ -1,0 +1,138 @@
+//! What an operator may set; the defaults start on a laptop.
+//!
+//! One TOML file, every section optional, unknown keys refused. Without a file: a data folder beside
+//! the caller's home, loopback, built-in relay and CDX.
+
+use std::{
+    fs, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// Everything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where database, secrets and compiled plugins lie; made at the first start.
+    pub data: PathBuf,
+    /// HTTP and WebSocket.
+    pub http: Http,
+    /// Connection data exchange: STUN on two UDP ports.
+    pub cdx: Cdx,
+    /// The built-in relay.
+    pub relay: Relay,
+}
+
+/// HTTP and WebSocket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Where to listen.
+    pub listen: SocketAddr,
+}
+
+/// Connection data exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cdx {
+    /// Where to listen.
+    pub ip: IpAddr,
+    /// The two ports; 0 takes any.
+    pub ports: [u16; 2],
+    /// The address that clients reach, if it is another one.
+    pub public_ip: Option<IpAddr>,
+}
+
+/// The built-in relay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Relay {
+    /// Where to listen for TURN over UDP.
+    pub listen: SocketAddr,
+    /// The address that clients reach and that allocations get, if it is another one.
+    pub public_ip: Option<IpAddr>,
+    /// Name of the region where it stands.
+    pub region: String,
+    /// Lets relayed traffic reach this machine itself: for a laptop and for tests, never in production.
+    pub allow_loopback: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("switchhook-data"),
+            http: Http::default(),
+            cdx: Cdx::default(),
+            relay: Relay::default(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7470)) }
+    }
+}
+
+impl Default for Cdx {
+    fn default() -> Self {
+        Self { ip: Ipv4Addr::LOCALHOST.into(), ports: [3479, 3480], public_ip: None }
+    }
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3478)),
+            public_ip: None,
+            region: String::from("local"),
+            allow_loopback: false,
+        }
+    }
+}
+
+/// Why settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("cannot read {}", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    /// The file is no TOML of this form; the text says where.
+    #[error("{} is not a settings file: {1}", .0.display())]
+    Form(PathBuf, Box<toml::de::Error>),
+}
+
+impl Settings {
+    /// Everything on loopback, on ports that are free, in this folder.
+    pub fn on_free_ports(data: PathBuf) -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            data,
+            http: Http { listen: any },
+            cdx: Cdx { ports: [0, 0], ..Cdx::default() },
+            relay: Relay { listen: any, ..Relay::default() },
+        }
+    }
+
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, SettingsError> {
+        let text = fs::read_to_string(path).map_err(|error| SettingsError::Read(path.to_owned(), error))?;
+        toml::from_str(&text).map_err(|error| SettingsError::Form(path.to_owned(), Box::new(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_refused_and_a_missing_section_has_its_default() {
+        let read = toml::from_str::<Settings>("[relay]\nallow_loopback = true").unwrap();
+        assert!(read.relay.allow_loopback);
+        assert_eq!(read.http, Http::default());
+        let wrong = toml::from_str::<Settings>("[relay]\nallow_lopback = true").unwrap_err();
+        assert!(wrong.to_string().contains("allow_lopback"), "{wrong}");
+    }
+}

@@ -1,0 +1,49 @@
+//! The timer worker and the sweeper: what is due is taken up, what has expired is forgotten.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time;
+use tracing::{error, info};
+
+use crate::{app::App, flows::ring, limits};
+
+/// Fires timers until told to stop.
+pub(crate) async fn work(app: Arc<App>) {
+    loop {
+        let due = app.storage.timers().due(app.now(), limits::TIMERS).await.unwrap_or_default();
+        for (tenant, timer) in due {
+            if let Err(refused) = ring::fire(&app, &tenant, timer).await {
+                error!(tenant.id = %tenant, %refused, "a timer could not be fired");
+            }
+        }
+        tokio::select! {
+            biased;
+            () = app.stop.cancelled() => return,
+            () = app.timers.notified() => {}
+            () = time::sleep(until_next(&app).await) => {}
+        }
+    }
+}
+
+/// Sweeps until told to stop.
+pub(crate) async fn sweep(app: Arc<App>) {
+    loop {
+        tokio::select! {
+            biased;
+            () = app.stop.cancelled() => return,
+            () = time::sleep(limits::SWEEP) => {}
+        }
+        match app.storage.sweep(app.now()).await {
+            Ok(swept) => info!(?swept, "expired rows are swept"),
+            Err(trouble) => error!(error = &trouble as &dyn std::error::Error, "expired rows are not swept"),
+        }
+    }
+}
+
+async fn until_next(app: &App) -> Duration {
+    let next = app.storage.timers().next_due().await.ok().flatten();
+    next.map_or(limits::LOOK_AGAIN, |due| app.now().until(due)).clamp(SHORTEST, limits::LOOK_AGAIN)
+}
+
+/// Keeps a timer that cannot be fired from spinning.
+const SHORTEST: Duration = Duration::from_millis(5);

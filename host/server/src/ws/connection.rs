@@ -1,0 +1,229 @@
+//! A known device's connection: one task, one frame at a time, and its mailbox.
+//!
+//! The task handles a frame to its end before it reads the next: order and back-pressure. What waits
+//! in the mailbox is written in batches in between; a reader that is too slow is closed, and finds
+//! the rest when it comes back.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use switchhook_core::row::{LegState, StoredMessage, Write};
+use switchhook_protocol::{
+    call::Operation,
+    client::ClientMessage,
+    close::CloseCode,
+    error::{ErrorBody, ErrorCode},
+    id::{Epoch, RequestId, TenantId},
+    server::{Answer, ServerMessage},
+};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{self, Instant, MissedTickBehavior},
+};
+use tracing::{debug, warn};
+
+use super::{
+    frame,
+    handshake::{handshake, reject},
+    socket::{Heard, Socket},
+};
+use crate::{
+    app::App,
+    flows::{self, Caller, FlowError, hello::Entered},
+    limits,
+    online::Seat,
+};
+
+struct Connection {
+    app: Arc<App>,
+    caller: Caller,
+    socket: Socket,
+    epoch: Epoch,
+    /// The last message that was written.
+    sent: u64,
+    /// When the client was last heard.
+    heard: Instant,
+}
+
+/// Serves a socket from its first frame to its close.
+pub(crate) async fn serve(app: Arc<App>, tenant: TenantId, mut socket: Socket, place: OwnedSemaphorePermit) {
+    let entered = Box::pin(handshake(&app, &tenant, &mut socket)).await;
+    drop(place);
+    let why = match entered {
+        Ok(Entered { caller, epoch, seq, .. }) => {
+            let seat = app.online.enter((tenant, caller.device.id.clone()));
+            app.metrics.connected.inc();
+            let gauge = Arc::clone(&app);
+            let mut connection =
+                Connection { app, caller, socket, epoch, sent: seq, heard: Instant::now() };
+            let why = connection.run(seat).await;
+            gauge.metrics.connected.dec();
+            debug!(device.id = %connection.caller.device.id, ?why, "a connection ended");
+            socket = connection.socket;
+            why
+        }
+        Err(why) => why,
+    };
+    if let Some(code) = why {
+        Box::pin(socket.close(code)).await;
+    }
+}
+
+impl Connection {
+    /// Runs until it ends; says why, if the client does not know.
+    async fn run(&mut self, mut seat: Seat) -> Option<CloseCode> {
+        let stop = self.app.stop.clone();
+        let mut ping = time::interval(limits::PING);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ping.reset();
+        // Subscribed first, read then: nothing falls in between.
+        let mut ended = Box::pin(self.deliver()).await;
+        while ended.is_ok() {
+            ended = tokio::select! {
+                biased; // leave when asked, finish what we have, then take new work, then look for silence
+                () = stop.cancelled() => Err(Some(CloseCode::GoingAway)),
+                () = seat.replaced.cancelled() => Err(Some(CloseCode::Replaced)),
+                Some(signal) = seat.live.recv() => self.socket.say(&ServerMessage::Signal(signal)).await.map_err(Some),
+                () = seat.mailbox.notified() => Box::pin(self.deliver()).await,
+                heard = self.socket.hear() => match heard {
+                    Heard::Text(text) => Box::pin(self.handle(&text)).await,
+                    Heard::Alive => { self.heard = Instant::now(); Ok(()) }
+                    Heard::Gone(why) => Err(why),
+                },
+                _ = ping.tick() => self.check_silence().await,
+            };
+        }
+        ended.err().flatten()
+    }
+
+    async fn check_silence(&mut self) -> Result<(), Option<CloseCode>> {
+        if self.heard.elapsed() > limits::SILENCE {
+            return Err(Some(CloseCode::Silent));
+        }
+        Ok(self.socket.ping().await?)
+    }
+
+    /// Writes what the mailbox has.
+    async fn deliver(&mut self) -> Result<(), Option<CloseCode>> {
+        loop {
+            let now = self.app.now();
+            let storage = self.app.storage.of(&self.caller.tenant);
+            let mailbox = storage.mailbox(&self.caller.device.id);
+            let batch = match mailbox.after(self.sent, now, limits::DELIVERY_BATCH).await {
+                Ok(batch) => batch,
+                Err(trouble) => {
+                    warn!(error = &trouble as &dyn std::error::Error, "a mailbox cannot be read");
+                    return Err(Some(CloseCode::GoingAway));
+                }
+            };
+            let Some(last) = batch.last().map(|message| message.seq) else { return Ok(()) };
+            for message in &batch {
+                self.socket.say_text(frame::event(message, &self.epoch, now)).await?;
+                self.app.metrics.delivered.inc();
+            }
+            self.sent = last;
+            self.note_delivery(batch);
+        }
+    }
+
+    /// Notes beside the connection what was written: it must not hold up the next frame.
+    fn note_delivery(&self, batch: Vec<StoredMessage>) {
+        let (app, caller) = (Arc::clone(&self.app), self.caller.clone());
+        self.app.tasks.spawn(async move {
+            if let Err(refused) = note_delivery(&app, &caller, &batch).await {
+                warn!(device.id = %caller.device.id, %refused, "a delivery is not noted");
+            }
+        });
+    }
+
+    async fn handle(&mut self, text: &str) -> Result<(), Option<CloseCode>> {
+        self.heard = Instant::now();
+        match ClientMessage::decode(text) {
+            Ok(ClientMessage::Request(id, operation)) => self.answer(id, operation).await?,
+            Ok(ClientMessage::Ack(ack)) => {
+                let storage = self.app.storage.of(&self.caller.tenant);
+                let upto = ack.seq.min(self.sent);
+                let acknowledged = storage.mailbox(&self.caller.device.id).acknowledge(upto).await;
+                if let Err(trouble) = acknowledged {
+                    warn!(error = &trouble as &dyn std::error::Error, "an ack is not stored; it comes again");
+                }
+            }
+            Ok(ClientMessage::Signal(signal)) => {
+                if let Err(code) = flows::signal::signal(&self.app, &self.caller, signal) {
+                    self.socket.say(&ServerMessage::Error(code.into())).await?;
+                }
+            }
+            Ok(ClientMessage::Ping) => self.socket.say(&ServerMessage::Pong).await?,
+            Ok(ClientMessage::Enrol(_) | ClientMessage::Hello(_)) => {
+                self.socket.say(&ServerMessage::Error(ErrorCode::Conflict.into())).await?;
+            }
+            Err(rejected) => reject(&mut self.socket, rejected).await?,
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, id: RequestId, operation: Operation) -> Result<(), CloseCode> {
+        let op = operation.op();
+        let done = time::timeout(limits::REQUEST, perform(&self.app, &self.caller, operation)).await;
+        let done = done.unwrap_or_else(|_| Err(ErrorCode::Overloaded.into()));
+        let answer = match done {
+            Ok(ok) => Answer { id, ok: Some(ok), error: None },
+            Err(refused) => {
+                let body = refused.into_body(op);
+                self.app.metrics.refused(body.code);
+                Answer { id, ok: None, error: Some(body) }
+            }
+        };
+        self.socket.say(&ServerMessage::Answer(answer)).await
+    }
+}
+
+type Ok = Box<serde_json::value::RawValue>;
+
+/// One operation, one flow.
+async fn perform(app: &App, caller: &Caller, operation: Operation) -> Result<Ok, FlowError> {
+    match operation {
+        Operation::RegisterBegin(request) => ok(&flows::registration::begin(app, caller, *request).await?),
+        Operation::RegisterCode(request) => ok(&flows::registration::code(app, caller, *request).await?),
+        Operation::RegisterValidate(request) => {
+            ok(&flows::registration::validate(app, caller, *request).await?)
+        }
+        Operation::Invite(request) => ok(&flows::invite::invite(app, caller, *request).await?),
+        Operation::Ringing(request) => ok(&flows::answer::ringing(app, caller, *request).await?),
+        Operation::Accept(request) => ok(&flows::accept::accept(app, caller, *request).await?),
+        Operation::Decline(request) => ok(&flows::answer::decline(app, caller, *request).await?),
+        Operation::Cancel(request) => ok(&flows::answer::cancel(app, caller, *request).await?),
+        Operation::Stopped(request) => ok(&flows::answer::stopped(app, caller, *request).await?),
+        Operation::RelayRequest(request) => ok(&flows::relay::request(app, caller, *request).await?),
+        Operation::RelayUpdate(request) => ok(&flows::relay::update(app, caller, *request).await?),
+        Operation::PathReport(request) => ok(&flows::relay::path_report(app, caller, *request).await?),
+        Operation::Sync(_) => ok(&flows::sync::sync(app, caller).await?),
+    }
+}
+
+fn ok(answer: &impl Serialize) -> Result<Ok, FlowError> {
+    serde_json::value::to_raw_value(answer)
+        .map_err(|error| FlowError::Refused(ErrorBody { message: error.to_string(), ..ErrorCode::Internal.into() }))
+}
+
+/// What was sent is marked, and the legs of rings are moved on, if they still wait.
+async fn note_delivery(app: &App, caller: &Caller, batch: &[StoredMessage]) -> Result<(), FlowError> {
+    let storage = app.storage.of(&caller.tenant);
+    if let Some(last) = batch.last() {
+        storage.mailbox(&caller.device.id).mark_delivered(last.seq).await?;
+    }
+    for session in batch.iter().filter_map(frame::rings_for) {
+        let (device, at) = (caller.device.id.clone(), app.now());
+        storage
+            .run("pushed", async move |tx| {
+                let legs = tx.legs(&session).await?;
+                let own = legs.iter().find(|leg| leg.device == device && leg.state == LegState::Queued);
+                if own.is_some() {
+                    tx.apply(vec![Write::SetLeg { session, device, state: LegState::Pushed, at }]).await?;
+                }
+                Ok::<_, FlowError>(())
+            })
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! From a stranger's socket to a known device: challenge, perhaps enrol, hello, welcome.
+
+use switchhook_core::mint;
+use switchhook_protocol::{
+    client::{ClientMessage, Rejected},
+    close::CloseCode,
+    error::{ErrorBody, ErrorCode},
+    id::TenantId,
+    server::{Answer, Challenge, ServerMessage, Welcome},
+    time::millis,
+};
+use tokio::time;
+
+use super::socket::{Heard, Socket};
+use crate::{
+    app::App,
+    flows::{
+        enrol::enrol,
+        hello::{Entered, hello},
+    },
+    limits,
+};
+
+/// Malformed frames that a stranger may send.
+const PATIENCE: u8 = 8;
+
+/// Leads a stranger through; an error is why the socket is closed.
+pub(crate) async fn handshake(
+    app: &App,
+    tenant: &TenantId,
+    socket: &mut Socket,
+) -> Result<Entered, Option<CloseCode>> {
+    let asked = time::timeout(limits::HELLO, ask(app, tenant, socket));
+    tokio::select! {
+        biased;
+        () = app.stop.cancelled() => Err(Some(CloseCode::GoingAway)),
+        entered = asked => entered.unwrap_or(Err(Some(CloseCode::HelloTimeout))),
+    }
+}
+
+async fn ask(app: &App, tenant: &TenantId, socket: &mut Socket) -> Result<Entered, Option<CloseCode>> {
+    let nonce = mint::nonce(&mut app.rng());
+    socket.say(&ServerMessage::Challenge(Challenge { nonce: nonce.clone() })).await?;
+    for _ in 0..PATIENCE {
+        let text = match socket.hear().await {
+            Heard::Text(text) => text,
+            Heard::Alive => continue,
+            Heard::Gone(why) => return Err(why),
+        };
+        match ClientMessage::decode(&text) {
+            Ok(ClientMessage::Enrol(request)) => match enrol(app, tenant, &nonce, request).await {
+                Ok(enrolled) => socket.say(&ServerMessage::Enrolled(enrolled)).await?,
+                Err(refused) => socket.say(&ServerMessage::Error(refused.into_body("enrol"))).await?,
+            },
+            Ok(ClientMessage::Hello(request)) => match hello(app, tenant, &nonce, request).await {
+                Ok(entered) => return welcome(app, socket, entered).await,
+                Err(refused) => {
+                    let body = refused.into_body("hello");
+                    let known = body.code == ErrorCode::Unauthorized;
+                    socket.say(&ServerMessage::Error(body)).await?;
+                    return Err(Some(if known { CloseCode::Unauthorized } else { CloseCode::GoingAway }));
+                }
+            },
+            Ok(ClientMessage::Request(id, _)) => {
+                let error = Some(ErrorBody::from(ErrorCode::Unauthorized));
+                socket.say(&ServerMessage::Answer(Answer { id, ok: None, error })).await?;
+            }
+            Ok(ClientMessage::Ping) => socket.say(&ServerMessage::Pong).await?,
+            Ok(ClientMessage::Ack(_) | ClientMessage::Signal(_)) => {
+                socket.say(&ServerMessage::Error(ErrorCode::Unauthorized.into())).await?;
+            }
+            Err(rejected) => reject(socket, rejected).await?,
+        }
+    }
+    Err(Some(CloseCode::Malformed))
+}
+
+async fn welcome(app: &App, socket: &mut Socket, entered: Entered) -> Result<Entered, Option<CloseCode>> {
+    let welcome = Welcome {
+        resumed: entered.resumed,
+        epoch: entered.epoch.clone(),
+        ping_ms: millis(limits::PING),
+        cdx: app.cdx,
+    };
+    socket.say(&ServerMessage::Welcome(welcome)).await?;
+    Ok(entered)
+}
+
+/// Answers what is wrong, by its id where it has one.
+pub(crate) async fn reject(socket: &mut Socket, rejected: Rejected) -> Result<(), CloseCode> {
+    match rejected {
+        Rejected::NotOurs => socket.say(&ServerMessage::Error(ErrorCode::Malformed.into())).await,
+        Rejected::Invalid(None, error) => socket.say(&ServerMessage::Error(error)).await,
+        Rejected::Invalid(Some(id), error) => {
+            socket.say(&ServerMessage::Answer(Answer { id, ok: None, error: Some(error) })).await
+        }
+    }
+}
