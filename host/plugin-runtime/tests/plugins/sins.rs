@@ -1,0 +1,282 @@
+//! One guest a sin: what it does is contained and told by its name, and the declared default counts (PLUG-4).
+
+use switchhook_built_guests as guests;
+use switchhook_core::policy::{
+    nat::{Decided, Mapping, Verdict},
+    registration::{self, Event},
+    route::{Finally, InvalidPlan, Plan, Routed, TargetIndex},
+};
+use switchhook_plugin_runtime::{
+    CompileError, ConfigurationError, Decision, Failure, InvalidOutput, LogLevel, Slot,
+};
+
+use crate::harness::{Host, context, invite, parties, plan, soon, text};
+
+macro_rules! is_tested {
+    ($guest:ident) => {
+        #[expect(unused_imports, reason = "does not compile for a guest that has no module here")]
+        use self::$guest as _;
+    };
+}
+switchhook_built_guests::for_each_guest!(is_tested);
+
+mod loops_in_describe {
+    use super::*;
+
+    #[tokio::test]
+    async fn cannot_be_uploaded() {
+        let compiled = soon(Host::new().runtime.compile(guests::LOOPS_IN_DESCRIBE, Slot::InviteRouter)).await;
+        assert_eq!(compiled.unwrap_err(), CompileError::Describe(Failure::OutOfFuel));
+    }
+}
+
+mod loops_in_route {
+    use super::*;
+
+    #[tokio::test]
+    async fn runs_out_of_fuel_and_every_device_rings() {
+        fails_with(&ask(guests::LOOPS_IN_ROUTE).await, &Failure::OutOfFuel);
+    }
+
+    #[tokio::test]
+    async fn burns_the_same_fuel_each_time() {
+        let host = Host::running(guests::LOOPS_IN_ROUTE, Slot::InviteRouter).await;
+        let (first, second) = (host.route(5).await.fuel, host.route(5).await.fuel);
+        assert_eq!(first, second);
+        assert!(first >= 20_000_000, "{first}");
+    }
+
+    #[tokio::test]
+    async fn judges_no_configuration() {
+        let host = Host::new();
+        let plugin = host.runtime.compile(guests::LOOPS_IN_ROUTE, Slot::InviteRouter).await.unwrap();
+        let judged = soon(host.runtime.validate(&plugin, "{}")).await;
+        assert_eq!(judged, Err(ConfigurationError::Failed(Failure::OutOfFuel)));
+    }
+
+    /// One thread: what runs beside the guest runs because the guest lets go of the thread.
+    #[tokio::test]
+    async fn lets_others_have_its_thread() {
+        let host = Host::running(guests::LOOPS_IN_ROUTE, Slot::InviteRouter).await;
+        let mut turns = 0;
+        let looping = host.route(5);
+        tokio::pin!(looping);
+
+        let decision = loop {
+            tokio::select! {
+                biased;
+                decision = &mut looping => break decision,
+                () = tokio::task::yield_now() => turns += 1,
+            }
+        };
+
+        fails_with(&decision, &Failure::OutOfFuel);
+        assert!(turns >= 20, "{turns} turns");
+    }
+
+    #[tokio::test]
+    async fn more_at_once_than_there_are_instances_all_get_an_answer() {
+        let host = Host::running(guests::LOOPS_IN_ROUTE, Slot::InviteRouter).await;
+        let (context, question) = (context(), invite(5));
+        let ask = || host.slots.route(&context, &question, &host.facts);
+
+        let many = soon(async { tokio::join!(ask(), ask(), ask(), ask(), ask(), ask(), ask(), ask()) }).await;
+
+        let all = [many.0, many.1, many.2, many.3, many.4, many.5, many.6, many.7];
+        for decision in all {
+            let failure = decision.failure.expect("a failure");
+            let expected = [Failure::OutOfFuel, Failure::OutOfTime, Failure::Busy];
+            assert!(expected.contains(&failure), "{failure}");
+        }
+        host.activate(guests::ASKS_FACTS, Slot::InviteRouter, "{}").await;
+        assert_eq!(soon(host.route(5)).await.failure, None, "all places are free again");
+    }
+}
+
+mod loops_in_decide {
+    use super::*;
+
+    #[tokio::test]
+    async fn runs_out_of_fuel_and_the_relay_is_taken() {
+        let host = Host::running(guests::LOOPS_IN_DECIDE, Slot::NatPolicy).await;
+        let question = parties(Mapping::EndpointIndependent);
+
+        let decision = soon(host.slots.nat(&context(), &question, &host.facts)).await;
+
+        assert_eq!(decision.failure, Some(Failure::OutOfFuel));
+        assert_eq!(decision.outcome, Decided::Verdict(Verdict::DEFAULT));
+    }
+}
+
+mod loops_in_step {
+    use super::*;
+
+    #[tokio::test]
+    async fn runs_out_of_fuel_or_time_and_the_registration_is_refused() {
+        let host = Host::running(guests::LOOPS_IN_STEP, Slot::RegistrationMethod).await;
+
+        let step = soon(host.step("loops-in-step", None, Event::Deadline)).await;
+        let claim = soon(host.slots.claim(&context().tenant, &text("SWH token device"))).await;
+
+        let out = [Some(Failure::OutOfFuel), Some(Failure::OutOfTime)];
+        assert!(out.contains(&step.failure), "{:?}", step.failure);
+        assert_eq!(step.outcome, Err(registration::unavailable()));
+        assert!(out.contains(&claim.failure), "{:?}", claim.failure);
+        assert_eq!(claim.outcome, None);
+    }
+}
+
+mod binds_nonsense {
+    use super::*;
+
+    #[tokio::test]
+    async fn binds_nothing() {
+        let host = Host::running(guests::BINDS_NONSENSE, Slot::RegistrationMethod).await;
+
+        let step = host.step("binds-nonsense", None, Event::Deadline).await;
+
+        assert!(matches!(step.failure, Some(Failure::Invalid(InvalidOutput::Endpoint(_)))));
+        assert_eq!(step.outcome, Err(registration::unavailable()));
+    }
+}
+
+mod traps {
+    use super::*;
+
+    #[tokio::test]
+    async fn is_told_from_other_failures() {
+        let decision = ask(guests::TRAPS).await;
+        assert!(matches!(decision.failure, Some(Failure::Trapped(_))), "{:?}", decision.failure);
+        rings_all(&decision);
+    }
+}
+
+mod recurses {
+    use super::*;
+
+    #[tokio::test]
+    async fn overflows_its_own_stack_and_not_the_hosts() {
+        let decision = ask(guests::RECURSES).await;
+        assert!(matches!(decision.failure, Some(Failure::Trapped(_))), "{:?}", decision.failure);
+        rings_all(&decision);
+    }
+}
+
+mod bombs_memory {
+    use super::*;
+
+    #[tokio::test]
+    async fn runs_out_of_memory() {
+        fails_with(&ask(guests::BOMBS_MEMORY).await, &Failure::OutOfMemory);
+    }
+}
+
+mod hands_out_too_much {
+    use super::*;
+
+    #[tokio::test]
+    async fn is_cut_off() {
+        fails_with(&ask(guests::HANDS_OUT_TOO_MUCH).await, &Failure::TooLarge);
+    }
+}
+
+mod floods_host_calls {
+    use super::*;
+
+    #[tokio::test]
+    async fn is_stopped_and_most_of_its_log_is_dropped() {
+        let decision = ask(guests::FLOODS_HOST_CALLS).await;
+        fails_with(&decision, &Failure::TooManyHostCalls);
+        assert_eq!(decision.log.len(), 32);
+    }
+}
+
+mod floods_log {
+    use super::*;
+
+    #[tokio::test]
+    async fn gets_its_answer_and_a_bounded_log() {
+        let decision = ask(guests::FLOODS_LOG).await;
+        assert_eq!(decision.failure, None);
+        assert_eq!(decision.log.len(), 32);
+        assert!(decision.log.iter().all(|line| line.level == LogLevel::Warn && line.text.len() == 512));
+    }
+}
+
+mod rings_twice {
+    use super::*;
+
+    #[tokio::test]
+    async fn has_an_invalid_plan() {
+        let broken = InvalidPlan::RepeatedTarget(TargetIndex(0));
+        fails_with(&ask(guests::RINGS_TWICE).await, &Failure::Invalid(broken.into()));
+    }
+}
+
+mod rings_strangers {
+    use super::*;
+
+    #[tokio::test]
+    async fn has_an_invalid_plan() {
+        let broken = InvalidPlan::UnknownTarget(TargetIndex(5));
+        fails_with(&ask(guests::RINGS_STRANGERS).await, &Failure::Invalid(broken.into()));
+    }
+}
+
+mod refuses {
+    use super::*;
+
+    #[tokio::test]
+    async fn is_told_from_one_that_misbehaves() {
+        let decision = ask(guests::REFUSES).await;
+        let Some(Failure::Refused(refusal)) = &decision.failure else { panic!("{decision:?}") };
+        assert_eq!(refusal.code, "closed");
+        rings_all(&decision);
+    }
+}
+
+mod remembers {
+    use super::*;
+
+    #[tokio::test]
+    async fn finds_nothing_of_the_call_before() {
+        let host = Host::running(guests::REMEMBERS, Slot::InviteRouter).await;
+        for _ in 0..3 {
+            let decision = host.route(5).await;
+            assert_eq!(plan(&decision).finally, Finally::GiveUp("calls-before-0".to_owned()));
+        }
+    }
+}
+
+mod asks_facts {
+    use std::sync::Arc;
+
+    use switchhook_core::policy::Facts;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn is_told_what_the_host_prepared_and_nothing_else() {
+        let mut host = Host::running(guests::ASKS_FACTS, Slot::InviteRouter).await;
+        let finally = |count: &str| Finally::GiveUp(format!("devices-{count}"));
+        assert_eq!(plan(&host.route(5).await).finally, finally("0"));
+
+        host.facts = Arc::new(Facts { devices: [("+15550100".parse().unwrap(), 3)].into() });
+
+        assert_eq!(plan(&host.route(5).await).finally, finally("3"));
+    }
+}
+
+async fn ask(guest: &[u8]) -> Decision<Routed> {
+    let host = Host::running(guest, Slot::InviteRouter).await;
+    soon(host.route(5)).await
+}
+
+fn fails_with(decision: &Decision<Routed>, failure: &Failure) {
+    assert_eq!(decision.failure.as_ref(), Some(failure));
+    rings_all(decision);
+}
+
+fn rings_all(decision: &Decision<Routed>) {
+    assert_eq!(decision.outcome, Routed::Ring(Plan::ring_all(&invite(5).targets)));
+}

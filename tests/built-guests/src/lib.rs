@@ -1,0 +1,16 @@
+//! Components that misbehave, for tests of those who must bear it.
+//!
+//! One constant a guest. A test file that says
+//!
+//! ```ignore
+//! macro_rules! is_tested {
+//!     ($guest:ident) => {
+//!         use self::$guest as _;
+//!     };
+//! }
+//! switchhook_built_guests::for_each_guest!(is_tested);
+//! ```
+//!
+//! compiles only if it has a module named after each guest.
+
+include!(concat!(env!("OUT_DIR"), "/guests.rs"));
