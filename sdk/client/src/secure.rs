@@ -68,7 +68,7 @@ pub enum Side {
 
 /// This device's private key for the datagrams of one session.
 #[derive(Clone)]
-pub struct SessionSecret {
+pub(crate) struct SessionSecret {
     private: Zeroizing<Vec<u8>>,
     public: Vec<u8>,
 }
@@ -102,13 +102,13 @@ pub(crate) struct Secrets {
 
 impl SessionSecret {
     /// Makes a key, for one session.
-    pub fn generate() -> Result<Self, KeyError> {
+    pub(crate) fn generate() -> Result<Self, KeyError> {
         let pair = builder()?.generate_keypair().map_err(|_no_randomness| KeyError::Generation)?;
         Ok(Self { private: Zeroizing::new(pair.private), public: pair.public })
     }
 
     /// The public half, signed by the device key: for invite and accept.
-    pub fn session_key(&self, device: &DeviceKey, tenant: &TenantId) -> SessionKey {
+    pub(crate) fn session_key(&self, device: &DeviceKey, tenant: &TenantId) -> SessionKey {
         let signature = device.sign(&Statement::SessionKey { tenant, public: &self.public });
         SessionKey { public: KeyBytes(self.public.clone()), signature }
     }
@@ -427,6 +427,11 @@ impl Transport {
         let mut out = [0; MAX_SEALED];
         self.noise.read_message(u64::from_be_bytes(counter), body, &mut out).is_ok()
     }
+}
+
+/// Whether it may be a sealed datagram.
+pub(crate) fn is_data(datagram: &[u8]) -> bool {
+    datagram.first() == Some(&DATA)
 }
 
 fn write(noise: &mut HandshakeState) -> Option<Vec<u8>> {

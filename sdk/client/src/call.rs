@@ -1,0 +1,220 @@
+//! A call: encrypted datagrams between the two sides of an accepted invite.
+//!
+//! Before invite or accept, each side [prepares](Prepared::new): it opens the socket that will carry
+//! the data, asks CDX what it sees of it, and makes a key for this one session. When the invite is
+//! accepted, each side [starts](Call::start) the call with what it prepared. The path is direct where
+//! the host's verdict says so and a path is found in time; otherwise it goes through the relay, which
+//! either side may ask for, without a second ring (NAT-4). Both paths carry the same checks and the
+//! same encryption.
+//!
+//! Datagrams of at most [`MAX_DATAGRAM`] bytes go as they do in a network: they may be lost, and
+//! arrive in another order; none arrives twice, or changed, or from somebody else.
+
+use core::{fmt, net::SocketAddr};
+use std::{
+    io,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use switchhook_protocol::{
+    call::PathKind, connection_data::ConnectionData, invitation::Accepted, peer::SessionKey,
+};
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use self::engine::Engine;
+pub use crate::secure::{KeyError, MAX_DATAGRAM, Side};
+use crate::{
+    client::{CallError, Client},
+    gather::gather,
+    limits,
+    network::{DatagramSocket, Network},
+    relay::RelayError,
+    secure::{Established, Kind, MAX_SEALED, SessionSecret},
+};
+
+mod attempt;
+mod engine;
+
+/// What one side has ready before it invites or accepts.
+#[derive(Debug)]
+pub struct Prepared {
+    socket: Arc<dyn DatagramSocket>,
+    secret: SessionSecret,
+    connection_data: ConnectionData,
+    session_key: SessionKey,
+}
+
+/// Datagrams to and from the other side. Dropped, it says goodbye.
+#[derive(Debug)]
+pub struct Call {
+    sender: CallSender,
+    received: Receiver<Vec<u8>>,
+    tasks: TaskTracker,
+    stop: DropGuard,
+}
+
+/// Sends datagrams of a call; clones send for the same call.
+#[derive(Debug, Clone)]
+pub struct CallSender {
+    live: Arc<Live>,
+}
+
+/// Why there is no call.
+#[derive(Debug, thiserror::Error)]
+pub enum CallFailed {
+    /// The network gives no socket.
+    #[error("no socket: {0}")]
+    Socket(#[from] io::Error),
+    /// A key is wrong; a peer's that is not signed may be somebody else's.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The host did not do its part.
+    #[error(transparent)]
+    Host(#[from] CallError),
+    /// The relay did not do its part.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
+    /// No datagram found its way, not even through the relay.
+    #[error("no path to the other side was found")]
+    NoPath,
+}
+
+/// Why a datagram was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// It has more than [`MAX_DATAGRAM`] bytes.
+    #[error("a datagram has at most {MAX_DATAGRAM} bytes")]
+    TooLarge,
+    /// The call is over.
+    #[error("the call is over")]
+    Over,
+}
+
+impl Prepared {
+    /// Opens a socket, asks CDX about it, and makes the session's key.
+    pub async fn new(client: &Client, network: &dyn Network) -> Result<Self, CallFailed> {
+        let socket = network.bind()?;
+        let secret = SessionSecret::generate()?;
+        let session_key = secret.session_key(&client.identity().key, client.tenant());
+        let cdx = client.welcome().await?.cdx;
+        let connection_data = gather(&*socket, cdx).await;
+        Ok(Self { socket, secret, connection_data, session_key })
+    }
+
+    /// Who this device is on the network: for invite or accept.
+    pub const fn connection_data(&self) -> &ConnectionData {
+        &self.connection_data
+    }
+
+    /// This device's key for the session: for invite or accept.
+    pub const fn session_key(&self) -> &SessionKey {
+        &self.session_key
+    }
+}
+
+impl Call {
+    /// Finds a path to the other side and agrees on keys with it. `accepted` is the answer to accept
+    /// for the callee, and what the event `accept` brought for the inviter.
+    pub async fn start(
+        client: &Client,
+        network: Arc<dyn Network>,
+        prepared: Prepared,
+        side: Side,
+        accepted: Accepted,
+    ) -> Result<Self, CallFailed> {
+        let mut engine = Engine::new(client.clone(), network, prepared, side, accepted)?;
+        let first = Box::pin(engine.establish()).await?;
+        let live = Arc::new(Live(RwLock::new(None)));
+        live.set(first.path());
+        let (datagrams, received) = channel(limits::DATAGRAMS);
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(engine.run(first, Arc::clone(&live), datagrams, stop.clone()));
+        Ok(Self { sender: CallSender { live }, received, tasks, stop: stop.drop_guard() })
+    }
+
+    /// Sends a datagram; see [`CallSender::send`].
+    pub fn send(&self, datagram: &[u8]) -> Result<(), SendError> {
+        self.sender.send(datagram)
+    }
+
+    /// The next datagram of the other side; none when the call is over.
+    pub async fn recv(&mut self) -> Option<Vec<u8>> {
+        self.received.recv().await
+    }
+
+    /// Sends from elsewhere.
+    pub fn sender(&self) -> CallSender {
+        self.sender.clone()
+    }
+
+    /// Which kind of path the call takes at present; none when it is over.
+    pub fn path(&self) -> Option<PathKind> {
+        self.sender.live.get().map(|path| path.kind)
+    }
+
+    /// Where the other side is, or its relay; none when the call is over.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.sender.live.get().map(|path| path.established.peer)
+    }
+
+    /// Says goodbye, gives up the socket or the allocation, and waits until that is done.
+    pub async fn close(self) {
+        self.stop.disarm().cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl CallSender {
+    /// Sends a datagram, or loses it, as a network may. Never waits.
+    pub fn send(&self, datagram: &[u8]) -> Result<(), SendError> {
+        if datagram.len() > MAX_DATAGRAM {
+            return Err(SendError::TooLarge);
+        }
+        let path = self.live.get().ok_or(SendError::Over)?;
+        path.send(Kind::Application, datagram);
+        Ok(())
+    }
+}
+
+/// A path that carries data.
+#[derive(Debug, Clone)]
+struct PathInUse {
+    socket: Arc<dyn DatagramSocket>,
+    established: Established,
+    kind: PathKind,
+}
+
+impl PathInUse {
+    fn send(&self, kind: Kind, payload: &[u8]) {
+        let mut out = [0; MAX_SEALED];
+        let Some(sealed) = self.established.transport.seal(kind, payload, &mut out) else { return };
+        if let Err(error) = self.socket.send_to(sealed, self.established.peer) {
+            // Lost, like any other; the path's silence tells whether that lasts.
+            tracing::trace!(%error, "a datagram is not sent");
+        }
+    }
+}
+
+/// The path in use; it changes when the call moves to the relay, and is none when it is over.
+struct Live(RwLock<Option<Arc<PathInUse>>>);
+
+impl Live {
+    fn get(&self) -> Option<Arc<PathInUse>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, path: Option<PathInUse>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = path.map(Arc::new);
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Live").field(&self.get().map(|path| path.kind)).finish()
+    }
+}

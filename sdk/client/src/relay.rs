@@ -1,0 +1,261 @@
+//! The way through a relay: TURN (RFC 8656) over the client's own way out (REL-2, REL-4).
+//!
+//! An [`Allocation`] is a [`DatagramSocket`] like any other: what is sent goes out at the relay's
+//! address, what comes in there is received. Checks and encryption run over it as over a direct
+//! path. The first datagram to a peer gives the relay the permission for that peer.
+//!
+//! The TURN client of the crate `turn` waits where a datagram socket must not, so two tasks stand
+//! between; it also stops at the first datagram that is no answer, so it is shown only answers.
+
+use core::{
+    any::Any,
+    fmt,
+    net::SocketAddr,
+    task::{Context, Poll},
+};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use switchhook_protocol::relay::RelayCredentials;
+use tokio::{
+    io::ReadBuf,
+    sync::mpsc::{Receiver, Sender, channel},
+    time::timeout,
+};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use turn::client::{Client as TurnClient, ClientConfig};
+use webrtc_util::Conn;
+
+use crate::{
+    limits,
+    network::{DatagramSocket, Network, recv_from},
+    stun::is_answer_or_indication,
+};
+
+/// Why there is no allocation.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The network gives no socket.
+    #[error("no socket: {0}")]
+    Socket(#[from] io::Error),
+    /// The relay refused, or TURN failed.
+    #[error("the relay gives no allocation: {0}")]
+    Turn(#[from] turn::Error),
+    /// The relay did not answer in time.
+    #[error("the relay did not answer in time")]
+    Deadline,
+}
+
+/// An address at a relay.
+pub struct Allocation {
+    relayed: SocketAddr,
+    observed: SocketAddr,
+    outbound: Sender<(Vec<u8>, SocketAddr)>,
+    inbound: Mutex<Receiver<(Vec<u8>, SocketAddr)>>,
+    /// Ends the allocation when it ends; the reader ends by itself then.
+    _tasks: [AbortOnDropHandle<()>; 2],
+    _guard: Guard,
+}
+
+type Relayed = Arc<dyn Conn + Send + Sync>;
+
+impl Allocation {
+    /// Asks the relay host for an address.
+    pub async fn open(network: &dyn Network, credentials: &RelayCredentials) -> Result<Self, RelayError> {
+        let socket: Relayed = Arc::new(TurnSocket { socket: network.bind()?, server: credentials.server });
+        match timeout(limits::RELAY, Box::pin(Self::allocate(socket, credentials))).await {
+            Ok(allocation) => allocation,
+            Err(_) => Err(RelayError::Deadline),
+        }
+    }
+
+    /// The address that the relay gave.
+    pub const fn relayed(&self) -> SocketAddr {
+        self.relayed
+    }
+
+    /// The address that the relay sees this device under; the relay's own if it does not say.
+    pub const fn observed(&self) -> SocketAddr {
+        self.observed
+    }
+
+    async fn allocate(socket: Relayed, credentials: &RelayCredentials) -> Result<Self, RelayError> {
+        let client = TurnClient::new(ClientConfig {
+            stun_serv_addr: credentials.server.to_string(),
+            turn_serv_addr: credentials.server.to_string(),
+            username: credentials.username.clone(),
+            password: credentials.password.clone(),
+            realm: credentials.realm.clone(),
+            software: String::new(),
+            rto_in_ms: 0,
+            conn: socket,
+            vnet: None,
+        })
+        .await?;
+        let guard = Guard { client: client.clone(), relayed: None, tasks: TaskTracker::new() };
+        client.listen().await?;
+        let relayed: Relayed = Arc::new(client.allocate().await?);
+        let address = relayed.local_addr().map_err(|error| io::Error::other(error.to_string()))?;
+        // For the other side's information; a relay that answers no Binding relays all the same.
+        let observed = timeout(limits::CDX_RTO * 4, client.send_binding_request()).await;
+        let observed = observed.ok().and_then(Result::ok).unwrap_or(address);
+        Ok(Self::running(guard, relayed, address, observed))
+    }
+
+    fn running(mut guard: Guard, conn: Relayed, relayed: SocketAddr, observed: SocketAddr) -> Self {
+        guard.relayed = Some(Arc::clone(&conn));
+        let (outbound, to_send) = channel(limits::DATAGRAMS);
+        let (received, inbound) = channel(limits::DATAGRAMS);
+        let send = AbortOnDropHandle::new(guard.tasks.spawn(send_all(Arc::clone(&conn), to_send)));
+        let receive = AbortOnDropHandle::new(guard.tasks.spawn(receive_all(conn, received)));
+        let inbound = Mutex::new(inbound);
+        Self { relayed, observed, outbound, inbound, _tasks: [send, receive], _guard: guard }
+    }
+}
+
+async fn send_all(relayed: Relayed, mut to_send: Receiver<(Vec<u8>, SocketAddr)>) {
+    while let Some((datagram, to)) = to_send.recv().await {
+        if let Err(error) = relayed.send_to(&datagram, to).await {
+            tracing::debug!(%error, "the relay takes no datagram");
+        }
+    }
+}
+
+async fn receive_all(relayed: Relayed, received: Sender<(Vec<u8>, SocketAddr)>) {
+    let mut buffer = vec![0; 65_536];
+    while let Ok((length, from)) = relayed.recv_from(&mut buffer).await {
+        let datagram = buffer.get(..length).unwrap_or_default().to_vec();
+        // Full, the newest is lost, as in a network.
+        if received.try_send((datagram, from)).is_err() && received.is_closed() {
+            return;
+        }
+    }
+}
+
+impl DatagramSocket for Allocation {
+    fn send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        let full_or_over = self.outbound.try_send((datagram.to_vec(), to)).is_err();
+        if full_or_over && self.outbound.is_closed() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        Ok(())
+    }
+
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<SocketAddr>> {
+        let mut inbound = self.inbound.lock().unwrap_or_else(PoisonError::into_inner);
+        match inbound.poll_recv(cx) {
+            Poll::Ready(Some((datagram, from))) => {
+                buffer.put_slice(datagram.get(..buffer.remaining()).unwrap_or(&datagram));
+                Poll::Ready(Ok(from))
+            }
+            Poll::Ready(None) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        Some(self.relayed)
+    }
+
+    fn host_addresses(&self) -> Vec<SocketAddr> {
+        Vec::new()
+    }
+}
+
+impl fmt::Debug for Allocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut form = f.debug_struct("Allocation");
+        form.field("relayed", &self.relayed).field("observed", &self.observed).finish_non_exhaustive()
+    }
+}
+
+/// Gives the allocation back, and ends the TURN client's own tasks, on whatever way it ends.
+struct Guard {
+    client: TurnClient,
+    relayed: Option<Relayed>,
+    tasks: TaskTracker,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let (client, relayed) = (self.client.clone(), self.relayed.take());
+        // Outside of a runtime there is nothing that could still run.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let farewell = async move {
+            if let Some(relayed) = relayed {
+                _ = timeout(limits::CDX_RTO, relayed.close()).await;
+            }
+            _ = client.close().await;
+        };
+        self.tasks.spawn_on(farewell, &runtime);
+    }
+}
+
+/// The client's way out, as the crate `turn` wants it: it hears the relay host alone, and no
+/// datagram that would stop it.
+#[derive(Debug)]
+struct TurnSocket {
+    socket: Arc<dyn DatagramSocket>,
+    server: SocketAddr,
+}
+
+impl TurnSocket {
+    fn is_welcome(&self, datagram: &[u8], from: SocketAddr) -> bool {
+        let channel = datagram.first().is_some_and(|first| (0x40..0x80).contains(first));
+        from == self.server && (channel || is_answer_or_indication(datagram))
+    }
+}
+
+#[async_trait]
+impl Conn for TurnSocket {
+    async fn connect(&self, _: SocketAddr) -> webrtc_util::Result<()> {
+        Err(unsupported())
+    }
+
+    async fn recv(&self, _: &mut [u8]) -> webrtc_util::Result<usize> {
+        Err(unsupported())
+    }
+
+    async fn recv_from(&self, buffer: &mut [u8]) -> webrtc_util::Result<(usize, SocketAddr)> {
+        loop {
+            let (length, from) = recv_from(&*self.socket, buffer).await?;
+            if self.is_welcome(buffer.get(..length).unwrap_or_default(), from) {
+                return Ok((length, from));
+            }
+        }
+    }
+
+    async fn send(&self, _: &[u8]) -> webrtc_util::Result<usize> {
+        Err(unsupported())
+    }
+
+    async fn send_to(&self, datagram: &[u8], to: SocketAddr) -> webrtc_util::Result<usize> {
+        self.socket.send_to(datagram, to)?;
+        Ok(datagram.len())
+    }
+
+    fn local_addr(&self) -> webrtc_util::Result<SocketAddr> {
+        // Asked for its family alone: behind a NAT there may be nothing to tell.
+        let any = if self.server.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() };
+        Ok(self.socket.local_addr().unwrap_or(any))
+    }
+
+    fn remote_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    async fn close(&self) -> webrtc_util::Result<()> {
+        Ok(())
+    }
+
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+}
+
+fn unsupported() -> webrtc_util::Error {
+    io::Error::from(io::ErrorKind::Unsupported).into()
+}
