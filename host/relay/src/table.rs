@@ -8,11 +8,11 @@
 //! Ports given out are also kept as bits that the path of a packet reads without a lock.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 const MAX_PEERS: usize = 64;
 
 /// Whose an allocation is: tokens are renewed, the participant stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Participant {
     pub(crate) tenant: TenantId,
     pub(crate) session: SessionId,
@@ -60,6 +60,8 @@ pub(crate) struct Table {
 #[derive(Default)]
 struct Entries {
     held: BTreeMap<SocketAddr, Held>,
+    /// How many of them each participant holds.
+    counts: BTreeMap<Participant, usize>,
     claim: Option<Claim>,
     leases: u64,
 }
@@ -70,6 +72,18 @@ struct Held {
     peers: BTreeSet<IpAddr>,
     /// What the client was answered, for when it asks again because the answer was lost.
     answer: Option<Vec<u8>>,
+}
+
+impl Entries {
+    fn remove(&mut self, client: SocketAddr) {
+        let Some(held) = self.held.remove(&client) else { return };
+        if let Entry::Occupied(mut count) = self.counts.entry(held.claim.participant) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
 }
 
 /// What an Allocate request meets.
@@ -111,8 +125,7 @@ impl Table {
             let same = held.claim.transaction == claim.transaction;
             return held.answer.clone().filter(|_| same).map_or(Place::Taken, Place::Repeated);
         }
-        let mine = |held: &&Held| held.claim.participant == claim.participant;
-        if entries.held.values().filter(mine).count() >= per_participant {
+        if entries.counts.get(&claim.participant).copied().unwrap_or_default() >= per_participant {
             return Place::Quota;
         }
         if entries.held.len() >= of_all { Place::Full } else { Place::Free }
@@ -131,8 +144,16 @@ impl Table {
     /// Gives the place that was claimed to the socket that was made.
     pub(crate) fn lease(self: &Arc<Self>, claim: Claim, port: u16) -> Lease {
         let mut entries = self.entries();
+        entries.remove(claim.client);
+        *entries.counts.entry(claim.participant.clone()).or_default() += 1;
         entries.leases += 1;
-        let lease = Lease { table: Arc::clone(self), client: claim.client, id: entries.leases, port };
+        let lease = Lease {
+            table: Arc::clone(self),
+            client: claim.client,
+            id: entries.leases,
+            port,
+            released: AtomicBool::new(false),
+        };
         let held = Held { claim, lease: lease.id, peers: BTreeSet::new(), answer: None };
         entries.held.insert(lease.client, held);
         drop(entries);
@@ -210,17 +231,20 @@ pub(crate) struct Lease {
     client: SocketAddr,
     id: u64,
     port: u16,
+    released: AtomicBool,
 }
 
 impl Lease {
     /// Gives the place free; the second time nothing happens.
     pub(crate) fn release(&self) {
-        let mut entries = self.table.entries();
-        // The client may hold a newer allocation by now.
-        if entries.held.get(&self.client).is_none_or(|held| held.lease != self.id) {
+        if self.released.swap(true, Ordering::Relaxed) {
             return;
         }
-        entries.held.remove(&self.client);
+        let mut entries = self.table.entries();
+        // The client may hold a newer allocation by now.
+        if entries.held.get(&self.client).is_some_and(|held| held.lease == self.id) {
+            entries.remove(self.client);
+        }
         drop(entries);
         self.table.set_port(self.port, false);
         self.table.metrics.allocations.dec();

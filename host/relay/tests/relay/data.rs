@@ -1,8 +1,8 @@
 //! Data through the relay, and what ends it.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use switchhook_core::relay_token::TurnCredentials;
+use switchhook_core::{relay_token::TurnCredentials, seal::RootKeys};
 use tokio::{net::UdpSocket, time::timeout};
 use turn::client::{Client, ClientConfig};
 use webrtc_util::Conn;
@@ -17,32 +17,32 @@ const PERMIT: &[u8] = b"permit";
 #[tokio::test]
 async fn rel_3_two_participants_exchange_data_through_both_allocations() {
     let running = Running::start().await;
-    let (alice_client, alice) = allocate(&running, running.credentials("s1", "alice")).await;
-    let (bob_client, bob) = allocate(&running, running.credentials("s1", "bob")).await;
-    let (to_alice, to_bob) = (alice.local_addr().unwrap(), bob.local_addr().unwrap());
-
-    // The first datagram makes Bob's permission; it arrives if Alice's is made before the relay looks.
-    bob.send_to(PERMIT, to_alice).await.unwrap();
-    for round in 0..20_u8 {
-        alice.send_to(&[round; 700], to_bob).await.unwrap();
-        assert_eq!(receive(&bob).await, (vec![round; 700], to_alice));
-        bob.send_to(&[round, 1], to_alice).await.unwrap();
-        assert_eq!(receive(&alice).await, (vec![round, 1], to_bob));
-    }
+    exchange(&running, running.relay.addr()).await;
 
     let metrics = running.relay.metrics();
-    assert_eq!(running.relay.allocations(), 2);
     assert_eq!(metrics.to_peer_packets.get(), 41);
     assert_eq!(metrics.from_peer_bytes.get(), 20 * 702 + 6);
     assert_eq!(metrics.refused_peer_packets.get(), 0);
-    alice_client.close().await.unwrap();
-    bob_client.close().await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn rel_4_a_relay_that_is_reached_by_another_address_than_its_own_relays_to_itself() {
+    let (inside, public) = ("127.0.0.9".parse().unwrap(), "203.0.113.9".parse().unwrap());
+    let running = Running::start_with(RootKeys::new([1; 32], []), |config| {
+        config.ip = inside;
+        config.public_ip = Some(public);
+    })
+    .await;
+    let server = SocketAddr::new(inside, running.relay.addr().port());
+    let relayed = exchange(&running, server).await;
+    assert_eq!(relayed.map(|addr| addr.ip()), [public, public]);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn rel_4_every_peer_of_one_request_is_permitted() {
-    let running = Running::start_with(switchhook_core::seal::RootKeys::new([1; 32], []), |config| {
+    let running = Running::start_with(RootKeys::new([1; 32], []), |config| {
         config.peers.allow_loopback = true;
     })
     .await;
@@ -76,6 +76,21 @@ async fn an_even_port_is_had_for_the_asking() {
 }
 
 #[tokio::test]
+async fn rel_3_an_allocation_that_is_not_refreshed_ends() {
+    let running = Running::start().await;
+    let _client = ByHand::allocated(&running, "s1", "d1").await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(9)).await;
+    assert_eq!(running.relay.allocations(), 1);
+    tokio::time::advance(Duration::from_mins(2)).await;
+    while running.relay.allocations() > 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::resume();
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn rel_3_ending_a_session_drops_its_allocations_and_no_others() {
     let running = Running::start().await;
     let _ended = ByHand::allocated(&running, "s1", "d1").await;
@@ -92,9 +107,29 @@ async fn rel_3_ending_a_session_drops_its_allocations_and_no_others() {
     running.stop().await;
 }
 
-async fn allocate(running: &Running, credentials: TurnCredentials) -> (Client, impl Conn + Sync + use<>) {
+/// Twenty rounds between two participants; their relayed addresses.
+async fn exchange(running: &Running, server: SocketAddr) -> [SocketAddr; 2] {
+    let (alice_client, alice) = allocate(server, running.credentials("s1", "alice")).await;
+    let (bob_client, bob) = allocate(server, running.credentials("s1", "bob")).await;
+    let (to_alice, to_bob) = (alice.local_addr().unwrap(), bob.local_addr().unwrap());
+    assert_eq!(running.relay.allocations(), 2);
+
+    // The first datagram makes Bob's permission; it arrives if Alice's is made before the relay looks.
+    bob.send_to(PERMIT, to_alice).await.unwrap();
+    for round in 0..20_u8 {
+        alice.send_to(&[round; 700], to_bob).await.unwrap();
+        assert_eq!(receive(&bob).await, (vec![round; 700], to_alice));
+        bob.send_to(&[round, 1], to_alice).await.unwrap();
+        assert_eq!(receive(&alice).await, (vec![round, 1], to_bob));
+    }
+    alice_client.close().await.unwrap();
+    bob_client.close().await.unwrap();
+    [to_alice, to_bob]
+}
+
+async fn allocate(server: SocketAddr, credentials: TurnCredentials) -> (Client, impl Conn + Sync + use<>) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let server = running.relay.addr().to_string();
+    let server = server.to_string();
     let config = ClientConfig {
         stun_serv_addr: server.clone(),
         turn_serv_addr: server,
