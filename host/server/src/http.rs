@@ -2,7 +2,7 @@
 
 mod admin;
 mod health;
-pub mod problem;
+pub(crate) mod problem;
 mod transit;
 
 use std::sync::Arc;

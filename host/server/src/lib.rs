@@ -32,8 +32,8 @@ pub use crate::{
     decisions::DecisionRecord,
     flows::text::{TextAccepted, TextReport},
     lifecycle::{Addresses, Server, StartError},
-    sandbox::{SandboxFile, Texts},
-    secrets::{ADMIN_TOKEN, ROOT_KEYS},
+    sandbox::{Carrier, NotTaken, SandboxFile},
+    secrets::{ADMIN_TOKEN, ROOT_KEYS, SecretsError},
     settings::Settings,
     tenants::{DEFAULT as DEFAULT_TENANT, SANDBOX, SANDBOX_NUMBER},
 };

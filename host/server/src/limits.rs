@@ -3,56 +3,56 @@
 use std::time::Duration;
 
 /// How long a socket may be silent before `hello`: a handset on a poor network needs two round trips.
-pub const HELLO: Duration = Duration::from_secs(10);
+pub(crate) const HELLO: Duration = Duration::from_secs(10);
 
 /// Sockets that may be before `hello` at once: a storm of reconnects fits, a flood of strangers does not
 /// take the memory of those who are known.
-pub const UNKNOWN_SOCKETS: usize = 4_096;
+pub(crate) const UNKNOWN_SOCKETS: usize = 4_096;
 
 /// How often the server pings: below the 30 s after which many NATs forget a TCP mapping's peer.
-pub const PING: Duration = Duration::from_secs(25);
+pub(crate) const PING: Duration = Duration::from_secs(25);
 
 /// Silent for longer than two pings, a connection is lost.
-pub const SILENCE: Duration = Duration::from_secs(55);
+pub(crate) const SILENCE: Duration = Duration::from_secs(55);
 
 /// How long one frame may take to be written; a slower reader finds its messages in its mailbox.
-pub const WRITE: Duration = Duration::from_secs(5);
+pub(crate) const WRITE: Duration = Duration::from_secs(5);
 
 /// How long a request may take; longer than storage's own patience, shorter than a client's.
-pub const REQUEST: Duration = Duration::from_secs(8);
+pub(crate) const REQUEST: Duration = Duration::from_secs(8);
 
 /// Events read from a mailbox at once.
-pub const DELIVERY_BATCH: u32 = 32;
+pub(crate) const DELIVERY_BATCH: u32 = 32;
 
 /// Live messages that wait for one socket; what is over is dropped, as live messages may be.
-pub const LIVE_QUEUE: usize = 16;
+pub(crate) const LIVE_QUEUE: usize = 16;
 
 /// Largest body of an HTTP request, in bytes: a text message with room.
-pub const HTTP_BODY: usize = 64 * 1024;
+pub(crate) const HTTP_BODY: usize = 64 * 1024;
 
 /// Read and write buffers of an idle socket, in bytes. The defaults cost 134 KiB a socket.
-pub const SOCKET_BUFFER: usize = 1024;
+pub(crate) const SOCKET_BUFFER: usize = 1024;
 
 /// Buffer of hyper for the request line and headers, in bytes; its smallest allowed.
-pub const HTTP_BUFFER: usize = 8192;
+pub(crate) const HTTP_BUFFER: usize = 8192;
 
 /// Texts on their way to gateways at once.
-pub const TEXTS_IN_FLIGHT: usize = 64;
+pub(crate) const TEXTS_IN_FLIGHT: usize = 64;
 
 /// Timers taken up at once.
-pub const TIMERS: u32 = 256;
+pub(crate) const TIMERS: u32 = 256;
 
 /// How often workers look by themselves, should a hint have been lost.
-pub const LOOK_AGAIN: Duration = Duration::from_secs(2);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// How often expired rows are swept.
-pub const SWEEP: Duration = Duration::from_secs(30);
+pub(crate) const SWEEP: Duration = Duration::from_secs(30);
 
 /// How long shutdown waits for what has begun.
-pub const DRAIN: Duration = Duration::from_secs(10);
+pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 
 /// Decisions kept for the timeline, over all tenants.
-pub const DECISIONS: usize = 4_096;
+pub(crate) const DECISIONS: usize = 4_096;
 
 /// How often a step is asked again when its attempt changed under it.
-pub const STEP_TRIES: u8 = 3;
+pub(crate) const STEP_TRIES: u8 = 3;

@@ -41,7 +41,7 @@ pub const ROOT_KEYS: &str = "root.keys";
 pub const ADMIN_TOKEN: &str = "admin.token";
 
 /// Reads the operator's keys, or makes them.
-pub fn root_keys(data: &Path, rng: &mut impl CryptoRng) -> Result<RootKeys, SecretsError> {
+pub(crate) fn root_keys(data: &Path, rng: &mut impl CryptoRng) -> Result<RootKeys, SecretsError> {
     let path = data.join(ROOT_KEYS);
     let text = read_or_make(&path, || format!("{}\n", HEXLOWER_PERMISSIVE.encode(&mint::bytes::<32>(rng))))?;
     let mut keys = Vec::new();
@@ -56,22 +56,22 @@ pub fn root_keys(data: &Path, rng: &mut impl CryptoRng) -> Result<RootKeys, Secr
 }
 
 /// Reads the operator's token, or makes it.
-pub fn admin_token(data: &Path, rng: &mut impl CryptoRng) -> Result<String, SecretsError> {
+pub(crate) fn admin_token(data: &Path, rng: &mut impl CryptoRng) -> Result<String, SecretsError> {
     read_or_make(&data.join(ADMIN_TOKEN), || new_token(rng)).map(|token| token.trim().to_owned())
 }
 
 /// A new bearer token.
-pub fn new_token(rng: &mut impl CryptoRng) -> String {
+pub(crate) fn new_token(rng: &mut impl CryptoRng) -> String {
     format!("swh_{}", mint::nonce(rng))
 }
 
 /// What the database keeps of a token: they are random and long, so that a plain hash is enough.
-pub fn hash(token: &str) -> [u8; 32] {
+pub(crate) fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
 /// Writes a file that only its owner reads; whole or not at all.
-pub fn write(path: &Path, text: &str) -> Result<(), SecretsError> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), SecretsError> {
     let failed = |error| SecretsError::File(path.to_owned(), error);
     let beside = path.with_extension("new");
     let mut options = fs::OpenOptions::new();

@@ -100,8 +100,13 @@ pub enum SettingsError {
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
     /// The file is no TOML of this form; the text says where.
-    #[error("{} is not a settings file: {1}", .0.display())]
-    Form(PathBuf, Box<toml::de::Error>),
+    #[error("{} is not a settings file: {why}", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        why: Box<toml::de::Error>,
+    },
 }
 
 impl Settings {
@@ -119,7 +124,7 @@ impl Settings {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
         let text = fs::read_to_string(path).map_err(|error| SettingsError::Read(path.to_owned(), error))?;
-        toml::from_str(&text).map_err(|error| SettingsError::Form(path.to_owned(), Box::new(error)))
+        toml::from_str(&text).map_err(|error| SettingsError::Form { path: path.to_owned(), why: Box::new(error) })
     }
 }
 

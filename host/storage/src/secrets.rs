@@ -7,6 +7,7 @@ use crate::{
     cells::{Cells, millis},
     dialect::{Query, Row},
     error::StorageError,
+    lifecycle::TenantStorage,
     transaction::Transaction,
     words::Word as _,
 };
@@ -23,6 +24,14 @@ const USE: &str = "UPDATE secrets SET used_at = $4 \
      WHERE tenant = $1 AND kind = $2 AND secret = $3 AND used_at IS NULL AND tries_left > 0 AND expires_at > $4";
 const WRONG_TRY: &str = "UPDATE secrets SET tries_left = tries_left - 1 \
      WHERE tenant = $1 AND kind = $2 AND secret = $3 AND tries_left > 0 RETURNING secret, tries_left";
+
+impl TenantStorage {
+    /// The secret of this id, whether it can still be used or not.
+    pub async fn secret(&self, id: &str, kind: SecretKind) -> Result<Option<Secret>, StorageError> {
+        let query = keyed(GET, self.tenant().as_str(), id, kind);
+        self.storage().one(query, decode).await
+    }
+}
 
 impl Transaction<'_> {
     /// Stores a secret; a new one of the same id takes the place of the former.

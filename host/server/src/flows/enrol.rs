@@ -37,7 +37,7 @@ pub(crate) async fn enrol(
     };
     let enrolled = Enrolled { device: device.id.clone(), push_token };
     let hash = secrets::hash(enrolled.push_token.as_str());
-    app.storage.of(tenant).devices().insert(device, hash, mint::epoch(&mut rng)).await?;
+    app.storage.of(tenant).devices().insert(&device, hash, &mint::epoch(&mut rng)).await?;
     app.metrics.enrolled.inc();
     Ok(enrolled)
 }

@@ -29,17 +29,17 @@ pub(crate) async fn hello(
 ) -> Result<Entered, FlowError> {
     let storage = app.storage.of(tenant);
     let hash = secrets::hash(request.push_token.as_str());
-    let device = storage.devices().by_push_token(hash).await?.ok_or(ErrorCode::Unauthorized)?;
+    let device = storage.devices().by_push_token(&hash).await?.ok_or(ErrorCode::Unauthorized)?;
     let statement =
         Statement::Hello { nonce, tenant, device: &request.device, push_token: &request.push_token };
     let proven = device.key.verify(&statement, &request.proof).is_ok() && device.id == request.device;
     if !proven {
         return Err(ErrorCode::Unauthorized.into());
     }
-    let state = storage.mailbox().state(&device.id).await?.ok_or(ErrorCode::Internal)?;
+    let state = storage.mailbox(&device.id).state(app.now()).await?.ok_or(ErrorCode::Internal)?;
     let (resumed, seq) = resume(request.cursor.as_ref(), &state.epoch, state.last_seq, state.lost_seq);
     if seq > 0 {
-        storage.mailbox().ack(&device.id, seq).await?;
+        storage.mailbox(&device.id).acknowledge(seq).await?;
     }
     let caller = Caller { tenant: tenant.clone(), device };
     Ok(Entered { caller, resumed, epoch: state.epoch, seq })

@@ -10,7 +10,7 @@ use switchhook_core::{
 use switchhook_protocol::{
     device_key::Statement,
     error::ErrorCode,
-    id::{SessionId, TenantId},
+    id::TenantId,
     invitation::{Invite, InviteStatus},
     peer::SessionKey,
 };
@@ -83,9 +83,4 @@ fn question(
         so_far: Vec::new(),
         answers: Vec::new(),
     }
-}
-
-/// The id of a session as plugins know it.
-pub(crate) fn subject(session: &SessionId) -> String {
-    session.as_str().to_owned()
 }

@@ -37,9 +37,6 @@ pub(crate) async fn begin(
     request: RegisterBegin,
 ) -> Result<RegistrationProgress, FlowError> {
     let fields = fields(request.fields)?;
-    if !app.plugins.has_method(&caller.tenant, &request.method) {
-        return Err(ErrorCode::UnknownMethod.into());
-    }
     let id = mint::attempt(&mut app.rng());
     let attempt = Attempt {
         key: id.as_str().to_owned(),

@@ -7,7 +7,7 @@ use crate::app::App;
 
 pub(crate) async fn sync(app: &App, caller: &Caller) -> Result<Snapshot, FlowError> {
     let storage = app.storage.of(&caller.tenant);
-    let state = storage.mailbox().state(&caller.device.id).await?.ok_or(ErrorCode::Internal)?;
+    let state = storage.mailbox(&caller.device.id).state(app.now()).await?.ok_or(ErrorCode::Internal)?;
     let registrations = storage.registrations().of_device(&caller.device.id).await?;
     Ok(Snapshot { epoch: state.epoch, seq: state.last_seq, registrations })
 }

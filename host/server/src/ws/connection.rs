@@ -109,7 +109,7 @@ impl Connection {
             let now = self.app.now();
             let storage = self.app.storage.of(&self.caller.tenant);
             let mailbox = storage.mailbox(&self.caller.device.id);
-            let batch = match mailbox.after(self.sent, now, limits::DELIVERY_BATCH).await {
+            let batch = match mailbox.after(self.sent, limits::DELIVERY_BATCH, now).await {
                 Ok(batch) => batch,
                 Err(trouble) => {
                     warn!(error = &trouble as &dyn std::error::Error, "a mailbox cannot be read");

@@ -1,7 +1,7 @@
 //! A WebSocket with our rules: text frames, a deadline on each write, a reason at the close.
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use serde::Serialize;
 use switchhook_protocol::close::CloseCode;
 use tokio::time;

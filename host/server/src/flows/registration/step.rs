@@ -85,8 +85,7 @@ async fn ask(app: &App, caller: &Caller, step: &Step) -> Result<Transition, Flow
         }
         None => None,
     };
-    let asked = app.plugins.step(app, caller, &step.attempt, state, step.event.clone()).await;
-    asked.map_err(|refusal| FlowError::refused(ErrorCode::RegistrationRefused, &refusal.message))
+    app.plugins.step(app, caller, &step.attempt, (state.as_ref(), &step.event)).await
 }
 
 /// A signature is made only for the device and token that the text itself proved.

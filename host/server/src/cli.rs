@@ -1,0 +1,67 @@
+//! The command line.
+
+mod docs;
+mod sandbox;
+mod serve;
+mod telemetry;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::demo;
+
+/// Switchhook: the signaling server whose every policy is a plugin.
+#[derive(Debug, Parser)]
+#[command(name = "switchhook", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server. Without settings: loopback, a data folder in the current one.
+    Serve(serve::Serve),
+    /// Two phones register by SMS and call each other, directly and through the relay, on a real server.
+    Demo(demo::Demo),
+    /// Run the sandbox SMS transit of a server on this machine: phones without a network.
+    Sandbox(sandbox::Sandbox),
+    /// Print a generated page of the documentation.
+    Docs(docs::Docs),
+    /// Print shell completions.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Serve(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
+        Command::Demo(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
+        Command::Sandbox(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
+        Command::Docs(command) => command.run(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "switchhook", &mut io::stdout());
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing more can be done if even this cannot be said.
+            writeln!(io::stderr(), "switchhook: {error:#}").unwrap_or_default();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

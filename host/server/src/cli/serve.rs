@@ -1,0 +1,100 @@
+//! `switchhook serve`.
+
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::telemetry;
+use crate::{ADMIN_TOKEN, ROOT_KEYS, Server, Settings, sandbox};
+
+/// Runs the server until it is told to stop (SIGINT, SIGTERM); told twice, it stops at once.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Settings file (TOML).
+    #[arg(long, env = "SWITCHHOOK_SETTINGS")]
+    settings: Option<PathBuf>,
+    /// Data folder, made if missing; overrides the settings.
+    #[arg(long, env = "SWITCHHOOK_DATA")]
+    data: Option<PathBuf>,
+    /// Where to listen for HTTP and WebSocket; overrides the settings.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Take any free ports, for tests: the addresses are printed.
+    #[arg(long)]
+    free_ports: bool,
+    /// Lets relayed traffic reach this machine itself, for tests.
+    #[arg(long)]
+    allow_loopback_relay: bool,
+    /// Logs and addresses as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        telemetry::start(self.json, "info");
+        let settings = self.settings()?;
+        let server = Server::start(&settings).await.context("the server does not start")?;
+        self.print(&server, &settings.data)?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("shutting down; once more to stop at once");
+        let hurry = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        server.shutdown(hurry).await;
+        Ok(())
+    }
+
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let mut settings = match &self.settings {
+            Some(path) => Settings::read(path)?,
+            None => Settings::default(),
+        };
+        if let Some(data) = &self.data {
+            settings.data.clone_from(data);
+        }
+        if self.free_ports {
+            settings = Settings::on_free_ports(settings.data);
+        }
+        if let Some(listen) = self.listen {
+            settings.http.listen = listen;
+        }
+        settings.relay.allow_loopback |= self.allow_loopback_relay;
+        Ok(settings)
+    }
+
+    fn print(&self, server: &Server, data: &Path) -> io::Result<()> {
+        let addresses = server.addresses();
+        let mut out = io::stdout().lock();
+        if self.json {
+            let line = serde_json::json!({
+                "http": addresses.http, "cdx": addresses.cdx, "relay": addresses.relay, "data": data,
+            });
+            writeln!(out, "{line}")?;
+            return out.flush();
+        }
+        writeln!(out, "switchhook is ready")?;
+        writeln!(out, "  clients      ws://{}/v1/{}/connect", addresses.http, crate::DEFAULT_TENANT)?;
+        writeln!(out, "  admin        http://{}/admin/v1", addresses.http)?;
+        writeln!(out, "  cdx          udp {} and {}", addresses.cdx.primary, addresses.cdx.secondary)?;
+        writeln!(out, "  relay        turn udp {}", addresses.relay)?;
+        writeln!(out, "  secrets      {} (root keys)", data.join(ROOT_KEYS).display())?;
+        writeln!(out, "               {} (operator's token)", data.join(ADMIN_TOKEN).display())?;
+        writeln!(out, "               {} (sandbox transit)", data.join(sandbox::FILE).display())?;
+        out.flush()
+    }
+}
