@@ -28,7 +28,7 @@ pub(crate) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// how many messages it holds.
 pub(crate) const RESERVE: &str = "\
     UPDATE mailboxes SET last_seq = last_seq + r.count \
-    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS device, value ->> 2 AS count FROM json_each($1)) AS r \
+    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS device, value ->> 2 AS count FROM jsonb_each($1)) AS r \
     WHERE mailboxes.tenant = r.tenant AND mailboxes.device = r.device \
     RETURNING mailboxes.tenant, mailboxes.device, last_seq, \
         (SELECT count(*) FROM messages AS m WHERE m.tenant = mailboxes.tenant AND m.device = mailboxes.device)";
@@ -36,19 +36,19 @@ pub(crate) const RESERVE: &str = "\
 /// Takes back what was given out too much: (tenant, device, last sequence number).
 pub(crate) const GIVE_BACK: &str = "\
     UPDATE mailboxes SET last_seq = r.last_seq \
-    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS device, value ->> 2 AS last_seq FROM json_each($1)) AS r \
+    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS device, value ->> 2 AS last_seq FROM jsonb_each($1)) AS r \
     WHERE mailboxes.tenant = r.tenant AND mailboxes.device = r.device";
 
 /// (tenant, device, sequence number): every message up to there is done with.
 pub(crate) const ACKNOWLEDGE: &str = "\
     DELETE FROM messages WHERE (tenant, device, seq) IN ( \
-        SELECT m.tenant, m.device, m.seq FROM json_each($1) AS r CROSS JOIN messages AS m \
+        SELECT m.tenant, m.device, m.seq FROM jsonb_each($1) AS r CROSS JOIN messages AS m \
         WHERE m.tenant = r.value ->> 0 AND m.device = r.value ->> 1 AND m.seq <= r.value ->> 2)";
 
 /// (tenant, device, sequence number): every message up to there was sent.
 pub(crate) const DELIVERED: &str = "\
     UPDATE mailboxes SET delivered_seq = CASE WHEN r.seq > last_seq THEN last_seq ELSE r.seq END \
-    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS device, value ->> 2 AS seq FROM json_each($1)) AS r \
+    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS device, value ->> 2 AS seq FROM jsonb_each($1)) AS r \
     WHERE mailboxes.tenant = r.tenant AND mailboxes.device = r.device AND delivered_seq < r.seq";
 
 /// (tenant, device, collapse key): drops the messages of that key that were not sent. Returns tenant,
@@ -56,7 +56,7 @@ pub(crate) const DELIVERED: &str = "\
 pub(crate) const COLLAPSE: &str = "\
     DELETE FROM messages WHERE (tenant, device, seq) IN ( \
         SELECT m.tenant, m.device, m.seq \
-        FROM json_each($1) AS r CROSS JOIN mailboxes AS b CROSS JOIN messages AS m \
+        FROM jsonb_each($1) AS r CROSS JOIN mailboxes AS b CROSS JOIN messages AS m \
         WHERE b.tenant = r.value ->> 0 AND b.device = r.value ->> 1 \
             AND m.tenant = b.tenant AND m.device = b.device \
             AND m.collapse_key = r.value ->> 2 AND m.seq > b.delivered_seq) \
@@ -65,76 +65,76 @@ pub(crate) const COLLAPSE: &str = "\
 /// (tenant, device, sequence number): messages up to there may be missing.
 pub(crate) const LOSE: &str = "\
     UPDATE mailboxes SET lost_seq = r.seq \
-    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS device, value ->> 2 AS seq FROM json_each($1)) AS r \
+    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS device, value ->> 2 AS seq FROM jsonb_each($1)) AS r \
     WHERE mailboxes.tenant = r.tenant AND mailboxes.device = r.device AND lost_seq < r.seq";
 
 /// Messages with their sequence numbers.
 pub(crate) const APPEND: &str = "\
     INSERT INTO messages (tenant, device, seq, message, event, expires_at, collapse_key) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 \
-    FROM json_each($1) AS r";
+    FROM jsonb_each($1) AS r";
 
 /// Sessions.
 pub(crate) const OPEN_SESSION: &str = "\
     INSERT INTO sessions \
         (tenant, session, application, inviter, inviter_endpoint, purpose, created_at, expires_at) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7 \
-    FROM json_each($1) AS r";
+    FROM jsonb_each($1) AS r";
 
 /// Invitations.
 pub(crate) const OPEN_INVITATION: &str = "\
     INSERT INTO invitations (tenant, session, position, endpoint, state, taken_by, rings_until) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 \
-    FROM json_each($1) AS r";
+    FROM jsonb_each($1) AS r";
 
 /// Legs.
 pub(crate) const OPEN_LEG: &str = "\
     INSERT INTO legs (tenant, session, device, position, wave, state, lease_until, ring, changed_at) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, \
         value ->> 8 \
-    FROM json_each($1) AS r";
+    FROM jsonb_each($1) AS r";
 
 /// (tenant, session, position, state, taken by).
 pub(crate) const SET_INVITATION: &str = "\
     UPDATE invitations SET state = r.state, taken_by = r.taken_by \
     FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS session, value ->> 2 AS position, value ->> 3 AS state, \
-        value ->> 4 AS taken_by FROM json_each($1)) AS r \
+        value ->> 4 AS taken_by FROM jsonb_each($1)) AS r \
     WHERE invitations.tenant = r.tenant AND invitations.session = r.session AND invitations.position = r.position";
 
 /// (tenant, session, device, state, when).
 pub(crate) const SET_LEG: &str = "\
     UPDATE legs SET state = r.state, changed_at = r.changed_at \
     FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS session, value ->> 2 AS device, value ->> 3 AS state, \
-        value ->> 4 AS changed_at FROM json_each($1)) AS r \
+        value ->> 4 AS changed_at FROM jsonb_each($1)) AS r \
     WHERE legs.tenant = r.tenant AND legs.session = r.session AND legs.device = r.device";
 
 /// (tenant, session): its timers are gone.
 pub(crate) const DISARM: &str = "\
-    DELETE FROM timers WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1) AS r)";
+    DELETE FROM timers WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM jsonb_each($1) AS r)";
 
 /// (tenant, session): all that belongs to a session is gone.
 pub(crate) const FORGET_SESSION: [&str; 3] = [
-    "DELETE FROM invitations WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1) AS r)",
-    "DELETE FROM legs WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1) AS r)",
+    "DELETE FROM invitations WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM jsonb_each($1) AS r)",
+    "DELETE FROM legs WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM jsonb_each($1) AS r)",
     DISARM,
 ];
 
 /// Timers; one that is armed again gets the new time. (`WHERE true` tells SQLite that `ON` begins no join.)
 pub(crate) const ARM: &str = "\
     INSERT INTO timers (tenant, session, kind, number, due_at) \
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each($1) AS r WHERE true \
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM jsonb_each($1) AS r WHERE true \
     ON CONFLICT (tenant, session, kind, number) DO UPDATE SET due_at = excluded.due_at";
 
 /// Outbox entries, payloads in hexadecimal.
 pub(crate) const ENQUEUE: &str = "\
     INSERT INTO outbox (tenant, entry, attempt, gateway, payload, state, queued_at) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, unhex(value ->> 4), value ->> 5, value ->> 6 \
-    FROM json_each($1) AS r";
+    FROM jsonb_each($1) AS r";
 
 /// The registrations of many identifiers: $1 tenant, $2 application, $3 the identifiers.
 pub(crate) const TARGETS: &str = "\
     SELECT d.device, g.endpoint, d.kind \
-    FROM json_each($3) AS r CROSS JOIN registrations AS g CROSS JOIN devices AS d \
+    FROM jsonb_each($3) AS r CROSS JOIN registrations AS g CROSS JOIN devices AS d \
     WHERE g.tenant = $1 AND g.application = $2 AND g.endpoint = r.value \
         AND d.tenant = g.tenant AND d.device = g.device \
     ORDER BY r.key, d.device";

@@ -1,0 +1,28 @@
+//! What storage promises, the same on every database.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests: also in the helpers below them, which the lints do not take for tests"
+)]
+
+#[path = "storage/fixture.rs"]
+#[macro_use]
+mod fixture;
+
+#[path = "storage/crash.rs"]
+mod crash;
+#[path = "storage/group.rs"]
+mod group;
+#[path = "storage/mailbox.rs"]
+mod mailbox;
+#[path = "storage/operator.rs"]
+mod operator;
+#[path = "storage/registration.rs"]
+mod registration;
+#[path = "storage/reopen.rs"]
+mod reopen;
+#[path = "storage/ringing.rs"]
+mod ringing;
+#[path = "storage/walls.rs"]
+mod walls;

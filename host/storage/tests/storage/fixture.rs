@@ -1,0 +1,276 @@
+//! A database of each kind, and rows to put into it.
+
+use std::path::PathBuf;
+
+use switchhook_core::row::{
+    Attempt, Device, Gateway, Invitation, InvitationState, Leg, LegState, Message, OutboxEntry, OutboxState,
+    Registration, Secret, SecretKind, Session, Timer, TimerKind, TransitAnswer,
+};
+use switchhook_protocol::{
+    device_key::{Algorithm, DeviceKey, KeyBytes},
+    endpoint::EndpointId,
+    id::{DeviceId, MessageId, SessionId, TenantId},
+    time::Timestamp,
+};
+use switchhook_storage::{Clock, Settings, Storage, TenantStorage};
+use tokio::sync::oneshot;
+
+/// Runs each body on each database: `storage` is freshly made, with tenant [`ACME`].
+macro_rules! on_each_database {
+    ($($(#[$attribute:meta])* async fn $name:ident($fixture:ident) $body:block)*) => {$(
+        $(#[$attribute])*
+        async fn $name($fixture: crate::fixture::Fixture) $body
+
+        mod $name {
+            #[tokio::test]
+            async fn sqlite() {
+                super::$name(crate::fixture::Fixture::sqlite().await).await;
+            }
+        }
+    )*};
+}
+
+/// The time in tests: the writer's clock stands here.
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+/// Before [`NOW`].
+pub(crate) const EARLIER: Timestamp = Timestamp::from_millis(900_000);
+/// After [`NOW`].
+pub(crate) const LATER: Timestamp = Timestamp::from_millis(1_100_000);
+
+/// An opened database.
+pub(crate) struct Fixture {
+    pub(crate) storage: Storage,
+    folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    pub(crate) async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::open(settings(folder.path().join("switchhook.db"))).await.unwrap();
+        for name in ["acme", "other"] {
+            storage.tenants().create(&tenant(name), NOW).await.unwrap();
+        }
+        Self { storage, folder }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("switchhook.db")
+    }
+
+    /// Tenant `acme`.
+    pub(crate) fn acme(&self) -> TenantStorage {
+        self.storage.of(&tenant("acme"))
+    }
+
+    /// Tenant `acme`, with these devices.
+    pub(crate) async fn with_devices(&self, names: &[&str]) -> TenantStorage {
+        let acme = self.acme();
+        for name in names {
+            enrol(&acme, name).await;
+        }
+        acme
+    }
+
+    /// Closes, and opens again.
+    pub(crate) async fn reopen(&mut self) {
+        self.storage.close().await;
+        self.storage = Storage::open(settings(self.path())).await.unwrap();
+    }
+}
+
+/// Keeps the writer busy until [`Self::release`]: what is queued meanwhile is one group.
+pub(crate) struct Held {
+    release: oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<()>,
+}
+
+impl Held {
+    pub(crate) async fn hold(storage: &TenantStorage) -> Self {
+        let (begun, has_begun) = oneshot::channel();
+        let (release, released) = oneshot::channel::<()>();
+        let storage = storage.clone();
+        #[expect(clippy::disallowed_methods, reason = "the test waits for it itself")]
+        let ended = tokio::spawn(async move {
+            let held = storage.run("hold", async move |_| {
+                begun.send(()).unwrap();
+                released.await.unwrap();
+                Ok::<(), switchhook_storage::StorageError>(())
+            });
+            held.await.unwrap();
+        });
+        has_begun.await.unwrap();
+        Self { release, ended }
+    }
+
+    pub(crate) async fn release(self) {
+        self.release.send(()).unwrap();
+        self.ended.await.unwrap();
+    }
+}
+
+pub(crate) fn settings(path: PathBuf) -> Settings {
+    Settings::new(path, Clock::new(|| NOW))
+}
+
+pub(crate) async fn enrol(storage: &TenantStorage, name: &str) {
+    storage
+        .devices()
+        .insert(&device(name), push_token_hash(name), &"epoch-1".parse().unwrap())
+        .await
+        .unwrap();
+}
+
+pub(crate) fn tenant(name: &str) -> TenantId {
+    name.parse().unwrap()
+}
+
+pub(crate) fn id(name: &str) -> DeviceId {
+    name.parse().unwrap()
+}
+
+pub(crate) fn session_id(name: &str) -> SessionId {
+    name.parse().unwrap()
+}
+
+pub(crate) fn message_id(name: &str) -> MessageId {
+    name.parse().unwrap()
+}
+
+pub(crate) fn alice() -> EndpointId {
+    "+15550100".parse().unwrap()
+}
+
+pub(crate) fn push_token_hash(name: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash[..name.len()].copy_from_slice(name.as_bytes());
+    hash
+}
+
+pub(crate) fn device(name: &str) -> Device {
+    Device {
+        id: id(name),
+        application: "phone".parse().unwrap(),
+        kind: "tablet".to_owned(),
+        key: DeviceKey { algorithm: Algorithm::P256, public: KeyBytes(vec![4; 65]) },
+        enrolled_at: NOW,
+    }
+}
+
+pub(crate) fn message(device: &str, name: &str) -> Message {
+    Message {
+        device: id(device),
+        id: message_id(name),
+        event: format!(r#"{{"kind":"invite","body":{{"n":"{name} \" \u0000 ü"}}}}"#),
+        expires_at: LATER,
+        collapse_key: None,
+    }
+}
+
+pub(crate) fn registration(device: &str) -> Registration {
+    Registration {
+        application: "phone".parse().unwrap(),
+        endpoint: alice(),
+        device: id(device),
+        method: "sms".parse().unwrap(),
+        registered_at: NOW,
+    }
+}
+
+pub(crate) fn attempt(name: &str, key: &str) -> Attempt {
+    Attempt {
+        id: name.parse().unwrap(),
+        method: "sms".parse().unwrap(),
+        key: key.to_owned(),
+        device: id("phone"),
+        state: Some(vec![0, 255, 7]),
+        version: 1,
+        expires_at: LATER,
+        finished: false,
+    }
+}
+
+pub(crate) fn secret(name: &str) -> Secret {
+    Secret {
+        id: name.to_owned(),
+        kind: SecretKind::Code,
+        attempt: "attempt-1".parse().unwrap(),
+        endpoint: alice(),
+        device: id("phone"),
+        key_id: [1, 2, 3, 4],
+        digest: vec![9; 32],
+        tries_left: 2,
+        expires_at: LATER,
+        used_at: None,
+    }
+}
+
+pub(crate) fn session(name: &str) -> Session {
+    Session {
+        id: session_id(name),
+        application: "phone".parse().unwrap(),
+        inviter: id("phone"),
+        inviter_endpoint: alice(),
+        purpose: "call".to_owned(),
+        created_at: NOW,
+        expires_at: LATER,
+    }
+}
+
+pub(crate) fn invitation(session: &str, user: u16) -> Invitation {
+    Invitation {
+        session: session_id(session),
+        user,
+        endpoint: alice(),
+        state: InvitationState::Ringing,
+        taken_by: None,
+        rings_until: LATER,
+    }
+}
+
+pub(crate) fn leg(session: &str, device: &str) -> Leg {
+    Leg {
+        session: session_id(session),
+        user: 0,
+        device: id(device),
+        wave: 1,
+        state: LegState::Planned,
+        lease_until: LATER,
+        ring: Some("{}".to_owned()),
+        changed_at: NOW,
+    }
+}
+
+pub(crate) fn timer(session: &str, kind: TimerKind, due_at: Timestamp) -> Timer {
+    Timer { session: session_id(session), kind, due_at }
+}
+
+pub(crate) fn entry(name: &str, queued_at: Timestamp) -> OutboxEntry {
+    OutboxEntry {
+        id: message_id(name),
+        attempt: "attempt-1".parse().unwrap(),
+        gateway: "transit".parse().unwrap(),
+        payload: vec![0, 1, 254, 255],
+        state: OutboxState::Queued,
+        queued_at,
+    }
+}
+
+pub(crate) fn gateway(name: &str) -> Gateway {
+    Gateway {
+        id: name.parse().unwrap(),
+        number: "+15550199".to_owned(),
+        send_url: "http://localhost/send".to_owned(),
+        secret: vec![3; 40],
+    }
+}
+
+pub(crate) fn transit_answer(message: &str) -> TransitAnswer {
+    TransitAnswer {
+        gateway: "transit".parse().unwrap(),
+        message: message.to_owned(),
+        digest: [8; 32],
+        status: 202,
+        answer: "{}".to_owned(),
+        at: NOW,
+    }
+}

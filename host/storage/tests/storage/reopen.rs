@@ -1,0 +1,79 @@
+//! What is there after the process has ended, one way or another.
+
+use switchhook_core::row::{OutboxState, Write};
+use switchhook_storage::{OpenError, Storage, StorageError};
+
+use crate::fixture::{NOW, entry, message_id, session, session_id, settings};
+
+on_each_database! {
+    async fn what_was_confirmed_is_there_after_reopening(fixture) {
+        let mut fixture = fixture;
+        fixture.acme().commit("invite", vec![Write::OpenSession(session("call"))]).await.unwrap();
+
+        fixture.reopen().await;
+
+        assert!(fixture.acme().sessions().get(&session_id("call")).await.unwrap().is_some());
+    }
+
+    async fn a_closed_storage_takes_nothing_in_and_leaves_one_file(fixture) {
+        let acme = fixture.acme();
+        let waiting = acme.commit("invite", vec![Write::OpenSession(session("call"))]);
+        let (committed, ()) = tokio::join!(waiting, fixture.storage.close());
+        committed.unwrap();
+
+        let late = acme.commit("late", vec![Write::OpenSession(session("late"))]).await;
+        assert!(matches!(late, Err(StorageError::Closed)));
+        assert!(matches!(acme.sessions().get(&session_id("call")).await, Err(StorageError::Closed)));
+        assert!(matches!(fixture.storage.ping().await, Err(StorageError::Closed)));
+        assert!(fixture.path().exists());
+        assert!(!fixture.path().with_extension("db-wal").exists());
+    }
+
+    async fn a_second_process_is_kept_away(fixture) {
+        let second = Storage::open(settings(fixture.path())).await;
+        assert!(matches!(second, Err(OpenError::InUse(path)) if path == fixture.path()));
+        fixture.storage.ping().await.unwrap();
+    }
+
+    async fn only_the_owner_reads_the_files(fixture) {
+        #[cfg(unix)]
+        for extension in ["db", "db-wal", "lock"] {
+            use std::os::unix::fs::PermissionsExt as _;
+            let file = std::fs::metadata(fixture.path().with_extension(extension)).unwrap();
+            assert_eq!(file.permissions().mode() & 0o777, 0o600, "{extension}");
+        }
+        fixture.storage.close().await;
+    }
+
+    async fn what_was_being_performed_is_in_doubt_and_not_performed_again(fixture) {
+        let mut fixture = fixture;
+        let acme = fixture.acme();
+        acme.commit("transit", vec![Write::Enqueue(entry("begun", NOW))]).await.unwrap();
+        fixture.storage.outbox().claim(1).await.unwrap();
+        acme.commit("transit", vec![Write::Enqueue(entry("waits", NOW))]).await.unwrap();
+
+        fixture.reopen().await;
+        let outbox = fixture.storage.outbox();
+        let doubtful = outbox.doubt().await.unwrap();
+
+        assert!(doubtful.iter().map(|(_, entry)| (&entry.id, entry.state)).eq([(
+            &message_id("begun"),
+            OutboxState::InDoubt,
+        )]));
+        assert!(outbox.doubt().await.unwrap().is_empty());
+        assert_eq!(outbox.in_state(OutboxState::InDoubt, 9).await.unwrap(), doubtful);
+        let claimed = outbox.claim(9).await.unwrap();
+        assert!(claimed.iter().map(|(_, entry)| &entry.id).eq([&message_id("waits")]));
+    }
+
+    async fn storage_in_memory_keeps_the_same_promises_until_it_is_closed(fixture) {
+        drop(fixture);
+        let storage = Storage::in_memory(switchhook_storage::Clock::new(|| NOW)).await.unwrap();
+        let tenant = crate::fixture::tenant("acme");
+        storage.tenants().create(&tenant, NOW).await.unwrap();
+        let acme = storage.of(&tenant);
+        acme.commit("invite", vec![Write::OpenSession(session("call"))]).await.unwrap();
+        assert!(acme.sessions().get(&session_id("call")).await.unwrap().is_some());
+        storage.close().await;
+    }
+}

@@ -1,0 +1,126 @@
+//! Sessions, invitations, legs and timers.
+
+use std::sync::Arc;
+
+use switchhook_core::row::{InvitationState, TimerKind, Write};
+use switchhook_protocol::id::DeviceId;
+use switchhook_storage::{StorageError, TenantStorage, Transaction};
+use tokio::sync::Barrier;
+
+use crate::fixture::{EARLIER, LATER, NOW, id, invitation, leg, session, session_id, timer};
+
+on_each_database! {
+    async fn a_call_comes_back_as_it_was(fixture) {
+        let acme = fixture.acme();
+        open(&acme).await;
+        let call = session_id("call");
+
+        assert_eq!(acme.sessions().get(&call).await.unwrap(), Some(session("call")));
+        assert_eq!(acme.sessions().invitations(&call).await.unwrap(), [invitation("call", 0), invitation("call", 1)]);
+        assert_eq!(acme.sessions().legs(&call).await.unwrap(), [leg("call", "phone"), leg("call", "tablet")]);
+        let other_user = acme.run("look", async |tx: &mut Transaction<'_>| {
+            tx.legs_of(&session_id("call"), 1).await
+        });
+        assert_eq!(other_user.await.unwrap(), []);
+    }
+
+    async fn inv_6_of_two_devices_that_accept_at_once_one_is_taken(fixture) {
+        let acme = fixture.acme();
+        open(&acme).await;
+        for _ in 0..20 {
+            let ringing = Write::SetInvitation {
+                session: session_id("call"),
+                user: 0,
+                state: InvitationState::Ringing,
+                taken_by: None,
+            };
+            acme.commit("ring-again", vec![ringing]).await.unwrap();
+            let start = Arc::new(Barrier::new(2));
+
+            let (phone, tablet) = tokio::join!(
+                take(&acme, id("phone"), Arc::clone(&start)),
+                take(&acme, id("tablet"), start),
+            );
+
+            assert_ne!(phone, tablet);
+            let stored = acme.sessions().invitations(&session_id("call")).await.unwrap();
+            let winner = if phone { id("phone") } else { id("tablet") };
+            assert_eq!(stored[0].taken_by, Some(winner));
+        }
+    }
+
+    async fn of_several_claims_of_a_timer_one_succeeds(fixture) {
+        let acme = fixture.acme();
+        let wave = timer("call", TimerKind::Wave(1), NOW);
+        let end = timer("call", TimerKind::RingEnd(0), LATER);
+        acme.commit("invite", vec![Write::Arm(end.clone()), Write::Arm(wave.clone())]).await.unwrap();
+        let timers = fixture.storage.timers();
+        assert_eq!(timers.next_due().await.unwrap(), Some(NOW));
+        assert_eq!(timers.due(EARLIER, 10).await.unwrap(), []);
+        assert_eq!(timers.due(NOW, 10).await.unwrap(), [(acme.tenant().clone(), wave.clone())]);
+
+        let (a, b) = tokio::join!(claim(&acme, &wave), claim(&acme, &wave));
+
+        assert_ne!(a, b);
+        assert_eq!(timers.next_due().await.unwrap(), Some(LATER));
+        assert_eq!(timers.due(LATER, 10).await.unwrap(), [(acme.tenant().clone(), end)]);
+    }
+
+    async fn a_timer_that_was_armed_anew_is_not_claimed_by_its_former_time(fixture) {
+        let acme = fixture.acme();
+        let former = timer("call", TimerKind::Wave(1), EARLIER);
+        acme.commit("invite", vec![Write::Arm(former.clone())]).await.unwrap();
+        acme.commit("postpone", vec![Write::Arm(timer("call", TimerKind::Wave(1), LATER))]).await.unwrap();
+
+        assert!(!claim(&acme, &former).await);
+        acme.commit("end", vec![Write::Disarm(session_id("call"))]).await.unwrap();
+        assert_eq!(fixture.storage.timers().next_due().await.unwrap(), None);
+    }
+
+    async fn an_expired_session_is_forgotten_with_all_that_belongs_to_it(fixture) {
+        let acme = fixture.acme();
+        open(&acme).await;
+        acme.commit("arm", vec![Write::Arm(timer("call", TimerKind::Wave(1), LATER))]).await.unwrap();
+
+        assert_eq!(fixture.storage.sweep(NOW).await.unwrap().sessions, 0);
+        assert_eq!(fixture.storage.sweep(LATER).await.unwrap().sessions, 1);
+
+        let call = session_id("call");
+        assert_eq!(acme.sessions().get(&call).await.unwrap(), None);
+        assert_eq!(acme.sessions().invitations(&call).await.unwrap(), []);
+        assert_eq!(acme.sessions().legs(&call).await.unwrap(), []);
+        assert_eq!(fixture.storage.timers().next_due().await.unwrap(), None);
+    }
+}
+
+async fn open(storage: &TenantStorage) {
+    let writes = vec![
+        Write::OpenSession(session("call")),
+        Write::OpenInvitation(invitation("call", 1)),
+        Write::OpenInvitation(invitation("call", 0)),
+        Write::OpenLeg(leg("call", "tablet")),
+        Write::OpenLeg(leg("call", "phone")),
+    ];
+    storage.commit("invite", writes).await.unwrap();
+}
+
+/// The compare-and-set of an accept; says whether this device was taken.
+async fn take(storage: &TenantStorage, device: DeviceId, start: Arc<Barrier>) -> bool {
+    start.wait().await;
+    let taken = storage.run("take", async move |tx| {
+        let session = session_id("call");
+        let invitation = tx.invitation(&session, 0).await?.unwrap();
+        if invitation.state != InvitationState::Ringing {
+            return Ok(false);
+        }
+        let state = InvitationState::Taken;
+        tx.apply(vec![Write::SetInvitation { session, user: 0, state, taken_by: Some(device) }]).await?;
+        Ok::<_, StorageError>(true)
+    });
+    taken.await.unwrap()
+}
+
+async fn claim(storage: &TenantStorage, timer: &switchhook_core::row::Timer) -> bool {
+    let timer = timer.clone();
+    storage.run("claim", async move |tx| tx.claim_timer(&timer).await).await.unwrap()
+}

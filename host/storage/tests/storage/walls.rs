@@ -1,0 +1,215 @@
+//! Tenants are walls: the same ids in two tenants never meet.
+
+use switchhook_core::row::{InvitationState, LegState, OutboxState, SecretKind, TimerKind, Write};
+use switchhook_protocol::id::DeviceId;
+use switchhook_storage::{Activation, AuditEntry, PutAttempt, Slot, StorageError, TenantStorage};
+
+use crate::fixture::{
+    LATER, NOW, alice, attempt, enrol, entry, gateway, id, invitation, leg, message, message_id,
+    push_token_hash, registration, secret, session, session_id, tenant, timer, transit_answer,
+};
+
+on_each_database! {
+    async fn another_tenant_sees_nothing(fixture) {
+        let (acme, other) = (fixture.acme(), fixture.storage.of(&tenant("other")));
+        fill(&acme).await;
+
+        assert_eq!(seen(&other).await, Vec::<&str>::new());
+        assert_eq!(seen(&acme).await.len(), 20);
+    }
+
+    async fn another_tenant_changes_nothing(fixture) {
+        let (acme, other) = (fixture.acme(), fixture.storage.of(&tenant("other")));
+        fill(&acme).await;
+
+        change_everything(&other).await;
+
+        let call = session_id("call");
+        assert_eq!(acme.sessions().legs(&call).await.unwrap(), [leg("call", "phone")]);
+        assert_eq!(acme.sessions().invitations(&call).await.unwrap(), [invitation("call", 0)]);
+        let stored = acme.mailbox(&id("phone")).after(0, 9, NOW).await.unwrap();
+        assert!(stored.iter().map(|it| (it.seq, it.delivered)).eq([(1, false)]));
+        assert_eq!(fixture.storage.timers().next_due().await.unwrap(), Some(LATER));
+        assert!(acme.devices().by_push_token(&push_token_hash("phone")).await.unwrap().is_some());
+        let left = acme.run("look", async |tx| tx.secret("code", SecretKind::Code).await);
+        assert_eq!(left.await.unwrap(), Some(secret("code")));
+        let entry = acme.outbox_entry(&message_id("text")).await.unwrap().unwrap();
+        assert_eq!(entry.state, OutboxState::Queued);
+    }
+
+    async fn the_same_ids_live_in_two_tenants(fixture) {
+        let (acme, other) = (fixture.acme(), fixture.storage.of(&tenant("other")));
+        fill(&acme).await;
+        fill(&other).await;
+
+        change_everything(&other).await;
+
+        assert_eq!(seen(&acme).await.len(), 20);
+        let call = session_id("call");
+        assert_eq!(acme.sessions().legs(&call).await.unwrap(), [leg("call", "phone")]);
+        assert_eq!(other.sessions().legs(&call).await.unwrap()[0].state, LegState::Stopped);
+        assert_eq!(acme.mailbox(&id("phone")).after(0, 9, NOW).await.unwrap().len(), 1);
+        assert_eq!(other.mailbox(&id("phone")).after(0, 9, NOW).await.unwrap().len(), 0);
+    }
+
+    async fn one_group_keeps_the_tenants_of_its_jobs_apart(fixture) {
+        let (acme, other) = (fixture.acme(), fixture.storage.of(&tenant("other")));
+        for tenant in [&acme, &other] {
+            enrol(tenant, "phone").await;
+        }
+        let held = crate::fixture::Held::hold(&acme).await;
+        let writes = |name| vec![Write::OpenSession(session("call")), Write::Append(message("phone", name))];
+
+        let (a, b, ()) = tokio::join!(
+            acme.commit("invite", writes("to-acme")),
+            other.commit("invite", writes("to-other")),
+            held.release(),
+        );
+
+        a.and(b).unwrap();
+        for (tenant, name) in [(&acme, "to-acme"), (&other, "to-other")] {
+            let stored = tenant.mailbox(&id("phone")).after(0, 9, NOW).await.unwrap();
+            assert!(stored.iter().map(|it| (it.seq, it.id.as_str())).eq([(1, name)]));
+        }
+    }
+}
+
+/// One row into every table.
+async fn fill(storage: &TenantStorage) {
+    enrol(storage, "phone").await;
+    let writes = vec![
+        Write::OpenSession(session("call")),
+        Write::OpenInvitation(invitation("call", 0)),
+        Write::OpenLeg(leg("call", "phone")),
+        Write::Append(message("phone", "ring")),
+        Write::Arm(timer("call", TimerKind::RingEnd(0), LATER)),
+        Write::Enqueue(entry("text", NOW)),
+    ];
+    storage.commit("invite", writes).await.unwrap();
+    storage
+        .run("fill", async |tx| {
+            tx.bind(&registration("phone")).await?;
+            let stored = tx.put_attempt(&attempt("attempt-1", "key"), 0, NOW).await?;
+            assert_eq!(stored, PutAttempt::Stored(1));
+            tx.put_secret(&secret("code")).await?;
+            tx.put_gateway(&gateway("transit")).await?;
+            tx.put_transit_answer(&transit_answer("m-1")).await?;
+            tx.put_artifact(&[1; 32], vec![1]).await?;
+            tx.put_activation(&activation()).await?;
+            tx.audit(&audit()).await
+        })
+        .await
+        .unwrap();
+}
+
+/// The same rows, changed by every means that there is.
+async fn change_everything(storage: &TenantStorage) {
+    let (session, device) = (session_id("call"), id("phone"));
+    storage.mailbox(&device).mark_delivered(9).await.unwrap();
+    storage.mailbox(&device).acknowledge(9).await.unwrap();
+    let state = InvitationState::Cancelled;
+    let writes = vec![
+        Write::SetInvitation { session: session.clone(), user: 0, state, taken_by: None },
+        Write::SetLeg {
+            session: session.clone(),
+            device: device.clone(),
+            state: LegState::Stopped,
+            at: LATER,
+        },
+        Write::Disarm(session.clone()),
+    ];
+    storage.commit("cancel", writes).await.unwrap();
+    storage
+        .run("change", async move |tx| {
+            tx.set_push_token(&device, &[9; 32]).await?;
+            tx.claim_timer(&timer("call", TimerKind::RingEnd(0), LATER)).await?;
+            tx.wrong_try("code", SecretKind::Code).await?;
+            tx.use_secret("code", SecretKind::Code, NOW).await?;
+            tx.move_outbox(&message_id("text"), OutboxState::Queued, OutboxState::Failed).await?;
+            let _step = tx.put_attempt(&attempt("attempt-1", "key"), 1, NOW).await?;
+            Ok::<_, StorageError>(())
+        })
+        .await
+        .unwrap();
+}
+
+/// Every read of a tenant, by name, that gives the row of [`fill`].
+async fn seen(storage: &TenantStorage) -> Vec<&'static str> {
+    let (call, phone) = (session_id("call"), id("phone"));
+    let transit = "transit".parse().unwrap();
+    let sms = "sms".parse().unwrap();
+    let application = "phone".parse().unwrap();
+    let inside = seen_inside(storage, phone.clone()).await;
+    let outside = [
+        ("device", storage.devices().get(&phone).await.unwrap().is_some()),
+        ("push token", storage.devices().by_push_token(&push_token_hash("phone")).await.unwrap().is_some()),
+        (
+            "targets",
+            !storage.registrations().of_endpoints(&application, &[alice()]).await.unwrap().is_empty(),
+        ),
+        ("of device", !storage.registrations().of_device(&phone).await.unwrap().is_empty()),
+        ("holds", storage.registrations().holds(&phone, &alice()).await.unwrap()),
+        ("attempt", storage.attempts().get(&"attempt-1".parse().unwrap()).await.unwrap().is_some()),
+        ("by key", storage.attempts().by_key(&sms, "key", NOW).await.unwrap().is_some()),
+        ("mailbox", storage.mailbox(&phone).state(NOW).await.unwrap().is_some()),
+        ("messages", !storage.mailbox(&phone).after(0, 9, NOW).await.unwrap().is_empty()),
+        ("session", storage.sessions().get(&call).await.unwrap().is_some()),
+        ("invitations", !storage.sessions().invitations(&call).await.unwrap().is_empty()),
+        ("legs", !storage.sessions().legs(&call).await.unwrap().is_empty()),
+        ("outbox", storage.outbox_entry(&message_id("text")).await.unwrap().is_some()),
+        ("gateway", storage.gateways().get(&transit).await.unwrap().is_some()),
+        ("gateways", !storage.gateways().list().await.unwrap().is_empty()),
+        ("answer", storage.gateways().answer(&transit, "m-1").await.unwrap().is_some()),
+        ("artifact", storage.plugins().artifact(&[1; 32]).await.unwrap().is_some()),
+        ("plugins", !storage.plugins().list().await.unwrap().is_empty()),
+        ("audit", !storage.audit().after(0, 9).await.unwrap().is_empty()),
+        ("in a transaction", inside == 12),
+    ];
+    assert!(matches!(inside, 0 | 12), "{inside}");
+    outside.into_iter().filter(|(_, seen)| *seen).map(|(name, _)| name).collect()
+}
+
+/// How many of the reads inside a transaction give the row of [`fill`].
+async fn seen_inside(storage: &TenantStorage, phone: DeviceId) -> usize {
+    let seen = storage.run("look", async move |tx| {
+        let (call, transit) = (session_id("call"), "transit".parse().unwrap());
+        let sms = "sms".parse().unwrap();
+        let seen = [
+            tx.device(&phone).await?.is_some(),
+            tx.device_by_push_token(&push_token_hash("phone")).await?.is_some(),
+            !tx.targets(&"phone".parse().unwrap(), &[alice()]).await?.is_empty(),
+            !tx.endpoints_of(&phone).await?.is_empty(),
+            tx.attempt(&"attempt-1".parse().unwrap()).await?.is_some(),
+            tx.attempt_by_key(&sms, "key", NOW).await?.is_some(),
+            tx.secret("code", SecretKind::Code).await?.is_some(),
+            tx.session(&call).await?.is_some(),
+            tx.invitation(&call, 0).await?.is_some(),
+            !tx.invitations(&call).await?.is_empty(),
+            !tx.legs(&call).await?.is_empty() && !tx.legs_of(&call, 0).await?.is_empty(),
+            tx.gateway(&transit).await?.is_some() && tx.transit_answer(&transit, "m-1").await?.is_some(),
+        ];
+        Ok::<_, StorageError>(seen.into_iter().filter(|seen| *seen).count())
+    });
+    seen.await.unwrap()
+}
+
+fn activation() -> Activation {
+    Activation {
+        slot: Slot::InviteRouter,
+        name: "ring-all".to_owned(),
+        version: 1,
+        digest: [1; 32],
+        configuration: String::new(),
+        active: true,
+    }
+}
+
+fn audit() -> AuditEntry {
+    AuditEntry {
+        at: NOW,
+        actor: "operator".to_owned(),
+        action: "activate".to_owned(),
+        subject: "ring-all".to_owned(),
+        detail: String::new(),
+    }
+}
