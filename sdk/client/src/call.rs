@@ -132,7 +132,8 @@ impl Call {
         live.set(first.path());
         let (datagrams, received) = channel(limits::DATAGRAMS);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(engine.run(first, Arc::clone(&live), datagrams, stop.clone()));
+        let ending = (tasks.clone(), stop.clone());
+        tasks.spawn(engine.run(first, Arc::clone(&live), datagrams, ending));
         Ok(Self { sender: CallSender { live }, received, tasks, stop: stop.drop_guard() })
     }
 

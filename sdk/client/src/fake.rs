@@ -1,7 +1,7 @@
 //! A host for the tests of applications: it speaks the protocol, and the test says what it answers.
 //!
 //! [`FakeHost`] takes connections on loopback. It makes challenges, mints ids, checks proofs and says
-//! `welcome` by itself; from there on the test holds a [`FakeConnection`], reads what the client
+//! `welcome` by itself, and has a CDX that seals nothing; from there on the test holds a [`FakeConnection`], reads what the client
 //! says, and answers, refuses, delivers events or closes as a real host might.
 #![expect(clippy::result_large_err, reason = "the form that tungstenite's callback has")]
 
@@ -41,7 +41,11 @@ use tokio_tungstenite::{
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::settings::Settings;
+use crate::{
+    network::{DatagramSocket, Network as _, SystemNetwork, recv_from},
+    settings::Settings,
+    stun::observation_answer,
+};
 
 /// How many greeted connections wait for the test.
 const WAITING: usize = 64;
@@ -53,6 +57,7 @@ pub struct FakeHost {
     tenant: TenantId,
     application: ApplicationId,
     greeted: AsyncMutex<mpsc::Receiver<FakeConnection>>,
+    observing: Vec<AbortOnDropHandle<()>>,
     _accepting: AbortOnDropHandle<()>,
 }
 
@@ -75,10 +80,18 @@ struct Door {
 }
 
 impl FakeHost {
-    /// Starts a host whose CDX answers nobody.
+    /// Starts a host with a CDX of its own, whose observations are the addresses in plain text.
     pub async fn start() -> io::Result<Self> {
-        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-        Self::with_cdx(CdxAddresses { primary: nowhere, secondary: nowhere }).await
+        let network = SystemNetwork::on(Ipv4Addr::LOCALHOST.into());
+        let sockets = [network.bind()?, network.bind()?];
+        let [primary, secondary] = sockets.each_ref().map(|socket| socket.local_addr());
+        let (Some(primary), Some(secondary)) = (primary, secondary) else {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        };
+        let mut host = Self::with_cdx(CdxAddresses { primary, secondary }).await?;
+        let tasks = TaskTracker::new();
+        host.observing = sockets.map(|socket| AbortOnDropHandle::new(tasks.spawn(observe(socket)))).into();
+        Ok(host)
     }
 
     /// Starts a host that names these addresses of CDX.
@@ -94,7 +107,8 @@ impl FakeHost {
         let accepting =
             AbortOnDropHandle::new(TaskTracker::new().spawn(accept(listener, Arc::new(door), greeted)));
         let greeted = AsyncMutex::new(receiver);
-        Ok(Self { addr, tenant, application, greeted, _accepting: accepting })
+        let observing = Vec::new();
+        Ok(Self { addr, tenant, application, greeted, observing, _accepting: accepting })
     }
 
     /// Settings for a client of this host.
@@ -164,6 +178,18 @@ impl FakeConnection {
     /// Closes with a code. Without one, drop the connection.
     pub async fn close(mut self, code: CloseCode) -> io::Result<()> {
         close(&mut self.socket, code).await
+    }
+}
+
+/// One port of CDX.
+async fn observe(socket: Arc<dyn DatagramSocket>) {
+    let mut buffer = vec![0; 2_048];
+    while let Ok((length, from)) = recv_from(&*socket, &mut buffer).await {
+        let request = buffer.get(..length).unwrap_or_default();
+        if let Some(answer) = observation_answer(request, from, &from.to_string()) {
+            // Lost, it is asked for again.
+            _ = socket.send_to(&answer, from);
+        }
     }
 }
 

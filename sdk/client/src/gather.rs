@@ -33,7 +33,7 @@ pub async fn gather(socket: &dyn DatagramSocket, cdx: CdxAddresses) -> Connectio
         }
         match timeout_at(deadline.into(), recv_from(socket, &mut buffer)).await {
             Ok(Ok((length, from))) => {
-                gathering.handle_datagram(from, buffer.get(..length).unwrap_or_default())
+                gathering.handle_datagram(from, buffer.get(..length).unwrap_or_default());
             }
             // A socket that fails to receive may yet recover before the next request.
             Ok(Err(error)) => {

@@ -1,4 +1,54 @@
-//! Switchhook for apps.
+//! Switchhook for apps: enrol, connect, register, invite, accept, and an encrypted data path.
+//!
+//! A device enrols once ([`Client::enrol`]) and stores its [`Identity`](identity::Identity). It
+//! connects ([`Client::connect`]), and from then on the client keeps the connection up by itself. What
+//! happens arrives as [`Events`], each seen once; what is asked for is a call with an answer, typed
+//! by [`switchhook_protocol`]. [`ringer`] rings and proves silence, [`registration`] registers a
+//! number by SMS, and [`call`] finds a path to the other side and carries encrypted datagrams.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use switchhook_client::{
+//!     Client, ClientEvent, Settings,
+//!     call::{Call, Prepared, Side},
+//!     identity::DeviceKey,
+//!     network::SystemNetwork,
+//! };
+//! use switchhook_protocol::{event::Event, invitation::Invite};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let settings = Settings::new("ws://127.0.0.1:8470", "default".parse()?, "phone".parse()?);
+//! let key = DeviceKey::generate(&mut rand::rng());
+//! let identity = Client::enrol(&settings, key).await?; // once; store it
+//! let (client, mut events) = Client::connect(settings, identity).await?;
+//!
+//! let network = Arc::new(SystemNetwork::default());
+//! let prepared = Prepared::new(&client, &*network).await?;
+//! let status = client
+//!     .invite(&Invite {
+//!         invited: vec!["+15550101".parse()?],
+//!         from: "+15550100".parse()?,
+//!         purpose: "audio".into(),
+//!         display_name: "Alice".into(),
+//!         connection_data: prepared.connection_data().clone(),
+//!         session_key: prepared.session_key().clone(),
+//!     })
+//!     .await?;
+//!
+//! while let Some(event) = events.next().await {
+//!     let ClientEvent::Event(delivered) = event else { continue };
+//!     let Event::Accept(accepted) = delivered.event else { continue };
+//!     if accepted.session == status.session {
+//!         let mut call = Call::start(&client, network, prepared, Side::Inviter, accepted).await?;
+//!         call.send(b"hello")?;
+//!         println!("{:?}", call.recv().await);
+//!         break;
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod call;
 mod client;

@@ -25,6 +25,17 @@ pub(crate) fn observation_request(transaction: u128) -> Option<Vec<u8>> {
     Some(message.finish())
 }
 
+/// Answers as CDX does, with this text in place of a seal.
+pub(crate) fn observation_answer(request: &[u8], observed: SocketAddr, sealed: &str) -> Option<Vec<u8>> {
+    let request = binding(request).filter(|message| message.has_class(MessageClass::Request))?;
+    let transaction = request.transaction_id();
+    let mut message = begin(MessageClass::Success, transaction.into());
+    message.add_attribute(&XorMappedAddress::new(observed, transaction)).ok()?;
+    let observation = AttributeType::new(cdx::OBSERVATION);
+    message.add_attribute(&RawAttribute::new(observation, sealed.as_bytes())).ok()?;
+    Some(message.finish())
+}
+
 /// What CDX answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Observed {

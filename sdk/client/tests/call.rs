@@ -1,7 +1,6 @@
 //! Two clients' call over real sockets on loopback: checks, handshake and data, without a relay.
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::unwrap_used,
     reason = "helpers of tests, which the lint does not know as such"
 )]
@@ -34,15 +33,15 @@ const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// A device with its way out, at a host that takes reports and has no relay.
 struct Device {
     client: Client,
-    _events: Events,
+    events: Events,
     network: Arc<dyn Network>,
     prepared: Prepared,
     heard: mpsc::Receiver<Operation>,
-    _serving: JoinSet<()>,
+    serving: JoinSet<()>,
 }
 
 async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), what).await.expect("it happens in time")
+    tokio::time::timeout(Duration::from_secs(30), Box::pin(what)).await.expect("it happens in time")
 }
 
 impl Device {
@@ -54,7 +53,7 @@ impl Device {
         let (sender, heard) = mpsc::channel(8);
         let serving = JoinSet::from_iter([serve(connection, sender)]);
         let prepared = soon(Prepared::new(&client, &*network)).await.unwrap();
-        Self { client, _events: events, network, prepared, heard, _serving: serving }
+        Self { client, events, network, prepared, heard, serving }
     }
 
     fn peer(&self) -> Peer {
@@ -76,7 +75,18 @@ async fn serve(mut connection: FakeConnection, heard: mpsc::Sender<Operation>) {
     while let Some((id, operation)) = connection.next_request().await {
         let answered = match &operation {
             Operation::RelayRequest(_) => connection.refuse(&id, ErrorCode::NoRelay).await,
-            _ => connection.answer(&id, &Done {}).await,
+            Operation::RegisterBegin(_)
+            | Operation::RegisterCode(_)
+            | Operation::RegisterValidate(_)
+            | Operation::Invite(_)
+            | Operation::Ringing(_)
+            | Operation::Accept(_)
+            | Operation::Decline(_)
+            | Operation::Cancel(_)
+            | Operation::Stopped(_)
+            | Operation::RelayUpdate(_)
+            | Operation::PathReport(_)
+            | Operation::Sync(_) => connection.answer(&id, &Done {}).await,
         };
         if answered.is_err() || heard.send(operation).await.is_err() {
             return;
@@ -116,8 +126,8 @@ async fn start(
     let two = Call::start(&callee.client, callee.network, callee.prepared, Side::Callee, to_callee);
     let (one, two) = soon(async { tokio::join!(one, two) }).await;
     let rest = [
-        (inviter.client, inviter.heard, (inviter._events, inviter._serving)),
-        (callee.client, callee.heard, (callee._events, callee._serving)),
+        (inviter.client, inviter.heard, (inviter.events, inviter.serving)),
+        (callee.client, callee.heard, (callee.events, callee.serving)),
     ];
     ([one, two], rest)
 }
@@ -147,6 +157,18 @@ async fn carries(from: &Call, to: &mut Call, payload: &[u8]) {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn nat_1_both_ports_of_cdx_see_the_socket_that_will_carry_the_data() {
+    let host = FakeHost::start().await.unwrap();
+    let plain = Device::new(&host, system()).await;
+    let own = plain.candidates()[0].address.to_string();
+    assert_eq!(plain.prepared.connection_data().observed, [own.clone(), own]);
+    let hidden = Device::new(&host, symmetric()).await;
+    let observed = &hidden.prepared.connection_data().observed;
+    assert_eq!(observed.len(), 2);
+    assert_ne!(observed[0], observed[1]);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::{
     limits,
     network::{DatagramSocket, recv_from},
     path::{Effect, PathSearch},
-    secure::{Established, Handshake, KeyError, Secrets, Side},
+    secure::{Established, Handshake, KeyError, Secrets, Side, is_data},
     sessions::SessionEvent,
     stun::Checks,
 };
@@ -22,6 +22,7 @@ use crate::{
 pub(super) struct Attempt {
     pub(super) kind: PathKind,
     pub(super) socket: Arc<dyn DatagramSocket>,
+    /// Sealed data that came with the end of the handshake.
     pub(super) early: Option<Vec<u8>>,
     search: PathSearch,
     handshake: Handshake,
@@ -110,11 +111,11 @@ impl Attempt {
         }
     }
 
-    /// Takes in a datagram that is no sealed data of an established path; true if it is authentic.
+    /// Takes in a datagram that is no sealed data of an established path.
     pub(super) fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8]) {
         if self.handshake.handle_datagram(from, datagram, now()) {
             self.begun = true;
-            if self.early.is_none() && self.established().is_some() {
+            if is_data(datagram) && self.established().is_some() {
                 // What completed the handshake may be the peer's first word.
                 self.early = Some(datagram.to_vec());
             }

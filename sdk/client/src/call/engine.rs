@@ -14,23 +14,24 @@ use switchhook_protocol::{
     invitation::Accepted,
     peer::Path,
     relay::{RelayCredentials, RelayRequest, RelayUpdate},
+    time::millis,
 };
 use tokio::{
     sync::mpsc::{Receiver, Sender},
     time::{interval, sleep_until, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     CallFailed, Live, PathInUse, Prepared,
     attempt::{Attempt, Basis, Outcome, now},
 };
 use crate::{
-    client::{CallError, Client},
+    client::Client,
     limits,
     network::{DatagramSocket, Network, recv_from},
     relay::Allocation,
-    secure::{Kind, MAX_SEALED, MediaKey, Secrets, Side, peer_key},
+    secure::{Kind, MAX_SEALED, MediaKey, Secrets, Side, is_data, peer_key},
     sessions::SessionEvent,
 };
 
@@ -159,13 +160,13 @@ impl Engine {
         mut attempt: Attempt,
         live: Arc<Live>,
         datagrams: Sender<Vec<u8>>,
-        stop: CancellationToken,
+        (tasks, stop): (TaskTracker, CancellationToken),
     ) {
         let stopped = stop.clone();
         let carrying = async {
             loop {
                 live.set(attempt.path());
-                self.report(attempt.kind).await;
+                tasks.spawn(stop.clone().run_until_cancelled_owned(self.report(attempt.kind)));
                 let Ended::Relay(credentials) = self.carry(&mut attempt, &datagrams).await else { return };
                 attempt = match self.relay(&credentials).await {
                     Ok(attempt) => attempt,
@@ -186,12 +187,14 @@ impl Engine {
     }
 
     /// Tells which path worked, for policies that learn; a host that does not care changes nothing.
-    async fn report(&self, path: PathKind) {
-        let took_ms = u64::try_from((now() - self.begun).as_millis()).unwrap_or(u64::MAX);
+    fn report(&self, path: PathKind) -> impl Future<Output = ()> + Send + use<> {
+        let took_ms = millis(now() - self.begun);
         let report = PathReport { ticket: self.ticket.clone(), path, took_ms };
-        let reported: Result<_, CallError> = self.client.path_report(&report).await;
-        if let Err(error) = reported {
-            tracing::debug!(%error, "the host was not told which path worked");
+        let client = self.client.clone();
+        async move {
+            if let Err(error) = client.path_report(&report).await {
+                tracing::debug!(%error, "the host was not told which path worked");
+            }
         }
     }
 
@@ -256,7 +259,7 @@ fn take_in(
     datagrams: &Sender<Vec<u8>>,
     heard: &mut Instant,
 ) -> bool {
-    if crate::secure::is_data(datagram) {
+    if is_data(datagram) {
         return deliver(path, datagram, datagrams, heard);
     }
     // A repeat of a check or of the handshake: the other side has missed our answer.
