@@ -5,7 +5,7 @@ use std::sync::Arc;
 use switchhook_core::policy::{
     Context, Description, Facts, Refusal, nat, registration, route,
 };
-use wasmtime::component::{Component, Linker, types::ComponentItem};
+use wasmtime::component::{Component, Linker, types::{ComponentExtern, ComponentItem}};
 
 use crate::{
     artefacts::ArtefactSettings,
@@ -228,8 +228,9 @@ impl Inner {
     fn link(&self, component: &Component, slot: Slot) -> Result<Guest, CompileError> {
         let engine = &self.engine.wasm;
         let contract = component.component_type();
-        let foreign = contract.imports(engine).find(|(name, _)| !name.starts_with("switchhook:types/"));
-        if let Some((name, _)) = foreign {
+        let mut imports = contract.imports(engine);
+        let foreign = |(name, import): &(&str, _)| !IMPORTS.contains(name) && !self.gives_nothing(import);
+        if let Some((name, _)) = imports.find(foreign) {
             return Err(CompileError::Import(name.to_owned()));
         }
         let exported = |wanted: &str| match contract.get_export(engine, wanted) {
@@ -249,6 +250,17 @@ impl Inner {
         linked.map_err(|error| CompileError::Contract(format!("{error:#}")))
     }
 }
+
+impl Inner {
+    /// Whether an import is of types alone, such as those of the slots that a plugin is not for.
+    fn gives_nothing(&self, import: &ComponentExtern) -> bool {
+        let ComponentItem::ComponentInstance(instance) = &import.ty else { return false };
+        instance.exports(&self.engine.wasm).all(|(_, export)| matches!(export.ty, ComponentItem::Type(_)))
+    }
+}
+
+/// Interfaces with functions that the host offers.
+const IMPORTS: [&str; 2] = ["switchhook:types/log@0.1.0-dev", "switchhook:types/facts@0.1.0-dev"];
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
