@@ -162,7 +162,8 @@ impl Call {
         self.sender.live.get().map(|path| path.established.peer)
     }
 
-    /// Says goodbye, gives up the socket or the allocation, and waits until that is done.
+    /// Says goodbye and lets the path go; nothing of the call runs when this returns, but for the
+    /// giving back of an allocation.
     pub async fn close(self) {
         self.stop.disarm().cancel();
         self.tasks.close();

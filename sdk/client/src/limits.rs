@@ -69,6 +69,9 @@ pub const INVITER_GRACE: Duration = Duration::from_millis(1_500);
 /// Allocation, the peer's address, checks and handshake through the relay.
 pub const RELAY: Duration = Duration::from_secs(15);
 
+/// For the last datagrams to an allocation that is given up, and for giving it back.
+pub const LAST_DATAGRAMS: Duration = Duration::from_secs(1);
+
 /// First repeat of a handshake message; it doubles.
 pub const HANDSHAKE_REPEAT: Duration = Duration::from_millis(200);
 

@@ -22,7 +22,9 @@ use async_trait::async_trait;
 use switchhook_protocol::relay::RelayCredentials;
 use tokio::{
     io::ReadBuf,
+    runtime::Handle,
     sync::mpsc::{Receiver, Sender, channel},
+    task::JoinHandle,
     time::timeout,
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -55,8 +57,7 @@ pub struct Allocation {
     observed: SocketAddr,
     outbound: Sender<(Vec<u8>, SocketAddr)>,
     inbound: Mutex<Receiver<(Vec<u8>, SocketAddr)>>,
-    /// Ends the allocation when it ends; the reader ends by itself then.
-    _tasks: [AbortOnDropHandle<()>; 2],
+    _receiving: AbortOnDropHandle<()>,
     _guard: Guard,
 }
 
@@ -95,7 +96,7 @@ impl Allocation {
             vnet: None,
         })
         .await?;
-        let guard = Guard { client: client.clone(), relayed: None, tasks: TaskTracker::new() };
+        let guard = Guard { client: client.clone(), sending: None, tasks: TaskTracker::new() };
         client.listen().await?;
         let relayed: Relayed = Arc::new(client.allocate().await?);
         let address = relayed.local_addr().map_err(|error| io::Error::other(error.to_string()))?;
@@ -106,13 +107,13 @@ impl Allocation {
     }
 
     fn running(mut guard: Guard, conn: Relayed, relayed: SocketAddr, observed: SocketAddr) -> Self {
-        guard.relayed = Some(Arc::clone(&conn));
         let (outbound, to_send) = channel(limits::DATAGRAMS);
         let (received, inbound) = channel(limits::DATAGRAMS);
-        let send = AbortOnDropHandle::new(guard.tasks.spawn(send_all(Arc::clone(&conn), to_send)));
-        let receive = AbortOnDropHandle::new(guard.tasks.spawn(receive_all(conn, received)));
+        let sending = guard.tasks.spawn(send_all(Arc::clone(&conn), to_send));
+        guard.sending = Some((sending, Arc::clone(&conn)));
+        let receiving = AbortOnDropHandle::new(guard.tasks.spawn(receive_all(conn, received)));
         let inbound = Mutex::new(inbound);
-        Self { relayed, observed, outbound, inbound, _tasks: [send, receive], _guard: guard }
+        Self { relayed, observed, outbound, inbound, _receiving: receiving, _guard: guard }
     }
 }
 
@@ -172,26 +173,32 @@ impl fmt::Debug for Allocation {
     }
 }
 
-/// Gives the allocation back, and ends the TURN client's own tasks, on whatever way it ends.
+/// Sends what is still to be sent, gives the allocation back, and ends the TURN client's own tasks,
+/// on whatever way it ends.
 struct Guard {
     client: TurnClient,
-    relayed: Option<Relayed>,
+    sending: Option<(JoinHandle<()>, Relayed)>,
     tasks: TaskTracker,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let (client, relayed) = (self.client.clone(), self.relayed.take());
         // Outside of a runtime there is nothing that could still run.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let farewell = async move {
-            if let Some(relayed) = relayed {
-                _ = timeout(limits::CDX_RTO, relayed.close()).await;
-            }
-            _ = client.close().await;
-        };
+        let Ok(runtime) = Handle::try_current() else { return };
+        let farewell = farewell(self.client.clone(), self.sending.take());
         self.tasks.spawn_on(farewell, &runtime);
     }
+}
+
+async fn farewell(client: TurnClient, sending: Option<(JoinHandle<()>, Relayed)>) {
+    if let Some((mut sending, relayed)) = sending {
+        // Its queue has no sender any more, so it ends; a relay that is gone does not keep it.
+        if timeout(limits::LAST_DATAGRAMS, &mut sending).await.is_err() {
+            sending.abort();
+        }
+        _ = timeout(limits::LAST_DATAGRAMS, relayed.close()).await;
+    }
+    _ = client.close().await;
 }
 
 /// The client's way out, as the crate `turn` wants it: it hears the relay host alone, and no
