@@ -40,7 +40,9 @@ fn require_target() -> Result<()> {
     let output = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output()?;
     let folder = String::from_utf8(output.stdout)?;
     if !Path::new(folder.trim()).is_dir() {
-        bail!("the plugins are built for {TARGET}, which is not installed; run\n\n    rustup target add {TARGET}\n");
+        bail!(
+            "the plugins are built for {TARGET}, which is not installed; run\n\n    rustup target add {TARGET}\n"
+        );
     }
     Ok(())
 }
@@ -70,7 +72,8 @@ fn compile(workspace: &Path, target: &Path) -> Result<()> {
 fn is_outers(name: &str) -> bool {
     let kept = ["CARGO_HOME", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTR", "CARGO_SOURCE_"];
     let cargos = name.starts_with("CARGO") && !kept.iter().any(|kept| name.starts_with(kept));
-    let others = ["RUSTFLAGS", "RUSTDOCFLAGS", "RUSTC", "RUSTDOC", "RUSTC_WORKSPACE_WRAPPER", "TARGET", "HOST"];
+    let others =
+        ["RUSTFLAGS", "RUSTDOCFLAGS", "RUSTC", "RUSTDOC", "RUSTC_WORKSPACE_WRAPPER", "TARGET", "HOST"];
     cargos || others.contains(&name) || name.starts_with("DEP_") || name == "OPT_LEVEL" || name == "PROFILE"
 }
 

@@ -72,8 +72,7 @@ impl Running {
     pub(crate) async fn begin(engine: &Engine, budget: Budget, facts: Arc<Facts>) -> Result<Self, Failure> {
         let since = Stopwatch::start();
         let place = engine.place(budget.deadline).await?;
-        let call =
-            Call { growth: Growth::default(), facts, log: vec![], host_calls_left: MAX_HOST_CALLS };
+        let call = Call { growth: Growth::default(), facts, log: vec![], host_calls_left: MAX_HOST_CALLS };
         let mut store = Store::new(&engine.wasm, call);
         store.limiter(|call| &mut call.growth);
         store.set_hostcall_fuel(MAX_OUTPUT);

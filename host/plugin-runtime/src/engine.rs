@@ -20,8 +20,8 @@ use wasmtime::{Config, Enabled, EngineWeak, InstanceAllocationStrategy, PoolingA
 use crate::{
     failure::Failure,
     limits::{
-        CALL_STACK, GUEST_STACK, MAX_CORE_INSTANCES, MAX_MEMORY, MAX_TABLE, RESIDENT_MEMORY,
-        RESIDENT_STACK, RESIDENT_TABLE, TICK,
+        CALL_STACK, GUEST_STACK, MAX_CORE_INSTANCES, MAX_MEMORY, MAX_TABLE, RESIDENT_MEMORY, RESIDENT_STACK,
+        RESIDENT_TABLE, TICK,
     },
 };
 

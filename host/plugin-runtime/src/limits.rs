@@ -13,19 +13,37 @@ pub(crate) struct Budget {
     pub(crate) deadline: Duration,
 }
 
-/// A caller waits for it. A plan for a hundred devices costs well below a hundredth of the fuel, and a
-/// guest burns all of it in about half of the deadline on the slowest machines we know.
-pub(crate) const DECISION: Budget =
-    Budget { fuel: 20_000_000, deadline: Duration::from_millis(50) };
+/// How long calls may take, in wall time.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// A router's or a NAT policy's: somebody waits for the ringing.
+    pub decision: Duration,
+    /// A registration method's, and what a plugin says about itself and its configuration.
+    pub step: Duration,
+}
 
-/// A step may check signatures of its own; nobody's ringing waits for it.
-pub(crate) const STEP: Budget = Budget { fuel: 100_000_000, deadline: Duration::from_millis(250) };
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { decision: Duration::from_millis(50), step: Duration::from_millis(250) }
+    }
+}
 
-/// `describe` and `validate-config` run when a version is uploaded, in languages that start slowly.
-pub(crate) const INTRODUCTION: Budget = STEP;
+impl Deadlines {
+    /// A plan for five devices costs a hundredth of the fuel; all of it burns in 5 ms on a machine that is
+    /// idle, and within the deadline on one that is ten times slower.
+    pub(crate) const fn decision(self) -> Budget {
+        Budget { fuel: 5_000_000, deadline: self.decision }
+    }
 
-/// How much fuel a guest burns before others have their turn on its thread: below half a millisecond.
-pub(crate) const YIELD_FUEL: u64 = 250_000;
+    /// A step may check signatures of its own, and nobody's ringing waits for it.
+    pub(crate) const fn step(self) -> Budget {
+        Budget { fuel: 50_000_000, deadline: self.step }
+    }
+}
+
+/// How much fuel a guest burns before others have their turn on its thread: 0.1 ms on an idle machine,
+/// below half a millisecond on slow ones.
+pub(crate) const YIELD_FUEL: u64 = 100_000;
 
 /// How often the epoch ticks: the precision of the deadline.
 pub(crate) const TICK: Duration = Duration::from_millis(10);

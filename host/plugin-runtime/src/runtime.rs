@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use switchhook_core::policy::{
-    Context, Description, Facts, Refusal, nat, registration, route,
+use switchhook_core::policy::{Context, Description, Facts, Refusal, nat, registration, route};
+use wasmtime::component::{
+    Component, Linker,
+    types::{ComponentExtern, ComponentItem},
 };
-use wasmtime::component::{Component, Linker, types::{ComponentExtern, ComponentItem}};
 
 use crate::{
     artefacts::ArtefactSettings,
@@ -14,7 +15,7 @@ use crate::{
     compiled::{Compiled, Digest, Guest, Slot},
     engine::{Engine, EngineError, EngineSettings},
     failure::Failure,
-    limits::{self, Budget, MAX_COMPONENT},
+    limits::{Deadlines, MAX_COMPONENT},
 };
 
 /// What an operator can set about plugins.
@@ -24,6 +25,8 @@ pub struct RuntimeSettings {
     pub engine: EngineSettings,
     /// Where compiled code is kept; nowhere if absent.
     pub artefacts: Option<ArtefactSettings>,
+    /// How long calls may take.
+    pub deadlines: Deadlines,
 }
 
 /// Compiles plugins and runs them. Cheap to clone.
@@ -34,6 +37,7 @@ struct Inner {
     engine: Engine,
     imports: Linker<Call>,
     artefacts: Option<ArtefactSettings>,
+    deadlines: Deadlines,
 }
 
 /// Why bytes are no plugin.
@@ -91,7 +95,8 @@ impl Runtime {
             memory_reservation: settings.engine.memory_reservation,
             why: format!("{error:#}"),
         })?;
-        Ok(Self(Arc::new(Inner { engine, imports, artefacts: settings.artefacts })))
+        let RuntimeSettings { artefacts, deadlines, .. } = settings;
+        Ok(Self(Arc::new(Inner { engine, imports, artefacts, deadlines })))
     }
 
     /// Makes bytes into a plugin of a slot: parsed, compared with the contract, compiled, and asked to
@@ -114,12 +119,8 @@ impl Runtime {
     }
 
     /// Asks a plugin whether it understands a configuration.
-    pub async fn validate(
-        &self,
-        plugin: &Compiled,
-        configuration: &str,
-    ) -> Result<(), ConfigurationError> {
-        let mut running = self.begin(limits::INTRODUCTION).await.map_err(ConfigurationError::Failed)?;
+    pub async fn validate(&self, plugin: &Compiled, configuration: &str) -> Result<(), ConfigurationError> {
+        let mut running = self.begin().await.map_err(ConfigurationError::Failed)?;
         let store = &mut running.store;
         let result = match plugin.guest() {
             Guest::Registration(pre) => v0_1::registration::validate(pre, store, configuration).await,
@@ -131,7 +132,7 @@ impl Runtime {
     }
 
     async fn describe(&self, guest: &Guest) -> Result<Description, Failure> {
-        let mut running = self.begin(limits::INTRODUCTION).await?;
+        let mut running = self.begin().await?;
         let store = &mut running.store;
         let result = match guest {
             Guest::Registration(pre) => v0_1::registration::describe(pre, store).await,
@@ -148,7 +149,7 @@ impl Runtime {
         question: &route::Question,
         facts: Arc<Facts>,
     ) -> Answered<route::Routed> {
-        match Running::begin(&self.0.engine, limits::DECISION, facts).await {
+        match Running::begin(&self.0.engine, self.0.deadlines.decision(), facts).await {
             Ok(mut running) => {
                 let result = v0_1::router::route(pre, &mut running.store, asked, question).await;
                 running.end(result)
@@ -164,7 +165,7 @@ impl Runtime {
         question: &nat::Question,
         facts: Arc<Facts>,
     ) -> Answered<nat::Decided> {
-        match Running::begin(&self.0.engine, limits::DECISION, facts).await {
+        match Running::begin(&self.0.engine, self.0.deadlines.decision(), facts).await {
             Ok(mut running) => {
                 let result = v0_1::nat::decide(pre, &mut running.store, asked, question).await;
                 running.end(result)
@@ -178,7 +179,7 @@ impl Runtime {
         pre: &v0_1::registration::Pre<Call>,
         text: &registration::TextMessage,
     ) -> Ended<Option<registration::AttemptKey>> {
-        match self.begin(limits::STEP).await {
+        match self.begin().await {
             Ok(mut running) => {
                 let result = v0_1::registration::claim(pre, &mut running.store, text).await;
                 running.end(result)
@@ -194,7 +195,7 @@ impl Runtime {
         happened: (Option<&registration::State>, &registration::Event),
         facts: Arc<Facts>,
     ) -> Answered<registration::Transition> {
-        match Running::begin(&self.0.engine, limits::STEP, facts).await {
+        match Running::begin(&self.0.engine, self.0.deadlines.step(), facts).await {
             Ok(mut running) => {
                 let result = v0_1::registration::step(pre, &mut running.store, asked, happened).await;
                 running.end(result)
@@ -203,8 +204,8 @@ impl Runtime {
         }
     }
 
-    async fn begin(&self, budget: Budget) -> Result<Running, Failure> {
-        Running::begin(&self.0.engine, budget, Arc::default()).await
+    async fn begin(&self) -> Result<Running, Failure> {
+        Running::begin(&self.0.engine, self.0.deadlines.step(), Arc::default()).await
     }
 }
 
@@ -216,8 +217,8 @@ impl Inner {
         if let Some(component) = kept {
             return Ok(component);
         }
-        let component = Component::new(engine, bytes)
-            .map_err(|error| CompileError::Malformed(format!("{error:#}")))?;
+        let component =
+            Component::new(engine, bytes).map_err(|error| CompileError::Malformed(format!("{error:#}")))?;
         if let Some(artefacts) = &self.artefacts {
             artefacts.keep(engine, digest, &component);
         }
@@ -267,4 +268,3 @@ impl std::fmt::Debug for Runtime {
         f.debug_struct("Runtime").field("artefacts", &self.0.artefacts).finish_non_exhaustive()
     }
 }
-

@@ -189,22 +189,14 @@ impl Slots {
         Decision::unasked(default, Some(Failure::Missing))
     }
 
-    fn decision<T>(
-        &self,
-        slot: Slot,
-        by: &By,
-        ended: Ended<T>,
-        default: impl FnOnce() -> T,
-    ) -> Decision<T> {
+    fn decision<T>(&self, slot: Slot, by: &By, ended: Ended<T>, default: impl FnOnce() -> T) -> Decision<T> {
         let Ended { outcome, took, fuel, log } = ended;
         let label = outcome.as_ref().map_or_else(Failure::label, |_| "answered");
         self.metrics.count(slot, label, took, fuel);
         let by = Some(by.clone());
         match outcome {
             Ok(outcome) => Decision { outcome, failure: None, by, took, fuel, log },
-            Err(failure) => {
-                Decision { outcome: default(), failure: Some(failure), by, took, fuel, log }
-            }
+            Err(failure) => Decision { outcome: default(), failure: Some(failure), by, took, fuel, log },
         }
     }
 }
@@ -233,9 +225,10 @@ impl Tenant {
         let others = self.methods.iter().filter(|(other, _)| *other != name);
         for (other, active) in others {
             let overlaps = |mine: &&String| {
-                active.text_prefixes.iter().any(|theirs| {
-                    mine.starts_with(theirs.as_str()) || theirs.starts_with(mine.as_str())
-                })
+                active
+                    .text_prefixes
+                    .iter()
+                    .any(|theirs| mine.starts_with(theirs.as_str()) || theirs.starts_with(mine.as_str()))
             };
             if let Some(prefix) = prefixes.iter().find(overlaps) {
                 return Err(ActivateError::Overlap { prefix: prefix.clone(), other: other.clone() });

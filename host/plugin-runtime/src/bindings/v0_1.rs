@@ -4,11 +4,11 @@ pub(crate) mod nat;
 pub(crate) mod registration;
 pub(crate) mod router;
 
+use shared::switchhook::types::{log::Level, types as wire};
 use switchhook_core::policy;
 use switchhook_protocol::endpoint::EndpointId;
 
 use crate::{call::LogLevel, failure::InvalidOutput};
-use shared::switchhook::types::{log::Level, types as wire};
 
 /// Generated.
 pub(crate) mod shared {
@@ -39,10 +39,8 @@ fn context(context: &policy::Context, configuration: &str) -> wire::Context {
 }
 
 fn answers(answers: &[policy::Answer]) -> Vec<wire::Answer> {
-    let answer = |answer: &policy::Answer| wire::Answer {
-        id: answer.id.clone(),
-        outcome: answer.outcome.clone(),
-    };
+    let answer =
+        |answer: &policy::Answer| wire::Answer { id: answer.id.clone(), outcome: answer.outcome.clone() };
     answers.iter().map(answer).collect()
 }
 

@@ -8,7 +8,8 @@ use switchhook_core::policy::{
     route::{self, Plan, Routed},
 };
 use switchhook_plugin_runtime::{
-    ActivePlugin, Compiled, Decision, EngineSettings, Metrics, Runtime, RuntimeSettings, Slot, Slots,
+    ActivePlugin, Compiled, Deadlines, Decision, EngineSettings, Metrics, Runtime, RuntimeSettings, Slot,
+    Slots,
 };
 use switchhook_protocol::time::Timestamp;
 
@@ -20,9 +21,9 @@ pub(crate) struct Host {
 }
 
 impl Host {
+    /// Its deadlines leave fuel the only budget, however busy the machine is.
     pub(crate) fn new() -> Self {
-        let engine = EngineSettings { instances: 4, ..EngineSettings::default() };
-        Self::with(RuntimeSettings { engine, artefacts: None })
+        Self::with(settings())
     }
 
     pub(crate) fn with(settings: RuntimeSettings) -> Self {
@@ -56,6 +57,15 @@ impl Host {
     ) -> Decision<Result<Transition, Refusal>> {
         let method = method.parse().unwrap();
         self.slots.step(&context(), &method, (state, &event), &self.facts).await
+    }
+}
+
+pub(crate) fn settings() -> RuntimeSettings {
+    let far = Duration::from_secs(20);
+    RuntimeSettings {
+        engine: EngineSettings { instances: 4, ..EngineSettings::default() },
+        artefacts: None,
+        deadlines: Deadlines { decision: far, step: far },
     }
 }
 

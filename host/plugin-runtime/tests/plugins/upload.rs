@@ -4,11 +4,10 @@ use std::fs;
 
 use switchhook_built_guests as guests;
 use switchhook_plugin_runtime::{
-    ActivateError, ArtefactSettings, CompileError, EngineSettings, MAX_COMPONENT, RuntimeSettings,
-    Slot, builtin,
+    ActivateError, ArtefactSettings, CompileError, MAX_COMPONENT, RuntimeSettings, Slot, builtin,
 };
 
-use crate::harness::{Host, active, context};
+use crate::harness::{Host, active, context, settings};
 
 #[tokio::test]
 async fn bytes_that_are_no_component_are_refused_with_the_reason() {
@@ -60,8 +59,8 @@ async fn compiled_code_is_kept_and_only_the_hosts_own_is_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let host = |key| {
         Host::with(RuntimeSettings {
-            engine: EngineSettings { instances: 4, ..EngineSettings::default() },
             artefacts: Some(ArtefactSettings { folder: folder.path().join("code"), key: [key; 32] }),
+            ..settings()
         })
     };
     host(1).activate(guests::REMEMBERS, Slot::InviteRouter, "{}").await;

@@ -17,7 +17,7 @@ impl InviteRouter for Guest {
     fn route(_: &Context, _: &Question) -> Result<Decision, Refusal> {
         let mut hoard = vec![];
         loop {
-            hoard.push(core::hint::black_box(vec![1_u8; 1 << 20]));
+            hoard.push(core::hint::black_box(Vec::<u8>::with_capacity(1 << 20)));
         }
     }
 }

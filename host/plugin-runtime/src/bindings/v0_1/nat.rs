@@ -7,12 +7,11 @@ use switchhook_core::policy::{
     nat::{Decided, Fact, Filtering, Mapping, Origin, Party, Question, Verdict},
 };
 use wasmtime::Store;
+pub(crate) use world::NatPolicyPre as Pre;
+use world::switchhook::nat_policy::nat as wire;
 
 use super::{answers, context, description, refusal, requests};
 use crate::{call::Call, failure::InvalidOutput};
-use world::switchhook::nat_policy::nat as wire;
-
-pub(crate) use world::NatPolicyPre as Pre;
 
 /// Generated.
 pub(crate) mod world {
@@ -50,14 +49,10 @@ pub(crate) async fn decide(
     question: &Question,
 ) -> wasmtime::Result<Result<Result<Decided, Refusal>, InvalidOutput>> {
     let Question { a, b, attempt, history, answers: answered } = question;
-    let attempt = wire::Attempt {
-        direct_failures: attempt.direct_failures,
-        relay_requested: attempt.relay_requested,
-    };
-    let history = wire::Outcomes {
-        direct_worked: history.direct_worked,
-        direct_failed: history.direct_failed,
-    };
+    let attempt =
+        wire::Attempt { direct_failures: attempt.direct_failures, relay_requested: attempt.relay_requested };
+    let history =
+        wire::Outcomes { direct_worked: history.direct_worked, direct_failed: history.direct_failed };
     let guest = pre.instantiate_async(&mut *store).await?;
     let context = context(asked, configuration);
     let answer = guest

@@ -5,17 +5,16 @@ use std::time::Duration;
 use switchhook_core::policy::{
     Context, Description, Refusal,
     registration::{
-        AddressState, AttemptKey, Delivery, Effect, Event, Fetch, Field, Mail, ProfileAddress,
-        Proof, Signature, State, Text, TextMessage, Transition,
+        AddressState, AttemptKey, Delivery, Effect, Event, Fetch, Field, Mail, ProfileAddress, Proof,
+        Signature, State, Text, TextMessage, Transition,
     },
 };
 use wasmtime::Store;
+pub(crate) use world::RegistrationMethodPre as Pre;
+use world::switchhook::registration_method::registration as wire;
 
 use super::{context, description, endpoint, refusal};
 use crate::{call::Call, failure::InvalidOutput};
-use world::switchhook::registration_method::registration as wire;
-
-pub(crate) use world::RegistrationMethodPre as Pre;
 
 /// Generated.
 pub(crate) mod world {
@@ -66,8 +65,7 @@ pub(crate) async fn step(
 ) -> wasmtime::Result<Result<Result<Transition, Refusal>, InvalidOutput>> {
     let guest = pre.instantiate_async(&mut *store).await?;
     let state = state.map(|state| &*state.0);
-    let answer =
-        guest.call_step(store, &context(asked, configuration), state, &event(happened)).await?;
+    let answer = guest.call_step(store, &context(asked, configuration), state, &event(happened)).await?;
     Ok(transition(answer))
 }
 
@@ -102,17 +100,14 @@ fn event(event: &Event) -> wire::Event {
         Event::Begun(filled) => wire::Event::Begun(fields(filled)),
         Event::TextSent(sent) => wire::Event::TextSent(delivery(*sent)),
         Event::MailSent(sent) => wire::Event::MailSent(delivery(*sent)),
-        Event::SignatureVerified(proven) => {
-            wire::Event::SignatureVerified(proven.reveal().to_owned())
-        }
+        Event::SignatureVerified(proven) => wire::Event::SignatureVerified(proven.reveal().to_owned()),
         Event::CodeVerified(proven) => wire::Event::CodeVerified(proven.reveal().to_owned()),
         Event::CodeFailed { tries_left } => wire::Event::CodeFailed(*tries_left),
         Event::LinkOpened(proven) => wire::Event::LinkOpened(proven.reveal().to_owned()),
         Event::Answered(filled) => wire::Event::Answered(fields(filled)),
-        Event::Fetched(fetched) => wire::Event::Fetched(wire::Fetched {
-            id: fetched.id.clone(),
-            outcome: fetched.outcome.clone(),
-        }),
+        Event::Fetched(fetched) => {
+            wire::Event::Fetched(wire::Fetched { id: fetched.id.clone(), outcome: fetched.outcome.clone() })
+        }
         Event::Checked(right) => wire::Event::Checked(*right),
         Event::Deadline => wire::Event::Deadline,
     }
@@ -134,9 +129,7 @@ fn delivery(delivery: Delivery) -> wire::Delivery {
 
 fn effect(effect: wire::Effect) -> Result<Effect, InvalidOutput> {
     Ok(match effect {
-        wire::Effect::SendText(wire::Text { to, text }) => {
-            Effect::SendText(Text { to: endpoint(to)?, text })
-        }
+        wire::Effect::SendText(wire::Text { to, text }) => Effect::SendText(Text { to: endpoint(to)?, text }),
         wire::Effect::SendMail(wire::Mail { to, subject, text }) => {
             Effect::SendMail(Mail { to: endpoint(to)?, subject, text })
         }
@@ -156,9 +149,7 @@ fn effect(effect: wire::Effect) -> Result<Effect, InvalidOutput> {
             },
         }),
         wire::Effect::Bind(identifier) => Effect::Bind(endpoint(identifier)?),
-        wire::Effect::IssueCredentials(identifier) => {
-            Effect::IssueCredentials(endpoint(identifier)?)
-        }
+        wire::Effect::IssueCredentials(identifier) => Effect::IssueCredentials(endpoint(identifier)?),
         wire::Effect::Notify(word) => Effect::Notify(word),
         wire::Effect::Finish => Effect::Finish,
     })

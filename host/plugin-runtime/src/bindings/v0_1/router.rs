@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use switchhook_core::policy::{
     self, Context, Description, Refusal,
-    route::{
-        AskAgain, Finally, LegResult, Plan, Question, Resource, Ring, Routed, TargetIndex, Wave,
-    },
+    route::{AskAgain, Finally, LegResult, Plan, Question, Resource, Ring, Routed, TargetIndex, Wave},
 };
 use wasmtime::Store;
+pub(crate) use world::InviteRouterPre as Pre;
+use world::switchhook::invite_router::routing as wire;
 
 use super::{answers, context, description, endpoint, refusal, requests};
 use crate::{call::Call, failure::InvalidOutput};
-use world::switchhook::invite_router::routing as wire;
-
-pub(crate) use world::InviteRouterPre as Pre;
 
 /// Generated.
 pub(crate) mod world {
