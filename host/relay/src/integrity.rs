@@ -1,29 +1,28 @@
 //! MESSAGE-INTEGRITY with long-term credentials (RFC 8489 §9.2, §14.5).
 
-use ring::hmac;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha1::Sha1;
 use switchhook_core::stun::{Message, Writer};
 
 /// The key of one username, realm and password.
-pub(crate) struct LongTermKey(hmac::Key);
+pub(crate) struct LongTermKey(Hmac<Sha1>);
 
 impl LongTermKey {
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 §2)")]
     pub(crate) fn new(username: &str, realm: &str, password: &str) -> Self {
         let key = turn::auth::generate_auth_key(username, realm, password);
-        Self(hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key))
+        Self(Hmac::new_from_slice(&key).expect("any length"))
     }
 
     /// Whether the message was signed with this key; compared in constant time.
     pub(crate) fn signed(&self, message: &Message<'_>) -> bool {
         let Some((covered, mac)) = message.integrity() else { return false };
-        hmac::verify(&self.0, &covered, &mac).is_ok()
+        self.0.clone().chain_update(&*covered).verify_slice(&mac).is_ok()
     }
 
     pub(crate) fn sign(&self, writer: &mut Writer<'_>) {
         writer.integrity(|covered| {
-            let mut mac = [0; 20];
-            let tag = hmac::sign(&self.0, covered);
-            mac.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
-            mac
+            self.0.clone().chain_update(covered).finalize().into_bytes().into()
         });
     }
 }

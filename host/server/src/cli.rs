@@ -3,7 +3,7 @@
 mod docs;
 mod sandbox;
 mod serve;
-mod telemetry;
+pub(crate) mod telemetry;
 
 use std::{
     io::{self, Write as _},

@@ -1,8 +1,39 @@
-//! `switchhook demo` placeholder.
+//! `switchhook demo`: the main job on a real server, as a line of time.
+//!
+//! A real server starts on free loopback ports with a data folder of its own, beside it the sandbox
+//! SMS transit. Alice's phone, and Bob's phone and tablet, enrol and register by SMS. Alice calls
+//! Bob twice: first directly; then each of the two sits behind a symmetric NAT of its own, CDX sees
+//! that, the policy decides on what CDX saw, and the bytes go through the relay. Whatever does not
+//! happen in time ends the demo with an error.
+
+mod phone;
+mod stage;
+mod story;
+mod timeline;
+
+use std::io::{self, IsTerminal as _};
+
 use clap::Args;
-/// Demo.
+
+use self::{stage::Stage, timeline::Timeline};
+use crate::cli::telemetry;
+
+/// Two phones register by SMS and call each other, directly and through the relay.
 #[derive(Debug, Args)]
-pub struct Demo {}
+pub struct Demo {
+    /// One JSON object a line, for machines.
+    #[arg(long)]
+    json: bool,
+}
+
 impl Demo {
-    pub(crate) async fn run(self) -> anyhow::Result<()> { Ok(()) }
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        telemetry::start(self.json, "error");
+        let timeline = Timeline::new(self.json, io::stdout().is_terminal());
+        let stage = Stage::set(&timeline).await?;
+        let told = Box::pin(story::tell(&stage)).await;
+        stage.strike().await;
+        told?;
+        timeline.end()
+    }
 }

@@ -17,7 +17,7 @@ use switchhook_cdx::{Cdx, CdxConfig};
 use switchhook_core::{relay_choice::RelayHost, relay_peers::PeerPolicy, seal::KeyRing};
 use switchhook_delivery::SmsSender;
 use switchhook_plugin_runtime::{
-    ArtefactSettings, EngineError, EngineSettings, Runtime, RuntimeSettings, Slots,
+    ArtefactSettings, EngineError, Runtime, RuntimeSettings, Slots,
 };
 use switchhook_protocol::{id::RelayHostId, server::CdxAddresses};
 use switchhook_relay::{Relay, RelayConfig};
@@ -211,8 +211,8 @@ async fn open(data: &Path) -> Result<Storage, OpenError> {
 fn plugins(data: &Path, keys: &KeyRing, registry: &mut Registry) -> Result<Plugins, StartError> {
     let (_, key) = keys.mac("artefacts", &[]);
     let artefacts = ArtefactSettings { folder: data.join("plugins"), key };
-    let engine = EngineSettings::default();
-    let runtime = Runtime::new(RuntimeSettings { engine, artefacts: Some(artefacts) })?;
+    let settings = RuntimeSettings { artefacts: Some(artefacts), ..RuntimeSettings::default() };
+    let runtime = Runtime::new(settings)?;
     let metrics = switchhook_plugin_runtime::Metrics::default();
     metrics.register(registry);
     Ok(Plugins::new(runtime.clone(), Slots::new(runtime, metrics)))

@@ -31,16 +31,16 @@ use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    TextReport, clock,
+    TextAccepted, TextReport, clock,
     secrets::{self, SecretsError},
     tenants::{DEFAULT, SANDBOX, SANDBOX_NUMBER},
 };
 
 /// Where the sandbox gateway of a new installation takes texts.
-pub const SEND_URL: &str = "http://127.0.0.1:7471/texts";
+pub(crate) const SEND_URL: &str = "http://127.0.0.1:7471/texts";
 
 /// Name of the file with the sandbox gateway's secret.
-pub const FILE: &str = "sandbox.json";
+pub(crate) const FILE: &str = "sandbox.json";
 
 /// What the sandbox transit must know: a file that only its owner reads.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -140,7 +140,7 @@ impl Carrier {
     }
 
     /// A phone sends a text to the gateway's short code; the gateway reports it to the host.
-    pub async fn text(&self, from: &EndpointId, text: &str) -> Result<(), NotTaken> {
+    pub async fn text(&self, from: &EndpointId, text: &str) -> Result<TextAccepted, NotTaken> {
         let number = self.0.sent.fetch_add(1, Ordering::Relaxed);
         let report = TextReport {
             id: format!("sandbox-{}-{number}", clock::now().as_millis()),
@@ -152,7 +152,7 @@ impl Carrier {
     }
 
     /// Reports a text under the id that it has: a repeat has no second effect.
-    pub async fn report(&self, report: &TextReport) -> Result<(), NotTaken> {
+    pub async fn report(&self, report: &TextReport) -> Result<TextAccepted, NotTaken> {
         let unreached = |error: &dyn std::fmt::Display| NotTaken::Unreached(error.to_string());
         let body = serde_json::to_vec(report).map_err(|error| unreached(&error))?;
         let signature = sign(self.0.secret.as_bytes(), &body, clock::now());
@@ -160,7 +160,7 @@ impl Carrier {
         let answer = request.header(SIGNATURE_HEADER, signature).body(body).send().await;
         let answer = answer.map_err(|error| unreached(&error))?;
         if answer.status().is_success() {
-            return Ok(());
+            return answer.json().await.map_err(|error| unreached(&error));
         }
         let problem: Problem = answer.json().await.map_err(|error| unreached(&error))?;
         Err(NotTaken::Refused(ErrorBody { message: problem.detail, ..problem.code.into() }))
@@ -219,7 +219,7 @@ async fn from_phone(
         return (StatusCode::BAD_REQUEST, "not a phone number\n".to_owned());
     };
     match carrier.text(&number, &text).await {
-        Ok(()) => (StatusCode::ACCEPTED, String::new()),
+        Ok(_) => (StatusCode::ACCEPTED, String::new()),
         Err(error) => (StatusCode::BAD_GATEWAY, format!("{error}\n")),
     }
 }

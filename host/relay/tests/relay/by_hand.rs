@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use ring::hmac;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha1::Sha1;
 use switchhook_core::{
     relay_token::TurnCredentials,
     stun::{self, Message, Writer, attribute as stun_attribute},
@@ -76,13 +77,13 @@ impl ByHand {
     pub(crate) fn signed(&mut self, kind: u16, attributes: &[(u16, &[u8])]) -> Vec<u8> {
         let TurnCredentials { username, password } = self.credentials.clone();
         let key = turn::auth::generate_auth_key(&username, REALM, &password);
-        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key);
+        let key = Hmac::<Sha1>::new_from_slice(&key).unwrap();
         let nonce = self.nonce.clone();
         self.write(kind, attributes, |writer| {
             writer.attribute(stun_attribute::USERNAME, username.as_bytes());
             writer.attribute(stun_attribute::REALM, REALM.as_bytes());
             writer.attribute(stun_attribute::NONCE, &nonce);
-            writer.integrity(|covered| hmac::sign(&key, covered).as_ref().try_into().unwrap());
+            writer.integrity(|covered| key.clone().chain_update(covered).finalize().into_bytes().into());
         })
     }
 
