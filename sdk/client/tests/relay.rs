@@ -86,7 +86,7 @@ fn credentials(server: SocketAddr, password: &str) -> RelayCredentials {
 
 struct Device {
     client: Client,
-    _events: Events,
+    events: Events,
     network: Arc<dyn Network>,
     prepared: Prepared,
 }
@@ -110,7 +110,7 @@ async fn device(host: &FakeHost) -> (Device, FakeConnection) {
     let connection = soon(host.next_connection()).await.unwrap();
     let network: Arc<dyn Network> = Arc::new(SymmetricNat::new(LOOPBACK));
     let prepared = soon(Prepared::new(&client, &*network)).await.unwrap();
-    (Device { client, _events: events, network, prepared }, connection)
+    (Device { client, events, network, prepared }, connection)
 }
 
 async fn serve(
@@ -174,7 +174,7 @@ async fn start([inviter, callee]: [Device; 2], paths: [Path; 2]) -> ([Call; 2], 
     let one = Call::start(&inviter.client, inviter.network, inviter.prepared, Side::Inviter, to_inviter);
     let two = Call::start(&callee.client, callee.network, callee.prepared, Side::Callee, to_callee);
     let (one, two) = soon(async { tokio::join!(one, two) }).await;
-    ([one.unwrap(), two.unwrap()], [(inviter.client, inviter._events), (callee.client, callee._events)])
+    ([one.unwrap(), two.unwrap()], [(inviter.client, inviter.events), (callee.client, callee.events)])
 }
 
 /// Sends until the other side has it: a datagram may be lost.
