@@ -26,6 +26,34 @@ use switchhook_protocol::{
     time::Timestamp,
 };
 
+/// Which questions a plugin answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Slot {
+    /// How a device proves an identifier; a tenant has several, by name.
+    RegistrationMethod,
+    /// Direct or relay.
+    NatPolicy,
+    /// Whom an invite rings.
+    InviteRouter,
+}
+
+impl Slot {
+    /// Its name in paths, rows and metrics: the name of its world.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RegistrationMethod => "registration-method",
+            Self::NatPolicy => "nat-policy",
+            Self::InviteRouter => "invite-router",
+        }
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// What a call may know about where and when it runs.
 ///
 /// The tenant's configuration is not here: it belongs to the plugin's active version.

@@ -1,6 +1,6 @@
 //! The plugins that ship with the host: bytes like those of an upload, with no privilege (PLUG-2).
 
-use crate::compiled::Slot;
+use switchhook_core::policy::Slot;
 
 /// A plugin that ships with the host.
 #[derive(Clone, Copy)]

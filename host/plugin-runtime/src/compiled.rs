@@ -3,23 +3,12 @@
 use std::{fmt, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
-use switchhook_core::policy::Description;
+use switchhook_core::policy::{Description, Slot};
 
 use crate::{
     bindings::v0_1::{nat, registration, router},
     call::Call,
 };
-
-/// Which questions a plugin answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Slot {
-    /// How a device proves an identifier; a tenant has several, by name.
-    RegistrationMethod,
-    /// Direct or relay.
-    NatPolicy,
-    /// Whom an invite rings.
-    InviteRouter,
-}
 
 /// SHA-256 of a component.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,29 +68,12 @@ impl Digest {
     }
 }
 
-impl Slot {
-    /// Its name in paths, rows and metrics: the name of its world.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RegistrationMethod => "registration-method",
-            Self::NatPolicy => "nat-policy",
-            Self::InviteRouter => "invite-router",
-        }
-    }
-
-    /// Functions that a component of this slot exports.
-    pub(crate) const fn exports(self) -> &'static [&'static str] {
-        match self {
-            Self::RegistrationMethod => &["describe", "validate-config", "claim", "step"],
-            Self::NatPolicy => &["describe", "validate-config", "decide"],
-            Self::InviteRouter => &["describe", "validate-config", "route"],
-        }
-    }
-}
-
-impl fmt::Display for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+/// Functions that a component of this slot exports.
+pub(crate) const fn exports(slot: Slot) -> &'static [&'static str] {
+    match slot {
+        Slot::RegistrationMethod => &["describe", "validate-config", "claim", "step"],
+        Slot::NatPolicy => &["describe", "validate-config", "decide"],
+        Slot::InviteRouter => &["describe", "validate-config", "route"],
     }
 }
 

@@ -26,7 +26,8 @@ mod slots;
 
 pub use artefacts::ArtefactSettings;
 pub use call::{LogLevel, LogLine};
-pub use compiled::{Compiled, Digest, Slot};
+pub use compiled::{Compiled, Digest};
+pub use switchhook_core::policy::Slot;
 pub use engine::{EngineError, EngineSettings};
 pub use failure::{Failure, InvalidOutput};
 pub use limits::{Deadlines, MAX_COMPONENT};

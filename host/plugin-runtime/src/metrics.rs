@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::compiled::Slot;
+use switchhook_core::policy::Slot;
 
 /// Counters of all calls of a [`Slots`](crate::Slots).
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use switchhook_core::policy::{Context, Description, Facts, Refusal, nat, registration, route};
+use switchhook_core::policy::{Context, Description, Facts, Refusal, Slot, nat, registration, route};
 use wasmtime::component::{
     Component, Linker,
     types::{ComponentExtern, ComponentItem},
@@ -12,7 +12,7 @@ use crate::{
     artefacts::ArtefactSettings,
     bindings::v0_1,
     call::{Call, Ended, Running, imports},
-    compiled::{Compiled, Digest, Guest, Slot},
+    compiled::{Compiled, Digest, Guest, exports},
     engine::{Engine, EngineError, EngineSettings},
     failure::Failure,
     limits::{Deadlines, MAX_COMPONENT},
@@ -238,7 +238,7 @@ impl Inner {
             Some(export) => matches!(export.ty, ComponentItem::ComponentFunc(_)),
             None => false,
         };
-        if let Some(missing) = slot.exports().iter().find(|wanted| !exported(wanted)) {
+        if let Some(missing) = exports(slot).iter().find(|wanted| !exported(wanted)) {
             return Err(CompileError::Export(missing));
         }
         let linked = self.imports.instantiate_pre(component).and_then(|pre| {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use switchhook_core::policy::{
-    Context, Facts, Refusal,
+    Context, Facts, Refusal, Slot,
     nat::{self, Decided, Verdict},
     registration::{self, Claim, Event, State, TextMessage, Transition},
     route::{self, Plan, Routed},
@@ -21,7 +21,7 @@ use switchhook_protocol::id::{MethodName, TenantId};
 use crate::{
     bindings::v0_1,
     call::{Call, Ended, LogLine},
-    compiled::{Compiled, Digest, Guest, Slot},
+    compiled::{Compiled, Digest, Guest},
     failure::Failure,
     metrics::Metrics,
     runtime::Runtime,

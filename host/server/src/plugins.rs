@@ -14,7 +14,7 @@ use switchhook_core::{
     policy::{
         Context, Facts,
         nat::{self, Decided, Verdict},
-        registration::{Claim, Event, State, TextMessage, Transition},
+        registration::{Claim, Effect, Event, State, TextMessage, Transition},
         route::{self, Plan, Routed},
     },
     row::Attempt,
@@ -161,7 +161,7 @@ impl Plugins {
             return Err(ErrorCode::UnknownMethod.into());
         }
         let outcome = match &decision.outcome {
-            Ok(transition) => format!("{} effect(s)", transition.effects.len()),
+            Ok(transition) => effects(transition),
             Err(refusal) => format!("refused: {}", refusal.code),
         };
         self.note(app, &decision, self.noted(&context, Slot::RegistrationMethod, outcome));
@@ -205,6 +205,15 @@ fn context(app: &App, tenant: &TenantId, application: &ApplicationId, subject: &
         seed: (rng.next_u64(), rng.next_u64()),
         subject: subject.to_owned(),
     }
+}
+
+/// The effects of a step, by name.
+fn effects(transition: &Transition) -> String {
+    if transition.effects.is_empty() {
+        return "wait".to_owned();
+    }
+    let names: Vec<&str> = transition.effects.iter().map(Effect::name).collect();
+    names.join(", ")
 }
 
 fn not_granted() -> Failure {

@@ -4,7 +4,7 @@
 //! version 1, loaded from the database (PLUG-2).
 
 use switchhook_core::{mint, row::Gateway, seal::Purpose};
-use switchhook_plugin_runtime::{ActivePlugin, CompileError, Digest, Slot, builtin};
+use switchhook_plugin_runtime::{ActivePlugin, CompileError, Digest, builtin};
 use switchhook_protocol::id::TenantId;
 use switchhook_storage::{Activation, StorageError};
 use tracing::error;
@@ -31,7 +31,7 @@ pub(crate) async fn create(app: &App, tenant: &TenantId) -> Result<bool, FlowErr
                     let digest = Digest::of(built_in.bytes).0;
                     tx.put_artifact(&digest, built_in.bytes.to_vec()).await?;
                     tx.put_activation(&Activation {
-                        slot: stored(built_in.slot),
+                        slot: built_in.slot,
                         name: built_in.name.to_owned(),
                         version: 1,
                         digest,
@@ -96,24 +96,8 @@ enum NotReady {
 }
 
 async fn ready(app: &App, bytes: &[u8], activation: &Activation) -> Result<ActivePlugin, NotReady> {
-    let plugin = app.plugins.ready(bytes, running(activation.slot)).await?;
+    let plugin = app.plugins.ready(bytes, activation.slot).await?;
     let name = activation.name.parse().or(Err(NotReady::Name))?;
     let configuration = activation.configuration.clone();
     Ok(ActivePlugin { name, version: activation.version, plugin, configuration })
-}
-
-const fn stored(slot: Slot) -> switchhook_storage::Slot {
-    match slot {
-        Slot::RegistrationMethod => switchhook_storage::Slot::RegistrationMethod,
-        Slot::NatPolicy => switchhook_storage::Slot::NatPolicy,
-        Slot::InviteRouter => switchhook_storage::Slot::InviteRouter,
-    }
-}
-
-const fn running(slot: switchhook_storage::Slot) -> Slot {
-    match slot {
-        switchhook_storage::Slot::RegistrationMethod => Slot::RegistrationMethod,
-        switchhook_storage::Slot::NatPolicy => Slot::NatPolicy,
-        switchhook_storage::Slot::InviteRouter => Slot::InviteRouter,
-    }
 }

@@ -66,7 +66,7 @@ pub use gateways::Gateways;
 pub use lifecycle::{Clock, Settings, Storage, TenantStorage};
 pub use mailbox::Mailbox;
 pub use outbox::Outbox;
-pub use plugins::{Activation, Plugins, Slot};
+pub use plugins::{Activation, Plugins};
 pub use registrations::Registrations;
 pub use sessions::Sessions;
 pub use sweep::Swept;

@@ -1,5 +1,6 @@
 //! Plugins: their components by digest, and which version of each is active.
 
+use switchhook_core::policy::Slot;
 use switchhook_protocol::id::TenantId;
 
 use crate::{
@@ -26,17 +27,6 @@ const PUT: &str = "INSERT INTO activations (tenant, slot, name, version, digest,
 const RAISE: &str = "UPDATE tenants SET plugin_revision = plugin_revision + 1 WHERE tenant = $1";
 const REVISIONS: &str = "SELECT tenant, plugin_revision FROM tenants ORDER BY tenant";
 const REVISION: &str = "SELECT tenant, plugin_revision FROM tenants WHERE tenant = $1";
-
-/// What a plugin decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Slot {
-    /// How a device proves an identifier; several of a tenant, each by its name.
-    RegistrationMethod,
-    /// Direct or through the relay.
-    NatPolicy,
-    /// Whom an invite rings.
-    InviteRouter,
-}
 
 /// One version of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]

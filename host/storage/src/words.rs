@@ -2,10 +2,9 @@
 //!
 //! The same words as in their JSON. A word that is stored is never reused for another meaning.
 
+use switchhook_core::policy::Slot;
 use switchhook_core::row::{InvitationState, LegState, OutboxState, SecretKind, TimerKind};
 use switchhook_protocol::device_key::Algorithm;
-
-use crate::plugins::Slot;
 
 /// An enum that is stored as a word.
 pub(crate) trait Word: Copy + 'static {

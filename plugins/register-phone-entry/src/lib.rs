@@ -98,7 +98,7 @@ fn e164(typed: &str) -> Option<String> {
 
 fn bind(number: String) -> Transition {
     let state = number.clone().into_bytes();
-    let effects = vec![Effect::Bind(number), Effect::Notify("validated".to_owned()), Effect::Finish];
+    let effects = vec![Effect::Bind(number), Effect::Finish];
     Transition { state, effects, expires_in: 1000 }
 }
 
@@ -122,7 +122,7 @@ mod tests {
 
         assert!(matches!(
             &bound.effects[..],
-            [Effect::Bind(number), Effect::Notify(_), Effect::Finish] if number == NUMBER
+            [Effect::Bind(number), Effect::Finish] if number == NUMBER
         ));
     }
 

@@ -121,7 +121,7 @@ impl Default for Settings {
 
 fn bind(number: String) -> Transition {
     let state = number.clone().into_bytes();
-    let effects = vec![Effect::Bind(number), Effect::Notify("validated".to_owned()), Effect::Finish];
+    let effects = vec![Effect::Bind(number), Effect::Finish];
     Transition { state, effects, expires_in: 1000 }
 }
 
@@ -164,7 +164,7 @@ mod tests {
 
         assert!(matches!(
             &bound.effects[..],
-            [Effect::Bind(number), Effect::Notify(word), Effect::Finish] if number == NUMBER && word == "validated"
+            [Effect::Bind(number), Effect::Finish] if number == NUMBER
         ));
     }
 

@@ -297,6 +297,26 @@ impl Transition {
 }
 
 impl Effect {
+    /// Its name, as the contract with plugins has it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::SendText(_) => "send-text",
+            Self::SendMail(_) => "send-mail",
+            Self::SendSignature(_) => "send-signature",
+            Self::SendCode(_) => "send-code",
+            Self::SendLink(_) => "send-link",
+            Self::Ask(_) => "ask",
+            Self::Fetch(_) => "fetch",
+            Self::CheckPassword(_) => "check-password",
+            Self::After(_) => "after",
+            Self::SetAddressState(_) => "set-address-state",
+            Self::Bind(_) => "bind",
+            Self::IssueCredentials(_) => "issue-credentials",
+            Self::Notify(_) => "notify",
+            Self::Finish => "finish",
+        }
+    }
+
     fn check(&self, index: usize) -> Result<(), InvalidTransition> {
         match self {
             Self::SendText(text) => {

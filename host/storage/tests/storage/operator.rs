@@ -1,7 +1,8 @@
 //! Tenants, plugins, tokens, the audit trail, and rows that are broken.
 
 use sqlx::Connection as _;
-use switchhook_storage::{Activation, AdminToken, AuditEntry, Slot, StorageError, TenantStorage};
+use switchhook_core::policy::Slot;
+use switchhook_storage::{Activation, AdminToken, AuditEntry, StorageError, TenantStorage};
 
 use crate::fixture::{LATER, NOW, id, tenant};
 

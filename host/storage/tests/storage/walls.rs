@@ -2,7 +2,8 @@
 
 use switchhook_core::row::{InvitationState, LegState, OutboxState, SecretKind, TimerKind, Write};
 use switchhook_protocol::id::DeviceId;
-use switchhook_storage::{Activation, AuditEntry, PutAttempt, Slot, StorageError, TenantStorage};
+use switchhook_core::policy::Slot;
+use switchhook_storage::{Activation, AuditEntry, PutAttempt, StorageError, TenantStorage};
 
 use crate::fixture::{
     LATER, NOW, alice, attempt, enrol, entry, gateway, id, invitation, leg, message, message_id,
