@@ -4,17 +4,17 @@
 //! the answer of that operation. Each is decoded, and written again: a field that the types do not
 //! know, or one that the page forgot, is found. The proofs on the page are those of the key that it
 //! names, so that whoever writes a client can compare.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeSet;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::Value;
 use switchhook_protocol::{
-    call::{Call, Operation},
+    call::Operation,
     client::{ClientMessage, Enrol, Hello, Said},
     device_key::{Algorithm, DeviceKey, KeyBytes, Statement},
     id::{RequestId, TenantId},
-    invitation::{Accept, Invite},
     peer::{Peer, SessionKey},
     server::{Answer, ServerMessage},
 };
@@ -43,9 +43,9 @@ fn the_pages_server_frames_are_read_and_written_alike() {
 #[test]
 fn the_page_shows_every_operation_and_its_answer() {
     let asked: BTreeSet<String> = blocks("json client")
-        .filter_map(|block| match client(block) {
-            ClientMessage::Request(_, operation) => Some(operation.op().to_owned()),
-            _ => None,
+        .filter_map(|block| {
+            let ClientMessage::Request(_, operation) = client(block) else { return None };
+            Some(operation.op().to_owned())
         })
         .collect();
     let all: BTreeSet<String> = Operation::OPS.iter().map(|&op| op.to_owned()).collect();
@@ -66,65 +66,44 @@ fn the_page_shows_every_operation_and_its_answer() {
 #[test]
 fn the_page_shows_every_kind_of_event() {
     let kinds: BTreeSet<&str> = blocks("json server")
-        .filter_map(|block| match server(block) {
-            ServerMessage::Event(delivered) => Some(delivered.event.kind()),
-            _ => None,
+        .filter_map(|block| {
+            let ServerMessage::Event(delivered) = server(block) else { return None };
+            Some(delivered.event.kind())
         })
         .collect();
-    let all = [
-        "invite",
-        "accept",
-        "decline",
-        "ringing",
-        "cancel",
-        "outcome",
-        "relay-response",
-        "relay-update",
-    ];
+    let all =
+        ["invite", "accept", "decline", "ringing", "cancel", "outcome", "relay-response", "relay-update"];
     assert_eq!(kinds, all.into());
 }
 
 #[test]
 fn the_proofs_on_the_page_hold() {
     let tenant: TenantId = "default".parse().unwrap();
-    let nonce = blocks("json server").find_map(|block| match server(block) {
-        ServerMessage::Challenge(challenge) => Some(challenge.nonce),
-        _ => None,
+    let nonce = blocks("json server").find_map(|block| {
+        let ServerMessage::Challenge(challenge) = server(block) else { return None };
+        Some(challenge.nonce)
     });
     let nonce = nonce.unwrap();
-    for block in blocks("json client") {
-        match client(block) {
-            ClientMessage::Enrol(Enrol { application, device_key, proof, .. }) => {
-                assert_eq!(device_key, public(SEED));
-                let statement =
-                    Statement::Enrol { nonce: &nonce, tenant: &tenant, application: &application };
-                assert_eq!(text(proof), proof_of(SEED, &statement), "enrol");
-            }
-            ClientMessage::Hello(Hello { device, push_token, proof, .. }) => {
-                let statement = Statement::Hello {
-                    nonce: &nonce,
-                    tenant: &tenant,
-                    device: &device,
-                    push_token: &push_token,
-                };
-                assert_eq!(text(proof), proof_of(SEED, &statement), "hello");
-            }
-            ClientMessage::Request(_, Operation::Invite(invite)) => {
-                let Invite { session_key, .. } = *invite;
-                signed(SEED, &tenant, session_key);
-            }
-            ClientMessage::Request(_, Operation::Accept(accept)) => {
-                let Accept { session_key, .. } = *accept;
-                signed(PEER_SEED, &tenant, session_key);
-            }
-            _ => {}
+    for message in blocks("json client").map(client) {
+        if let ClientMessage::Enrol(Enrol { application, device_key, proof, .. }) = message {
+            assert_eq!(device_key, public(SEED));
+            let statement = Statement::Enrol { nonce: &nonce, tenant: &tenant, application: &application };
+            assert_eq!(text(proof), proof_of(SEED, &statement), "enrol");
+        } else if let ClientMessage::Hello(Hello { device, push_token, proof, .. }) = message {
+            let (device, push_token) = (&device, &push_token);
+            let statement = Statement::Hello { nonce: &nonce, tenant: &tenant, device, push_token };
+            assert_eq!(text(proof), proof_of(SEED, &statement), "hello");
+        } else if let ClientMessage::Request(_, Operation::Invite(invite)) = message {
+            assert_signed(SEED, &tenant, invite.session_key);
+        } else if let ClientMessage::Request(_, Operation::Accept(accept)) = message {
+            assert_signed(PEER_SEED, &tenant, accept.session_key);
         }
     }
     let peers = blocks("json server").flat_map(|block| peers(&json(block)));
     for Peer { device_key, session_key, .. } in peers {
         let seed = if device_key == public(SEED) { SEED } else { PEER_SEED };
         assert_eq!(device_key, public(seed));
-        signed(seed, &tenant, session_key);
+        assert_signed(seed, &tenant, session_key);
     }
 }
 
@@ -140,7 +119,7 @@ fn the_statement_that_the_page_spells_out_is_the_one_that_is_signed() {
 }
 
 /// The blocks whose first line begins with these words.
-fn blocks(words: &str) -> impl Iterator<Item = &'static str> {
+fn blocks(words: &str) -> impl Iterator<Item = &'static str> + use<> {
     let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
     // What stands between two fences is a block, then text, then a block.
     PAGE.split("\n```").skip(1).step_by(2).filter_map(move |block| {
@@ -202,9 +181,8 @@ each_operation! {
 
 /// Every participant that a frame shows.
 fn peers(frame: &Value) -> Vec<Peer> {
-    let shown = [&frame["body"]["inviter"], &frame["body"]["peer"], &frame["ok"]["peer"]];
-    let read = |peer: &&Value| serde_json::from_value((*peer).clone()).unwrap();
-    shown.iter().filter(|peer| !peer.is_null()).map(read).collect()
+    let shown = ["/body/inviter", "/body/peer", "/ok/peer"].map(|place| frame.pointer(place));
+    shown.into_iter().flatten().map(|peer| serde_json::from_value(peer.clone()).unwrap()).collect()
 }
 
 fn public(seed: [u8; 32]) -> DeviceKey {
@@ -212,7 +190,7 @@ fn public(seed: [u8; 32]) -> DeviceKey {
     DeviceKey { algorithm: Algorithm::Ed25519, public: KeyBytes(public) }
 }
 
-fn signed(seed: [u8; 32], tenant: &TenantId, key: SessionKey) {
+fn assert_signed(seed: [u8; 32], tenant: &TenantId, key: SessionKey) {
     let statement = Statement::SessionKey { tenant, public: &key.public.0 };
     assert_eq!(text(key.signature), proof_of(seed, &statement), "session key");
 }
