@@ -59,6 +59,8 @@ fn compile(workspace: &Path, target: &Path) -> Result<()> {
     for (name, _) in env::vars().filter(|(name, _)| is_outers(name)) {
         cargo.env_remove(name);
     }
+    // The very compiler whose targets were looked at, whatever the shell would find.
+    cargo.env("RUSTC", env::var("RUSTC").context("run by cargo")?);
     cargo.args(["build", "--release", "--locked", "--quiet", "--target", TARGET, "--target-dir"]).arg(target);
     let output = cargo.output().context("run cargo")?;
     if !output.status.success() {

@@ -43,7 +43,7 @@ async fn host(router: &Builtin) {
     let plugin = runtime.compile(router.bytes, router.slot).await.unwrap();
     let compiled = compiling.elapsed();
     let slots = Slots::new(runtime, Metrics::default());
-    let context = context();
+    let context = demo_context();
     let name = router.name.parse().unwrap();
     let active = ActivePlugin { name, version: 1, plugin, configuration: "{}".to_owned() };
     slots.activate(&context.tenant, active).unwrap();
@@ -61,8 +61,12 @@ async fn host(router: &Builtin) {
 }
 
 /// The same guest and the same question on Wasmtime alone: no limits, no checks, no conversions.
+#[expect(clippy::too_many_arguments, reason = "generated")]
 mod bare {
-    use super::*;
+    use super::{
+        Builtin, Component, Config, Enabled, Engine, HasSelf, InstanceAllocationStrategy, Instant, Linker,
+        PoolingAllocationConfig, ROUNDS, Store, demo_context, print, question, route,
+    };
 
     wasmtime::component::bindgen!({
         path: ["../../wit/types", "../../wit/invite-router"],
@@ -112,7 +116,7 @@ mod bare {
     fn asked()
     -> (Context, switchhook::invite_router::routing::Invite, Vec<switchhook::invite_router::routing::Target>)
     {
-        let (context, question) = (super::context(), super::question());
+        let (context, question) = (demo_context(), question());
         let context = Context {
             tenant: context.tenant.as_str().to_owned(),
             application: context.application.as_str().to_owned(),
@@ -135,7 +139,7 @@ mod bare {
     }
 }
 
-fn context() -> Context {
+fn demo_context() -> Context {
     Context {
         tenant: "acme".parse().unwrap(),
         application: "phone".parse().unwrap(),

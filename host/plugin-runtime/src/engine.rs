@@ -105,7 +105,7 @@ fn config(settings: &EngineSettings) -> Config {
         .total_memories(settings.instances.saturating_mul(2))
         .total_tables(settings.instances.saturating_mul(4))
         .total_stacks(settings.instances)
-        .max_core_instances_per_component(MAX_CORE_INSTANCES)
+        .max_core_instances_per_component(u32::try_from(MAX_CORE_INSTANCES).unwrap_or(u32::MAX))
         .max_memory_size(MAX_MEMORY)
         .table_elements(MAX_TABLE)
         .linear_memory_keep_resident(RESIDENT_MEMORY)

@@ -74,7 +74,7 @@ pub(crate) const GUEST_STACK: usize = 256 * 1024;
 pub(crate) const CALL_STACK: usize = 512 * 1024;
 
 /// Core instances of one component: languages with a runtime and WASI stubs bring some 40.
-pub(crate) const MAX_CORE_INSTANCES: u32 = 64;
+pub(crate) const MAX_CORE_INSTANCES: usize = 64;
 
 /// Data that a guest may hand out in one answer or one import's arguments.
 pub(crate) const MAX_OUTPUT: usize = 256 * 1024;
@@ -105,15 +105,15 @@ impl ResourceLimiter for Growth {
     }
 
     fn instances(&self) -> usize {
-        MAX_CORE_INSTANCES as usize
+        MAX_CORE_INSTANCES
     }
 
     fn tables(&self) -> usize {
-        MAX_CORE_INSTANCES as usize
+        MAX_CORE_INSTANCES
     }
 
     fn memories(&self) -> usize {
-        MAX_CORE_INSTANCES as usize
+        MAX_CORE_INSTANCES
     }
 }
 

@@ -11,7 +11,6 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-
 use switchhook_core::policy::Slot;
 
 /// Counters of all calls of a [`Slots`](crate::Slots).

@@ -119,6 +119,7 @@ impl Runtime {
     }
 
     /// Asks a plugin whether it understands a configuration.
+    #[expect(clippy::significant_drop_tightening, reason = "`end` takes what runs")]
     pub async fn validate(&self, plugin: &Compiled, configuration: &str) -> Result<(), ConfigurationError> {
         let mut running = self.begin().await.map_err(ConfigurationError::Failed)?;
         let store = &mut running.store;
@@ -127,8 +128,8 @@ impl Runtime {
             Guest::Nat(pre) => v0_1::nat::validate(pre, store, configuration).await,
             Guest::Router(pre) => v0_1::router::validate(pre, store, configuration).await,
         };
-        let ended = running.end(result.map(Ok::<_, Failure>));
-        ended.outcome.map_err(ConfigurationError::Failed)?.map_err(ConfigurationError::Refused)
+        let judged = running.end(result.map(Ok::<_, Failure>)).outcome;
+        judged.map_err(ConfigurationError::Failed)?.map_err(ConfigurationError::Refused)
     }
 
     async fn describe(&self, guest: &Guest) -> Result<Description, Failure> {
@@ -254,7 +255,7 @@ impl Inner {
 
 impl Inner {
     /// Whether an import is of types alone, such as those of the slots that a plugin is not for.
-    fn gives_nothing(&self, import: &ComponentExtern) -> bool {
+    fn gives_nothing(&self, import: &ComponentExtern<'_>) -> bool {
         let ComponentItem::ComponentInstance(instance) = &import.ty else { return false };
         instance.exports(&self.engine.wasm).all(|(_, export)| matches!(export.ty, ComponentItem::Type(_)))
     }

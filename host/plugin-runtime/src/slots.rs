@@ -115,6 +115,7 @@ impl Slots {
         let mut changed = tenants.get(tenant).map_or_else(Tenant::default, |found| (**found).clone());
         changed.put(plugin)?;
         tenants.insert(tenant.clone(), Arc::new(changed));
+        drop(tenants);
         Ok(())
     }
 

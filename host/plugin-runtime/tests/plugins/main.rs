@@ -1,11 +1,5 @@
 //! Plugins as a host meets them: good ones, the host's own, and those that misbehave.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod builtin;
 mod harness;

@@ -80,7 +80,7 @@ mod loops_in_route {
     async fn more_at_once_than_there_are_instances_all_get_an_answer() {
         let host = Host::running(guests::LOOPS_IN_ROUTE, Slot::InviteRouter).await;
         let (context, question) = (context(), invite(5));
-        let ask = || host.slots.route(&context, &question, &host.facts);
+        let ask = || Box::pin(host.slots.route(&context, &question, &host.facts));
 
         let many = soon(async { tokio::join!(ask(), ask(), ask(), ask(), ask(), ask(), ask(), ask()) }).await;
 

@@ -14,6 +14,7 @@ use super::{answers, context, description, endpoint, refusal, requests};
 use crate::{call::Call, failure::InvalidOutput};
 
 /// Generated.
+#[expect(clippy::too_many_arguments, reason = "generated")]
 pub(crate) mod world {
     wasmtime::component::bindgen!({
         path: ["../../wit/types", "../../wit/invite-router"],
