@@ -2,8 +2,10 @@
 //!
 //! The same words as in their JSON. A word that is stored is never reused for another meaning.
 
-use switchhook_core::policy::Slot;
-use switchhook_core::row::{InvitationState, LegState, OutboxState, SecretKind, TimerKind};
+use switchhook_core::{
+    policy::Slot,
+    row::{InvitationState, LegState, OutboxState, SecretKind, TimerKind},
+};
 use switchhook_protocol::device_key::Algorithm;
 
 /// An enum that is stored as a word.

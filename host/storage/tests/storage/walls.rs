@@ -1,8 +1,10 @@
 //! Tenants are walls: the same ids in two tenants never meet.
 
-use switchhook_core::row::{InvitationState, LegState, OutboxState, SecretKind, TimerKind, Write};
+use switchhook_core::{
+    policy::Slot,
+    row::{InvitationState, LegState, OutboxState, SecretKind, TimerKind, Write},
+};
 use switchhook_protocol::id::DeviceId;
-use switchhook_core::policy::Slot;
 use switchhook_storage::{Activation, AuditEntry, PutAttempt, StorageError, TenantStorage};
 
 use crate::fixture::{
