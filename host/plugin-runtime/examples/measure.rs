@@ -14,9 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use switchhook_built_guests::LOOPS_IN_ROUTE;
 use switchhook_core::policy::{Context, Facts, route};
 use switchhook_plugin_runtime::{
-    ActivePlugin, Metrics, Runtime, RuntimeSettings, Slots,
+    ActivePlugin, Deadlines, Metrics, Runtime, RuntimeSettings, Slot, Slots,
     builtin::{self, Builtin},
 };
 use switchhook_protocol::time::Timestamp;
@@ -34,6 +35,24 @@ async fn main() {
     for _ in 0..3 {
         bare::measure(&router);
         host(&router).await;
+    }
+    burn().await;
+}
+
+/// How fast the tightest loop burns its fuel: what the numbers in `limits.rs` rest on.
+async fn burn() {
+    let far = Duration::from_secs(20);
+    let deadlines = Deadlines { decision: far, step: far };
+    let runtime = Runtime::new(RuntimeSettings { deadlines, ..RuntimeSettings::default() }).unwrap();
+    let slots = Slots::new(runtime.clone(), Metrics::default());
+    let plugin = runtime.compile(LOOPS_IN_ROUTE, Slot::InviteRouter).await.unwrap();
+    let (context, facts) = (demo_context(), Arc::new(Facts::default()));
+    let name = "loops".parse().unwrap();
+    let active = ActivePlugin { name, version: 1, plugin, configuration: "{}".to_owned() };
+    slots.activate(&context.tenant, active).unwrap();
+    for _ in 0..5 {
+        let decision = slots.route(&context, &question(), &facts).await;
+        println!("burned {} fuel in {:?}", decision.fuel, decision.took);
     }
 }
 

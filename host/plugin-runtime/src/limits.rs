@@ -29,8 +29,8 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
-    /// A plan for five devices costs a hundredth of the fuel; all of it burns in 5 ms on a machine that is
-    /// idle, and within the deadline on one that is ten times slower.
+    /// A plan for five devices costs a thousandth of the fuel. The tightest loop burns all of it in 9 ms
+    /// (`examples/measure.rs`), so the deadline decides only on a machine five times slower.
     pub(crate) const fn decision(self) -> Budget {
         Budget { fuel: 5_000_000, deadline: self.decision }
     }
@@ -41,8 +41,8 @@ impl Deadlines {
     }
 }
 
-/// How much fuel a guest burns before others have their turn on its thread: 0.1 ms on an idle machine,
-/// below half a millisecond on slow ones.
+/// How much fuel a guest burns before others have their turn on its thread: 0.2 ms of the tightest loop
+/// (`examples/measure.rs`), to stay below half a millisecond on slower machines.
 pub(crate) const YIELD_FUEL: u64 = 100_000;
 
 /// How often the epoch ticks: the precision of the deadline.
