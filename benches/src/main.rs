@@ -1,0 +1,142 @@
+//! What Switchhook costs, each figure beside its yardstick in the same run.
+//!
+//! `cargo build --release -p switchhook-server -p switchhook-benches`, then
+//! `cargo run --release -p switchhook-benches -- all`; the results of one machine stand in
+//! `docs/PERFORMANCE.md`. A yardstick is a program that the bench runs. What is compared takes turns,
+//! round by round, so that whatever else the machine does meets both; ratios are medians of the
+//! rounds' ratios. Servers are processes of their own: the real `switchhook`, and for the yardsticks
+//! this binary again.
+#![expect(clippy::print_stdout, reason = "a bench prints its table")]
+
+mod clock;
+mod device;
+mod idle_sockets;
+mod installation;
+mod invite;
+mod plugin_call;
+mod process;
+mod report;
+mod series;
+mod sockets;
+mod storage;
+mod ticket;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::report::Report;
+
+#[derive(Debug, Parser)]
+#[command(name = "switchhook-benches", about = "What Switchhook costs, beside yardsticks")]
+struct Cli {
+    #[command(subcommand)]
+    bench: Bench,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What all benches share.
+#[derive(Debug, Clone, clap::Args)]
+struct Options {
+    /// Results as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    /// How often each figure is measured.
+    #[arg(long, global = true, default_value_t = 5)]
+    rounds: u32,
+    /// The server's binary; otherwise the one beside this binary.
+    #[arg(long, global = true)]
+    server: Option<PathBuf>,
+    /// Where databases "on the disk" lie for the time of a bench; otherwise beside this binary.
+    #[arg(long, global = true)]
+    disk: Option<PathBuf>,
+    /// Sockets of `idle-sockets`.
+    #[arg(long, global = true, default_value_t = 10_000)]
+    sockets: u32,
+    /// Pairs of devices of `invite`.
+    #[arg(long, global = true, default_value_t = 128)]
+    pairs: u32,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Bench {
+    /// All of them.
+    All,
+    /// A routing decision in a fresh instance.
+    PluginCall,
+    /// Sealing and opening a session ticket.
+    Ticket,
+    /// What the storage's writer commits.
+    Storage,
+    /// From a device's invite to the ring at another.
+    Invite,
+    /// Memory of idle sockets.
+    IdleSockets,
+    /// A yardstick's server: routing decisions over HTTP.
+    #[command(hide = true)]
+    ServeWebhook,
+    /// A yardstick's server: sockets that nobody uses.
+    #[command(hide = true)]
+    ServeSockets {
+        /// How.
+        kind: sockets::Kind,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let Cli { bench, options } = Cli::parse();
+    process::raise_file_limit()?;
+    let reports = match bench {
+        Bench::ServeWebhook => return plugin_call::webhook::serve(),
+        Bench::ServeSockets { kind } => return sockets::serve(kind),
+        Bench::All => vec![
+            plugin_call::run(&options)?,
+            ticket::run(&options)?,
+            storage::run(&options)?,
+            invite::run(&options)?,
+            idle_sockets::run(&options)?,
+        ],
+        Bench::PluginCall => vec![plugin_call::run(&options)?],
+        Bench::Ticket => vec![ticket::run(&options)?],
+        Bench::Storage => vec![storage::run(&options)?],
+        Bench::Invite => vec![invite::run(&options)?],
+        Bench::IdleSockets => vec![idle_sockets::run(&options)?],
+    };
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&reports)?);
+    } else {
+        reports.iter().for_each(Report::print);
+    }
+    Ok(())
+}
+
+impl Options {
+    /// The server's binary.
+    fn server(&self) -> anyhow::Result<PathBuf> {
+        let path = self.server.clone().map_or_else(|| process::beside("switchhook"), Ok)?;
+        anyhow::ensure!(
+            path.is_file(),
+            "there is no {}: `cargo build --release -p switchhook-server`",
+            path.display()
+        );
+        Ok(path)
+    }
+
+    /// A folder on the disk, for one round.
+    fn on_disk(&self) -> anyhow::Result<tempfile::TempDir> {
+        let parent = self.disk.clone().map_or_else(|| process::beside(""), Ok)?;
+        tempfile::tempdir_in(&parent).with_context(|| format!("no folder in {}", parent.display()))
+    }
+}
+
+/// A folder in memory, for one round.
+fn in_memory() -> anyhow::Result<tempfile::TempDir> {
+    tempfile::tempdir_in("/dev/shm").context("no folder in /dev/shm")
+}
+
+/// One thread: what a generator of load may use, so that the server has the other.
+fn one_thread() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
