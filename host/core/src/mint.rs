@@ -12,7 +12,6 @@ use switchhook_protocol::id::{AttemptId, DeviceId, Epoch, MessageId, PushToken, 
 macro_rules! minted {
     ($($(#[$doc:meta])* $name:ident -> $id:ty = $bytes:literal;)*) => {$(
         $(#[$doc])*
-        #[expect(clippy::expect_used, reason = "32 or fewer characters of base32 are an id")]
         pub fn $name(rng: &mut impl CryptoRng) -> $id {
             <$id>::try_from(word::<$bytes>(rng)).expect("base32 is an id")
         }

@@ -70,7 +70,10 @@ impl NetworkFacts {
         let seen = judge(&observations, host_candidates.iter().map(|own| own.address));
         let mapping = match seen.mapping {
             Mapping::Unknown => (data.claimed.mapping, false),
-            observed => (observed, true),
+            observed @ (Mapping::None
+            | Mapping::EndpointIndependent
+            | Mapping::AddressDependent
+            | Mapping::AddressAndPortDependent) => (observed, true),
         };
         Ok(Self {
             mapping,

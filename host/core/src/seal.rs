@@ -247,7 +247,7 @@ pub fn hmac_sha256<'a>(key: &[u8], parts: impl IntoIterator<Item = &'a [u8]>) ->
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString as _;
+    use alloc::borrow::ToOwned as _;
 
     use super::*;
     use crate::testing::TestRng;
@@ -264,7 +264,7 @@ mod tests {
         let before = RootKeys::new(OLD, []).ring(Scope::Tenant(&tenant("acme")));
         let after = RootKeys::new(NEW, [OLD]).ring(Scope::Tenant(&tenant("acme")));
         let sealed = before.seal(Purpose::SessionTicket, &"kept", &mut TestRng(1));
-        assert_eq!(after.open::<String>(Purpose::SessionTicket, &sealed), Ok("kept".to_string()));
+        assert_eq!(after.open::<String>(Purpose::SessionTicket, &sealed), Ok("kept".to_owned()));
         let (id, mac) = before.mac("signature", &[b"x"]);
         assert_eq!(after.mac_of(id, "signature", &[b"x"]), Some(mac));
     }

@@ -75,8 +75,7 @@ impl SmsSender {
 
     /// Hands a text to a gateway.
     pub async fn send(&self, transit: &Transit, id: &MessageId, text: &OutgoingText, now: Timestamp) -> Sent {
-        let body =
-            Body { id, to: text.to.reveal(), text: &text.text, signature: text.signature.as_ref() };
+        let body = Body { id, to: text.to.reveal(), text: &text.text, signature: text.signature.as_ref() };
         let Ok(body) = serde_json::to_vec(&body) else { return Sent::NotReached };
         let request = self
             .http

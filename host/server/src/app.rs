@@ -10,13 +10,12 @@ use switchhook_storage::{Committed, Storage};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    clock, decisions::Decisions, keys::Keys, metrics::Metrics, online::Online, plugins::Plugins,
-};
+use crate::{decisions::Decisions, keys::Keys, metrics::Metrics, online::Online, plugins::Plugins};
 
 /// One running server's handles.
 #[derive(Debug)]
 pub(crate) struct App {
+    pub(crate) clock: fn() -> Timestamp,
     pub(crate) storage: Storage,
     pub(crate) keys: Keys,
     pub(crate) plugins: Plugins,
@@ -40,10 +39,11 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn now(&self) -> Timestamp {
-        clock::now()
+        (self.clock)()
     }
 
     /// A random generator for one decision.
+    #[expect(clippy::unused_self, reason = "flows get time and randomness from the app alone")]
     pub(crate) fn rng(&self) -> StdRng {
         StdRng::from_rng(&mut rand::rng())
     }

@@ -23,6 +23,8 @@ use switchhook_protocol::{
 use switchhook_storage::StorageError;
 use tracing::error;
 
+use crate::causes::Causes;
+
 /// Who asks: a device that has proven its key.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
@@ -61,7 +63,7 @@ impl FlowError {
                 ErrorBody { retry_after_ms: Some(1_000), ..ErrorCode::Overloaded.into() }
             }
             Self::Storage(trouble) => {
-                error!(flow, error = &trouble as &dyn std::error::Error, "storage failed a flow");
+                error!(flow, error = %Causes(&trouble), "storage failed a flow");
                 ErrorCode::Internal.into()
             }
         }

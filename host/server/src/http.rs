@@ -36,7 +36,7 @@ pub(crate) fn router(app: Arc<App>, registry: Arc<Registry>) -> Router {
         .nest("/admin/v1", admin)
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(move || health::metrics(registry)))
+        .route("/metrics", get(move || async move { health::metrics(&registry) }))
         .fallback(|| async { Problem::from(ErrorCode::NotFound) })
         .layer(DefaultBodyLimit::max(limits::HTTP_BODY))
         .with_state(app)

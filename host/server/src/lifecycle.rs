@@ -4,7 +4,12 @@
 //! are loaded; every socket is bound before the first one is served. End: the first stage takes
 //! nothing new and lets what has begun finish, for a stated time; the second drops the rest.
 
-use std::{fmt, fs, io, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
+use std::{
+    fmt, fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -13,12 +18,11 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use prometheus_client::registry::Registry;
+use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_cdx::{Cdx, CdxConfig};
 use switchhook_core::{relay_choice::RelayHost, relay_peers::PeerPolicy, seal::KeyRing};
 use switchhook_delivery::SmsSender;
-use switchhook_plugin_runtime::{
-    ArtefactSettings, EngineError, Runtime, RuntimeSettings, Slots,
-};
+use switchhook_plugin_runtime::{ArtefactSettings, EngineError, Runtime, RuntimeSettings, Slots};
 use switchhook_protocol::{id::RelayHostId, server::CdxAddresses};
 use switchhook_relay::{Relay, RelayConfig};
 use switchhook_storage::{AdminToken, Clock, OpenError, Storage};
@@ -114,12 +118,10 @@ impl Server {
     /// Starts on these settings; ports that are 0 are any free ones.
     pub async fn start(settings: &Settings) -> Result<Self, StartError> {
         make_data_folder(&settings.data)?;
-        let mut rng = rand::rng();
-        let keys = Keys::new(secrets::root_keys(&settings.data, &mut rng)?);
-        let admin_token = secrets::admin_token(&settings.data, &mut rng)?;
-        drop(rng);
+        let keys = Keys::new(secrets::root_keys(&settings.data, &mut rand::rng())?);
+        let admin_token = secrets::admin_token(&settings.data, &mut rand::rng())?;
         let storage = open(&settings.data).await?;
-        let mut registry = Registry::with_prefix("switchhook");
+        let mut registry = Registry::default();
         storage.metrics().register(&mut registry);
         let plugins = plugins(&settings.data, &keys.host(), &mut registry)?;
 
@@ -137,8 +139,9 @@ impl Server {
             relay: relay.addr(),
         };
         let metrics = Metrics::default();
-        metrics.register(&mut registry);
+        metrics.register(registry.sub_registry_with_prefix("switchhook"));
         let app = Arc::new(App {
+            clock: clock::now,
             storage,
             keys,
             plugins,
@@ -229,7 +232,8 @@ async fn bind_cdx(settings: &settings::Cdx, keys: KeyRing) -> Result<Cdx, switch
         public_ip: settings.public_ip,
         ..CdxConfig::default()
     };
-    Cdx::bind(&config, keys, Arc::new(clock::now), &mut rand::rng()).await
+    let mut rng = StdRng::from_rng(&mut rand::rng());
+    Cdx::bind(&config, keys, Arc::new(clock::now), &mut rng).await
 }
 
 async fn bind_relay(
@@ -251,6 +255,12 @@ async fn bind_relay(
 /// First rows, what the process before left in doubt, and the plugins.
 async fn set_up(app: &App, data: &Path, admin_token: &str) -> Result<(), FlowError> {
     let hash = secrets::hash(admin_token);
+    // The file is the truth: whoever deletes it and restarts has taken the former token back.
+    for former in app.storage.admin_tokens().list().await? {
+        if former.tenant.is_none() && former.hash != hash && former.revoked_at.is_none() {
+            app.storage.admin_tokens().revoke(&former.hash, app.now()).await?;
+        }
+    }
     if app.storage.admin_tokens().get(&hash).await?.is_none() {
         let token = AdminToken {
             hash,
@@ -274,10 +284,9 @@ async fn first_tenant(app: &App, data: &Path) -> Result<(), FlowError> {
     let tenant = sandbox::default_tenant();
     tenants::create(app, &tenant).await?;
     let secret = tenants::put_sandbox(app, &tenant, sandbox::SEND_URL).await?;
-    SandboxFile { secret }.write(data).map_err(|error| FlowError::refused(
-        switchhook_protocol::error::ErrorCode::Internal,
-        &error.to_string(),
-    ))
+    SandboxFile { secret }.write(data).map_err(|error| {
+        FlowError::refused(switchhook_protocol::error::ErrorCode::Internal, &error.to_string())
+    })
 }
 
 /// Sets everything going.

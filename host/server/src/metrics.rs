@@ -47,9 +47,14 @@ struct Decided {
 
 impl Metrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
-        let mut count = |name: &str, help: &str, metric: &Count| registry.register(name, help, metric.clone());
+        let mut count =
+            |name: &str, help: &str, metric: &Count| registry.register(name, help, metric.clone());
         count("enrolled", "Devices enrolled", &self.enrolled);
-        count("texts_received", "Texts from transits that began or continued a registration", &self.texts_received);
+        count(
+            "texts_received",
+            "Texts from transits that began or continued a registration",
+            &self.texts_received,
+        );
         count("register_validated", "Signatures validated", &self.validated);
         count("invite", "Invites committed", &self.invited);
         count("accept", "Accepts committed, retries included", &self.accepted);

@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     app::App,
+    causes::Causes,
     fail_point,
     flows::{
         Caller, FlowError,
@@ -46,7 +47,7 @@ pub(crate) async fn work(app: Arc<App>) {
                 }
                 continue;
             }
-            Err(trouble) => error!(error = &trouble as &dyn std::error::Error, "the outbox cannot be read"),
+            Err(trouble) => error!(error = %Causes(&trouble), "the outbox cannot be read"),
         }
         tokio::select! {
             biased;
@@ -93,7 +94,9 @@ async fn perform(app: &App, tenant: TenantId, entry: OutboxEntry) {
         .await;
     match moved {
         Ok(_) => tell_method(app, &tenant, &entry, delivery).await,
-        Err(trouble) => error!(tenant.id = %tenant, text.id = %entry.id, %trouble, "what became of a text is not stored"),
+        Err(trouble) => {
+            error!(tenant.id = %tenant, text.id = %entry.id, %trouble, "what became of a text is not stored");
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use switchhook_core::{
     row::Attempt,
 };
 use switchhook_plugin_runtime::{
-    ActivePlugin, Compiled, CompileError, Decision, Digest, Failure, Runtime, Slot, Slots,
+    ActivePlugin, CompileError, Compiled, Decision, Digest, Failure, Runtime, Slot, Slots,
 };
 use switchhook_protocol::{
     error::ErrorCode,
@@ -88,24 +88,13 @@ impl Plugins {
             decision.outcome = Routed::Ring(Plan::ring_all(&question.targets));
             decision.failure = Some(not_granted());
         }
-        let refused = match &decision.failure {
-            Some(Failure::Refused(refusal)) => Some(refusal.message.clone()),
-            _ => None,
-        };
         let Routed::Ring(plan) = decision.outcome.clone() else {
             return Err(ErrorCode::Internal.into());
         };
         let rings: usize = plan.waves.iter().map(|wave| wave.rings.len()).sum();
-        let outcome = match &refused {
-            Some(_) => "refused".to_owned(),
-            None => format!("ring {rings} in {} wave(s)", plan.waves.len()),
-        };
-        self.note(app, &decision, self.noted(&context, Slot::InviteRouter, outcome));
-        match refused {
-            // A router says no on purpose: the invite is given up in its words.
-            Some(message) => Err(FlowError::refused(ErrorCode::RouteRefused, &message)),
-            None => Ok(plan),
-        }
+        let outcome = format!("ring {rings} in {} wave(s)", plan.waves.len());
+        note(app, &decision, Noted::about(&context, Slot::InviteRouter, outcome));
+        Ok(plan)
     }
 
     /// Directly or through the relay.
@@ -132,7 +121,7 @@ impl Plugins {
                 format!("direct, relay after {} ms", patience.as_millis())
             }
         };
-        self.note(app, &decision, self.noted(&context, Slot::NatPolicy, outcome));
+        note(app, &decision, Noted::about(&context, Slot::NatPolicy, outcome));
         verdict
     }
 
@@ -164,36 +153,40 @@ impl Plugins {
             Ok(transition) => effects(transition),
             Err(refusal) => format!("refused: {}", refusal.code),
         };
-        self.note(app, &decision, self.noted(&context, Slot::RegistrationMethod, outcome));
-        let refused =
-            |refusal: &switchhook_core::policy::Refusal| FlowError::refused(ErrorCode::RegistrationRefused, &refusal.message);
+        note(app, &decision, Noted::about(&context, Slot::RegistrationMethod, outcome));
+        let refused = |refusal: &switchhook_core::policy::Refusal| {
+            FlowError::refused(ErrorCode::RegistrationRefused, &refusal.message)
+        };
         decision.outcome.map_err(|refusal| refused(&refusal))
     }
+}
 
-    fn noted<'a>(&self, context: &'a Context, slot: Slot, outcome: String) -> Noted<'a> {
-        Noted { tenant: &context.tenant, subject: context.subject.clone(), slot, outcome }
+impl<'a> Noted<'a> {
+    fn about(context: &'a Context, slot: Slot, outcome: String) -> Self {
+        Self { tenant: &context.tenant, subject: context.subject.clone(), slot, outcome }
     }
+}
 
-    fn note<T>(&self, app: &App, decision: &Decision<T>, noted: Noted<'_>) {
-        let Noted { tenant, subject, slot, outcome } = noted;
-        let label = decision.failure.as_ref().map_or("answered", Failure::label);
-        app.metrics.decided(slot.as_str(), label);
-        let failure = decision.failure.as_ref().map(ToString::to_string);
-        if let Some(failure) = &failure {
-            warn!(tenant.id = %tenant, slot = slot.as_str(), subject, failure, "a plugin failed; the declared default counts");
-        }
-        app.decisions.note(DecisionRecord {
-            tenant: tenant.clone(),
-            subject,
-            slot: slot.as_str().to_owned(),
-            plugin: decision.by.as_ref().map(|by| by.name.to_string()).unwrap_or_default(),
-            version: decision.by.as_ref().map_or(0, |by| by.version),
-            outcome,
-            failure,
-            at: app.now(),
-            micros: micros(decision.took),
-        });
+/// Counts a decision and keeps note of it.
+fn note<T>(app: &App, decision: &Decision<T>, noted: Noted<'_>) {
+    let Noted { tenant, subject, slot, outcome } = noted;
+    let label = decision.failure.as_ref().map_or("answered", Failure::label);
+    app.metrics.decided(slot.as_str(), label);
+    let failure = decision.failure.as_ref().map(ToString::to_string);
+    if let Some(failure) = &failure {
+        warn!(tenant.id = %tenant, slot = slot.as_str(), subject, failure, "a plugin failed; the declared default counts");
     }
+    app.decisions.note(DecisionRecord {
+        tenant: tenant.clone(),
+        subject,
+        slot: slot.as_str().to_owned(),
+        plugin: decision.by.as_ref().map(|by| by.name.to_string()).unwrap_or_default(),
+        version: decision.by.as_ref().map_or(0, |by| by.version),
+        outcome,
+        failure,
+        at: app.now(),
+        micros: micros(decision.took),
+    });
 }
 
 fn context(app: &App, tenant: &TenantId, application: &ApplicationId, subject: &str) -> Context {

@@ -113,7 +113,11 @@ struct Problem {
 
 impl Carrier {
     /// A carrier whose gateway reports to this host.
-    pub fn new(host: SocketAddr, tenant: &TenantId, secret: impl Into<String>) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        host: SocketAddr,
+        tenant: &TenantId,
+        secret: impl Into<String>,
+    ) -> Result<Self, reqwest::Error> {
         Ok(Self(Arc::new(Inner {
             webhook: format!("http://{host}/v1/{tenant}/transits/{SANDBOX}/messages"),
             secret: secret.into(),

@@ -99,7 +99,11 @@ fn exposed(path: &Path) -> Result<(), SecretsError> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let meta = fs::metadata(path).map_err(|error| SecretsError::File(path.to_owned(), error))?;
-    if meta.permissions().mode() & 0o077 == 0 { Ok(()) } else { Err(SecretsError::Exposed(path.to_owned())) }
+    if meta.permissions().mode().trailing_zeros() >= 6 {
+        Ok(())
+    } else {
+        Err(SecretsError::Exposed(path.to_owned()))
+    }
 }
 
 #[cfg(not(unix))]

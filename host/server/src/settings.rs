@@ -124,7 +124,8 @@ impl Settings {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
         let text = fs::read_to_string(path).map_err(|error| SettingsError::Read(path.to_owned(), error))?;
-        toml::from_str(&text).map_err(|error| SettingsError::Form { path: path.to_owned(), why: Box::new(error) })
+        toml::from_str(&text)
+            .map_err(|error| SettingsError::Form { path: path.to_owned(), why: Box::new(error) })
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time;
 use tracing::{error, info};
 
-use crate::{app::App, flows::ring, limits};
+use crate::{app::App, causes::Causes, flows::ring, limits};
 
 /// Fires timers until told to stop.
 pub(crate) async fn work(app: Arc<App>) {
@@ -35,7 +35,7 @@ pub(crate) async fn sweep(app: Arc<App>) {
         }
         match app.storage.sweep(app.now()).await {
             Ok(swept) => info!(?swept, "expired rows are swept"),
-            Err(trouble) => error!(error = &trouble as &dyn std::error::Error, "expired rows are not swept"),
+            Err(trouble) => error!(error = %Causes(&trouble), "expired rows are not swept"),
         }
     }
 }

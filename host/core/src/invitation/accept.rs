@@ -82,10 +82,7 @@ impl Paths {
 
     /// Through the relay, each with credentials of its own (REL-2).
     pub fn relay(pair: RelayPair) -> Self {
-        Self {
-            inviter: Path::Relay { relay: pair.inviter },
-            invited: Path::Relay { relay: pair.invited },
-        }
+        Self { inviter: Path::Relay { relay: pair.inviter }, invited: Path::Relay { relay: pair.invited } }
     }
 }
 
@@ -120,7 +117,7 @@ pub fn accept(
     }
     let event = Event::Accept(facts.for_inviter(rng));
     let expires_at = facts.now.after(NEWS_LIFE);
-    writes.push(message(&facts.inviter.id, &event, (facts.collapse_key(), expires_at), rng));
+    writes.push(message(&facts.inviter.id, &event, (Some(facts.collapse_key()), expires_at), rng));
     Ok(Taken { writes, accepted: facts.for_invited(rng) })
 }
 
@@ -200,9 +197,9 @@ impl Accepting<'_> {
     }
 
     /// A repeated accept takes the place of one that the inviter has not seen; a retry does not.
-    fn collapse_key(&self) -> Option<String> {
+    fn collapse_key(&self) -> String {
         let session = &self.ticket.session;
-        Some(format!("accept/{session}/{}/{}", self.device.id, u8::from(self.request.retry)))
+        format!("accept/{session}/{}/{}", self.device.id, u8::from(self.request.retry))
     }
 }
 
@@ -239,7 +236,10 @@ mod tests {
         let ringing = ringing(&[PHONE, TABLET]);
         let Taken { writes, accepted } = take(&ringing, PHONE).unwrap();
         let phone: DeviceId = PHONE.parse().unwrap();
-        assert_eq!(writes[0], set_invitation(&ringing.invitation.session, 0, InvitationState::Taken, Some(phone)));
+        assert_eq!(
+            writes[0],
+            set_invitation(&ringing.invitation.session, 0, InvitationState::Taken, Some(phone))
+        );
         assert_eq!(writes[1], set_leg(&ringing.legs[0], LegState::Taken, NOW));
         assert_eq!(writes[2], set_leg(&ringing.legs[1], LegState::Stopped, NOW));
         let sent = appended(&writes);

@@ -92,7 +92,7 @@ pub fn user_of(target: &Target, invited: &[EndpointId]) -> u16 {
 /// Decides an invite.
 pub fn invite(facts: Inviting<'_>, rng: &mut impl CryptoRng) -> Result<Invited, ErrorCode> {
     let rings: Vec<Planned<'_>> = planned(&facts);
-    let Some(longest) = rings.iter().map(|ring| ring.ends_after()).max() else {
+    let Some(longest) = rings.iter().map(Planned::ends_after).max() else {
         return Err(ErrorCode::RouteRefused);
     };
     let media_key = MediaKey::mint(rng);
@@ -102,8 +102,7 @@ pub fn invite(facts: Inviting<'_>, rng: &mut impl CryptoRng) -> Result<Invited, 
     for ring in rings {
         let alias = facts.alias(&ring.target.device, rng);
         let ticket = facts.ticket_for(&ring, media_key).seal(facts.keys, rng);
-        let event =
-            Event::Invite(Rung { ticket, invited: ring.target.endpoint.clone(), ..rung.clone() });
+        let event = Event::Invite(Rung { ticket, invited: ring.target.endpoint.clone(), ..rung.clone() });
         writes.extend(facts.leg(&ring, &event, rng));
         devices.push(RungDevice {
             alias,
@@ -261,9 +260,8 @@ impl Inviting<'_> {
     }
 
     fn not_registered(&self) -> Vec<EndpointId> {
-        let registered = |endpoint: &&EndpointId| {
-            !self.targets.iter().any(|target| target.endpoint == **endpoint)
-        };
+        let registered =
+            |endpoint: &&EndpointId| !self.targets.iter().any(|target| target.endpoint == **endpoint);
         self.request.invited.iter().filter(registered).cloned().collect()
     }
 }

@@ -50,12 +50,8 @@ pub fn end(
     if invitation.state != InvitationState::Ringing {
         return Vec::new();
     }
-    let mut writes = alloc::vec![set_invitation(
-        &invitation.session,
-        invitation.user,
-        InvitationState::NoAnswer,
-        None
-    )];
+    let mut writes =
+        alloc::vec![set_invitation(&invitation.session, invitation.user, InvitationState::NoAnswer, None)];
     let legs = legs.iter().filter(|leg| leg.user == invitation.user);
     writes.extend(stop(legs, StopReason::NoAnswer, now, rng));
     writes.push(outcome(invitation, inviter, UserOutcome::NoAnswer, now, rng));
@@ -76,8 +72,10 @@ mod tests {
     fn inv_4_ring_time_over_is_told_to_the_inviter_and_stops_the_devices() {
         let mut rung = ringing(&[PHONE]);
         let writes = end(&rung.invitation, &rung.legs, &alice().id, NOW, &mut TestRng(2));
-        assert!(matches!(&appended(&writes)[..], [(stopped, Event::Cancel(_)), (told, Event::Outcome(outcome))]
-            if stopped.as_str() == PHONE && *told == alice().id && outcome.outcome == UserOutcome::NoAnswer));
+        assert!(
+            matches!(&appended(&writes)[..], [(stopped, Event::Cancel(_)), (told, Event::Outcome(outcome))]
+            if stopped.as_str() == PHONE && *told == alice().id && outcome.outcome == UserOutcome::NoAnswer)
+        );
         rung.apply(&writes);
         assert_eq!(end(&rung.invitation, &rung.legs, &alice().id, NOW, &mut TestRng(2)), []);
     }

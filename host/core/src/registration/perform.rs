@@ -197,13 +197,8 @@ mod tests {
         let keys = RootKeys::new([1; 32], []).ring(Scope::Tenant(&tenant));
         let (attempt, device) = ("attempt".parse().unwrap(), "device-a".parse().unwrap());
         let gateway = "sandbox".parse().unwrap();
-        let facts = Performing {
-            keys: &keys,
-            attempt: &attempt,
-            device: &device,
-            gateway: Some(&gateway),
-            now: NOW,
-        };
+        let facts =
+            Performing { keys: &keys, attempt: &attempt, device: &device, gateway: Some(&gateway), now: NOW };
         let expires_in = Duration::from_mins(30);
         let transition = Transition { state: State::default(), effects, expires_in };
         let performed = perform(facts, &transition, &mut TestRng(4));

@@ -31,12 +31,17 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         telemetry::start(false, "info");
-        let file = SandboxFile::read(&self.data)
-            .with_context(|| format!("no sandbox secret in {}; start `switchhook serve` first", self.data.display()))?;
+        let file = SandboxFile::read(&self.data).with_context(|| {
+            format!("no sandbox secret in {}; start `switchhook serve` first", self.data.display())
+        })?;
         let listener = TcpListener::bind(self.listen).await.context("cannot listen")?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         Carrier::new(self.host, &default_tenant(), file.secret)?.serve(listener, &tasks, stop.clone());
-        writeln!(io::stdout(), "the sandbox transit is ready: http://{}/phones/+15550100/texts", self.listen)?;
+        writeln!(
+            io::stdout(),
+            "the sandbox transit is ready: http://{}/phones/+15550100/texts",
+            self.listen
+        )?;
         tokio::signal::ctrl_c().await?;
         stop.cancel();
         tasks.close();

@@ -1,6 +1,10 @@
 //! The stage: a real server, the sandbox transit beside it, and the operator's view through the API.
 
-use std::{net::Ipv4Addr, path::Path, sync::Mutex, sync::PoisonError};
+use std::{
+    net::Ipv4Addr,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::{Context as _, ensure};
 use reqwest::Client as Http;
@@ -38,7 +42,10 @@ impl Stage {
         let server = Server::start(&settings).await?;
         let addresses = server.addresses();
         timeline.step("server", &format!("is ready on http://{}, its data folder is new", addresses.http));
-        timeline.step("relay", &format!("listens on udp {}; may relay to loopback in this demo", addresses.relay));
+        timeline.step(
+            "relay",
+            &format!("listens on udp {}; may relay to loopback in this demo", addresses.relay),
+        );
 
         let token = std::fs::read_to_string(settings.data.join(ADMIN_TOKEN))?.trim().to_owned();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -56,7 +63,10 @@ impl Stage {
             folder,
         };
         stage.point_gateway(&carrier.1).await?;
-        timeline.step("sms transit", &format!("takes texts for {SANDBOX_NUMBER}; knows the gateway's secret alone"));
+        timeline.step(
+            "sms transit",
+            &format!("takes texts for {SANDBOX_NUMBER}; knows the gateway's secret alone"),
+        );
         Ok(stage)
     }
 
@@ -95,8 +105,9 @@ impl Stage {
     pub(super) async fn silence(&self, session: &SessionId) -> anyhow::Result<()> {
         loop {
             let shown = self.admin(&format!("sessions/{session}")).await?;
-            let legs = shown["legs"].as_array().cloned().unwrap_or_default();
-            let done = |leg: &Value| leg["state"] == "taken" || leg["state"] == "stop-confirmed";
+            let legs = shown.get("legs").and_then(Value::as_array).cloned().unwrap_or_default();
+            let state = |leg: &Value| leg.get("state").and_then(Value::as_str).map(str::to_owned);
+            let done = |leg: &Value| matches!(state(leg).as_deref(), Some("taken" | "stop-confirmed"));
             if !legs.is_empty() && legs.iter().all(done) {
                 return Ok(());
             }

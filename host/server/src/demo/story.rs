@@ -34,12 +34,12 @@ pub(super) async fn tell(stage: &Stage) -> anyhow::Result<()> {
     stage.timeline.act("The first call: directly");
     let open = || -> Net { Arc::new(SystemNetwork::on(Ipv4Addr::LOCALHOST.into())) };
     let networks = (open(), open());
-    call(stage, (&mut alice, &mut bob, &mut tablet), networks, PathKind::Direct).await?;
+    Box::pin(call(stage, (&mut alice, &mut bob, &mut tablet), networks, PathKind::Direct)).await?;
 
     stage.timeline.act("The second call: both behind symmetric NATs");
     let nat = || -> Net { Arc::new(SymmetricNat::new(Ipv4Addr::LOCALHOST.into())) };
     let networks = (nat(), nat());
-    call(stage, (&mut alice, &mut bob, &mut tablet), networks, PathKind::Relay).await?;
+    Box::pin(call(stage, (&mut alice, &mut bob, &mut tablet), networks, PathKind::Relay)).await?;
 
     for phone in [alice, bob, tablet] {
         phone.leave().await;
@@ -57,7 +57,10 @@ async fn call(
     let prepared = in_time("CDX", Prepared::new(&alice.client, &*alices)).await??;
     let seen = prepared.connection_data();
     let own = seen.claimed.host_candidates.len();
-    timeline.step(alice.name, &format!("asks CDX: {} sealed observations, {own} address(es) of its own", seen.observed.len()));
+    timeline.step(
+        alice.name,
+        &format!("asks CDX: {} sealed observations, {own} address(es) of its own", seen.observed.len()),
+    );
     let session = invite(stage, alice, &prepared).await?;
     let (rung, bobs_side) = ring(stage, (alice, bob, tablet), &bobs).await?;
 
@@ -128,10 +131,8 @@ async fn ring(
 }
 
 fn accepted(event: Event, session: &SessionId) -> Option<Accepted> {
-    match event {
-        Event::Accept(accepted) if accepted.session == *session => Some(accepted),
-        _ => None,
-    }
+    let Event::Accept(accepted) = event else { return None };
+    (accepted.session == *session).then_some(accepted)
 }
 
 /// Datagrams both ways, answered one by one: none may be lost on loopback.
@@ -149,6 +150,8 @@ async fn exchange(stage: &Stage, caller: &mut Call, callee: &mut Call) -> anyhow
     }
     let mean = began.elapsed() / DATAGRAMS;
     let sent = 2 * DATAGRAMS * u32::try_from(SIZE)? / 1_000;
-    stage.timeline.step("both", &format!("exchange {sent} kB, encrypted end to end; {} a round trip", short(mean)));
+    stage
+        .timeline
+        .step("both", &format!("exchange {sent} kB, encrypted end to end; {} a round trip", short(mean)));
     Ok(())
 }

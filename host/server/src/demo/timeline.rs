@@ -45,9 +45,9 @@ impl Timeline {
     /// A new act.
     pub(super) fn act(&self, name: &str) {
         if self.0.json {
-            self.line(&json!({ "act": name }).to_string());
+            line(&json!({ "act": name }).to_string());
         } else {
-            self.line(&format!("\n{}", self.paint(BOLD, name)));
+            line(&format!("\n{}", self.paint(BOLD, name)));
         }
     }
 
@@ -56,10 +56,10 @@ impl Timeline {
         let (took, at) = self.tick();
         if self.0.json {
             let (at, took) = (at.as_micros(), took.as_micros());
-            self.line(&json!({ "at_us": at, "took_us": took, "who": who, "what": what }).to_string());
+            line(&json!({ "at_us": at, "took_us": took, "who": who, "what": what }).to_string());
         } else {
             let took = self.paint(DIM, &format!("{:>9}", short(took)));
-            self.line(&format!("{took}  {} {what}", self.paint(CYAN, &format!("{who:<14}"))));
+            line(&format!("{took}  {} {what}", self.paint(CYAN, &format!("{who:<14}"))));
         }
     }
 
@@ -67,12 +67,12 @@ impl Timeline {
     pub(super) fn decided(&self, decision: &DecisionRecord) {
         let DecisionRecord { slot, plugin, version, outcome, micros, failure, .. } = decision;
         if self.0.json {
-            self.line(&json!({ "decision": decision }).to_string());
+            line(&json!({ "decision": decision }).to_string());
             return;
         }
         let failure = failure.as_ref().map(|why| format!(" (declared default: {why})")).unwrap_or_default();
-        let line = format!("{:>9}  └ {slot} {plugin} v{version}: {outcome} in {micros} µs{failure}", "");
-        self.line(&self.paint(DIM, &line));
+        let told = format!("{:>9}  └ {slot} {plugin} v{version}: {outcome} in {micros} µs{failure}", "");
+        line(&self.paint(DIM, &told));
     }
 
     /// The last line.
@@ -80,10 +80,10 @@ impl Timeline {
         let steps = self.0.state.lock().unwrap_or_else(PoisonError::into_inner).steps;
         let took = self.0.began.elapsed();
         if self.0.json {
-            self.line(&json!({ "done": true, "steps": steps, "took_us": took.as_micros() }).to_string());
+            line(&json!({ "done": true, "steps": steps, "took_us": took.as_micros() }).to_string());
         } else {
-            let line = format!("{steps} steps in {}: all of them happened", short(took));
-            self.line(&format!("\n{}", self.paint(GREEN, &line)));
+            let told = format!("{steps} steps in {}: all of them happened", short(took));
+            line(&format!("\n{}", self.paint(GREEN, &told)));
         }
         Ok(io::stdout().flush()?)
     }
@@ -101,11 +101,11 @@ impl Timeline {
     fn paint(&self, colour: &str, text: &str) -> String {
         if self.0.colour { format!("{colour}{text}{PLAIN}") } else { text.to_owned() }
     }
+}
 
-    fn line(&self, line: &str) {
-        // A closed pipe ends the reader's interest, not the demo.
-        writeln!(io::stdout().lock(), "{line}").unwrap_or_default();
-    }
+fn line(line: &str) {
+    // A closed pipe ends the reader's interest, not the demo.
+    writeln!(io::stdout().lock(), "{line}").unwrap_or_default();
 }
 
 /// A duration in the unit that fits.

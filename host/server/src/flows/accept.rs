@@ -27,15 +27,8 @@ pub(crate) async fn accept(app: &App, caller: &Caller, request: Accept) -> Resul
     let inviter = storage.devices().get(&ticket.peer()?.device).await?.ok_or(ErrorCode::NoLongerRinging)?;
     let paths = paths(app, caller, &ticket, request.retry, (&inviter_side.network, &network)).await?;
 
-    let accepting = Owned {
-        keys,
-        ticket,
-        request,
-        device: caller.device.clone(),
-        inviter,
-        inviter_side,
-        paths,
-    };
+    let accepting =
+        Owned { keys, ticket, request, device: caller.device.clone(), inviter, inviter_side, paths };
     let (now, mut rng) = (app.now(), app.rng());
     let taken = storage
         .run("accept", async move |tx| {

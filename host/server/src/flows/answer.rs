@@ -21,8 +21,7 @@ pub(crate) async fn decline(app: &App, caller: &Caller, request: Decline) -> Res
     let storage = app.storage.of(&caller.tenant);
     let committed = storage
         .run("decline", async move |tx| {
-            let invitation =
-                tx.invitation(&ticket.session, user).await?.ok_or(ErrorCode::NoLongerRinging)?;
+            let invitation = tx.invitation(&ticket.session, user).await?.ok_or(ErrorCode::NoLongerRinging)?;
             let legs = tx.legs_of(&ticket.session, user).await?;
             let of = (&invitation, legs.as_slice());
             let writes = answer::decline(&keys, &ticket, &request.reason, of, now, &mut rng)?;

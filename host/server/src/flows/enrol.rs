@@ -2,11 +2,7 @@
 
 use switchhook_core::{mint, row::Device};
 use switchhook_protocol::{
-    client::Enrol,
-    device_key::Statement,
-    error::ErrorCode,
-    id::TenantId,
-    server::Enrolled,
+    client::Enrol, device_key::Statement, error::ErrorCode, id::TenantId, server::Enrolled,
 };
 
 use super::FlowError;

@@ -4,7 +4,7 @@ use switchhook_core::{
     invitation::invite::{self, Inviting},
     mint,
     network::NetworkFacts,
-    policy::route,
+    policy::route::{self, Finally},
     row::Target,
 };
 use switchhook_protocol::{
@@ -34,6 +34,10 @@ pub(crate) async fn invite(app: &App, caller: &Caller, request: Invite) -> Resul
     let session = mint::session(&mut app.rng());
     let question = question(app, tenant, &request, &network, &targets);
     let plan = app.plugins.route(app, caller, &session, question).await?;
+
+    if let (true, Finally::GiveUp(word)) = (plan.waves.is_empty(), &plan.finally) {
+        return Err(FlowError::refused(ErrorCode::RouteRefused, word));
+    }
 
     let facts = Inviting {
         keys: &app.keys.of(tenant),

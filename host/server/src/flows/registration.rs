@@ -89,9 +89,12 @@ pub(crate) async fn code(
         Checked::Wrong(tries_left) => {
             let event = Event::CodeFailed { tries_left };
             let step = Step { attempt, gateway: None, event, beside: Beside::Nothing };
-            step::step(app, caller, step).await?;
-            let code = if tries_left == 0 { ErrorCode::TriesExhausted } else { ErrorCode::WrongCode };
-            Err(code.into())
+            let heard = step::step(app, caller, step).await;
+            if tries_left == 0 {
+                return Err(ErrorCode::TriesExhausted.into());
+            }
+            heard?;
+            Err(ErrorCode::WrongCode.into())
         }
         Checked::Exhausted => Err(ErrorCode::TriesExhausted.into()),
         Checked::Expired => Err(ErrorCode::RegistrationExpired.into()),
@@ -129,8 +132,7 @@ async fn checked_signature(
     let storage = app.storage.of(&caller.tenant);
     let id = signature::record_id(&request.signature)?;
     let secret = storage.secret(&id, SecretKind::Signature).await?.ok_or(mismatch)?;
-    let fields =
-        Fields { number: &request.number, push_token: &request.push_token, device: &request.device };
+    let fields = Fields { number: &request.number, push_token: &request.push_token, device: &request.device };
     let keys = app.keys.of(&caller.tenant);
     match signature::check(&keys, &secret, fields, &request.signature, app.now())? {
         Verified::Fresh => Ok(Some(secret)),

@@ -41,11 +41,7 @@ pub(crate) async fn update(app: &App, caller: &Caller, request: RelayUpdate) -> 
     Ok(Done {})
 }
 
-pub(crate) async fn path_report(
-    app: &App,
-    caller: &Caller,
-    request: PathReport,
-) -> Result<Done, FlowError> {
+pub(crate) async fn path_report(app: &App, caller: &Caller, request: PathReport) -> Result<Done, FlowError> {
     let ticket = open(app, caller, &request.ticket).await?;
     app.metrics.path(request.path);
     info!(

@@ -4,6 +4,7 @@
 //! second effect; the same id with another body is a conflict. The device is found by the push token
 //! in the text: whoever knows that token of a device may begin a registration for it.
 
+use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use switchhook_core::{
@@ -160,8 +161,9 @@ async fn device_named_in(storage: &TenantStorage, text: &str) -> Result<Device, 
 
 /// The attempt that the text continues, or a new one.
 async fn attempt(app: &App, caller: &Caller, claim: Claim) -> Result<Attempt, FlowError> {
-    let attempts = app.storage.of(&caller.tenant);
-    let running = attempts.attempts().by_key(&claim.method, claim.key.reveal(), app.now()).await?;
+    let key = stored_key(app, &caller.tenant, &claim);
+    let storage = app.storage.of(&caller.tenant);
+    let running = storage.attempts().by_key(&claim.method, &key, app.now()).await?;
     if let Some(running) = running {
         let same = running.device == caller.device.id;
         return if same { Ok(running) } else { Err(ErrorCode::RegistrationMismatch.into()) };
@@ -169,11 +171,18 @@ async fn attempt(app: &App, caller: &Caller, claim: Claim) -> Result<Attempt, Fl
     Ok(Attempt {
         id: mint::attempt(&mut app.rng()),
         method: claim.method,
-        key: claim.key.reveal().to_owned(),
+        key,
         device: caller.device.id.clone(),
         state: None,
         version: 0,
         expires_at: app.now(),
         finished: false,
     })
+}
+
+/// A keyed hash of the method's key: what a method puts into it (a push token, a number) is not stored.
+fn stored_key(app: &App, tenant: &TenantId, claim: &Claim) -> String {
+    let parts = [claim.method.as_str().as_bytes(), claim.key.reveal().as_bytes()];
+    let (_, mac) = app.keys.of(tenant).mac("attempt-key", &parts);
+    BASE32_NOPAD.encode(&mac)
 }

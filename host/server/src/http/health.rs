@@ -23,10 +23,10 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, P
     Ok("ready\n")
 }
 
-/// OpenMetrics text.
-pub(crate) async fn metrics(registry: Arc<Registry>) -> Result<impl IntoResponse, Problem> {
+/// `OpenMetrics` text.
+pub(crate) fn metrics(registry: &Registry) -> Result<impl IntoResponse + use<>, Problem> {
     let mut text = String::new();
-    encode(&mut text, &registry).or(Err(ErrorCode::Internal))?;
+    encode(&mut text, registry).or(Err(ErrorCode::Internal))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text))
 }

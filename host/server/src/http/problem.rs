@@ -1,9 +1,12 @@
 //! Errors of HTTP: `application/problem+json` (RFC 9457) with a published code.
 
 use axum::{
+    Json,
+    extract::{FromRequest, Request, rejection::JsonRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use switchhook_protocol::error::{ErrorBody, ErrorCode};
 use switchhook_storage::StorageError;
@@ -36,6 +39,28 @@ impl Problem {
     /// With a sentence of its own.
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self(ErrorBody { message: message.into(), ..code.into() })
+    }
+}
+
+/// A JSON body; what is not one is answered with a problem.
+#[derive(Debug)]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(wrong) if wrong.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(ErrorCode::TooLarge.into()),
+            Err(wrong) => Err(Self::malformed(&wrong)),
+        }
+    }
+}
+
+impl<T> Body<T> {
+    fn malformed(wrong: &JsonRejection) -> Problem {
+        Problem::new(ErrorCode::Malformed, wrong.body_text())
     }
 }
 

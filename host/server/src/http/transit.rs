@@ -6,7 +6,7 @@ use axum::{
     body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse as _, Response},
 };
 use switchhook_core::transit::SIGNATURE_HEADER;
 use switchhook_protocol::{

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     app::App,
+    causes::Causes,
     flows::{self, Caller, FlowError, hello::Entered},
     limits,
     online::Seat,
@@ -54,8 +55,7 @@ pub(crate) async fn serve(app: Arc<App>, tenant: TenantId, mut socket: Socket, p
             let seat = app.online.enter((tenant, caller.device.id.clone()));
             app.metrics.connected.inc();
             let gauge = Arc::clone(&app);
-            let mut connection =
-                Connection { app, caller, socket, epoch, sent: seq, heard: Instant::now() };
+            let mut connection = Connection { app, caller, socket, epoch, sent: seq, heard: Instant::now() };
             let why = connection.run(seat).await;
             gauge.metrics.connected.dec();
             debug!(device.id = %connection.caller.device.id, ?why, "a connection ended");
@@ -112,7 +112,7 @@ impl Connection {
             let batch = match mailbox.after(self.sent, limits::DELIVERY_BATCH, now).await {
                 Ok(batch) => batch,
                 Err(trouble) => {
-                    warn!(error = &trouble as &dyn std::error::Error, "a mailbox cannot be read");
+                    warn!(error = %Causes(&trouble), "a mailbox cannot be read");
                     return Err(Some(CloseCode::GoingAway));
                 }
             };
@@ -145,7 +145,7 @@ impl Connection {
                 let upto = ack.seq.min(self.sent);
                 let acknowledged = storage.mailbox(&self.caller.device.id).acknowledge(upto).await;
                 if let Err(trouble) = acknowledged {
-                    warn!(error = &trouble as &dyn std::error::Error, "an ack is not stored; it comes again");
+                    warn!(error = %Causes(&trouble), "an ack is not stored; it comes again");
                 }
             }
             Ok(ClientMessage::Signal(signal)) => {
@@ -202,8 +202,9 @@ async fn perform(app: &App, caller: &Caller, operation: Operation) -> Result<Ok,
 }
 
 fn ok(answer: &impl Serialize) -> Result<Ok, FlowError> {
-    serde_json::value::to_raw_value(answer)
-        .map_err(|error| FlowError::Refused(ErrorBody { message: error.to_string(), ..ErrorCode::Internal.into() }))
+    serde_json::value::to_raw_value(answer).map_err(|error| {
+        FlowError::Refused(ErrorBody { message: error.to_string(), ..ErrorCode::Internal.into() })
+    })
 }
 
 /// What was sent is marked, and the legs of rings are moved on, if they still wait.

@@ -45,10 +45,8 @@ mod tests {
 
     #[test]
     fn a_stored_message_becomes_an_event_with_what_is_left_of_its_time() {
-        let event = Event::Cancel(CancelRing {
-            session: "s".parse().unwrap(),
-            reason: StopReason::Cancelled,
-        });
+        let event =
+            Event::Cancel(CancelRing { session: "s".parse().unwrap(), reason: StopReason::Cancelled });
         let message = StoredMessage {
             seq: 7,
             id: "m".parse().unwrap(),

@@ -34,7 +34,7 @@ impl Socket {
         }
     }
 
-    pub(crate) async fn say(&mut self, message: &impl Serialize) -> Result<(), CloseCode> {
+    pub(crate) async fn say(&mut self, message: &(impl Serialize + Sync)) -> Result<(), CloseCode> {
         let text = serde_json::to_string(message).unwrap_or_default();
         self.say_text(text).await
     }

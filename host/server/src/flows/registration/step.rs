@@ -90,10 +90,8 @@ async fn ask(app: &App, caller: &Caller, step: &Step) -> Result<Transition, Flow
 
 /// A signature is made only for the device and token that the text itself proved.
 fn check(transition: &Transition, caller: &Caller, event: &Event) -> Result<(), ErrorCode> {
-    let names = |word: &str| match event {
-        Event::TextReceived(message) => message.text.split_ascii_whitespace().any(|other| other == word),
-        _ => false,
-    };
+    let text = if let Event::TextReceived(message) = event { message.text.as_str() } else { "" };
+    let names = |word: &str| text.split_ascii_whitespace().any(|other| other == word);
     for effect in &transition.effects {
         if let Effect::SendSignature(wanted) = effect
             && !(wanted.device == caller.device.id && names(wanted.push_token.as_str()))
@@ -191,8 +189,10 @@ const fn name_of(event: &Event) -> &'static str {
         Event::CodeVerified(_) => "register-code",
         Event::CodeFailed { .. } => "register-code-failed",
         Event::TextSent(_) | Event::MailSent(_) => "register-sent",
-        Event::LinkOpened(_) | Event::Answered(_) | Event::Fetched(_) | Event::Checked(_) | Event::Deadline => {
-            "register-step"
-        }
+        Event::LinkOpened(_)
+        | Event::Answered(_)
+        | Event::Fetched(_)
+        | Event::Checked(_)
+        | Event::Deadline => "register-step",
     }
 }

@@ -12,7 +12,10 @@ use switchhook_core::{mint, row::Gateway, seal::Purpose};
 use switchhook_protocol::{error::ErrorCode, id::GatewayId};
 
 use super::of_tenant;
-use crate::{app::App, http::problem::Problem};
+use crate::{
+    app::App,
+    http::problem::{Body, Problem},
+};
 
 /// Longest number, address or secret, in bytes.
 const MAX: usize = 512;
@@ -42,7 +45,7 @@ pub(crate) async fn put(
     State(app): State<Arc<App>>,
     Path((tenant, gateway)): Path<(String, String)>,
     headers: HeaderMap,
-    Json(new): Json<NewGateway>,
+    Body(new): Body<NewGateway>,
 ) -> Result<Json<Shown>, Problem> {
     let (who, tenant) = of_tenant(&app, &headers, &tenant).await?;
     let id: GatewayId =
@@ -73,12 +76,8 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Json<Vec<Shown>>, Problem> {
     let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
-    let shown = |row: Gateway| Shown {
-        gateway: row.id,
-        number: row.number,
-        send_url: row.send_url,
-        secret: None,
-    };
+    let shown =
+        |row: Gateway| Shown { gateway: row.id, number: row.number, send_url: row.send_url, secret: None };
     let rows = app.storage.of(&tenant).gateways().list().await?;
     Ok(Json(rows.into_iter().map(shown).collect()))
 }

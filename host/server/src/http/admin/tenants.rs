@@ -11,7 +11,11 @@ use serde::{Deserialize, Serialize};
 use switchhook_protocol::id::TenantId;
 
 use super::operator;
-use crate::{app::App, http::problem::Problem, tenants};
+use crate::{
+    app::App,
+    http::problem::{Body, Problem},
+    tenants,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +31,7 @@ pub(crate) struct Tenants {
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Json(new): Json<NewTenant>,
+    Body(new): Body<NewTenant>,
 ) -> Result<StatusCode, Problem> {
     let who = operator(&app, &headers).await?;
     let made = tenants::create(&app, &new.tenant).await?;
@@ -37,16 +41,11 @@ pub(crate) async fn create(
     let now = app.now();
     let tenant = new.tenant.clone();
     let storage = app.storage.of(&new.tenant);
-    storage
-        .run("audit", async move |tx| who.note(tx, ("tenant.create", tenant.as_str()), now).await)
-        .await?;
+    storage.run("audit", async move |tx| who.note(tx, ("tenant.create", tenant.as_str()), now).await).await?;
     Ok(StatusCode::CREATED)
 }
 
-pub(crate) async fn list(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-) -> Result<Json<Tenants>, Problem> {
+pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Tenants>, Problem> {
     operator(&app, &headers).await?;
     Ok(Json(Tenants { tenants: app.storage.tenants().list().await? }))
 }

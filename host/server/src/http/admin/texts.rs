@@ -14,6 +14,7 @@ use switchhook_protocol::{
     id::{AttemptId, GatewayId, MessageId},
     time::Timestamp,
 };
+use switchhook_storage::StorageError;
 
 use super::of_tenant;
 use crate::{app::App, http::problem::Problem};
@@ -58,8 +59,11 @@ pub(crate) async fn resend(
         .storage
         .of(&tenant)
         .run("text-resend", async move |tx| {
-            who.note(tx, ("text.resend", id.as_str()), now).await?;
-            tx.move_outbox(&id, OutboxState::InDoubt, OutboxState::Queued).await
+            let moved = tx.move_outbox(&id, OutboxState::InDoubt, OutboxState::Queued).await?;
+            if moved {
+                who.note(tx, ("text.resend", id.as_str()), now).await?;
+            }
+            Ok::<_, StorageError>(moved)
         })
         .await?;
     if !moved {

@@ -13,7 +13,11 @@ use switchhook_protocol::{error::ErrorCode, time::Timestamp};
 use switchhook_storage::AdminToken;
 
 use super::of_tenant;
-use crate::{app::App, http::problem::Problem, secrets};
+use crate::{
+    app::App,
+    http::problem::{Body, Problem},
+    secrets,
+};
 
 /// Life of a token that is not told another one.
 const LIFE: Duration = Duration::from_hours(90 * 24);
@@ -42,7 +46,7 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Path(tenant): Path<String>,
     headers: HeaderMap,
-    Json(new): Json<NewToken>,
+    Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<Shown>), Problem> {
     let (who, tenant) = of_tenant(&app, &headers, &tenant).await?;
     if !(1..=64).contains(&new.label.len()) {
