@@ -19,7 +19,7 @@ use crate::{
 
 const EVERYTHING: &[&str] = &["*"];
 
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("sdk/protocol", &[]),
     ("sdk/*", &["sdk/protocol"]),
     ("host/core", &["sdk/protocol"]),
