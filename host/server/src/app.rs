@@ -10,7 +10,9 @@ use switchhook_storage::{Committed, Storage};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{decisions::Decisions, keys::Keys, metrics::Metrics, online::Online, plugins::Plugins};
+use crate::{
+    decisions::Decisions, keys::Keys, metrics::Metrics, online::Online, plugins::Plugins, rates::Rates,
+};
 
 /// One running server's handles.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct App {
     pub(crate) decisions: Decisions,
     pub(crate) online: Arc<Online>,
     pub(crate) texts: SmsSender,
+    /// Texts by tenant and number.
+    pub(crate) text_rates: Rates,
     pub(crate) metrics: Metrics,
     pub(crate) cdx: CdxAddresses,
     pub(crate) relay: RelayHost,

@@ -15,10 +15,13 @@ pub(crate) mod signal;
 pub(crate) mod sync;
 pub(crate) mod text;
 
+use std::time::Duration;
+
 use switchhook_core::row::Device;
 use switchhook_protocol::{
     error::{ErrorBody, ErrorCode},
     id::TenantId,
+    time::millis,
 };
 use switchhook_storage::StorageError;
 use tracing::error;
@@ -53,6 +56,11 @@ impl FlowError {
     /// In the plugin's or the host's own words.
     pub(crate) fn refused(code: ErrorCode, message: &str) -> Self {
         Self::Refused(ErrorBody { message: message.to_owned(), ..code.into() })
+    }
+
+    /// Too many of these; the next one after this time.
+    pub(crate) fn too_often(wait: Duration) -> Self {
+        Self::Refused(ErrorBody { retry_after_ms: Some(millis(wait)), ..ErrorCode::RateLimited.into() })
     }
 
     /// As it crosses the wire; what is the host's own trouble is logged here, once.

@@ -22,6 +22,7 @@ mod metrics;
 mod online;
 mod outbox;
 mod plugins;
+mod rates;
 mod sandbox;
 mod secrets;
 pub mod settings;
@@ -42,6 +43,7 @@ pub use crate::{
 /// A named point where a test may end the process; nothing without the feature `fail-points`.
 #[cfg(feature = "fail-points")]
 pub(crate) fn fail_point(name: &str) {
+    tracing::trace!(target: "fail_point", point = name, "passed");
     fail::fail_point!(name, |_| std::process::abort());
 }
 

@@ -46,6 +46,7 @@ use crate::{
     online::Online,
     outbox,
     plugins::Plugins,
+    rates::Rates,
     sandbox::{self, SandboxFile},
     secrets::{self, SecretsError},
     settings::{self, Settings},
@@ -148,6 +149,7 @@ impl Server {
             decisions: Decisions::default(),
             online: Arc::new(Online::default()),
             texts: SmsSender::new().map_err(|error| StartError::Texts(error.to_string()))?,
+            text_rates: Rates::new(limits::TEXTS_TO_NUMBER),
             metrics,
             cdx: addresses.cdx,
             relay: RelayHost {

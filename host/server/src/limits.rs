@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::rates::Rate;
+
 /// How long a socket may be silent before `hello`: a handset on a poor network needs two round trips.
 pub(crate) const HELLO: Duration = Duration::from_secs(10);
 
@@ -38,6 +40,9 @@ pub(crate) const HTTP_BUFFER: usize = 8192;
 
 /// Texts on their way to gateways at once.
 pub(crate) const TEXTS_IN_FLIGHT: usize = 64;
+
+/// Texts to one number: a person who tries again and again has room, a stranger's bill has not.
+pub(crate) const TEXTS_TO_NUMBER: Rate = Rate { burst: 8, every: Duration::from_secs(30) };
 
 /// Timers taken up at once.
 pub(crate) const TIMERS: u32 = 256;

@@ -56,6 +56,7 @@ pub(crate) async fn step(app: &App, caller: &Caller, mut step: Step) -> Result<S
     for _ in 0..limits::STEP_TRIES {
         let transition = ask(app, caller, &step).await?;
         check(&transition, caller, &step.event)?;
+        check_rates(app, caller, &transition)?;
         let keys = app.keys.of(&caller.tenant);
         let facts = Performing {
             keys: &keys,
@@ -98,6 +99,30 @@ fn check(transition: &Transition, caller: &Caller, event: &Event) -> Result<(), 
         {
             return Err(ErrorCode::RegistrationMismatch);
         }
+    }
+    Ok(())
+}
+
+/// Texts cost money and wake people: a number gets only so many.
+fn check_rates(app: &App, caller: &Caller, transition: &Transition) -> Result<(), FlowError> {
+    for effect in &transition.effects {
+        let to = match effect {
+            Effect::SendText(text) => &text.to,
+            Effect::SendSignature(signature) => &signature.to,
+            Effect::SendCode(proof) => &proof.to,
+            Effect::SendMail(_)
+            | Effect::SendLink(_)
+            | Effect::Ask(_)
+            | Effect::Fetch(_)
+            | Effect::CheckPassword(_)
+            | Effect::After(_)
+            | Effect::SetAddressState(_)
+            | Effect::Bind(_)
+            | Effect::IssueCredentials(_)
+            | Effect::Notify(_)
+            | Effect::Finish => continue,
+        };
+        app.text_rates.take((&caller.tenant, to), app.now()).map_err(FlowError::too_often)?;
     }
     Ok(())
 }

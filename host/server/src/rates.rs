@@ -1,0 +1,68 @@
+//! How often something may be done for one key, in a table that never grows.
+//!
+//! Each slot holds the time at which its bucket will be full again (GCRA). Keys are spread over the
+//! slots by a hash with a secret key: two that fall together share a bucket, and nobody can aim at
+//! another's. In memory: a restart forgives.
+
+use std::{
+    hash::{BuildHasher as _, Hash, RandomState},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use switchhook_protocol::time::{Timestamp, millis};
+
+/// A burst, and the time after which one more is allowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rate {
+    pub(crate) burst: u32,
+    pub(crate) every: Duration,
+}
+
+/// The buckets of one kind.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    rate: Rate,
+    full_at: Mutex<Box<[u64]>>,
+    hasher: RandomState,
+}
+
+const SLOTS: usize = 64 * 1024;
+
+impl Rates {
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self { rate, full_at: Mutex::new(vec![0; SLOTS].into()), hasher: RandomState::new() }
+    }
+
+    /// Takes one from the key's bucket; an error says how long to wait for it.
+    pub(crate) fn take(&self, key: impl Hash, now: Timestamp) -> Result<(), Duration> {
+        let slot = usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % SLOTS;
+        let mut table = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(full_at) = table.get_mut(slot) else { return Ok(()) };
+        let every = millis(self.rate.every);
+        let tolerance = every.saturating_mul(u64::from(self.rate.burst.saturating_sub(1)));
+        let ahead = full_at.saturating_sub(now.as_millis());
+        if ahead > tolerance {
+            return Err(Duration::from_millis(ahead - tolerance));
+        }
+        *full_at = (*full_at).max(now.as_millis()).saturating_add(every);
+        drop(table);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_gets_its_burst_and_then_its_rate_and_is_told_how_long_to_wait() {
+        let rates = Rates::new(Rate { burst: 2, every: Duration::from_secs(10) });
+        let at = |seconds: u64| Timestamp::from_millis(1_000_000 + seconds * 1_000);
+        assert_eq!(rates.take("a", at(0)), Ok(()));
+        assert_eq!(rates.take("a", at(0)), Ok(()));
+        assert_eq!(rates.take("a", at(4)), Err(Duration::from_secs(6)));
+        assert_eq!(rates.take("b", at(4)), Ok(()));
+        assert_eq!(rates.take("a", at(10)), Ok(()));
+    }
+}
