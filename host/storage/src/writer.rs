@@ -248,7 +248,9 @@ fn cause<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
 #[cfg(feature = "fail-points")]
 fn fail_points(applied: &[Applied], moment: &str) {
     for job in applied {
-        fail::eval(&format!("commit.{}.{moment}", job.name), |_| std::process::abort());
+        let point = format!("commit.{}.{moment}", job.name);
+        tracing::trace!(target: "fail_point", point, "passed");
+        fail::eval(&point, |_| std::process::abort());
     }
 }
 

@@ -1,7 +1,19 @@
-//! The server's own binary, with fail points.
+//! The server's own binary, with points where a test may end it.
+//!
+//! Each line of standard input names a point; from the answer on (`armed`), whoever comes there aborts
+//! the process.
+#![expect(clippy::print_stdout, reason = "it talks to the process that started it")]
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode, thread};
 
 fn main() -> ExitCode {
+    thread::spawn(|| {
+        for point in io::stdin().lines().map_while(Result::ok) {
+            match fail::cfg(point.as_str(), "return") {
+                Ok(()) => println!("armed"),
+                Err(why) => println!("not armed: {why}"),
+            }
+        }
+    });
     switchhook_server::cli::main()
 }

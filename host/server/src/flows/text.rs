@@ -25,7 +25,7 @@ use super::{
     Caller, FlowError,
     registration::step::{self, Beside, Step},
 };
-use crate::{app::App, secrets};
+use crate::{app::App, limits, secrets};
 
 /// A transit's report.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -77,18 +77,18 @@ pub(crate) async fn text(
         return Err(ErrorCode::TooLarge.into());
     }
     let digest: [u8; 32] = Sha256::digest(signed.body).into();
-    if let Some(answered) = answered_before(&storage, &gateway.id, &report.id, digest).await? {
-        return Ok(answered);
-    }
-    let begun = begin(app, tenant, &gateway.id, &report, digest).await;
-    match begun {
-        // The same report came twice at once: the other one's answer is the answer.
-        Err(FlowError::Refused(body)) if body.code == ErrorCode::Conflict => {
-            let answered = answered_before(&storage, &gateway.id, &report.id, digest).await?;
-            answered.ok_or_else(|| ErrorCode::Conflict.into())
+    for _ in 0..limits::STEP_TRIES {
+        if let Some(answered) = answered_before(&storage, &gateway.id, &report.id, digest).await? {
+            return Ok(answered);
         }
-        answered => answered,
+        match begin(app, tenant, &gateway.id, &report, digest).await {
+            // A report came at the same time: the same one, whose answer is the answer, or another
+            // one of this device, whose attempt this one goes on with.
+            Err(FlowError::Refused(body)) if body.code == ErrorCode::Conflict => {}
+            answered => return answered,
+        }
     }
+    Err(ErrorCode::Overloaded.into())
 }
 
 async fn begin(

@@ -72,6 +72,10 @@ pub(crate) async fn step(app: &App, caller: &Caller, mut step: Step) -> Result<S
         }
         let storage = app.storage.of(&caller.tenant);
         let newer = storage.attempts().get(&step.attempt.id).await?;
+        if newer.is_none() && step.attempt.version == 0 {
+            // Another attempt with this key was begun meanwhile.
+            return Err(ErrorCode::Conflict.into());
+        }
         step.attempt = newer.filter(|newer| !newer.finished).ok_or(ErrorCode::RegistrationExpired)?;
     }
     Err(ErrorCode::Overloaded.into())

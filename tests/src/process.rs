@@ -1,0 +1,102 @@
+//! A server in a process of its own, which a test ends wherever it likes.
+//!
+//! The binary under test has named points ([`Process::arm`]): at an armed one the process aborts.
+//! Every point that it passes it says on standard error, so that a test knows them all.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use crate::waiting::in_time;
+
+/// A running process; killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    commands: ChildStdin,
+    said: Lines<BufReader<ChildStdout>>,
+    /// Where it answers.
+    pub http: SocketAddr,
+    passed: Arc<Mutex<Vec<String>>>,
+    _listening: AbortOnDropHandle<()>,
+}
+
+impl Process {
+    /// Starts the binary on a data folder; at a former address if there is one.
+    pub async fn start(program: &str, data: &Path, listen: Option<SocketAddr>) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(["serve", "--free-ports", "--json", "--data"]).arg(data);
+        if let Some(listen) = listen {
+            command.arg("--listen").arg(listen.to_string());
+        }
+        command.env("RUST_LOG", "warn,fail_point=trace").kill_on_drop(true);
+        let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = pipes.spawn().context("the binary does not start")?;
+        let commands = child.stdin.take().context("no standard input")?;
+        let mut said = BufReader::new(child.stdout.take().context("no standard output")?).lines();
+        let passed = Arc::default();
+        let stderr = child.stderr.take().context("no standard error")?;
+        let listening = TaskTracker::new().spawn(listen_to(stderr, Arc::clone(&passed)));
+        let line = in_time("the server's start", said.next_line()).await??.context("it said nothing")?;
+        let addresses: Value = serde_json::from_str(&line)?;
+        let http = addresses.get("http").and_then(Value::as_str).context("no address")?.parse()?;
+        let listening = AbortOnDropHandle::new(listening);
+        Ok(Self { child, commands, said, http, passed, _listening: listening })
+    }
+
+    /// Lets the process end at the point of this name.
+    pub async fn arm(&mut self, point: &str) -> Result<()> {
+        self.commands.write_all(format!("{point}\n").as_bytes()).await?;
+        in_time("the arming", self.said.next_line()).await??.context("it is gone")?;
+        Ok(())
+    }
+
+    /// The points that it has passed, in order.
+    pub fn passed(&self) -> Vec<String> {
+        lock(&self.passed).clone()
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        Ok(in_time("the end of the process", self.child.wait()).await??)
+    }
+
+    /// Kills it: no chance to do anything more.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.child.start_kill()?;
+        self.ended().await?;
+        Ok(())
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) -> Result<()> {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).context("it has ended")?;
+        let id = rustix::process::Pid::from_raw(id).context("no process id")?;
+        Ok(rustix::process::kill_process(id, rustix::process::Signal::TERM)?)
+    }
+}
+
+async fn listen_to(stderr: ChildStderr, passed: Arc<Mutex<Vec<String>>>) {
+    let mut lines = BufReader::new(stderr).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let said: Value = serde_json::from_str(&line).unwrap_or_default();
+        if let Some(point) = said.pointer("/fields/point").and_then(Value::as_str) {
+            lock(&passed).push(point.to_owned());
+        }
+    }
+}
+
+fn lock(passed: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
+    passed.lock().unwrap_or_else(PoisonError::into_inner)
+}

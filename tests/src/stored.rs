@@ -1,0 +1,22 @@
+//! How much a database holds: what was refused must leave no row behind.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::Result;
+use sqlx::{Connection as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
+
+/// Rows by table, of a data folder whose server may be running.
+pub async fn rows(data: &Path) -> Result<BTreeMap<String, i64>> {
+    let options = SqliteConnectOptions::new().filename(data.join("switchhook.db")).read_only(true);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let mut rows = BTreeMap::new();
+    for table in sqlx::query(tables).fetch_all(&mut connection).await? {
+        let name: String = table.try_get(0)?;
+        let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM \"{name}\""));
+        let count: i64 = sqlx::query(count).fetch_one(&mut connection).await?.try_get(0)?;
+        rows.insert(name, count);
+    }
+    connection.close().await?;
+    Ok(rows)
+}

@@ -1,0 +1,63 @@
+//! What an operator sees of a server from outside.
+
+use anyhow::Result;
+use reqwest::StatusCode;
+use switchhook_client::ClientEvent;
+use switchhook_tests::{
+    admin::Admin,
+    host::{Host, client_settings},
+    phone::Phone,
+    process::Process,
+    raw::Raw,
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_switchhook-under-test");
+
+#[tokio::test]
+async fn a_server_says_that_it_lives_and_takes_work_and_what_it_counts() -> Result<()> {
+    let host = Host::start().await?;
+    assert_eq!(host.admin.public("healthz").await?, (StatusCode::OK, "ok\n".to_owned()));
+    assert_eq!(host.admin.public("readyz").await?, (StatusCode::OK, "ready\n".to_owned()));
+    let phone = host.phone("+15550100").await?;
+
+    assert_eq!(host.admin.metric("switchhook_enrolled_total").await?, Some(1.0));
+    assert_eq!(host.admin.metric("switchhook_connected").await?, Some(1.0));
+    let (_, text) = host.admin.public("metrics").await?;
+    assert!(text.ends_with("# EOF\n"), "OpenMetrics ends so");
+    for personal in ["15550100", phone.identity.push_token.as_str()] {
+        assert!(!text.contains(personal), "{personal}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_nowhere_is_a_problem_with_a_code() -> Result<()> {
+    let host = Host::start().await?;
+    let (status, body) = host.admin.public("v2/nothing").await?;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(body.contains(r#""code":"not-found""#), "{body}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_is_asked_to_end_sends_its_clients_away_and_ends_well() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    let mut process = Process::start(PROGRAM, &data, None).await?;
+    let token = std::fs::read_to_string(data.join(switchhook_server::ADMIN_TOKEN))?;
+    assert!(Admin::new(process.http, token.trim()).get("decisions").await.is_ok());
+    let mut phone = Phone::enrol(client_settings(process.http, "default", "phone")?).await?;
+    let mut stranger = Raw::connect(process.http, "default").await?;
+    stranger.challenge().await?;
+
+    process.terminate()?;
+
+    assert_eq!(stranger.close_code().await?, 1012);
+    phone
+        .expect("the end of the connection", |event| {
+            matches!(event, ClientEvent::Disconnected { .. }).then_some(())
+        })
+        .await?;
+    assert!(process.ended().await?.success());
+    Ok(())
+}
