@@ -21,9 +21,7 @@ impl LongTermKey {
     }
 
     pub(crate) fn sign(&self, writer: &mut Writer<'_>) {
-        writer.integrity(|covered| {
-            self.0.clone().chain_update(covered).finalize().into_bytes().into()
-        });
+        writer.integrity(|covered| self.0.clone().chain_update(covered).finalize().into_bytes().into());
     }
 }
 
