@@ -52,10 +52,9 @@ impl App {
         StdRng::from_rng(&mut rand::rng())
     }
 
-    /// Hints at what was committed: mailboxes here, and timers. The rows are the truth.
+    /// Hints at what was committed to mailboxes here. The rows are the truth.
     pub(crate) fn wake(&self, tenant: &TenantId, committed: &Committed) {
         self.online.wake(tenant, &committed.devices_woken);
-        self.timers.notify_one();
     }
 
     /// The relay hosts that live: here the built-in one.

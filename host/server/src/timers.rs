@@ -19,7 +19,8 @@ pub(crate) async fn work(app: Arc<App>) {
         tokio::select! {
             biased;
             () = app.stop.cancelled() => return,
-            () = app.timers.notified() => {}
+            // Many invites a second arm timers; one look serves all of them.
+            () = app.timers.notified() => time::sleep(PACE).await,
             () = time::sleep(until_next(&app).await) => {}
         }
     }
@@ -44,6 +45,9 @@ async fn until_next(app: &App) -> Duration {
     let next = app.storage.timers().next_due().await.ok().flatten();
     next.map_or(limits::LOOK_AGAIN, |due| app.now().until(due)).clamp(SHORTEST, limits::LOOK_AGAIN)
 }
+
+/// How much later than due a timer may be taken up; a person does not notice.
+const PACE: Duration = Duration::from_millis(20);
 
 /// Keeps a timer that cannot be fired from spinning.
 const SHORTEST: Duration = Duration::from_millis(5);

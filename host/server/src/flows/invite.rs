@@ -52,6 +52,7 @@ pub(crate) async fn invite(app: &App, caller: &Caller, request: Invite) -> Resul
     let invited = invite::invite(facts, &mut app.rng())?;
     let committed = storage.commit("invite", invited.writes).await?;
     app.wake(tenant, &committed);
+    app.timers.notify_one();
     app.metrics.invited.inc();
     Ok(invited.status)
 }

@@ -67,7 +67,9 @@ pub(crate) async fn step(app: &App, caller: &Caller, mut step: Step) -> Result<S
         };
         let performed = perform(facts, &transition, &mut app.rng())?;
         if let Some(performed) = commit(app, caller, &step, transition, performed).await? {
-            app.outbox.notify_one();
+            if !performed.outbox.is_empty() {
+                app.outbox.notify_one();
+            }
             return Ok(Stepped { attempt: step.attempt.id, performed });
         }
         let storage = app.storage.of(&caller.tenant);
