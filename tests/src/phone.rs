@@ -257,6 +257,12 @@ impl Phone {
         in_time("the accept", self.rings.accept(rung, &accept)).await
     }
 
+    /// Accepts past the ringer, which goes on.
+    pub async fn accept_by_hand(&self, rung: &Rung) -> Result<Result<Accepted, CallError>> {
+        let accept = Self::accept_of(&self.prepare(&open()).await?, rung);
+        in_time("the accept", self.client.accept(&accept)).await
+    }
+
     /// The identifiers that the host holds for this device.
     pub async fn registrations(&self) -> Result<Vec<EndpointId>> {
         Ok(in_time("sync", self.client.sync()).await??.registrations)

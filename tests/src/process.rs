@@ -7,7 +7,6 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::{Context as _, Result};
@@ -15,6 +14,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    sync::watch,
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -28,7 +28,7 @@ pub struct Process {
     said: Lines<BufReader<ChildStdout>>,
     /// Where it answers.
     pub http: SocketAddr,
-    passed: Arc<Mutex<Vec<String>>>,
+    passed: watch::Receiver<Vec<String>>,
     _listening: AbortOnDropHandle<()>,
 }
 
@@ -45,9 +45,9 @@ impl Process {
         let mut child = pipes.spawn().context("the binary does not start")?;
         let commands = child.stdin.take().context("no standard input")?;
         let mut said = BufReader::new(child.stdout.take().context("no standard output")?).lines();
-        let passed = Arc::default();
+        let (passing, passed) = watch::channel(Vec::new());
         let stderr = child.stderr.take().context("no standard error")?;
-        let listening = TaskTracker::new().spawn(listen_to(stderr, Arc::clone(&passed)));
+        let listening = TaskTracker::new().spawn(listen_to(stderr, passing));
         let line = in_time("the server's start", said.next_line()).await??.context("it said nothing")?;
         let addresses: Value = serde_json::from_str(&line)?;
         let http = addresses.get("http").and_then(Value::as_str).context("no address")?.parse()?;
@@ -64,7 +64,23 @@ impl Process {
 
     /// The points that it has passed, in order.
     pub fn passed(&self) -> Vec<String> {
-        lock(&self.passed).clone()
+        self.passed.borrow().clone()
+    }
+
+    /// Waits until it has passed a point so many times; false if it ends before that.
+    pub async fn passes(&self, point: &str, times: usize) -> Result<bool> {
+        let mut passed = self.passed.clone();
+        let often = |passed: &Vec<String>| passed.iter().filter(|name| *name == point).count() >= times;
+        // What it says ends with it: then there is nothing more to wait for.
+        Ok(in_time(point, passed.wait_for(often)).await?.is_ok())
+    }
+
+    /// The points that it passed in its whole life; waits for its end.
+    pub async fn passed_in_all(&mut self) -> Result<Vec<String>> {
+        self.ended().await?;
+        let mut passed = self.passed.clone();
+        in_time("its last word", async { while passed.changed().await.is_ok() {} }).await?;
+        Ok(self.passed())
     }
 
     /// Waits for its end.
@@ -87,16 +103,12 @@ impl Process {
     }
 }
 
-async fn listen_to(stderr: ChildStderr, passed: Arc<Mutex<Vec<String>>>) {
+async fn listen_to(stderr: ChildStderr, passed: watch::Sender<Vec<String>>) {
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let said: Value = serde_json::from_str(&line).unwrap_or_default();
         if let Some(point) = said.pointer("/fields/point").and_then(Value::as_str) {
-            lock(&passed).push(point.to_owned());
+            passed.send_modify(|passed| passed.push(point.to_owned()));
         }
     }
-}
-
-fn lock(passed: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
-    passed.lock().unwrap_or_else(PoisonError::into_inner)
 }

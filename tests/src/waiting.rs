@@ -1,8 +1,9 @@
 //! Waiting for what should happen, and giving up when it does not.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
+use switchhook_protocol::time::{Timestamp, millis};
 use tokio::time::timeout;
 
 /// What takes longer than this does not happen.
@@ -23,4 +24,11 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>
         }
     })
     .await?
+}
+
+/// The time, for signatures of a transit that a test is itself.
+#[expect(clippy::disallowed_methods, reason = "a transit has a clock of its own")]
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(millis(since))
 }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use switchhook_protocol::{
+    error::ErrorCode,
     event::{Delivered, Event, Rung},
     id::SessionId,
     invitation::{Accept, Accepted, Decline, Ringing, Stopped},
@@ -90,14 +91,17 @@ impl<R: Ringer> Rings<R> {
         }
     }
 
-    /// Accepts; the ringer has stopped when this returns. A refused accept stops it too: another
-    /// device was first, or the ring is over.
+    /// Accepts; the ringer has stopped when this returns. It stops too where the host says that the ring
+    /// is over or that another device was first; after any other refusal it rings on, and the
+    /// application may accept again.
     pub async fn accept(&self, rung: &Rung, accept: &Accept) -> Result<Accepted, CallError> {
         let answer = self.inner.client.accept(accept).await;
         match &answer {
             Ok(_) => self.silence(&rung.session, Stop::Silently).await,
-            Err(CallError::Refused(_)) => self.silence(&rung.session, Stop::Confirm).await,
-            // Nobody knows what the host thinks: the ring goes on, up to its lease.
+            Err(CallError::Refused(error)) if is_over(error.code) => {
+                self.silence(&rung.session, Stop::Confirm).await;
+            }
+            // The host wants another accept, or nobody knows what it thinks: up to its lease, the ring goes on.
             Err(_) => {}
         }
         answer
@@ -204,6 +208,11 @@ impl<R: Ringer> Inner<R> {
     fn rings(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Ring>> {
         self.rings.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an accept that was refused so can never be taken.
+const fn is_over(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::AnsweredElsewhere | ErrorCode::NoLongerRinging | ErrorCode::TicketExpired)
 }
 
 async fn lease_over(lease: Option<Duration>) {

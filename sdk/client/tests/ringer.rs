@@ -16,8 +16,10 @@ use switchhook_client::{
 };
 use switchhook_protocol::{
     call::{Done, Operation},
+    connection_data::ConnectionData,
+    error::ErrorCode,
     event::{CancelRing, Event, Rung},
-    invitation::StopReason,
+    invitation::{Accept, StopReason},
     peer::{Peer, SessionKey},
 };
 use tokio::sync::{Semaphore, mpsc};
@@ -156,4 +158,35 @@ async fn a_decline_is_said_when_the_ringer_is_silent() {
         assert_eq!(lab.asked().await, "decline");
     });
     declined.unwrap();
+}
+
+#[tokio::test]
+async fn inv_6_an_accept_that_came_too_late_stops_the_ringer_and_any_other_refusal_does_not() {
+    let mut lab = Lab::start().await;
+    lab.deliver(1, Event::Invite(rung()), Some(60_000)).await;
+    assert_eq!(lab.said().await, "start");
+    assert_eq!(lab.asked().await, "ringing");
+    lab.may_stop.add_permits(1);
+    let accept = Accept {
+        ticket: rung().ticket,
+        inviter_connection_data: rung().inviter_connection_data,
+        connection_data: ConnectionData::default(),
+        session_key: rung().inviter.session_key,
+        retry: false,
+    };
+    for (code, over) in [
+        (ErrorCode::Overloaded, false),
+        (ErrorCode::BadObservation, false),
+        (ErrorCode::AnsweredElsewhere, true),
+    ] {
+        let (rings, rung) = (lab.rings.clone(), rung());
+        let (answer, ()) = tokio::join!(async { soon(rings.accept(&rung, &accept)).await }, async {
+            let (id, _) = soon(lab.connection.next_request()).await.unwrap();
+            lab.connection.refuse(&id, code).await.unwrap();
+        });
+        assert!(answer.is_err());
+        assert_eq!(lab.said.try_recv().is_ok(), over, "{code}");
+    }
+    assert_eq!(lab.said().await, "silent");
+    assert_eq!(lab.asked().await, "stopped");
 }

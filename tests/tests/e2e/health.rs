@@ -53,6 +53,7 @@ async fn a_server_that_is_asked_to_end_sends_its_clients_away_and_ends_well() ->
     process.terminate()?;
 
     assert_eq!(stranger.close_code().await?, 1012);
+    drop(stranger);
     phone
         .expect("the end of the connection", |event| {
             matches!(event, ClientEvent::Disconnected { .. }).then_some(())

@@ -403,13 +403,13 @@ async fn inv_11_a_ticket_serves_its_holder_alone() -> Result<()> {
         in_time("the answer", three.tablet.client.stopped(&Stopped { ticket: ticket.clone() })).await?;
     assert_eq!(refusal(stopped)?, ErrorCode::BadTicket);
     let stolen = Rung { ticket: ticket.clone(), ..rings.at_tablet.clone() };
-    assert_eq!(refusal(three.tablet.accept(&stolen).await?)?, ErrorCode::BadTicket);
+    assert_eq!(refusal(three.tablet.accept_by_hand(&stolen).await?)?, ErrorCode::BadTicket);
     let changed = Rung { ticket: format!("{}A", &ticket[..ticket.len() - 1]), ..rings.at_phone.clone() };
     let changed =
         if changed.ticket == ticket { Rung { ticket: format!("{ticket}A"), ..changed } } else { changed };
-    assert_eq!(refusal(three.phone.accept(&changed).await?)?, ErrorCode::BadTicket);
+    assert_eq!(refusal(three.phone.accept_by_hand(&changed).await?)?, ErrorCode::BadTicket);
     let inviters = Rung { ticket: rings.status.ticket.clone(), ..rings.at_phone.clone() };
-    assert_eq!(refusal(three.phone.accept(&inviters).await?)?, ErrorCode::BadTicket);
+    assert_eq!(refusal(three.phone.accept_by_hand(&inviters).await?)?, ErrorCode::BadTicket);
 
     three.phone.accept(&rings.at_phone).await??;
     Ok(())

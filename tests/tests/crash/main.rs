@@ -1,0 +1,5 @@
+//! The server's process dies, and is started again on the same data and address.
+
+mod invitation;
+mod registration;
+mod stage;

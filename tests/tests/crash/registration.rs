@@ -1,0 +1,229 @@
+//! The process dies at every commit and every outside effect of an SMS registration, one after the other.
+//!
+//! The points come from a run that records them ([`points`]); [`DEATHS`] says of each what the process
+//! leaves behind that dies there. A point that is missing in the table, or that no registration passes,
+//! fails the test. In each run somebody else's number is registered and confirmed before the process
+//! dies, and everything goes through the same database.
+
+use std::{collections::BTreeSet, os::unix::process::ExitStatusExt as _};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use reqwest::StatusCode;
+use switchhook_client::registration::{begin_text, keep_text, validate};
+use switchhook_protocol::endpoint::EndpointId;
+use switchhook_server::{NotTaken, SANDBOX_NUMBER, TextAccepted, TextReport};
+use switchhook_tests::{
+    phone::Phone,
+    waiting::{in_time, until},
+};
+
+use crate::stage::{Stage, registrations};
+
+const ALICE: &str = "+15550100";
+const BYSTANDER: &str = "+15550101";
+
+/// The last point that a text passes, from its report to the method's note of its sending.
+const TEXT_IS_DONE: &str = "commit.register-sent.after";
+
+/// Runs at once; each is a process that mostly waits.
+const AT_ONCE: usize = 4;
+
+/// What a process leaves behind that dies at a point.
+struct Death {
+    point: &'static str,
+    /// Texts that the phone gets, nobody having asked for another one.
+    texts: usize,
+    /// How the registration goes on.
+    then: Then,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// By the text that comes: nothing is in doubt.
+    ByItself,
+    /// A text is in doubt, and an administrator has it sent again.
+    Resent,
+    /// A text is in doubt, and the device texts again.
+    TextedAgain,
+    /// A text is in doubt, and has arrived all the same.
+    Arrived,
+}
+
+const DEATHS: [Death; 12] = [
+    // The transit was not answered; its repeat begins the registration.
+    death("commit.register-text.before", 1, Then::ByItself),
+    // The text is queued, and the next process sends it.
+    death("commit.register-text.after", 1, Then::ByItself),
+    death("commit.claim-outbox.before", 1, Then::ByItself),
+    // From the claim to the note of its outcome nobody knows whether it was sent.
+    death("commit.claim-outbox.after", 0, Then::Resent),
+    death("effect.send-text.before", 0, Then::TextedAgain),
+    death("effect.send-text.after", 1, Then::Resent),
+    death("commit.outbox-sent.before", 1, Then::Arrived),
+    death("commit.outbox-sent.after", 1, Then::ByItself),
+    // The method has not heard of the sending, and does not need to.
+    death("commit.register-sent.before", 1, Then::ByItself),
+    death("commit.register-sent.after", 1, Then::ByItself),
+    death("commit.register-validate.before", 1, Then::ByItself),
+    // Registered and not confirmed; the device asks again.
+    death("commit.register-validate.after", 1, Then::ByItself),
+];
+
+/// REG-2, REG-3
+#[tokio::test]
+async fn reg_4_nothing_confirmed_is_lost_wherever_the_process_dies() -> Result<()> {
+    let passed = points().await?;
+    assert_eq!(passed, DEATHS.iter().map(|death| death.point.to_owned()).collect());
+
+    stream::iter(&DEATHS)
+        .map(|death| async move { die_and_go_on(death).await.with_context(|| death.point) })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+const fn death(point: &'static str, texts: usize, then: Then) -> Death {
+    Death { point, texts, then }
+}
+
+/// The points that a registration passes, from the transit's report to the confirmation.
+async fn points() -> Result<BTreeSet<String>> {
+    let mut stage = Stage::start().await?;
+    let mut phone = stage.phone().await?;
+    register_and_settle(&stage, &mut phone, BYSTANDER).await?;
+    stage.process.terminate()?;
+    let passed = stage.process.passed_in_all().await?;
+    let begins = passed.iter().rposition(|point| point == "commit.enrol.after").context("no enrolment")?;
+    // The sweeper comes by on its own, now and then.
+    let own = passed.into_iter().skip(begins + 1).filter(|point| !point.starts_with("commit.sweep."));
+    Ok(own.collect())
+}
+
+/// Registers a number; when this returns, the process passes no more points on account of it.
+async fn register_and_settle(stage: &Stage, phone: &mut Phone, number: &str) -> Result<()> {
+    let report = report("bystander", number, phone)?;
+    in_time("the answer", stage.transit.carrier.report(&report)).await??;
+    ensure!(stage.process.passes(TEXT_IS_DONE, 1).await?, "the process died");
+    keep_last_text(stage, phone, &report.from)?;
+    validate_and_check(phone, &report.from).await
+}
+
+async fn die_and_go_on(death: &Death) -> Result<()> {
+    let mut stage = Stage::start().await?;
+    let (mut bystander, mut alice) = (stage.phone().await?, stage.phone().await?);
+    register_and_settle(&stage, &mut bystander, BYSTANDER).await?;
+    let report = report("alice", ALICE, &alice)?;
+
+    stage.process.arm(death.point).await?;
+    let answered = register_until_death(&mut stage, &mut alice, &report).await?;
+    stage.again().await?;
+
+    // What was confirmed is there: to the bystander, and to the transit.
+    let others: EndpointId = BYSTANDER.parse()?;
+    assert_eq!(registrations(&bystander).await?, [others.clone()]);
+    let repeated = report_until_answered(&stage, &report).await?;
+    assert!(answered.is_none_or(|answered| answered == repeated), "another answer to the same report");
+    check_texts(&stage, &mut bystander, death).await?;
+
+    go_on(&stage, &mut alice, death).await?;
+
+    keep_last_text(&stage, &mut alice, &report.from)?;
+    validate_and_check(&mut alice, &report.from).await?;
+    stage.kill_and_start_again().await?;
+    assert_eq!(registrations(&alice).await?, [report.from]);
+    assert_eq!(registrations(&bystander).await?, [others]);
+    Ok(())
+}
+
+/// Goes on with the registration until the process dies; what the transit was answered, if it was.
+async fn register_until_death(
+    stage: &mut Stage,
+    phone: &mut Phone,
+    report: &TextReport,
+) -> Result<Option<TextAccepted>> {
+    let answered = match in_time("the answer", stage.transit.carrier.report(report)).await? {
+        Ok(accepted) => Some(accepted),
+        Err(NotTaken::Unreached(_)) => None,
+        Err(refused @ NotTaken::Refused(_)) => return Err(refused.into()),
+    };
+    // The bystander's was the first.
+    if stage.process.passes(TEXT_IS_DONE, 2).await? {
+        // That point itself may be the one.
+        keep_last_text(stage, phone, &report.from)?;
+        let validated = in_time("the end", validate(&phone.client, &mut phone.identity)).await?;
+        ensure!(validated.is_err(), "the whole registration went well, and nothing died");
+    }
+    let ended = stage.process.ended().await?;
+    ensure!(ended.signal() == Some(rustix::process::Signal::ABORT.as_raw()), "it ended otherwise: {ended}");
+    Ok(answered)
+}
+
+/// The transit repeats its report until it has an answer.
+async fn report_until_answered(stage: &Stage, report: &TextReport) -> Result<TextAccepted> {
+    until("the answer", async || match stage.transit.carrier.report(report).await {
+        Ok(accepted) => Ok(Some(accepted)),
+        Err(NotTaken::Unreached(_)) => Ok(None),
+        Err(refused @ NotTaken::Refused(_)) => Err(refused.into()),
+    })
+    .await
+}
+
+/// What is in doubt is reported, and not sent again while the outbox goes on with its work.
+async fn check_texts(stage: &Stage, bystander: &mut Phone, death: &Death) -> Result<()> {
+    let number: EndpointId = ALICE.parse()?;
+    let in_doubt = usize::from(death.then != Then::ByItself);
+    assert_eq!(stage.admin.in_doubt().await?.len(), in_doubt);
+    if let Some(last) = death.texts.checked_sub(1) {
+        in_time("the SMS", stage.transit.carrier.next_text(&number, last)).await?;
+    }
+    // Performed in the order in which they were queued: had the text in doubt been queued again, it
+    // would have come before this one.
+    bystander.register(&stage.transit.carrier, &BYSTANDER.parse()?).await?;
+    assert_eq!(stage.transit.count(&number), death.texts);
+    assert_eq!(stage.admin.in_doubt().await?.len(), in_doubt);
+    Ok(())
+}
+
+/// Brings a text that is good to the phone.
+async fn go_on(stage: &Stage, phone: &mut Phone, death: &Death) -> Result<()> {
+    let number: EndpointId = ALICE.parse()?;
+    match death.then {
+        Then::ByItself | Then::Arrived => return Ok(()),
+        Then::Resent => {
+            let in_doubt = stage.admin.in_doubt().await?;
+            let text = in_doubt.first().context("nothing is in doubt")?;
+            assert_eq!(stage.admin.resend(text).await?, StatusCode::ACCEPTED);
+            assert_eq!(stage.admin.in_doubt().await?.len(), 0);
+        }
+        Then::TextedAgain => {
+            let again = report("alice again", ALICE, phone)?;
+            in_time("the answer", stage.transit.carrier.report(&again)).await??;
+        }
+    }
+    in_time("the SMS", stage.transit.carrier.next_text(&number, death.texts)).await?;
+    Ok(())
+}
+
+fn keep_last_text(stage: &Stage, phone: &mut Phone, number: &EndpointId) -> Result<()> {
+    let text = stage.transit.carrier.texts(number).pop().context("no SMS")?;
+    keep_text(&mut phone.identity, &text).context("the SMS is no signature")?;
+    Ok(())
+}
+
+/// Validates what the SMS told; the connection may have been lost just now.
+async fn validate_and_check(phone: &mut Phone, number: &EndpointId) -> Result<()> {
+    // Both are registered by whoever had asked before; then only the host can say it.
+    registrations(phone).await?;
+    let confirmed = in_time("the confirmation", validate(&phone.client, &mut phone.identity)).await??;
+    if confirmed != [number.clone()] {
+        bail!("confirmed: {confirmed:?}");
+    }
+    assert_eq!(registrations(phone).await?, [number.clone()]);
+    Ok(())
+}
+
+fn report(id: &str, from: &str, phone: &Phone) -> Result<TextReport> {
+    let text = begin_text(&phone.identity);
+    Ok(TextReport { id: id.to_owned(), from: from.parse()?, to: SANDBOX_NUMBER.to_owned(), text })
+}

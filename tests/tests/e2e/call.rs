@@ -1,0 +1,231 @@
+//! Calls: bytes from one client to the other, directly and through the relay.
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use switchhook_client::{
+    ClientEvent,
+    call::{Call, MAX_DATAGRAM, Side},
+    network::nat::SymmetricNat,
+};
+use switchhook_protocol::{
+    call::PathKind,
+    connection_data::{Candidate, CandidateKind, Filtering, Mapping},
+    error::ErrorCode,
+    event::Event,
+    id::SessionId,
+    invitation::Accepted,
+    peer::Path,
+    relay::RelayRequest,
+};
+use switchhook_tests::{
+    host::Host,
+    phone::{Net, Phone, open, refusal},
+    waiting::{in_time, until},
+};
+
+const ALICE: &str = "+15550100";
+const BOB: &str = "+15550101";
+
+/// Two phones and what they prepared.
+struct Pair {
+    host: Host,
+    alice: Phone,
+    bob: Phone,
+    networks: (Net, Net),
+}
+
+#[tokio::test]
+async fn inv_5_bytes_flow_directly_between_two_open_devices() -> Result<()> {
+    let mut pair = Pair::start((open(), open())).await?;
+
+    let (mut caller, mut callee) = pair.call(|_| {}).await?;
+
+    assert_eq!((caller.path(), callee.path()), (Some(PathKind::Direct), Some(PathKind::Direct)));
+    exchange(&mut caller, &mut callee).await?;
+    pair.host.reports_path("direct").await?;
+    // One side's goodbye ends the call for both.
+    caller.close().await;
+    assert_eq!(in_time("the end", callee.recv()).await?, None);
+    Ok(())
+}
+
+/// REL-2, NAT-1.mapping, NAT-3
+#[tokio::test]
+async fn rel_3_bytes_flow_through_the_relay_between_two_symmetric_nats() -> Result<()> {
+    let mut pair = Pair::start((nat(), nat())).await?;
+
+    let (mut caller, mut callee) = pair.call(|_| {}).await?;
+
+    assert_eq!((caller.path(), callee.path()), (Some(PathKind::Relay), Some(PathKind::Relay)));
+    exchange(&mut caller, &mut callee).await?;
+    pair.host.reports_path("relay").await?;
+    Ok(())
+}
+
+/// INV-5
+#[tokio::test]
+async fn nat_3_one_symmetric_nat_meets_an_open_device_directly() -> Result<()> {
+    let mut pair = Pair::start((nat(), open())).await?;
+    let (mut caller, mut callee) = pair.call(|_| {}).await?;
+    assert_eq!((caller.path(), callee.path()), (Some(PathKind::Direct), Some(PathKind::Direct)));
+    exchange(&mut caller, &mut callee).await
+}
+
+/// REL-1.one-host, REL-2
+#[tokio::test]
+async fn nat_4_a_direct_attempt_that_fails_goes_on_through_the_relay_without_a_second_ring() -> Result<()> {
+    let mut pair = Pair::start((nat(), nat())).await?;
+
+    // Both hide what CDX saw and say that they are open: the policy gives the direct path a trial.
+    let (mut caller, mut callee) = pair
+        .call(|data| {
+            data.observed.clear();
+            data.claimed.mapping = Mapping::None;
+            data.claimed.filtering = Filtering::None;
+            let address = (Ipv4Addr::LOCALHOST, 9).into();
+            data.claimed.host_candidates =
+                vec![Candidate { kind: CandidateKind::Host, address, priority: 1 }];
+        })
+        .await?;
+
+    assert_eq!((caller.path(), callee.path()), (Some(PathKind::Relay), Some(PathKind::Relay)));
+    exchange(&mut caller, &mut callee).await?;
+    let requested = pair.host.admin.metric("switchhook_relay_request_total").await?;
+    assert!(requested >= Some(1.0), "{requested:?}");
+    assert_eq!(pair.host.admin.metric("switchhook_invite_total").await?, Some(1.0));
+    let heard = pair.bob.heard().await?;
+    let rings = heard.iter().filter(
+        |event| matches!(event, ClientEvent::Event(delivered) if matches!(delivered.event, Event::Invite(_))),
+    );
+    assert_eq!(rings.count(), 0, "one ring, and that was answered");
+    Ok(())
+}
+
+#[tokio::test]
+async fn nat_4_either_side_may_ask_for_the_relay_and_the_other_side_is_told() -> Result<()> {
+    let mut pair = Pair::start((open(), open())).await?;
+    let (session, inviter, callee) = pair.accept(|_| {}).await?;
+    assert!(matches!(inviter.path, Path::Direct { .. }));
+
+    let mut usernames = Vec::new();
+    let request = RelayRequest { ticket: callee.ticket };
+    let own = in_time("the relay", pair.bob.client.relay_request(&request)).await??.relay;
+    usernames.extend([own.username, given(&mut pair.alice, &session).await?]);
+    let request = RelayRequest { ticket: inviter.ticket };
+    let own = in_time("the relay", pair.alice.client.relay_request(&request)).await??.relay;
+    usernames.extend([own.username, given(&mut pair.bob, &session).await?]);
+
+    usernames.sort();
+    usernames.dedup();
+    assert_eq!(usernames.len(), 4, "credentials are made for one participant, each time anew");
+    Ok(())
+}
+
+/// Who was rung and not taken gets no relay, nor does anybody before an accept.
+#[tokio::test]
+async fn rel_2_only_who_takes_part_gets_credentials() -> Result<()> {
+    let host = Host::start().await?;
+    let (alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let mut tablet = host.device("tablet", BOB).await?;
+    let status = alice.invite(BOB).await?;
+    let (at_phone, at_tablet) = (bob.expect_invite().await?, tablet.expect_invite().await?);
+
+    for (phone, ticket) in [(&alice, &status.ticket), (&bob, &at_phone.ticket), (&tablet, &at_tablet.ticket)]
+    {
+        let request = RelayRequest { ticket: ticket.clone() };
+        let answer = in_time("the answer", phone.client.relay_request(&request)).await?;
+        assert_eq!(refusal(answer)?, ErrorCode::WrongRole);
+    }
+
+    bob.accept(&at_phone).await??;
+    let request = RelayRequest { ticket: at_tablet.ticket.clone() };
+    let answer = in_time("the answer", tablet.client.relay_request(&request)).await?;
+    assert_eq!(refusal(answer)?, ErrorCode::WrongRole);
+    Ok(())
+}
+
+impl Pair {
+    async fn start(networks: (Net, Net)) -> Result<Self> {
+        let host = Host::with(|settings| settings.relay.allow_loopback = true).await?;
+        let (alice, bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+        Ok(Self { host, alice, bob, networks })
+    }
+
+    /// From invite to accept, without a path; connection data may be changed before it is sent.
+    async fn accept(
+        &mut self,
+        change: impl Fn(&mut switchhook_protocol::connection_data::ConnectionData),
+    ) -> Result<(SessionId, Accepted, Accepted)> {
+        let prepared = self.alice.prepare(&self.networks.0).await?;
+        let mut invite = self.alice.invite_of(&prepared, &[BOB])?;
+        change(&mut invite.connection_data);
+        let status = in_time("the invite", self.alice.client.invite(&invite)).await??;
+        let rung = self.bob.expect_invite().await?;
+        let mut accept = Phone::accept_of(&self.bob.prepare(&self.networks.1).await?, &rung);
+        change(&mut accept.connection_data);
+        let callee = in_time("the accept", self.bob.rings.accept(&rung, &accept)).await??;
+        let inviter = self.alice.expect_accept(&status.session).await?;
+        Ok((status.session, inviter, callee))
+    }
+
+    /// A whole call.
+    async fn call(
+        &mut self,
+        change: impl Fn(&mut switchhook_protocol::connection_data::ConnectionData),
+    ) -> Result<(Call, Call)> {
+        let (hers, his) =
+            (self.alice.prepare(&self.networks.0).await?, self.bob.prepare(&self.networks.1).await?);
+        let mut invite = self.alice.invite_of(&hers, &[BOB])?;
+        change(&mut invite.connection_data);
+        let status = in_time("the invite", self.alice.client.invite(&invite)).await??;
+        let rung = self.bob.expect_invite().await?;
+        let mut accept = Phone::accept_of(&his, &rung);
+        change(&mut accept.connection_data);
+        let answer = in_time("the accept", self.bob.rings.accept(&rung, &accept)).await??;
+        let pushed = self.alice.expect_accept(&status.session).await?;
+        let (networks, clients) = (self.networks.clone(), (&self.alice.client, &self.bob.client));
+        let caller = Call::start(clients.0, networks.0, hers, Side::Inviter, pushed);
+        let callee = Call::start(clients.1, networks.1, his, Side::Callee, answer);
+        let (caller, callee) = in_time("the path", async { tokio::join!(caller, callee) }).await?;
+        Ok((caller.context("the caller's side")?, callee.context("the callee's side")?))
+    }
+}
+
+/// Both ways, small and large.
+async fn exchange(caller: &mut Call, callee: &mut Call) -> Result<()> {
+    for size in [1, 160, MAX_DATAGRAM] {
+        let said = vec![7; size];
+        caller.send(&said)?;
+        assert_eq!(in_time("a datagram", callee.recv()).await?.as_deref(), Some(&*said));
+        callee.send(&said)?;
+        assert_eq!(in_time("its echo", caller.recv()).await?.as_deref(), Some(&*said));
+    }
+    Ok(())
+}
+
+/// The username of the credentials that came because the other side asked.
+async fn given(phone: &mut Phone, session: &SessionId) -> Result<String> {
+    phone
+        .expect_event("the relay", |event| {
+            let Event::RelayResponse(given) = event else { return None };
+            (given.session == *session).then(|| given.relay.username.clone())
+        })
+        .await
+}
+
+trait Reports {
+    async fn reports_path(&self, path: &str) -> Result<()>;
+}
+
+impl Reports for Host {
+    /// Both sides tell which path worked.
+    async fn reports_path(&self, path: &str) -> Result<()> {
+        let name = format!(r#"switchhook_path_total{{outcome="{path}"}}"#);
+        until("both reports", async || Ok((self.admin.metric(&name).await? == Some(2.0)).then_some(()))).await
+    }
+}
+
+fn nat() -> Net {
+    Arc::new(SymmetricNat::new(Ipv4Addr::LOCALHOST.into()))
+}

@@ -1,0 +1,196 @@
+//! Two tenants on one host: nothing of one is good for anything in the other.
+
+use anyhow::Result;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use switchhook_client::{Client, ConnectError, registration::begin_text};
+use switchhook_protocol::{client::Signal, error::ErrorCode, invitation::Cancel};
+use switchhook_server::NotTaken;
+use switchhook_tests::{
+    admin::Admin,
+    host::{Host, Transit, client_settings, tenant},
+    phone::{Phone, open, refusal},
+    raw::{Raw, hello},
+    waiting::in_time,
+};
+
+const ALICE: &str = "+15550100";
+const BOB: &str = "+15550101";
+const SECRET: &str = "a-secret-of-the-second-tenant-alone";
+
+/// A host with a second tenant, which has a transit of its own.
+struct Two {
+    host: Host,
+    acme: Admin,
+    transit: Transit,
+}
+
+#[tokio::test]
+async fn a_device_of_one_tenant_is_nobody_in_the_other() -> Result<()> {
+    let two = Two::start().await?;
+    let alice = two.host.phone(ALICE).await?;
+    let elsewhere = client_settings(two.host.addresses().http, "acme", "phone")?;
+
+    let refused = in_time("the answer", Client::connect(elsewhere, alice.identity.clone())).await?;
+
+    let Err(ConnectError::Finished(finished)) = refused else { panic!("it is let in: {refused:?}") };
+    assert_eq!(finished.code, 4501);
+    // A proof for the one tenant is none for the other.
+    let mut raw = Raw::connect(two.host.addresses().http, "acme").await?;
+    let nonce = raw.challenge().await?;
+    raw.say(hello(&nonce, &tenant("default")?, &alice.identity)?.to_string()).await?;
+    assert_eq!(raw.close_code().await?, 4501);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_same_number_is_somebody_else_in_the_other_tenant() -> Result<()> {
+    let two = Two::start().await?;
+    let alice = two.host.phone(ALICE).await?;
+    let bob = two.phone(BOB).await?;
+    let _alice_there = two.phone(ALICE).await?;
+
+    let answer = in_time(
+        "the answer",
+        alice.client.invite(&alice.invite_of(&alice.prepare(&open()).await?, &[BOB])?),
+    )
+    .await?;
+
+    assert_eq!(refusal(answer)?, ErrorCode::NoneRegistered);
+    assert_eq!(bob.registrations().await?, [BOB.parse()?]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_push_token_of_one_tenant_registers_nothing_in_the_other() -> Result<()> {
+    let two = Two::start().await?;
+    let alice = two.host.stranger().await?;
+    let before = two.host.stored().await?;
+
+    let answer = two.transit.carrier.text(&ALICE.parse()?, &begin_text(&alice.identity)).await;
+
+    assert_eq!(code(answer), ErrorCode::RegistrationMismatch);
+    assert_eq!(two.host.stored().await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_gateways_secret_of_one_tenant_signs_nothing_for_the_other() -> Result<()> {
+    let two = Two::start().await?;
+    let alice = two.host.stranger().await?;
+    let http = two.host.addresses().http;
+    let crossed = Transit::start(http, &tenant("default")?, SECRET).await?;
+
+    let answer = crossed.carrier.text(&ALICE.parse()?, &begin_text(&alice.identity)).await;
+
+    assert_eq!(code(answer), ErrorCode::BadSignature);
+    Ok(())
+}
+
+#[tokio::test]
+async fn tickets_and_aliases_of_one_tenant_open_nothing_in_the_other() -> Result<()> {
+    let two = Two::start().await?;
+    let (alice, mut bob) = (two.host.phone(ALICE).await?, two.host.phone(BOB).await?);
+    let mut mallory = two.phone(ALICE).await?;
+    let status = alice.invite(BOB).await?;
+    let rung = bob.expect_invite().await?;
+
+    for ticket in [&status.ticket, &rung.ticket] {
+        let cancel = in_time("the answer", mallory.client.cancel(&Cancel { ticket: ticket.clone() })).await?;
+        assert_eq!(refusal(cancel)?, ErrorCode::BadTicket);
+    }
+    assert_eq!(refusal(mallory.accept_by_hand(&rung).await?)?, ErrorCode::BadTicket);
+    let signal = Signal { ticket: rung.ticket.clone(), to: rung.inviter.alias.clone(), data: json!(1) };
+    in_time("the signal", mallory.client.signal(signal)).await??;
+    // The refusal of a live message has no id; the connection goes on.
+    mallory.heard().await?;
+
+    bob.accept(&rung).await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn sealed_connection_data_of_one_tenant_is_refused_in_the_other() -> Result<()> {
+    let two = Two::start().await?;
+    let (alice, mut bob) = (two.host.phone(ALICE).await?, two.host.phone(BOB).await?);
+    let (carol, mut dave) = (two.phone(ALICE).await?, two.phone(BOB).await?);
+    alice.invite(BOB).await?;
+    carol.invite(BOB).await?;
+    let (here, there) = (bob.expect_invite().await?, dave.expect_invite().await?);
+
+    let mut crossed = there.clone();
+    crossed.inviter_connection_data = here.inviter_connection_data;
+
+    assert_eq!(refusal(dave.accept_by_hand(&crossed).await?)?, ErrorCode::BadTicket);
+    dave.accept(&there).await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_administrator_of_one_tenant_sees_and_changes_nothing_of_the_other() -> Result<()> {
+    let two = Two::start().await?;
+    let (alice, _bob) = (two.host.phone(ALICE).await?, two.host.phone(BOB).await?);
+    let status = alice.invite(BOB).await?;
+    let token = two.acme.create_token().await?;
+    let acme = two.acme.with_token(&token);
+    assert!(acme.get("decisions").await.is_ok());
+
+    let there = acme.at("default");
+    for path in ["decisions", "gateways", "tokens", "texts/in-doubt", &format!("sessions/{}", status.session)] {
+        let (code, body) = there.ask_tenant(Method::GET, path, None).await?;
+        assert_eq!((code, body["code"].as_str()), (StatusCode::FORBIDDEN, Some("forbidden")), "{path}");
+    }
+    let (code, _) = there.ask(Method::GET, "tenants", None).await?;
+    assert_eq!(code, StatusCode::FORBIDDEN);
+    let made = json!({ "tenant": "third" });
+    assert_eq!(there.ask(Method::POST, "tenants", Some(&made)).await?.0, StatusCode::FORBIDDEN);
+    assert!(there.put_gateway("http://127.0.0.1:9/", SECRET).await.is_err());
+    // A session of the other tenant is none of its own.
+    let (code, _) = acme.ask_tenant(Method::GET, &format!("sessions/{}", status.session), None).await?;
+    assert_eq!(code, StatusCode::NOT_FOUND);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_administrator_needs_a_token_that_counts() -> Result<()> {
+    let two = Two::start().await?;
+    for wrong in ["", "swh_nothing", SECRET] {
+        let (code, _) = two.acme.with_token(wrong).ask_tenant(Method::GET, "decisions", None).await?;
+        assert_eq!(code, StatusCode::UNAUTHORIZED);
+    }
+    let token = two.acme.create_token().await?;
+    let tokens = two.acme.get("tokens").await?;
+    let id = tokens[0]["id"].as_str().unwrap();
+    assert!(tokens[0].get("token").is_none(), "a token is shown once");
+    let revoked = two.acme.ask_tenant(Method::DELETE, &format!("tokens/{id}"), None).await?;
+    assert_eq!(revoked.0, StatusCode::NO_CONTENT);
+    let (code, _) = two.acme.with_token(&token).ask_tenant(Method::GET, "decisions", None).await?;
+    assert_eq!(code, StatusCode::UNAUTHORIZED);
+    Ok(())
+}
+
+impl Two {
+    async fn start() -> Result<Self> {
+        let host = Host::start().await?;
+        let acme = host.admin.at("acme");
+        acme.create_tenant().await?;
+        let transit = Transit::start(host.addresses().http, &tenant("acme")?, SECRET).await?;
+        acme.put_gateway(&transit.send_url, SECRET).await?;
+        Ok(Self { host, acme, transit })
+    }
+
+    /// A phone of the second tenant.
+    async fn phone(&self, number: &str) -> Result<Phone> {
+        let settings = client_settings(self.host.addresses().http, "acme", "phone")?;
+        let mut phone = Phone::enrol(settings).await?;
+        phone.register(&self.transit.carrier, &number.parse()?).await?;
+        Ok(phone)
+    }
+}
+
+fn code<T: std::fmt::Debug>(answer: Result<T, NotTaken>) -> ErrorCode {
+    match answer {
+        Err(NotTaken::Refused(body)) => body.code,
+        other => panic!("not refused: {other:?}"),
+    }
+}
