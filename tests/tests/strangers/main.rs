@@ -9,6 +9,8 @@ mod sessions;
 mod transit;
 mod walls;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use anyhow::Result;
 use serde_json::Value;
 use switchhook_protocol::{error::ErrorCode, time::Timestamp};
@@ -34,7 +36,7 @@ fn published(message: &Value) -> Option<ErrorCode> {
 
 #[expect(clippy::disallowed_methods, reason = "a transit outside of the host has a clock of its own")]
 fn now() -> Timestamp {
-    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(switchhook_protocol::time::millis(since))
 }
 

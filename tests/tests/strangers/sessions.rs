@@ -54,7 +54,7 @@ async fn inv_11_a_ticket_that_was_changed_or_is_another_devices_opens_nothing() 
     let ticket = text(&rung, "/body/ticket")?;
     let before = host.stored().await?;
 
-    for wrong in broken(&ticket).into_iter().chain([inviters.clone()]) {
+    for wrong in broken(&ticket).into_iter().chain([inviters]) {
         for op in ["ringing", "decline", "stopped", "cancel", "relay.request", "path-report"] {
             let body = json!({ "ticket": wrong, "reason": "busy", "path": "direct", "took_ms": 1 });
             let answer = raw.request(op, body).await?;

@@ -19,7 +19,7 @@ const TOO_LARGE: usize = 65 * 1024;
 #[tokio::test]
 async fn reg_2_an_unsigned_or_wrongly_signed_report_is_refused() -> Result<()> {
     let desk = Desk::open().await?;
-    let body = desk.report("one", ALICE, &begin_text(&desk.phone.identity));
+    let body = report("one", ALICE, &begin_text(&desk.phone.identity));
     let good = desk.signature(&body);
     let (time, mac) = good.split_once(',').unwrap_or_default();
     let other = sign(b"a-secret-of-somebody-else-altogether", body.as_bytes(), now());
@@ -43,7 +43,7 @@ async fn reg_2_an_unsigned_or_wrongly_signed_report_is_refused() -> Result<()> {
 #[tokio::test]
 async fn reg_2_a_report_that_was_changed_after_it_was_signed_is_refused() -> Result<()> {
     let desk = Desk::open().await?;
-    let body = desk.report("one", ALICE, &begin_text(&desk.phone.identity));
+    let body = report("one", ALICE, &begin_text(&desk.phone.identity));
     let signature = desk.signature(&body);
     for changed in [body.replace(ALICE, BOB), format!("{body} "), body.replace("one", "two"), String::new()] {
         desk.refuses(SANDBOX, Some(&signature), &changed, ErrorCode::BadSignature).await?;
@@ -54,7 +54,7 @@ async fn reg_2_a_report_that_was_changed_after_it_was_signed_is_refused() -> Res
 #[tokio::test]
 async fn reg_2_a_report_of_another_time_is_refused() -> Result<()> {
     let desk = Desk::open().await?;
-    let body = desk.report("one", ALICE, &begin_text(&desk.phone.identity));
+    let body = report("one", ALICE, &begin_text(&desk.phone.identity));
     // A minute beyond the tolerance: no clock of a test is that far off.
     let millis = switchhook_protocol::time::millis(TOLERANCE) + 60_000;
     let early = Timestamp::from_millis(now().as_millis().saturating_sub(millis));
@@ -69,7 +69,7 @@ async fn reg_2_a_report_of_another_time_is_refused() -> Result<()> {
 #[tokio::test]
 async fn reg_2_a_report_to_nobody_is_refused() -> Result<()> {
     let desk = Desk::open().await?;
-    let body = desk.report("one", ALICE, &begin_text(&desk.phone.identity));
+    let body = report("one", ALICE, &begin_text(&desk.phone.identity));
     let signature = desk.signature(&body);
     for (to, code) in [
         (("default", "elsewhere"), ErrorCode::NotFound),
@@ -113,19 +113,21 @@ async fn reg_2_a_signed_report_that_is_none_is_malformed() -> Result<()> {
 #[tokio::test]
 async fn reg_2_a_report_above_the_limit_is_too_large() -> Result<()> {
     let desk = Desk::open().await?;
-    let body = desk.report("one", ALICE, &"x".repeat(TOO_LARGE));
+    let body = report("one", ALICE, &"x".repeat(TOO_LARGE));
     desk.refuses_signed(&body, ErrorCode::TooLarge).await?;
-    desk.takes(&desk.report("one", ALICE, &begin_text(&desk.phone.identity))).await
+    desk.takes(&report("one", ALICE, &begin_text(&desk.phone.identity))).await
 }
 
 #[tokio::test]
 async fn reg_2_a_text_that_no_method_claims_is_told_apart() -> Result<()> {
     let desk = Desk::open().await?;
     let text = begin_text(&desk.phone.identity);
-    for other in ["", "hello", "SWH", &text.to_lowercase(), &format!("{text} more"), &text.replace("SWH", "SWH2")] {
-        desk.refuses_signed(&desk.report("one", ALICE, other), ErrorCode::NotClaimed).await?;
+    for other in
+        ["", "hello", "SWH", &text.to_lowercase(), &format!("{text} more"), &text.replace("SWH", "SWH2")]
+    {
+        desk.refuses_signed(&report("one", ALICE, other), ErrorCode::NotClaimed).await?;
     }
-    desk.takes(&desk.report("one", ALICE, &text)).await
+    desk.takes(&report("one", ALICE, &text)).await
 }
 
 #[tokio::test]
@@ -141,9 +143,15 @@ async fn reg_2_a_text_with_a_token_or_a_device_of_nobody_or_of_another_begins_no
         (theirs.push_token.as_str(), mine.device.as_str()),
         (mine.device.as_str(), mine.push_token.as_str()),
     ] {
-        let body = desk.report("one", ALICE, &format!("SWH {token} {device}"));
-        desk.refuses_at(&before, SANDBOX, Some(&desk.signature(&body)), &body, ErrorCode::RegistrationMismatch)
-            .await?;
+        let body = report("one", ALICE, &format!("SWH {token} {device}"));
+        desk.refuses_at(
+            &before,
+            SANDBOX,
+            Some(&desk.signature(&body)),
+            &body,
+            ErrorCode::RegistrationMismatch,
+        )
+        .await?;
     }
     assert_eq!(desk.host.transit.count(&ALICE.parse()?), 0);
     Ok(())
@@ -153,10 +161,10 @@ async fn reg_2_a_text_with_a_token_or_a_device_of_nobody_or_of_another_begins_no
 async fn reg_2_a_message_id_that_comes_again_with_another_body_is_a_conflict() -> Result<()> {
     let desk = Desk::open().await?;
     let text = begin_text(&desk.phone.identity);
-    desk.takes(&desk.report("one", ALICE, &text)).await?;
+    desk.takes(&report("one", ALICE, &text)).await?;
     let before = desk.host.stored().await?;
 
-    for changed in [desk.report("one", BOB, &text), desk.report("one", ALICE, "hello")] {
+    for changed in [report("one", BOB, &text), report("one", ALICE, "hello")] {
         let signature = desk.signature(&changed);
         desk.refuses_at(&before, SANDBOX, Some(&signature), &changed, ErrorCode::Conflict).await?;
     }
@@ -182,10 +190,6 @@ impl Desk {
         let phone = host.stranger().await?;
         let before = host.stored().await?;
         Ok(Self { host, phone, http: Client::new(), before })
-    }
-
-    fn report(&self, id: &str, from: &str, text: &str) -> String {
-        json!({ "id": id, "from": from, "to": SANDBOX_NUMBER, "text": text }).to_string()
     }
 
     fn signature(&self, body: &str) -> String {
@@ -249,4 +253,8 @@ impl Desk {
         ensure!(self.host.stored().await? == *before, "{code} has stored something");
         Ok(())
     }
+}
+
+fn report(id: &str, from: &str, text: &str) -> String {
+    json!({ "id": id, "from": from, "to": SANDBOX_NUMBER, "text": text }).to_string()
 }

@@ -1,10 +1,16 @@
 //! Two tenants on one host: nothing of one is good for anything in the other.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use switchhook_client::{Client, ConnectError, registration::begin_text};
-use switchhook_protocol::{client::Signal, error::ErrorCode, invitation::Cancel};
+use switchhook_protocol::{
+    client::Signal,
+    endpoint::EndpointId,
+    error::ErrorCode,
+    invitation::Cancel,
+    registration::{RegisterValidate, parse_signature_text},
+};
 use switchhook_server::NotTaken;
 use switchhook_tests::{
     admin::Admin,
@@ -14,8 +20,8 @@ use switchhook_tests::{
     waiting::in_time,
 };
 
-const ALICE: &str = "+15550100";
-const BOB: &str = "+15550101";
+use crate::{ALICE, BOB};
+
 const SECRET: &str = "a-secret-of-the-second-tenant-alone";
 
 /// A host with a second tenant, which has a transit of its own.
@@ -50,11 +56,9 @@ async fn the_same_number_is_somebody_else_in_the_other_tenant() -> Result<()> {
     let bob = two.phone(BOB).await?;
     let _alice_there = two.phone(ALICE).await?;
 
-    let answer = in_time(
-        "the answer",
-        alice.client.invite(&alice.invite_of(&alice.prepare(&open()).await?, &[BOB])?),
-    )
-    .await?;
+    let answer =
+        in_time("the answer", alice.client.invite(&alice.invite_of(&alice.prepare(&open()).await?, &[BOB])?))
+            .await?;
 
     assert_eq!(refusal(answer)?, ErrorCode::NoneRegistered);
     assert_eq!(bob.registrations().await?, [BOB.parse()?]);
@@ -69,7 +73,34 @@ async fn a_push_token_of_one_tenant_registers_nothing_in_the_other() -> Result<(
 
     let answer = two.transit.carrier.text(&ALICE.parse()?, &begin_text(&alice.identity)).await;
 
-    assert_eq!(code(answer), ErrorCode::RegistrationMismatch);
+    assert_eq!(code(answer)?, ErrorCode::RegistrationMismatch);
+    assert_eq!(two.host.stored().await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn reg_4_a_signature_of_one_tenant_validates_nothing_in_the_other() -> Result<()> {
+    let two = Two::start().await?;
+    let (alice, mallory) = (two.host.stranger().await?, two.phone(BOB).await?);
+    let number: EndpointId = ALICE.parse()?;
+    let carrier = &two.host.transit.carrier;
+    in_time("the text", carrier.text(&number, &begin_text(&alice.identity))).await??;
+    let text = in_time("the SMS", carrier.next_text(&number, 0)).await?;
+    let (number, signature) = parse_signature_text(&text).context("the SMS is no signature")?;
+    let before = two.host.stored().await?;
+
+    for (device, token) in [(&alice, &alice), (&mallory, &alice), (&mallory, &mallory)] {
+        let request = RegisterValidate {
+            number: number.clone(),
+            push_token: token.identity.push_token.clone(),
+            device: device.device().clone(),
+            signature: signature.clone(),
+        };
+        let answer = in_time("the answer", mallory.client.register_validate(&request)).await?;
+        assert_eq!(refusal(answer)?, ErrorCode::RegistrationMismatch);
+    }
+
+    assert_eq!(mallory.registrations().await?, [BOB.parse()?]);
     assert_eq!(two.host.stored().await?, before);
     Ok(())
 }
@@ -81,9 +112,12 @@ async fn a_gateways_secret_of_one_tenant_signs_nothing_for_the_other() -> Result
     let http = two.host.addresses().http;
     let crossed = Transit::start(http, &tenant("default")?, SECRET).await?;
 
+    let before = two.host.stored().await?;
+
     let answer = crossed.carrier.text(&ALICE.parse()?, &begin_text(&alice.identity)).await;
 
-    assert_eq!(code(answer), ErrorCode::BadSignature);
+    assert_eq!(code(answer)?, ErrorCode::BadSignature);
+    assert_eq!(two.host.stored().await?, before);
     Ok(())
 }
 
@@ -136,7 +170,8 @@ async fn an_administrator_of_one_tenant_sees_and_changes_nothing_of_the_other() 
     assert!(acme.get("decisions").await.is_ok());
 
     let there = acme.at("default");
-    for path in ["decisions", "gateways", "tokens", "texts/in-doubt", &format!("sessions/{}", status.session)] {
+    for path in ["decisions", "gateways", "tokens", "texts/in-doubt", &format!("sessions/{}", status.session)]
+    {
         let (code, body) = there.ask_tenant(Method::GET, path, None).await?;
         assert_eq!((code, body["code"].as_str()), (StatusCode::FORBIDDEN, Some("forbidden")), "{path}");
     }
@@ -160,7 +195,7 @@ async fn an_administrator_needs_a_token_that_counts() -> Result<()> {
     }
     let token = two.acme.create_token().await?;
     let tokens = two.acme.get("tokens").await?;
-    let id = tokens[0]["id"].as_str().unwrap();
+    let id = tokens[0]["id"].as_str().unwrap_or_default();
     assert!(tokens[0].get("token").is_none(), "a token is shown once");
     let revoked = two.acme.ask_tenant(Method::DELETE, &format!("tokens/{id}"), None).await?;
     assert_eq!(revoked.0, StatusCode::NO_CONTENT);
@@ -188,9 +223,9 @@ impl Two {
     }
 }
 
-fn code<T: std::fmt::Debug>(answer: Result<T, NotTaken>) -> ErrorCode {
+fn code<T: std::fmt::Debug>(answer: Result<T, NotTaken>) -> Result<ErrorCode> {
     match answer {
-        Err(NotTaken::Refused(body)) => body.code,
-        other => panic!("not refused: {other:?}"),
+        Err(NotTaken::Refused(body)) => Ok(body.code),
+        other => bail!("not refused: {other:?}"),
     }
 }
