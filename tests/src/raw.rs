@@ -64,7 +64,7 @@ impl Raw {
         if let Some(subprotocol) = subprotocol {
             request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_str(subprotocol)?);
         }
-        match in_time("the socket", connect_async(request)).await? {
+        match in_time("the socket", Box::pin(connect_async(request))).await? {
             Ok((socket, _)) => Ok(Ok(Self { socket })),
             Err(tungstenite::Error::Http(answer)) => {
                 let body = answer.body().clone().unwrap_or_default();
@@ -103,7 +103,7 @@ impl Raw {
     pub async fn message(&mut self) -> Result<Value> {
         match self.hear().await? {
             Heard::Message(message) => Ok(message),
-            other => bail!("no message: {other:?}"),
+            other @ (Heard::Closed(_) | Heard::Gone) => bail!("no message: {other:?}"),
         }
     }
 

@@ -417,11 +417,14 @@ async fn inv_11_a_ticket_serves_its_holder_alone() -> Result<()> {
 
 impl Three {
     async fn start() -> Result<Self> {
-        let host = Host::start().await?;
-        let alice = host.phone(ALICE).await?;
-        let phone = host.phone(BOB).await?;
-        let tablet = host.device("tablet", BOB).await?;
-        Ok(Self { host, alice, phone, tablet })
+        Box::pin(async {
+            let host = Host::start().await?;
+            let alice = host.phone(ALICE).await?;
+            let phone = host.phone(BOB).await?;
+            let tablet = host.device("tablet", BOB).await?;
+            Ok(Self { host, alice, phone, tablet })
+        })
+        .await
     }
 
     async fn ring(&mut self) -> Result<Rings> {
@@ -468,7 +471,7 @@ fn is_accept(event: &ClientEvent) -> bool {
 async fn shorten_ring(storage: &switchhook_storage::TenantStorage) -> Result<()> {
     for mut activation in storage.plugins().active().await? {
         if activation.slot == Slot::InviteRouter {
-            activation.configuration = r#"{"ring_time_seconds": 1}"#.to_owned();
+            r#"{"ring_time_seconds": 1}"#.clone_into(&mut activation.configuration);
             storage.run("test", async move |tx| tx.put_activation(&activation).await).await?;
         }
     }

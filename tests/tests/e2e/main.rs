@@ -1,10 +1,9 @@
 //! End to end: the real server, the real client, real sockets.
+//!
+//! What strangers and wrong input meet stands in `tests/strangers`, deaths of the process in `tests/crash`.
 
-mod bad_input;
 mod call;
-mod crash;
 mod health;
 mod invitation;
 mod nat;
 mod registration;
-mod walls;
