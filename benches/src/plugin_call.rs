@@ -6,6 +6,7 @@
 
 #[expect(clippy::too_many_arguments, reason = "generated from the contract")]
 mod bare;
+mod burn;
 pub(crate) mod webhook;
 
 use std::{
@@ -62,10 +63,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let host = runtime.block_on(Host::new(router))?;
     let bare = bare::Bare::new(router)?;
     let mut webhook = runtime.block_on(webhook::Webhook::start())?;
+    let burner = runtime.block_on(burn::Burner::new())?;
     let question = question()?;
 
     let [mut by_host, mut by_bare, mut by_webhook, mut by_native] = <[Way; 4]>::default();
     let [mut host_rates, mut bare_rates] = <[Rates; 2]>::default();
+    let mut burned = Series::default();
     for _ in 0..options.rounds {
         by_host.add(runtime.block_on(host.decide(&question))?);
         by_bare.add(bare.decide(&question)?);
@@ -73,6 +76,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         by_native.add(native(&question));
         host_rates.add(|until| host.count(&question, until))?;
         bare_rates.add(|until| bare.count(&question, until))?;
+        burned.push(runtime.block_on(burner.burn(&question))?);
     }
 
     let mut report = Report::new("one routing decision, five devices, fresh instance");
@@ -89,6 +93,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         report.figure(format!("{what}, one thread"), "decisions/s", &rates.one);
         report.figure(format!("{what}, two threads"), "decisions/s", &rates.two);
     }
+    report.figure("the tightest loop until a decision's fuel is burned", "ms", &burned);
     report.target("host over bare Wasmtime", &by_host.median.over(&by_bare.median), Bound::AtMost(1.5));
     report.target("host, µs", &by_host.median, Bound::AtMost(13.0));
     report.target("webhook over host", &by_webhook.median.over(&by_host.median), Bound::AtLeast(5.0));

@@ -30,7 +30,7 @@ impl Default for Deadlines {
 
 impl Deadlines {
     /// A plan for five devices costs a thousandth of the fuel. The tightest loop burns all of it in 9 ms
-    /// (`examples/measure.rs`), so the deadline decides only on a machine five times slower.
+    /// (`benches`, `plugin-call`), so the deadline decides only on a machine five times slower.
     pub(crate) const fn decision(self) -> Budget {
         Budget { fuel: 5_000_000, deadline: self.decision }
     }
@@ -42,7 +42,7 @@ impl Deadlines {
 }
 
 /// How much fuel a guest burns before others have their turn on its thread: 0.2 ms of the tightest loop
-/// (`examples/measure.rs`), to stay below half a millisecond on slower machines.
+/// (`benches`, `plugin-call`), to stay below half a millisecond on slower machines.
 pub(crate) const YIELD_FUEL: u64 = 100_000;
 
 /// How often the epoch ticks: the precision of the deadline.
