@@ -219,7 +219,7 @@ async fn validate_and_check(phone: &mut Phone, number: &EndpointId) -> Result<()
     if confirmed != [number.clone()] {
         bail!("confirmed: {confirmed:?}");
     }
-    assert_eq!(registrations(phone).await?, std::slice::from_ref(&number));
+    assert_eq!(registrations(phone).await?, std::slice::from_ref(number));
     Ok(())
 }
 

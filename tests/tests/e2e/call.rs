@@ -5,18 +5,20 @@ use std::{net::Ipv4Addr, sync::Arc};
 use anyhow::{Context as _, Result};
 use switchhook_client::{
     ClientEvent,
-    call::{Call, MAX_DATAGRAM, Side},
+    call::{Call, MAX_DATAGRAM, Prepared, Side},
     network::nat::SymmetricNat,
+    relay::Allocation,
 };
 use switchhook_protocol::{
     call::PathKind,
-    connection_data::{Candidate, CandidateKind, Filtering, Mapping},
+    client::Signal,
+    connection_data::{Candidate, CandidateKind, ConnectionData, Filtering, Mapping},
     error::ErrorCode,
     event::Event,
     id::SessionId,
-    invitation::Accepted,
+    invitation::{Accepted, Cancel},
     peer::Path,
-    relay::RelayRequest,
+    relay::{RelayCredentials, RelayRequest},
 };
 use switchhook_tests::{
     host::Host,
@@ -33,6 +35,13 @@ struct Pair {
     alice: Phone,
     bob: Phone,
     networks: (Net, Net),
+}
+
+/// What each side has prepared and what it was told.
+struct Agreed {
+    session: SessionId,
+    inviter: (Prepared, Accepted),
+    callee: (Prepared, Accepted),
 }
 
 #[tokio::test]
@@ -105,7 +114,7 @@ async fn nat_4_a_direct_attempt_that_fails_goes_on_through_the_relay_without_a_s
 #[tokio::test]
 async fn nat_4_either_side_may_ask_for_the_relay_and_the_other_side_is_told() -> Result<()> {
     let mut pair = Pair::start((open(), open())).await?;
-    let (session, inviter, callee) = pair.accept(|_| {}).await?;
+    let Agreed { session, inviter: (_, inviter), callee: (_, callee) } = pair.agree(|_| {}).await?;
     assert!(matches!(inviter.path, Path::Direct { .. }));
 
     let mut usernames = Vec::new();
@@ -119,6 +128,36 @@ async fn nat_4_either_side_may_ask_for_the_relay_and_the_other_side_is_told() ->
     usernames.sort();
     usernames.dedup();
     assert_eq!(usernames.len(), 4, "credentials are made for one participant, each time anew");
+    Ok(())
+}
+
+/// REL-2
+#[tokio::test]
+async fn rel_3_the_relay_lets_in_a_token_with_its_password_and_nothing_else() -> Result<()> {
+    let mut pair = Pair::start((nat(), nat())).await?;
+    let Agreed { inviter: (_, inviter), callee: (_, callee), .. } = pair.agree(|_| {}).await?;
+    let (Path::Relay { relay: hers }, Path::Relay { relay: his }) = (inviter.path, callee.path) else {
+        panic!("the relay is for both")
+    };
+    let changed = |change: &dyn Fn(&mut RelayCredentials)| {
+        let mut credentials = hers.clone();
+        change(&mut credentials);
+        credentials
+    };
+    let elsewhere = Host::start().await?;
+    let other_host = changed(&|credentials| credentials.server = elsewhere.addresses().relay);
+    for wrong in [
+        changed(&|credentials| credentials.password = his.password.clone()),
+        changed(&|credentials| credentials.username = his.username.clone()),
+        changed(&|credentials| credentials.username = "somebody".to_owned()),
+        changed(&|credentials| credentials.password.clear()),
+        other_host,
+    ] {
+        let allocated = in_time("the relay's answer", Allocation::open(&*open(), &wrong)).await?;
+        assert!(allocated.is_err(), "{allocated:?}");
+    }
+    let allocation = in_time("the allocation", Allocation::open(&*open(), &hers)).await??;
+    assert_eq!(allocation.relayed().ip(), pair.host.addresses().relay.ip());
     Ok(())
 }
 
@@ -145,6 +184,44 @@ async fn rel_2_only_who_takes_part_gets_credentials() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_whole_run_moves_every_metric_of_success() -> Result<()> {
+    let mut pair = Pair::start((nat(), nat())).await?;
+    let mut tablet = pair.host.device("tablet", BOB).await?;
+    let (mut caller, mut callee) = pair.call(|_| {}).await?;
+    exchange(&mut caller, &mut callee).await?;
+    pair.host.reports_path("relay").await?;
+    pair.networks = (open(), open());
+    let Agreed { callee: (_, answer), .. } = pair.agree(|_| {}).await?;
+    let signal = Signal { ticket: answer.ticket.clone(), to: answer.peer.alias, data: "hello".into() };
+    in_time("the signal", pair.bob.client.signal(signal)).await??;
+    in_time("the relay", pair.bob.client.relay_request(&RelayRequest { ticket: answer.ticket })).await??;
+    let status = pair.alice.invite(BOB).await?;
+    in_time("the cancel", pair.alice.client.cancel(&Cancel { ticket: status.ticket })).await??;
+    tablet.expect_cancel(&status.session).await?;
+
+    // What counts failures alone stays where it was.
+    let at_rest = ["switchhook_relay_refused_peer_packets_total"];
+    let moved = [
+        r#"switchhook_texts_total{outcome="sent"}"#,
+        r#"switchhook_verdict_total{outcome="direct"}"#,
+        r#"switchhook_verdict_total{outcome="relay"}"#,
+        r#"switchhook_path_total{outcome="relay"}"#,
+        r#"switchhook_plugin_decisions_total{slot="registration-method",outcome="answered"}"#,
+        r#"switchhook_plugin_decisions_total{slot="invite-router",outcome="answered"}"#,
+        r#"switchhook_plugin_decisions_total{slot="nat-policy",outcome="answered"}"#,
+    ];
+    until("every metric's move", async || {
+        let (_, text) = pair.host.admin.public("metrics").await?;
+        let counters =
+            text.lines().filter_map(|line| line.split_once("_total ").map(|(name, _)| (line, name)));
+        let zero = counters.filter(|(line, _)| line.ends_with(" 0")).map(|(_, name)| format!("{name}_total"));
+        let done = moved.iter().all(|name| text.contains(name)) && zero.eq(at_rest);
+        Ok(done.then_some(()))
+    })
+    .await
+}
+
 impl Pair {
     async fn start(networks: (Net, Net)) -> Result<Self> {
         let host = Host::with(|settings| settings.relay.allow_loopback = true).await?;
@@ -153,37 +230,23 @@ impl Pair {
     }
 
     /// From invite to accept, without a path; connection data may be changed before it is sent.
-    async fn accept(
-        &mut self,
-        change: impl Fn(&mut switchhook_protocol::connection_data::ConnectionData),
-    ) -> Result<(SessionId, Accepted, Accepted)> {
-        let prepared = self.alice.prepare(&self.networks.0).await?;
-        let mut invite = self.alice.invite_of(&prepared, &[BOB])?;
-        change(&mut invite.connection_data);
-        let status = in_time("the invite", self.alice.client.invite(&invite)).await??;
-        let rung = self.bob.expect_invite().await?;
-        let mut accept = Phone::accept_of(&self.bob.prepare(&self.networks.1).await?, &rung);
-        change(&mut accept.connection_data);
-        let callee = in_time("the accept", self.bob.rings.accept(&rung, &accept)).await??;
-        let inviter = self.alice.expect_accept(&status.session).await?;
-        Ok((status.session, inviter, callee))
-    }
-
-    /// A whole call.
-    async fn call(
-        &mut self,
-        change: impl Fn(&mut switchhook_protocol::connection_data::ConnectionData),
-    ) -> Result<(Call, Call)> {
-        let (hers, his) =
-            (self.alice.prepare(&self.networks.0).await?, self.bob.prepare(&self.networks.1).await?);
+    async fn agree(&mut self, change: impl Fn(&mut ConnectionData)) -> Result<Agreed> {
+        let hers = self.alice.prepare(&self.networks.0).await?;
         let mut invite = self.alice.invite_of(&hers, &[BOB])?;
         change(&mut invite.connection_data);
         let status = in_time("the invite", self.alice.client.invite(&invite)).await??;
         let rung = self.bob.expect_invite().await?;
+        let his = self.bob.prepare(&self.networks.1).await?;
         let mut accept = Phone::accept_of(&his, &rung);
         change(&mut accept.connection_data);
         let answer = in_time("the accept", self.bob.rings.accept(&rung, &accept)).await??;
         let pushed = self.alice.expect_accept(&status.session).await?;
+        Ok(Agreed { session: status.session, inviter: (hers, pushed), callee: (his, answer) })
+    }
+
+    /// A whole call.
+    async fn call(&mut self, change: impl Fn(&mut ConnectionData)) -> Result<(Call, Call)> {
+        let Agreed { inviter: (hers, pushed), callee: (his, answer), .. } = self.agree(change).await?;
         let (networks, clients) = (self.networks.clone(), (&self.alice.client, &self.bob.client));
         let caller = Call::start(clients.0, networks.0, hers, Side::Inviter, pushed);
         let callee = Call::start(clients.1, networks.1, his, Side::Callee, answer);
