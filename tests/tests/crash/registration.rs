@@ -126,7 +126,7 @@ async fn die_and_go_on(death: &Death) -> Result<()> {
     assert!(answered.is_none_or(|answered| answered == repeated), "another answer to the same report");
     check_texts(&stage, &mut bystander, death).await?;
 
-    go_on(&stage, &mut alice, death).await?;
+    go_on(&stage, &alice, death).await?;
 
     keep_last_text(&stage, &mut alice, &report.from)?;
     validate_and_check(&mut alice, &report.from).await?;
