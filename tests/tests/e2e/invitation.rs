@@ -404,7 +404,8 @@ async fn inv_11_a_ticket_serves_its_holder_alone() -> Result<()> {
     assert_eq!(refusal(stopped)?, ErrorCode::BadTicket);
     let stolen = Rung { ticket: ticket.clone(), ..rings.at_tablet.clone() };
     assert_eq!(refusal(three.tablet.accept_by_hand(&stolen).await?)?, ErrorCode::BadTicket);
-    let changed = Rung { ticket: format!("{}A", &ticket[..ticket.len() - 1]), ..rings.at_phone.clone() };
+    let last = if ticket.ends_with('A') { "B" } else { "A" };
+    let changed = Rung { ticket: format!("{}{last}", &ticket[..ticket.len() - 1]), ..rings.at_phone.clone() };
     let changed =
         if changed.ticket == ticket { Rung { ticket: format!("{ticket}A"), ..changed } } else { changed };
     assert_eq!(refusal(three.phone.accept_by_hand(&changed).await?)?, ErrorCode::BadTicket);
