@@ -1,6 +1,6 @@
 //! Typed changes of many jobs, applied with one statement a kind.
 //!
-//! The order of kinds is fixed: acknowledgements, sequence numbers, messages, then sessions,
+//! The order of kinds is fixed: acknowledgements, deliveries, sequence numbers, messages, then sessions,
 //! invitations, legs, timers, outbox. [`plan`] merges the changes so that this comes to the same as
 //! making each in its turn: of two settings of one row the later counts, an `Arm` before a `Disarm`
 //! of its session is dropped, a message collapses earlier ones of its key.
@@ -19,7 +19,10 @@ pub(crate) use mailboxes::{lose, lost};
 use plan::Plan;
 use serde::Serialize;
 use switchhook_core::row::Write;
-use switchhook_protocol::{id::DeviceId, time::Timestamp};
+use switchhook_protocol::{
+    id::{DeviceId, SessionId},
+    time::Timestamp,
+};
 
 use crate::{
     dialect::{self, Connection},
@@ -44,6 +47,15 @@ pub(crate) enum Change {
         device: DeviceId,
         /// Up to here.
         seq: u64,
+    },
+    /// A ring was sent to the device: its leg is pushed, if it still waits.
+    Pushed {
+        /// Of this session.
+        session: SessionId,
+        /// Whose leg.
+        device: DeviceId,
+        /// When.
+        at: Timestamp,
     },
 }
 
@@ -76,6 +88,7 @@ pub(crate) async fn apply(
     plan.acknowledge(parts);
     many(connection, dialect::ACKNOWLEDGE, &plan.acknowledged()).await?;
     many(connection, dialect::DELIVERED, &plan.delivered()).await?;
+    many(connection, dialect::PUSHED, plan.pushed()).await?;
 
     let mut mailboxes = Mailboxes::reserve(connection, parts).await?;
     mailboxes.make_room(connection, now).await?;
@@ -147,7 +160,8 @@ impl Change {
                 | Write::Enqueue(_),
             )
             | Self::Acknowledge { .. }
-            | Self::Delivered { .. } => None,
+            | Self::Delivered { .. }
+            | Self::Pushed { .. } => None,
         }
     }
 }

@@ -4,6 +4,9 @@
 //! ids as text, times as milliseconds. A batch's rows come as one JSON array of arrays; `value ->> n`
 //! is a row's n-th value. Each statement names its rows `r`.
 //!
+//! A limit that is an argument is written `CAST($n AS BIGINT)`: a bare `$n` there makes SQLite prepare
+//! the statement anew each time, in case the number changes its plan.
+//!
 //! `CROSS JOIN` before the stored table makes SQLite go through the batch and look each row up by its
 //! key, never the other way round.
 
@@ -108,6 +111,14 @@ pub(crate) const SET_LEG: &str = "\
         value ->> 4 AS changed_at FROM jsonb_each($1)) AS r \
     WHERE legs.tenant = r.tenant AND legs.session = r.session AND legs.device = r.device";
 
+/// (tenant, session, device, when): pushed, if it waited.
+pub(crate) const PUSHED: &str = "\
+    UPDATE legs SET state = 'pushed', changed_at = r.changed_at \
+    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS session, value ->> 2 AS device, value ->> 3 AS changed_at \
+        FROM jsonb_each($1)) AS r \
+    WHERE legs.tenant = r.tenant AND legs.session = r.session AND legs.device = r.device \
+        AND legs.state = 'queued'";
+
 /// (tenant, session): its timers are gone.
 pub(crate) const DISARM: &str = "\
     DELETE FROM timers WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM jsonb_each($1) AS r)";
@@ -161,6 +172,7 @@ mod tests {
             OPEN_LEG,
             SET_INVITATION,
             SET_LEG,
+            PUSHED,
             DISARM,
             ARM,
             ENQUEUE,

@@ -4,7 +4,10 @@
 //! counts as lost from that moment, whether the sweeper came by or not.
 
 use switchhook_core::row::{MailboxState, StoredMessage};
-use switchhook_protocol::{id::DeviceId, time::Timestamp};
+use switchhook_protocol::{
+    id::{DeviceId, SessionId},
+    time::Timestamp,
+};
 
 use crate::{
     batch::Change,
@@ -22,7 +25,7 @@ const AFTER: &str = "SELECT m.message, m.seq, m.event, m.expires_at, b.delivered
      FROM mailboxes AS b CROSS JOIN messages AS m \
      WHERE b.tenant = $1 AND b.device = $2 AND m.tenant = b.tenant AND m.device = b.device \
          AND m.seq > $3 AND m.expires_at > $4 \
-     ORDER BY m.seq LIMIT $5";
+     ORDER BY m.seq LIMIT CAST($5 AS BIGINT)";
 
 /// One mailbox.
 #[derive(Debug)]
@@ -68,6 +71,20 @@ impl Mailbox<'_> {
     pub async fn acknowledge(&self, seq: u64) -> Result<(), StorageError> {
         let change = Change::Acknowledge { device: self.device.clone(), seq };
         self.storage.change("acknowledge", vec![change]).await.map(drop)
+    }
+
+    /// Everything up to here was sent on a connection, rings of these sessions among it: their legs are
+    /// pushed, if they still wait. May come late: it only tells a repeat.
+    pub async fn mark_pushed(
+        &self,
+        up_to_seq: u64,
+        sessions: impl IntoIterator<Item = SessionId>,
+        at: Timestamp,
+    ) -> Result<(), StorageError> {
+        let pushed = |session| Change::Pushed { session, device: self.device.clone(), at };
+        let delivered = Change::Delivered { device: self.device.clone(), seq: up_to_seq };
+        let changes = std::iter::once(delivered).chain(sessions.into_iter().map(pushed)).collect();
+        self.storage.change("mark-delivered", changes).await.map(drop)
     }
 
     /// Everything up to here was sent on a connection. May come late: it only tells a repeat.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 const IN_STATE: &str = "SELECT entry, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
-     WHERE state = $1 ORDER BY queued_at LIMIT $2";
+     WHERE state = $1 ORDER BY queued_at LIMIT CAST($2 AS BIGINT)";
 const CLAIM: &str = "UPDATE outbox SET state = 'performing' WHERE (tenant, entry) IN \
      (SELECT tenant, entry FROM outbox WHERE state = 'queued' ORDER BY queued_at LIMIT $1) \
      RETURNING entry, attempt, gateway, payload, state, queued_at, tenant";

@@ -15,8 +15,7 @@ use crate::{
     words,
 };
 
-const DUE: &str =
-    "SELECT session, kind, number, due_at, tenant FROM timers WHERE due_at <= $1 ORDER BY due_at LIMIT $2";
+const DUE: &str = "SELECT session, kind, number, due_at, tenant FROM timers WHERE due_at <= $1 ORDER BY due_at LIMIT CAST($2 AS BIGINT)";
 const NEXT_DUE: &str = "SELECT session, due_at FROM timers ORDER BY due_at LIMIT 1";
 const CLAIM: &str = "DELETE FROM timers \
      WHERE tenant = $1 AND session = $2 AND kind = $3 AND number = $4 AND due_at = $5";

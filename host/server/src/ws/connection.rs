@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use switchhook_core::row::{LegState, StoredMessage, Write};
+use switchhook_core::row::StoredMessage;
 use switchhook_protocol::{
     call::Operation,
     client::ClientMessage,
@@ -16,6 +16,7 @@ use switchhook_protocol::{
     id::{Epoch, RequestId, TenantId},
     server::{Answer, ServerMessage},
 };
+use switchhook_storage::StorageError;
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{self, Instant, MissedTickBehavior},
@@ -131,7 +132,7 @@ impl Connection {
         let (app, caller) = (Arc::clone(&self.app), self.caller.clone());
         self.app.tasks.spawn(async move {
             if let Err(refused) = note_delivery(&app, &caller, &batch).await {
-                warn!(device.id = %caller.device.id, %refused, "a delivery is not noted");
+                warn!(device.id = %caller.device.id, error = %Causes(&refused), "a delivery is not noted");
             }
         });
     }
@@ -207,24 +208,10 @@ fn ok(answer: &impl Serialize) -> Result<Ok, FlowError> {
     })
 }
 
-/// What was sent is marked, and the legs of rings are moved on, if they still wait.
-async fn note_delivery(app: &App, caller: &Caller, batch: &[StoredMessage]) -> Result<(), FlowError> {
+/// What was sent is marked, with the legs of rings.
+async fn note_delivery(app: &App, caller: &Caller, batch: &[StoredMessage]) -> Result<(), StorageError> {
+    let Some(last) = batch.last() else { return Ok(()) };
     let storage = app.storage.of(&caller.tenant);
-    if let Some(last) = batch.last() {
-        storage.mailbox(&caller.device.id).mark_delivered(last.seq).await?;
-    }
-    for session in batch.iter().filter_map(frame::rings_for) {
-        let (device, at) = (caller.device.id.clone(), app.now());
-        storage
-            .run("pushed", async move |tx| {
-                let legs = tx.legs(&session).await?;
-                let own = legs.iter().find(|leg| leg.device == device && leg.state == LegState::Queued);
-                if own.is_some() {
-                    tx.apply(vec![Write::SetLeg { session, device, state: LegState::Pushed, at }]).await?;
-                }
-                Ok::<_, FlowError>(())
-            })
-            .await?;
-    }
-    Ok(())
+    let rings = batch.iter().filter_map(frame::rings_for);
+    storage.mailbox(&caller.device.id).mark_pushed(last.seq, rings, app.now()).await
 }

@@ -36,6 +36,7 @@ pub(super) type OutboxRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, String,
 pub(super) struct Plan<'a> {
     acknowledged: BTreeMap<(Text<'a>, Text<'a>), u64>,
     delivered: BTreeMap<(Text<'a>, Text<'a>), u64>,
+    pushed: Vec<(Text<'a>, Text<'a>, Text<'a>, i64)>,
     messages: Vec<MessageRow<'a>>,
     /// Tenant, device and collapse key, with the place of the message in `messages`.
     collapsing: HashMap<(Text<'a>, Text<'a>, Text<'a>), usize>,
@@ -52,13 +53,18 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// Adds the acknowledgements of all parts. They come first and are never refused: they make room.
+    /// Adds the acknowledgements and deliveries of all parts. They come first and are never refused: they
+    /// make room, and a leg that they move is one that was opened before its ring was sent.
     pub(super) fn acknowledge(&mut self, parts: &[Part<'a>]) {
         for part in parts {
             for change in part.changes {
                 let (highest, device, seq) = match change {
                     Change::Acknowledge { device, seq } => (&mut self.acknowledged, device, seq),
                     Change::Delivered { device, seq } => (&mut self.delivered, device, seq),
+                    Change::Pushed { session, device, at } => {
+                        self.pushed.push((part.tenant, session.as_str(), device.as_str(), millis(*at)));
+                        continue;
+                    }
                     Change::Write(_) => continue,
                 };
                 let known = highest.entry((part.tenant, device.as_str())).or_default();
@@ -72,7 +78,7 @@ impl<'a> Plan<'a> {
         for change in part.changes {
             match change {
                 Change::Write(write) => self.write(part.tenant, write, mailboxes),
-                Change::Acknowledge { .. } | Change::Delivered { .. } => {}
+                Change::Acknowledge { .. } | Change::Delivered { .. } | Change::Pushed { .. } => {}
             }
         }
     }
@@ -189,6 +195,10 @@ impl<'a> Plan<'a> {
 
     pub(super) fn delivered(&self) -> Vec<(Text<'a>, Text<'a>, i64)> {
         self.delivered.iter().map(|(key, seq)| (key.0, key.1, integer(*seq))).collect()
+    }
+
+    pub(super) fn pushed(&self) -> &[(Text<'a>, Text<'a>, Text<'a>, i64)] {
+        &self.pushed
     }
 
     pub(super) fn messages(&self) -> &[MessageRow<'a>] {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use switchhook_core::row::{InvitationState, TimerKind, Write};
+use switchhook_core::row::{InvitationState, LegState, TimerKind, Write};
 use switchhook_protocol::id::DeviceId;
 use switchhook_storage::{StorageError, TenantStorage, Transaction};
 use tokio::sync::Barrier;
@@ -47,6 +47,21 @@ on_each_database! {
             let winner = if phone { id("phone") } else { id("tablet") };
             assert_eq!(stored[0].taken_by, Some(winner));
         }
+    }
+
+    async fn a_ring_that_was_sent_moves_a_leg_that_waits_and_no_other(fixture) {
+        let acme = fixture.with_devices(&["phone", "tablet"]).await;
+        open(&acme).await;
+        let (session, device) = (session_id("call"), id("phone"));
+        acme.commit("queue", vec![Write::SetLeg { session, device, state: LegState::Queued, at: EARLIER }]).await.unwrap();
+
+        for device in ["phone", "tablet"] {
+            acme.mailbox(&id(device)).mark_pushed(1, [session_id("call")], NOW).await.unwrap();
+        }
+
+        let legs = acme.sessions().legs(&session_id("call")).await.unwrap();
+        let states: Vec<_> = legs.iter().map(|leg| (leg.device.as_str(), leg.state)).collect();
+        assert_eq!(states, [("phone", LegState::Pushed), ("tablet", LegState::Planned)]);
     }
 
     async fn of_several_claims_of_a_timer_one_succeeds(fixture) {
