@@ -8,6 +8,7 @@ use axum::{
 };
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use switchhook_protocol::SUBPROTOCOL;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -31,7 +32,8 @@ pub(crate) fn serve(kind: Kind) -> anyhow::Result<()> {
         match kind {
             Kind::Small => small(listener).await,
             Kind::Defaults => {
-                let upgrade = |upgrade: WebSocketUpgrade| async { upgrade.on_upgrade(idle) };
+                let upgrade =
+                    |upgrade: WebSocketUpgrade| async { upgrade.protocols([SUBPROTOCOL]).on_upgrade(idle) };
                 Ok(axum::serve(listener, Router::new().route("/", get(upgrade))).await?)
             }
         }
@@ -58,7 +60,7 @@ async fn connection(stream: TcpStream, router: Router) {
 }
 
 async fn upgrade(upgrade: WebSocketUpgrade) -> Response {
-    upgrade.read_buffer_size(1024).write_buffer_size(0).on_upgrade(idle)
+    upgrade.protocols([SUBPROTOCOL]).read_buffer_size(1024).write_buffer_size(0).on_upgrade(idle)
 }
 
 async fn idle(mut socket: WebSocket) {
