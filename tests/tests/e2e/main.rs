@@ -1,7 +1,12 @@
 //! End to end: the real server, the real client, real sockets.
 //!
 //! What strangers and wrong input meet stands in `tests/strangers`, deaths of the process in `tests/crash`.
-#![expect(clippy::string_slice, clippy::panic, clippy::unwrap_used, reason = "tests: what is missing fails them")]
+#![expect(
+    clippy::string_slice,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests: what is missing fails them"
+)]
 
 mod call;
 mod health;
