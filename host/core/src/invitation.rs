@@ -1,6 +1,6 @@
 //! Invitations: who rings, who is taken, who is told to stop (INV-1 to INV-6, INV-15, INV-17).
 //!
-//! An invite opens one [`Invitation`] per invited user and one [`Leg`] per device, in one
+//! An invite opens one [`Invitation`](crate::row::Invitation) per invited user and one [`Leg`] per device, in one
 //! transaction with the messages that ring the devices of the first wave; the messages of later
 //! waves wait in their legs. From then on each request is decided over the rows that it touches:
 //! accept is taken for the user's invitation if that still rings, so that the first commit wins and
