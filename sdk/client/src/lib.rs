@@ -18,7 +18,7 @@
 //! use switchhook_protocol::{event::Event, invitation::Invite};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let settings = Settings::new("ws://127.0.0.1:8470", "default".parse()?, "phone".parse()?);
+//! let settings = Settings::new("ws://127.0.0.1:7470", "default".parse()?, "phone".parse()?);
 //! let key = DeviceKey::generate(&mut rand::rng());
 //! let identity = Client::enrol(&settings, key).await?; // once; store it
 //! let (client, mut events) = Client::connect(settings, identity).await?;
