@@ -280,10 +280,9 @@ mod tests {
     };
 
     fn invited(targets: &[Target], plan: &Plan) -> Result<Invited, ErrorCode> {
-        let session = "s".parse().unwrap();
         let facts = Inviting {
             keys: &keys(),
-            session: &session,
+            session: &session(),
             inviter: &alice(),
             request: &invite_request(),
             network: &network(),
@@ -292,6 +291,10 @@ mod tests {
             now: NOW,
         };
         invite(facts, &mut TestRng(1))
+    }
+
+    fn session() -> SessionId {
+        "s".parse().unwrap()
     }
 
     fn both() -> Vec<Target> {
@@ -339,7 +342,7 @@ mod tests {
         assert!(legs[1].ring.as_deref().is_some_and(|ring| ring.contains("invite")));
         assert_eq!(legs[1].lease_until, NOW.after(Duration::from_secs(20)));
         assert_eq!(status.ring_ms, 20_000);
-        let session: SessionId = "s".parse().unwrap();
+        let session = session();
         let kind = TimerKind::Wave(1);
         let due_at = NOW.after(Duration::from_secs(10));
         assert!(writes.contains(&Write::Arm(Timer { session, kind, due_at })));
