@@ -29,6 +29,15 @@ impl switchhook::types::facts::Host for Nothing {
         0
     }
 }
+impl switchhook::types::key_value::Host for Nothing {
+    fn get(&mut self, _: String) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn keys(&mut self, _: String) -> Vec<String> {
+        vec![]
+    }
+}
 impl switchhook::invite_router::routing::Host for Nothing {}
 
 pub(super) struct Bare {

@@ -9,9 +9,13 @@
 //! The runtime turns a guest's bytes into these types and calls the checks; whoever acts on an
 //! answer may rely on every rule here.
 
+pub mod grants;
+pub mod json;
 pub mod nat;
 pub mod registration;
 pub mod route;
+
+pub use grants::{Grants, InvalidGrants};
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -20,6 +24,7 @@ use alloc::{
 };
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
 use switchhook_protocol::{
     endpoint::EndpointId,
     id::{ApplicationId, TenantId},
@@ -27,7 +32,8 @@ use switchhook_protocol::{
 };
 
 /// Which questions a plugin answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Slot {
     /// How a device proves an identifier; a tenant has several, by name.
     RegistrationMethod,
@@ -57,7 +63,7 @@ impl fmt::Display for Slot {
 /// What a call may know about where and when it runs.
 ///
 /// The tenant's configuration is not here: it belongs to the plugin's active version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
     /// Whose plugin is asked.
     pub tenant: TenantId,
@@ -66,20 +72,25 @@ pub struct Context {
     /// When the call is made.
     pub now: Timestamp,
     /// The call's only source of randomness.
+    #[serde(with = "json::seed")]
     pub seed: (u64, u64),
     /// Id of the session or registration attempt that the call decides about.
     pub subject: String,
 }
 
 /// Rare and growing facts that a plugin may ask for, loaded before the call.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Facts {
     /// How many devices hold an identifier; none where it is missing.
     pub devices: BTreeMap<EndpointId, u8>,
+    /// The tenant's key-value pairs, as they were when the call began; empty without the grant.
+    #[serde(with = "json::pairs")]
+    pub pairs: BTreeMap<String, Vec<u8>>,
 }
 
 /// "No", said on purpose. The words reach the client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// A word (see [`is_word`]).
     pub code: String,
@@ -88,27 +99,29 @@ pub struct Refusal {
 }
 
 /// A question to the tenant's own service, asked before the decision is committed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// Chosen by the plugin, repeated by the answer.
     pub id: String,
     /// An `https` or `http` address. Which hosts are allowed is the tenant's grant, not judged here.
     pub url: String,
     /// At most [`MAX_BODY`] bytes.
+    #[serde(default, with = "json::base64")]
     pub body: Vec<u8>,
 }
 
 /// What came of a [`Request`].
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// The request's id.
     pub id: String,
     /// The response's body, or why there is none.
+    #[serde(flatten, with = "json::outcome")]
     pub outcome: Result<Vec<u8>, String>,
 }
 
 /// How a plugin introduces itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// A word (see [`is_word`]).
     pub name: String,
@@ -117,6 +130,7 @@ pub struct Description {
     /// One sentence about what it decides.
     pub summary: String,
     /// Beginnings of the texts that a registration method claims; empty in other slots.
+    #[serde(default)]
     pub text_prefixes: Vec<String>,
 }
 
@@ -239,6 +253,13 @@ pub(crate) fn is_web_address(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let clean = |c: char| !c.is_whitespace() && !c.is_control();
     rest.is_some_and(|rest| !rest.is_empty()) && url.len() <= MAX_URL && url.chars().all(clean)
+}
+
+/// Prints no pair: what a tenant keeps may be personal.
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Facts({:?}, {} pairs)", self.devices, self.pairs.len())
+    }
 }
 
 /// Prints no body and no query: both may hold personal data.

@@ -328,15 +328,28 @@ pub enum OutboxState {
     InDoubt,
 }
 
+/// What an effect on the outside is, and so what is promised of it (DESIGN §2.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutboxKind {
+    /// A text: at most once.
+    Text,
+    /// A request to the tenant's own service: at least once, each time with the entry's id as its
+    /// idempotency key.
+    Fetch,
+}
+
 /// An effect on the outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxEntry {
-    /// Its id; the gateway sees it too.
+    /// Its id; the other side sees it too.
     pub id: MessageId,
+    /// What it is.
+    pub kind: OutboxKind,
     /// Whose effect it is.
     pub attempt: AttemptId,
-    /// Through which gateway.
-    pub gateway: GatewayId,
+    /// The gateway that the attempt's texts go out by, if it has one.
+    pub gateway: Option<GatewayId>,
     /// What to send, sealed.
     pub payload: Vec<u8>,
     /// How far it is.

@@ -1,10 +1,15 @@
-//! What leaves the host for people: texts, through a tenant's SMS gateways (REG-3).
+//! What leaves the host: texts for people, through a tenant's SMS gateways (REG-3), and requests of
+//! plugins to their tenant's own services ([`Outbound`]).
 //!
-//! Promise: at most once. What is told apart is therefore not success and failure but what the
+//! Promise of a text: at most once. What is told apart is therefore not success and failure but what the
 //! gateway *knows*: it took the text, it refused it, it never saw it, or nobody can say
 //! ([`Sent::InDoubt`]). A text in doubt is reported and sent again only on request.
 
-mod limits;
+pub mod limits;
+mod outbound;
 mod sms;
 
-pub use crate::sms::{Sent, SmsSender, Transit};
+pub use crate::{
+    outbound::{Outbound, OutboundError, OutboundRequest},
+    sms::{Sent, SmsSender, Transit},
+};

@@ -7,11 +7,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, component::HasSelf};
 
 use crate::{
-    bindings::v0_1::shared::switchhook::types::{facts, log, types},
+    bindings::v0_1::shared::switchhook::types::{facts, key_value, log, types},
     clock::Stopwatch,
     engine::Engine,
     failure::Failure,
-    limits::{Budget, Growth, MAX_HOST_CALLS, MAX_LOG_LINE, MAX_LOG_LINES, MAX_OUTPUT, YIELD_FUEL},
+    limits::{Budget, Growth, MAX_HOST_CALLS, MAX_KEYS, MAX_LOG_LINE, MAX_LOG_LINES, MAX_OUTPUT, YIELD_FUEL},
 };
 
 /// A line that a guest wrote for its tenant's log.
@@ -130,11 +130,26 @@ impl facts::Host for Call {
     }
 }
 
+impl key_value::Host for Call {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        self.count_host_call()?;
+        Ok(self.facts.pairs.get(&key).cloned())
+    }
+
+    fn keys(&mut self, prefix: String) -> wasmtime::Result<Vec<String>> {
+        self.count_host_call()?;
+        let begins = |key: &&String| key.starts_with(&prefix);
+        let keys = self.facts.pairs.range(prefix.clone()..).map(|(key, _)| key).take_while(begins);
+        Ok(keys.take(MAX_KEYS).cloned().collect())
+    }
+}
+
 /// Everything that a guest can import; nothing else exists for it.
 pub(crate) fn imports(engine: &wasmtime::Engine) -> wasmtime::Result<wasmtime::component::Linker<Call>> {
     let mut linker = wasmtime::component::Linker::new(engine);
     types::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
     log::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
     facts::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
+    key_value::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
     Ok(linker)
 }

@@ -42,6 +42,9 @@ pub enum Failure {
     /// All instances were busy until the deadline.
     #[error("no instance was free in time")]
     Busy,
+    /// It asked its tenant's services again and again, and did not decide.
+    #[error("it asked in more rounds than there are")]
+    AskedTooOften,
     /// The host failed.
     #[error("the host failed: {0}")]
     Host(String),
@@ -90,6 +93,7 @@ impl Failure {
             Self::TooLarge => "too-large",
             Self::Invalid(_) => "invalid",
             Self::Busy => "busy",
+            Self::AskedTooOften => "asked-too-often",
             Self::Host(_) => "host",
         }
     }

@@ -82,6 +82,9 @@ pub(crate) const MAX_OUTPUT: usize = 256 * 1024;
 /// Calls of host functions in one call: each costs the host more than the guest's fuel says.
 pub(crate) const MAX_HOST_CALLS: u32 = 1000;
 
+/// Keys of one answer of `key-value.keys`: a page.
+pub(crate) const MAX_KEYS: usize = 100;
+
 /// Lines of log that one call keeps; what is over is counted and dropped.
 pub(crate) const MAX_LOG_LINES: usize = 32;
 

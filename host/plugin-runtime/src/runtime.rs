@@ -262,7 +262,11 @@ impl Inner {
 }
 
 /// Interfaces with functions that the host offers.
-const IMPORTS: [&str; 2] = ["switchhook:types/log@0.1.0-dev", "switchhook:types/facts@0.1.0-dev"];
+const IMPORTS: [&str; 3] = [
+    "switchhook:types/log@0.1.0-dev",
+    "switchhook:types/facts@0.1.0-dev",
+    "switchhook:types/key-value@0.1.0-dev",
+];
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

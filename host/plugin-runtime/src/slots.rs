@@ -119,6 +119,16 @@ impl Slots {
         Ok(())
     }
 
+    /// Which router or NAT policy is active.
+    pub fn active(&self, tenant: &TenantId, slot: Slot) -> Option<By> {
+        let tenant = self.tenant(tenant)?;
+        match slot {
+            Slot::InviteRouter => tenant.router.as_ref().map(|active| active.by.clone()),
+            Slot::NatPolicy => tenant.nat.as_ref().map(|active| active.by.clone()),
+            Slot::RegistrationMethod => None,
+        }
+    }
+
     /// Whom an invite rings; by default every device at once.
     pub async fn route(
         &self,
@@ -248,6 +258,18 @@ impl Tenant {
 }
 
 impl<T> Decision<T> {
+    /// What was answered, apart from how it came about.
+    pub fn split(self) -> (Decision<()>, T) {
+        let Self { outcome, failure, by, took, fuel, log } = self;
+        (Decision { outcome: (), failure, by, took, fuel, log }, outcome)
+    }
+
+    /// The same with another answer.
+    pub fn with<U>(self, outcome: U) -> Decision<U> {
+        let Self { failure, by, took, fuel, log, .. } = self;
+        Decision { outcome, failure, by, took, fuel, log }
+    }
+
     const fn unasked(outcome: T, failure: Option<Failure>) -> Self {
         Self { outcome, failure, by: None, took: Duration::ZERO, fuel: 0, log: vec![] }
     }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_core::relay_choice::RelayHost;
-use switchhook_delivery::SmsSender;
+use switchhook_delivery::{Outbound, SmsSender};
 use switchhook_protocol::{id::TenantId, server::CdxAddresses, time::Timestamp};
 use switchhook_storage::{Committed, Storage};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    decisions::Decisions, keys::Keys, metrics::Metrics, online::Online, plugins::Plugins, rates::Rates,
+    decisions::Decisions, granted::Granted, keys::Keys, metrics::Metrics, online::Online, outbox::Hints,
+    plugins::Plugins, rates::Rates,
 };
 
 /// One running server's handles.
@@ -21,17 +22,23 @@ pub(crate) struct App {
     pub(crate) storage: Storage,
     pub(crate) keys: Keys,
     pub(crate) plugins: Plugins,
+    /// What they may do beyond answering.
+    pub(crate) granted: Granted,
     pub(crate) decisions: Decisions,
     pub(crate) online: Arc<Online>,
     pub(crate) texts: SmsSender,
     /// Texts by tenant and number.
     pub(crate) text_rates: Rates,
+    /// Asks tenants' services on behalf of plugins.
+    pub(crate) outbound: Outbound,
+    /// Requests of plugins, by tenant.
+    pub(crate) fetch_rates: Rates,
     pub(crate) metrics: Metrics,
     pub(crate) cdx: CdxAddresses,
     pub(crate) relay: RelayHost,
     pub(crate) relay_realm: String,
-    /// A hint to the outbox worker.
-    pub(crate) outbox: Notify,
+    /// Hints to the outbox workers.
+    pub(crate) outbox: Hints,
     /// A hint to the timer worker.
     pub(crate) timers: Notify,
     /// Places for sockets that have not said who they are.

@@ -20,8 +20,8 @@ use hyper_util::{
 use prometheus_client::registry::Registry;
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_cdx::{Cdx, CdxConfig};
-use switchhook_core::{relay_choice::RelayHost, relay_peers::PeerPolicy, seal::KeyRing};
-use switchhook_delivery::SmsSender;
+use switchhook_core::{relay_choice::RelayHost, relay_peers::PeerPolicy, row::OutboxKind, seal::KeyRing};
+use switchhook_delivery::{Outbound, SmsSender};
 use switchhook_plugin_runtime::{ArtefactSettings, EngineError, Runtime, RuntimeSettings, Slots};
 use switchhook_protocol::{id::RelayHostId, server::CdxAddresses};
 use switchhook_relay::{Relay, RelayConfig};
@@ -39,6 +39,7 @@ use crate::{
     clock,
     decisions::Decisions,
     flows::FlowError,
+    granted::Granted,
     http,
     keys::Keys,
     limits,
@@ -46,7 +47,7 @@ use crate::{
     online::Online,
     outbox,
     plugins::Plugins,
-    rates::Rates,
+    rates::{Rate, Rates},
     sandbox::{self, SandboxFile},
     secrets::{self, SecretsError},
     settings::{self, Settings},
@@ -97,6 +98,9 @@ pub enum StartError {
     /// The HTTP client for gateways cannot be made.
     #[error("the client of the SMS gateways does not start: {0}")]
     Texts(String),
+    /// The HTTP client for tenants' services cannot be made.
+    #[error("the client of the tenants' services does not start: {0}")]
+    Outbound(String),
     /// The first rows cannot be read or written.
     #[error("the first rows cannot be read or written: {0}")]
     Setup(String),
@@ -146,10 +150,13 @@ impl Server {
             storage,
             keys,
             plugins,
+            granted: Granted::default(),
             decisions: Decisions::default(),
             online: Arc::new(Online::default()),
             texts: SmsSender::new().map_err(|error| StartError::Texts(error.to_string()))?,
             text_rates: Rates::new(limits::TEXTS_TO_NUMBER),
+            outbound: outbound(&settings.plugins)?,
+            fetch_rates: Rates::new(Rate::per_minute(0)),
             metrics,
             cdx: addresses.cdx,
             relay: RelayHost {
@@ -160,7 +167,7 @@ impl Server {
                 last_seen: clock::now(),
             },
             relay_realm: REALM.to_owned(),
-            outbox: Notify::new(),
+            outbox: outbox::Hints::default(),
             timers: Notify::new(),
             unknown_sockets: Arc::new(Semaphore::new(limits::UNKNOWN_SOCKETS)),
             tasks: TaskTracker::new(),
@@ -221,6 +228,11 @@ fn plugins(data: &Path, keys: &KeyRing, registry: &mut Registry) -> Result<Plugi
     let metrics = switchhook_plugin_runtime::Metrics::default();
     metrics.register(registry);
     Ok(Plugins::new(runtime.clone(), Slots::new(runtime, metrics)))
+}
+
+fn outbound(settings: &settings::Plugins) -> Result<Outbound, StartError> {
+    let peers = PeerPolicy { allow_loopback: settings.allow_loopback, ..PeerPolicy::default() };
+    Outbound::new(peers).map_err(|error| StartError::Outbound(error.to_string()))
 }
 
 async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
@@ -295,7 +307,9 @@ async fn first_tenant(app: &App, data: &Path) -> Result<(), FlowError> {
 fn run(app: &Arc<App>, listener: TcpListener, registry: Registry) {
     let router = http::router(Arc::clone(app), Arc::new(registry));
     app.tasks.spawn(accept(Arc::clone(app), listener, router));
-    app.tasks.spawn(outbox::work(Arc::clone(app)));
+    for kind in [OutboxKind::Text, OutboxKind::Fetch] {
+        app.tasks.spawn(outbox::work(Arc::clone(app), kind));
+    }
     app.tasks.spawn(timers::work(Arc::clone(app)));
     app.tasks.spawn(timers::sweep(Arc::clone(app)));
 }

@@ -38,8 +38,26 @@ pub(crate) const SOCKET_BUFFER: usize = 1024;
 /// Buffer of hyper for the request line and headers, in bytes; its smallest allowed.
 pub(crate) const HTTP_BUFFER: usize = 8192;
 
-/// Texts on their way to gateways at once.
-pub(crate) const TEXTS_IN_FLIGHT: usize = 64;
+/// Texts on their way to gateways at once, and requests on their way to services.
+pub(crate) const EFFECTS_IN_FLIGHT: usize = 64;
+
+/// How long a service may take to answer a method, each time it is asked: a person waits, with a text
+/// already on the way.
+pub(crate) const FETCH: Duration = Duration::from_secs(5);
+
+/// Pauses before each time that a service is asked: a restart of the service is over by the third.
+pub(crate) const FETCH_PAUSES: [Duration; 3] =
+    [Duration::ZERO, Duration::from_millis(500), Duration::from_secs(3)];
+
+/// How long a router or NAT policy may wait for a service, over all rounds: somebody waits for the
+/// ringing.
+pub(crate) const ASK: Duration = Duration::from_secs(2);
+
+/// Rounds of requests of a router or NAT policy in one decision.
+pub(crate) const ASK_ROUNDS: u8 = 2;
+
+/// Steps of one attempt: a person's tries with room; a method that asks itself for ever ends here.
+pub(crate) const STEPS_OF_ATTEMPT: u64 = 64;
 
 /// Texts to one number: a person who tries again and again has room, a stranger's bill has not.
 pub(crate) const TEXTS_TO_NUMBER: Rate = Rate { burst: 8, every: Duration::from_secs(30) };

@@ -2,7 +2,11 @@
 //!
 //! A plugin that fails does not fail its flow: the slot's declared default counts (NAT: relay;
 //! router: ring all; registration: refuse), and the failure is visible to the tenant in the decision's
-//! record. `ask` needs a grant for outbound requests, which no tenant has: it counts as a failure.
+//! record. A router or NAT policy that asks its tenant's services is asked again with the answers, in
+//! bounded rounds; what a plugin may look up ([`facts`]) is loaded before it is asked.
+
+mod facts;
+mod rounds;
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +16,7 @@ use std::{
 use rand::Rng as _;
 use switchhook_core::{
     policy::{
-        Context, Facts,
+        Context,
         nat::{self, Decided, Verdict},
         registration::{Claim, Effect, Event, State, TextMessage, Transition},
         route::{self, Plan, Routed},
@@ -28,6 +32,7 @@ use switchhook_protocol::{
 };
 use tracing::warn;
 
+use self::rounds::Rounds;
 use crate::{
     app::App,
     decisions::{DecisionRecord, micros},
@@ -80,17 +85,24 @@ impl Plugins {
         app: &App,
         caller: &Caller,
         session: &SessionId,
-        question: route::Question,
+        mut question: route::Question,
     ) -> Result<Plan, FlowError> {
         let context = context(app, &caller.tenant, &caller.device.application, session.as_str());
-        let mut decision = self.slots.route(&context, &question, &Arc::new(Facts::default())).await;
-        if let Routed::Ask(_) = decision.outcome {
-            decision.outcome = Routed::Ring(Plan::ring_all(&question.targets));
-            decision.failure = Some(not_granted());
-        }
-        let Routed::Ring(plan) = decision.outcome.clone() else {
-            return Err(ErrorCode::Internal.into());
+        let by = self.slots.active(&caller.tenant, Slot::InviteRouter);
+        let mut rounds = Rounds::of(app, &context, Slot::InviteRouter, by.as_ref());
+        let facts = Arc::new(facts::of_invite(app, &context, &question, &rounds.grants).await?);
+        let decision = loop {
+            let (decision, routed) = self.slots.route(&context, &question, &facts).await.split();
+            let requests = match routed {
+                Routed::Ring(plan) => break decision.with(plan),
+                Routed::Ask(requests) => requests,
+            };
+            match rounds.ask(requests).await {
+                Some(answers) => question.answers = answers,
+                None => break rounds::undecided(decision, Plan::ring_all(&question.targets)),
+            }
         };
+        let plan = decision.outcome.clone();
         let rings: usize = plan.waves.iter().map(|wave| wave.rings.len()).sum();
         let outcome = format!("ring {rings} in {} wave(s)", plan.waves.len());
         note(app, &decision, Noted::about(&context, Slot::InviteRouter, outcome));
@@ -103,17 +115,24 @@ impl Plugins {
         app: &App,
         caller: &Caller,
         session: &SessionId,
-        question: nat::Question,
-    ) -> Verdict {
+        mut question: nat::Question,
+    ) -> Result<Verdict, FlowError> {
         let context = context(app, &caller.tenant, &caller.device.application, session.as_str());
-        let mut decision = self.slots.nat(&context, &question, &Arc::new(Facts::default())).await;
-        let verdict = match decision.outcome.clone() {
-            Decided::Verdict(verdict) => verdict,
-            Decided::Ask(_) => {
-                decision.failure = Some(not_granted());
-                Verdict::DEFAULT
+        let by = self.slots.active(&caller.tenant, Slot::NatPolicy);
+        let mut rounds = Rounds::of(app, &context, Slot::NatPolicy, by.as_ref());
+        let facts = Arc::new(facts::granted(app, &context, &rounds.grants).await?);
+        let decision = loop {
+            let (decision, decided) = self.slots.nat(&context, &question, &facts).await.split();
+            let requests = match decided {
+                Decided::Verdict(verdict) => break decision.with(verdict),
+                Decided::Ask(requests) => requests,
+            };
+            match rounds.ask(requests).await {
+                Some(answers) => question.answers = answers,
+                None => break rounds::undecided(decision, Verdict::DEFAULT),
             }
         };
+        let verdict = decision.outcome.clone();
         let outcome = match &verdict {
             Verdict::Direct => "direct".to_owned(),
             Verdict::Relay { .. } => "relay".to_owned(),
@@ -122,7 +141,7 @@ impl Plugins {
             }
         };
         note(app, &decision, Noted::about(&context, Slot::NatPolicy, outcome));
-        verdict
+        Ok(verdict)
     }
 
     /// Which method a text is for.
@@ -144,7 +163,8 @@ impl Plugins {
         happened: (Option<&State>, &Event),
     ) -> Result<Transition, FlowError> {
         let context = context(app, &caller.tenant, &caller.device.application, attempt.id.as_str());
-        let facts = Arc::new(Facts::default());
+        let grants = app.granted.of(&caller.tenant, Slot::RegistrationMethod, &attempt.method);
+        let facts = Arc::new(facts::of_event(app, &context, happened.1, &grants).await?);
         let decision = self.slots.step(&context, &attempt.method, happened, &facts).await;
         if matches!(decision.failure, Some(Failure::Missing)) {
             return Err(ErrorCode::UnknownMethod.into());
@@ -207,8 +227,4 @@ fn effects(transition: &Transition) -> String {
     }
     let names: Vec<&str> = transition.effects.iter().map(Effect::name).collect();
     names.join(", ")
-}
-
-fn not_granted() -> Failure {
-    Failure::Host("it asks outside, for which its tenant has no grant".to_owned())
 }

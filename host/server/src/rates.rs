@@ -19,6 +19,13 @@ pub(crate) struct Rate {
     pub(crate) every: Duration,
 }
 
+impl Rate {
+    /// So many in a minute, all of them at once if need be.
+    pub(crate) fn per_minute(burst: u32) -> Self {
+        Self { burst, every: Duration::from_mins(1) / burst.max(1) }
+    }
+}
+
 /// The buckets of one kind.
 #[derive(Debug)]
 pub(crate) struct Rates {
@@ -36,11 +43,19 @@ impl Rates {
 
     /// Takes one from the key's bucket; an error says how long to wait for it.
     pub(crate) fn take(&self, key: impl Hash, now: Timestamp) -> Result<(), Duration> {
+        self.take_at(self.rate, key, now)
+    }
+
+    /// The same at a rate of the key's own; a rate of none gives nothing.
+    pub(crate) fn take_at(&self, rate: Rate, key: impl Hash, now: Timestamp) -> Result<(), Duration> {
+        if rate.burst == 0 {
+            return Err(rate.every);
+        }
         let slot = usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % SLOTS;
         let mut table = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(full_at) = table.get_mut(slot) else { return Ok(()) };
-        let every = millis(self.rate.every);
-        let tolerance = every.saturating_mul(u64::from(self.rate.burst.saturating_sub(1)));
+        let every = millis(rate.every);
+        let tolerance = every.saturating_mul(u64::from(rate.burst.saturating_sub(1)));
         let ahead = full_at.saturating_sub(now.as_millis());
         if ahead > tolerance {
             return Err(Duration::from_millis(ahead - tolerance));
@@ -64,5 +79,14 @@ mod tests {
         assert_eq!(rates.take("a", at(4)), Err(Duration::from_secs(6)));
         assert_eq!(rates.take("b", at(4)), Ok(()));
         assert_eq!(rates.take("a", at(10)), Ok(()));
+    }
+
+    #[test]
+    fn a_key_may_have_a_rate_of_its_own_and_none_at_all() {
+        let rates = Rates::new(Rate { burst: 9, every: Duration::from_secs(1) });
+        let now = Timestamp::from_millis(1_000_000);
+        assert_eq!(rates.take_at(Rate::per_minute(1), "a", now), Ok(()));
+        assert_eq!(rates.take_at(Rate::per_minute(1), "a", now), Err(Duration::from_mins(1)));
+        assert!(rates.take_at(Rate::per_minute(0), "b", now).is_err());
     }
 }

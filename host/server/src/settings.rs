@@ -23,6 +23,8 @@ pub struct Settings {
     pub cdx: Cdx,
     /// The built-in relay.
     pub relay: Relay,
+    /// What plugins may reach.
+    pub plugins: Plugins,
 }
 
 /// HTTP and WebSocket.
@@ -59,6 +61,14 @@ pub struct Relay {
     pub allow_loopback: bool,
 }
 
+/// Plugins of tenants.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Plugins {
+    /// Lets requests of plugins and webhooks reach this machine itself: for a laptop and for tests.
+    pub allow_loopback: bool,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -66,6 +76,7 @@ impl Default for Settings {
             http: Http::default(),
             cdx: Cdx::default(),
             relay: Relay::default(),
+            plugins: Plugins::default(),
         }
     }
 }
@@ -118,6 +129,7 @@ impl Settings {
             http: Http { listen: any },
             cdx: Cdx { ports: [0, 0], ..Cdx::default() },
             relay: Relay { listen: any, ..Relay::default() },
+            plugins: Plugins::default(),
         }
     }
 

@@ -138,8 +138,9 @@ pub(crate) const ARM: &str = "\
 
 /// Outbox entries, payloads in hexadecimal.
 pub(crate) const ENQUEUE: &str = "\
-    INSERT INTO outbox (tenant, entry, attempt, gateway, payload, state, queued_at) \
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, unhex(value ->> 4), value ->> 5, value ->> 6 \
+    INSERT INTO outbox (tenant, entry, kind, attempt, gateway, payload, state, queued_at) \
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, unhex(value ->> 5), value ->> 6, \
+        value ->> 7 \
     FROM jsonb_each($1) AS r";
 
 /// The registrations of many identifiers: $1 tenant, $2 application, $3 the identifiers.

@@ -1,10 +1,11 @@
-//! Effects on the outside: committed with their cause, performed afterwards, at most once.
+//! Effects on the outside: committed with their cause, performed afterwards.
 //!
 //! Who performs entries claims them first: queued → performing, committed. What is found performing
-//! when a process starts was perhaps performed by the one before: it is in doubt, reported, and not
-//! performed again by itself (DESIGN §2.8).
+//! when a process starts was perhaps performed by the one before. A text is then in doubt, reported,
+//! and not performed again by itself; a request is queued again, since its idempotency key makes the
+//! second one harmless (DESIGN §2.8).
 
-use switchhook_core::row::{OutboxEntry, OutboxState};
+use switchhook_core::row::{OutboxEntry, OutboxKind, OutboxState};
 use switchhook_protocol::id::{MessageId, TenantId};
 
 use crate::{
@@ -16,14 +17,16 @@ use crate::{
     words::Word as _,
 };
 
-const IN_STATE: &str = "SELECT entry, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
-     WHERE state = $1 ORDER BY queued_at LIMIT CAST($2 AS BIGINT)";
+const IN_STATE: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
+     WHERE state = $1 AND kind = $2 ORDER BY queued_at LIMIT CAST($3 AS BIGINT)";
 const CLAIM: &str = "UPDATE outbox SET state = 'performing' WHERE (tenant, entry) IN \
-     (SELECT tenant, entry FROM outbox WHERE state = 'queued' ORDER BY queued_at LIMIT $1) \
-     RETURNING entry, attempt, gateway, payload, state, queued_at, tenant";
-const DOUBT: &str = "UPDATE outbox SET state = 'in-doubt' WHERE state = 'performing' \
-     RETURNING entry, attempt, gateway, payload, state, queued_at, tenant";
-const GET: &str = "SELECT entry, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
+     (SELECT tenant, entry FROM outbox WHERE state = 'queued' AND kind = $1 \
+      ORDER BY queued_at LIMIT CAST($2 AS BIGINT)) \
+     RETURNING entry, kind, attempt, gateway, payload, state, queued_at, tenant";
+const DOUBT: &str = "UPDATE outbox SET state = 'in-doubt' WHERE state = 'performing' AND kind = 'text' \
+     RETURNING entry, kind, attempt, gateway, payload, state, queued_at, tenant";
+const QUEUE_AGAIN: &str = "UPDATE outbox SET state = 'queued' WHERE state = 'performing' AND kind = 'fetch'";
+const GET: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
      WHERE tenant = $1 AND entry = $2";
 const MOVE: &str = "UPDATE outbox SET state = $4 WHERE tenant = $1 AND entry = $2 AND state = $3";
 
@@ -42,27 +45,38 @@ impl Storage {
 }
 
 impl Outbox<'_> {
-    /// Claims the entries that wait longest, at most so many: performing, committed. Claim only what is
-    /// performed at once: if the process dies, all of these are in doubt.
-    pub async fn claim(&self, limit: u32) -> Result<Vec<OfTenant>, StorageError> {
+    /// Claims the entries of a kind that wait longest, at most so many: performing, committed. Claim only
+    /// what is performed at once: if the process dies, it is not known whether these were.
+    pub async fn claim(&self, kind: OutboxKind, limit: u32) -> Result<Vec<OfTenant>, StorageError> {
         // Whoever looks and finds nothing has not troubled the writer.
-        if self.in_state(OutboxState::Queued, 1).await?.is_empty() {
+        if self.in_state(kind, OutboxState::Queued, 1).await?.is_empty() {
             return Ok(Vec::new());
         }
-        let query = sqlx::query(CLAIM).bind(limit);
+        let query = sqlx::query(CLAIM).bind(kind.word()).bind(limit);
         let mut claimed = self.0.run("claim-outbox", async move |tx| tx.all(query, decode).await).await?;
         claimed.sort_by_key(|(_, entry)| entry.queued_at);
         Ok(claimed)
     }
 
-    /// Called once when a process starts: what the one before left performing is in doubt.
+    /// Called once when a process starts: texts that the one before left performing are in doubt, and
+    /// requests wait again.
     pub async fn doubt(&self) -> Result<Vec<OfTenant>, StorageError> {
-        self.0.run("doubt-outbox", async move |tx| tx.all(sqlx::query(DOUBT), decode).await).await
+        let doubt = async move |tx: &mut Transaction<'_>| {
+            tx.write(sqlx::query(QUEUE_AGAIN)).await?;
+            tx.all(sqlx::query(DOUBT), decode).await
+        };
+        self.0.run("doubt-outbox", doubt).await
     }
 
-    /// Entries in this state, the oldest first, at most so many.
-    pub async fn in_state(&self, state: OutboxState, limit: u32) -> Result<Vec<OfTenant>, StorageError> {
-        self.0.all(sqlx::query(IN_STATE).bind(state.word()).bind(limit), decode).await
+    /// Entries of a kind in this state, the oldest first, at most so many.
+    pub async fn in_state(
+        &self,
+        kind: OutboxKind,
+        state: OutboxState,
+        limit: u32,
+    ) -> Result<Vec<OfTenant>, StorageError> {
+        let query = sqlx::query(IN_STATE).bind(state.word()).bind(kind.word()).bind(limit);
+        self.0.all(query, decode).await
     }
 }
 
@@ -95,8 +109,9 @@ fn decode(row: &Row) -> Result<OfTenant, StorageError> {
     let mut cells = Cells::of("outbox", row);
     let entry = OutboxEntry {
         id: cells.parsed()?,
+        kind: cells.word()?,
         attempt: cells.parsed()?,
-        gateway: cells.parsed()?,
+        gateway: cells.optional_parsed()?,
         payload: cells.bytes()?,
         state: cells.word()?,
         queued_at: cells.timestamp()?,

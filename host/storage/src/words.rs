@@ -4,7 +4,7 @@
 
 use switchhook_core::{
     policy::Slot,
-    row::{InvitationState, LegState, OutboxState, SecretKind, TimerKind},
+    row::{InvitationState, LegState, OutboxKind, OutboxState, SecretKind, TimerKind},
 };
 use switchhook_protocol::device_key::Algorithm;
 
@@ -63,6 +63,7 @@ words! {
         Failed = "failed",
         InDoubt = "in-doubt",
     }
+    OutboxKind { Text = "text", Fetch = "fetch" }
     Slot { RegistrationMethod = "registration-method", NatPolicy = "nat-policy", InviteRouter = "invite-router" }
 }
 
@@ -100,6 +101,7 @@ mod tests {
         check::<InvitationState>();
         check::<LegState>();
         check::<OutboxState>();
+        check::<OutboxKind>();
         check::<Slot>();
     }
 

@@ -25,6 +25,7 @@ pub mod shared {
                 import switchhook:types/types@0.1.0-dev;
                 import switchhook:types/log@0.1.0-dev;
                 import switchhook:types/facts@0.1.0-dev;
+                import switchhook:types/key-value@0.1.0-dev;
             }
         ",
         world: "switchhook:sdk/shared",
@@ -43,6 +44,7 @@ pub mod invite_router {
             "switchhook:types/types@0.1.0-dev": crate::bindings::shared::switchhook::types::types,
             "switchhook:types/log@0.1.0-dev": crate::bindings::shared::switchhook::types::log,
             "switchhook:types/facts@0.1.0-dev": crate::bindings::shared::switchhook::types::facts,
+            "switchhook:types/key-value@0.1.0-dev": crate::bindings::shared::switchhook::types::key_value,
         },
         generate_all,
         pub_export_macro: true,
@@ -59,6 +61,7 @@ pub mod nat_policy {
             "switchhook:types/types@0.1.0-dev": crate::bindings::shared::switchhook::types::types,
             "switchhook:types/log@0.1.0-dev": crate::bindings::shared::switchhook::types::log,
             "switchhook:types/facts@0.1.0-dev": crate::bindings::shared::switchhook::types::facts,
+            "switchhook:types/key-value@0.1.0-dev": crate::bindings::shared::switchhook::types::key_value,
         },
         generate_all,
         pub_export_macro: true,
@@ -75,6 +78,7 @@ pub mod registration_method {
             "switchhook:types/types@0.1.0-dev": crate::bindings::shared::switchhook::types::types,
             "switchhook:types/log@0.1.0-dev": crate::bindings::shared::switchhook::types::log,
             "switchhook:types/facts@0.1.0-dev": crate::bindings::shared::switchhook::types::facts,
+            "switchhook:types/key-value@0.1.0-dev": crate::bindings::shared::switchhook::types::key_value,
         },
         generate_all,
         pub_export_macro: true,

@@ -39,7 +39,8 @@
 //! ```
 //!
 //! The package is a `cdylib` built for `wasm32-unknown-unknown`. A plugin's logic is ordinary Rust
-//! and its tests run natively; there [`log`] is silent and [`facts`] knows nothing.
+//! and its tests run natively; there [`log`] is silent, [`facts`] knows nothing and
+//! [`key_value`] is empty.
 #![no_std]
 
 extern crate alloc;
@@ -49,6 +50,7 @@ mod allocator;
 #[doc(hidden)]
 pub mod bindings;
 pub mod facts;
+pub mod key_value;
 pub mod log;
 pub mod nat;
 pub mod registration;

@@ -3,27 +3,31 @@
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 pub use switchhook_protocol::connection_data::{Filtering, Mapping};
 
-use super::{Answer, InvalidRequest, Request, check_requests, is_word};
+use super::{Answer, InvalidRequest, Request, check_requests, is_word, json};
 
 /// Everything that a NAT policy is asked about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     /// One side.
     pub a: Party,
     /// The other side.
     pub b: Party,
     /// What was tried before in this session.
+    #[serde(default)]
     pub attempt: Attempt,
     /// How earlier sessions between these two networks went.
+    #[serde(default)]
     pub history: Outcomes,
     /// Answers to the requests of the round before.
+    #[serde(default)]
     pub answers: Vec<Answer>,
 }
 
 /// One side, as the network sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
     /// How its gateway maps addresses.
     pub mapping: Fact<Mapping>,
@@ -40,7 +44,7 @@ pub struct Party {
 }
 
 /// A statement about a network, and who makes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact<T> {
     /// What is said.
     pub value: T,
@@ -49,7 +53,8 @@ pub struct Fact<T> {
 }
 
 /// Where a fact comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// The host saw it (CDX).
     Observed,
@@ -58,7 +63,8 @@ pub enum Origin {
 }
 
 /// What was tried before in this session.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Attempt {
     /// Direct attempts that failed.
     pub direct_failures: u8,
@@ -67,7 +73,8 @@ pub struct Attempt {
 }
 
 /// How earlier sessions between two networks went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Outcomes {
     /// Sessions whose direct path worked.
     pub direct_worked: u32,
@@ -76,7 +83,8 @@ pub struct Outcomes {
 }
 
 /// What a NAT policy answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Decided {
     /// Connect like this.
     Verdict(Verdict),
@@ -85,18 +93,21 @@ pub enum Decided {
 }
 
 /// How two devices connect.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Directly.
     Direct,
     /// Through a relay.
     Relay {
         /// Where it is best, if the policy knows.
+        #[serde(default)]
         region: Option<String>,
     },
     /// Directly first, through a relay when patience is over.
     DirectThenRelay {
         /// How long to try directly: [`MIN_PATIENCE`] to [`MAX_PATIENCE`].
+        #[serde(rename = "patience_ms", with = "json::millis")]
         patience: Duration,
     },
 }

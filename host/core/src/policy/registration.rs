@@ -6,15 +6,16 @@
 use alloc::{string::String, vec::Vec};
 use core::{fmt, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use switchhook_protocol::{
     endpoint::EndpointId,
     id::{DeviceId, GatewayId, MethodName, PushToken},
 };
 
-use super::{InvalidRequest, MAX_BODY, Refusal, is_web_address, is_word};
+use super::{InvalidRequest, MAX_BODY, Refusal, is_web_address, is_word, json};
 
 /// A text that arrived through a gateway.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextMessage {
     /// The gateway that received it.
     pub gateway: GatewayId,
@@ -40,11 +41,12 @@ pub struct Claim {
 pub struct AttemptKey(String);
 
 /// What a method remembers between two steps, at most [`MAX_STATE`] bytes. Sealed wherever it is stored.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct State(pub Vec<u8>);
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct State(#[serde(with = "json::base64")] pub Vec<u8>);
 
 /// A field that the device's user filled in.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
     /// The field's name.
     pub name: String,
@@ -53,7 +55,8 @@ pub struct Field {
 }
 
 /// What became of something sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Delivery {
     /// Handed to the provider.
     Sent,
@@ -66,16 +69,18 @@ pub enum Delivery {
 }
 
 /// The outcome of a [`Fetch`].
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fetched {
     /// The fetch's id.
     pub id: String,
     /// The response's body, or why there is none.
+    #[serde(flatten, with = "json::outcome")]
     pub outcome: Result<Vec<u8>, String>,
 }
 
 /// What drives an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Event {
     /// A text claimed for this attempt.
     TextReceived(TextMessage),
@@ -107,7 +112,8 @@ pub enum Event {
 }
 
 /// What a method lets happen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// Send a text.
     SendText(Text),
@@ -126,6 +132,7 @@ pub enum Effect {
     /// Compare the password behind this handle with the user directory.
     CheckPassword(String),
     /// Be asked again after this time.
+    #[serde(rename = "after-ms", with = "json::millis")]
     After(Duration),
     /// Note the state of an address in the profile.
     SetAddressState(ProfileAddress),
@@ -135,12 +142,14 @@ pub enum Effect {
     IssueCredentials(EndpointId),
     /// Tell the device this word.
     Notify(String),
+    /// Change a pair of the tenant's.
+    Store(Pair),
     /// The attempt is over.
     Finish,
 }
 
 /// A text to send.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {
     /// To whom: a phone number.
     pub to: EndpointId,
@@ -149,7 +158,7 @@ pub struct Text {
 }
 
 /// A mail to send.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
     /// To whom.
     pub to: EndpointId,
@@ -160,16 +169,17 @@ pub struct Mail {
 }
 
 /// A secret that the host makes, hashes, compares and counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// To whom it is sent.
     pub to: EndpointId,
     /// How long it may be used: 1 s to [`MAX_PROOF`].
+    #[serde(rename = "expires_in_ms", with = "json::millis")]
     pub expires_in: Duration,
 }
 
 /// A signature over number, push token, device id and a random number (REG-3).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
     /// The number that it proves and that it is texted to.
     pub to: EndpointId,
@@ -178,22 +188,35 @@ pub struct Signature {
     /// Device, as its text named it.
     pub device: DeviceId,
     /// How long it may be used: 1 s to [`MAX_PROOF`].
+    #[serde(rename = "expires_in_ms", with = "json::millis")]
     pub expires_in: Duration,
 }
 
 /// A request to the tenant's own service.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fetch {
     /// A word, repeated by the answer.
     pub id: String,
     /// An `https` or `http` address.
     pub url: String,
     /// At most [`MAX_BODY`] bytes.
+    #[serde(default, with = "json::base64")]
     pub body: Vec<u8>,
 }
 
+/// A key-value pair of the tenant's, as it shall be.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// 1 to [`MAX_PAIR_KEY`] bytes, without control characters.
+    pub key: String,
+    /// At most [`MAX_PAIR_VALUE`] bytes; absent: the pair is removed.
+    #[serde(default, with = "json::optional_base64")]
+    pub value: Option<Vec<u8>>,
+}
+
 /// The state of an address in a profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AddressState {
     /// A validation was asked for.
     Asked,
@@ -204,7 +227,7 @@ pub enum AddressState {
 }
 
 /// An address of a profile, and its state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileAddress {
     /// The address.
     pub address: EndpointId,
@@ -213,13 +236,14 @@ pub struct ProfileAddress {
 }
 
 /// What a step answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
     /// Handed to the next step of this attempt.
     pub state: State,
     /// At most [`MAX_EFFECTS`], performed after they are committed together with the state.
     pub effects: Vec<Effect>,
     /// The attempt is forgotten after this time: 1 s to [`MAX_ATTEMPT`].
+    #[serde(rename = "expires_in_ms", with = "json::millis")]
     pub expires_in: Duration,
 }
 
@@ -247,6 +271,10 @@ pub enum InvalidTransition {
     /// A time out of its bounds.
     #[error("effect {0} has a time out of its bounds")]
     Time(usize),
+    /// A pair whose key is empty, longer than [`MAX_PAIR_KEY`] or has control characters, or whose value
+    /// is larger than [`MAX_PAIR_VALUE`].
+    #[error("effect {0} stores a key of none or more than 128 bytes, or a value of more than 16 KiB")]
+    Pair(usize),
     /// A fetch that is not allowed.
     #[error("effect {index}: {why}")]
     Fetch {
@@ -313,6 +341,7 @@ impl Effect {
             Self::Bind(_) => "bind",
             Self::IssueCredentials(_) => "issue-credentials",
             Self::Notify(_) => "notify",
+            Self::Store(_) => "store",
             Self::Finish => "finish",
         }
     }
@@ -346,8 +375,16 @@ impl Effect {
             Self::CheckPassword(handle) => bounded(handle, super::MAX_MESSAGE, index),
             Self::After(duration) => time(*duration, MAX_ATTEMPT, index),
             Self::Notify(word) => is_word(word).then_some(()).ok_or(InvalidTransition::Text(index)),
+            Self::Store(pair) => pair.is_valid().then_some(()).ok_or(InvalidTransition::Pair(index)),
             Self::SetAddressState(_) | Self::Bind(_) | Self::IssueCredentials(_) | Self::Finish => Ok(()),
         }
+    }
+}
+
+impl Pair {
+    fn is_valid(&self) -> bool {
+        let key = (1..=MAX_PAIR_KEY).contains(&self.key.len()) && !self.key.chars().any(char::is_control);
+        key && self.value.as_ref().is_none_or(|value| value.len() <= MAX_PAIR_VALUE)
     }
 }
 
@@ -398,6 +435,7 @@ masked! {
     Text: to;
     Mail: to;
     Fetch: id;
+    Pair: key;
 }
 
 /// Largest state, in bytes: it is sealed and written with every step.
@@ -410,6 +448,10 @@ pub const MAX_TEXT: usize = 1530;
 pub const MAX_KEY: usize = 512;
 /// Most fields asked for at once.
 pub const MAX_FIELDS: usize = 16;
+/// Longest key of a pair, in bytes: fits a database key.
+pub const MAX_PAIR_KEY: usize = 128;
+/// Largest value of a pair, in bytes.
+pub const MAX_PAIR_VALUE: usize = 16 * 1024;
 /// Longest life of a signature, code or link.
 pub const MAX_PROOF: Duration = Duration::from_hours(24);
 /// Longest life of an attempt.
@@ -474,6 +516,11 @@ mod tests {
         assert_eq!(check(Effect::Ask(vec![])), Err(InvalidTransition::Text(0)));
         assert_eq!(check(Effect::Notify("validated".into())), Ok(()));
         assert_eq!(check(Effect::Notify("Validated!".into())), Err(InvalidTransition::Text(0)));
+        let store = |key: &str, bytes| Effect::Store(Pair { key: key.into(), value: Some(vec![0; bytes]) });
+        assert_eq!(check(store("seen:+1", MAX_PAIR_VALUE)), Ok(()));
+        assert_eq!(check(store("", 0)), Err(InvalidTransition::Pair(0)));
+        assert_eq!(check(store("a\nb", 0)), Err(InvalidTransition::Pair(0)));
+        assert_eq!(check(store("a", MAX_PAIR_VALUE + 1)), Err(InvalidTransition::Pair(0)));
     }
 
     #[test]

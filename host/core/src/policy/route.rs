@@ -7,25 +7,28 @@
 use alloc::{collections::BTreeSet, string::String, vec, vec::Vec};
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use switchhook_protocol::endpoint::EndpointId;
 
-use super::{Answer, InvalidRequest, MAX_MESSAGE, Request, check_requests, is_word};
+use super::{Answer, InvalidRequest, MAX_MESSAGE, Request, check_requests, is_word, json};
 
 /// Everything that a router is asked about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     /// The invite itself.
     pub invite: Invite,
     /// Devices that can be rung; plans name them by position.
     pub targets: Vec<Target>,
     /// How the legs of earlier plans went, if the router asked to be asked again.
+    #[serde(default)]
     pub so_far: Vec<LegOutcome>,
     /// Answers to the requests of the round before.
+    #[serde(default)]
     pub answers: Vec<Answer>,
 }
 
 /// Who invites whom, for what.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invite {
     /// The inviter's identifier, registered to its device.
     pub inviter: EndpointId,
@@ -38,11 +41,12 @@ pub struct Invite {
 }
 
 /// Position of a device in [`Question::targets`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct TargetIndex(pub u16);
 
 /// A device that can be rung.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// Position of the invited identifier that reaches it.
     pub user: u16,
@@ -55,7 +59,8 @@ pub struct Target {
 }
 
 /// How a leg went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LegResult {
     /// It rang, and still may.
     Rang,
@@ -68,7 +73,7 @@ pub enum LegResult {
 }
 
 /// The leg of one target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegOutcome {
     /// Whose leg.
     pub target: TargetIndex,
@@ -77,7 +82,8 @@ pub struct LegOutcome {
 }
 
 /// What a router answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Routed {
     /// Ring like this.
     Ring(Plan),
@@ -86,38 +92,43 @@ pub enum Routed {
 }
 
 /// Waves of devices, and what follows when nobody accepts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// At most [`MAX_WAVES`], in the order of their start. None: nobody is rung.
     pub waves: Vec<Wave>,
     /// When the router is asked again.
+    #[serde(default)]
     pub ask_again: AskAgain,
     /// What the session needs of a region.
+    #[serde(default)]
     pub resources: Vec<Resource>,
     /// What happens when nobody of the waves accepts.
     pub finally: Finally,
 }
 
 /// Devices that begin to ring together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wave {
     /// At least one.
     pub rings: Vec<Ring>,
     /// When it starts, after the invite; at most [`MAX_START`].
+    #[serde(rename = "starts_after_ms", with = "json::millis")]
     pub starts_after: Duration,
 }
 
 /// One device of a wave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ring {
     /// The device.
     pub target: TargetIndex,
     /// How long it rings: [`MIN_RING_TIME`] to [`MAX_RING_TIME`].
+    #[serde(rename = "ring_time_ms", with = "json::millis")]
     pub ring_time: Duration,
 }
 
 /// When a router wants to be asked again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AskAgain {
     /// Somebody is busy.
     pub busy: bool,
@@ -128,7 +139,7 @@ pub struct AskAgain {
 }
 
 /// A thing of a region that the session needs: `relay`, `bridge`, `recorder`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource {
     /// A word.
     pub kind: String,
@@ -137,7 +148,8 @@ pub struct Resource {
 }
 
 /// What happens when nobody accepts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Finally {
     /// The inviter is told this word.
     GiveUp(String),

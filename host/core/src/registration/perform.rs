@@ -1,13 +1,13 @@
 //! From a method's effects to rows: what is committed together with the attempt's state.
 //!
 //! The method says *what*; the secrets themselves are made here, so that no plugin ever sees one.
-//! Texts go into the outbox, sealed, and are sent after the commit (DESIGN §2.1).
+//! Texts and requests go into the outbox, sealed, and are sent after the commit (DESIGN §2.1).
 
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use rand_core::CryptoRng;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use switchhook_protocol::{
     endpoint::EndpointId,
     error::ErrorCode,
@@ -19,8 +19,8 @@ use switchhook_protocol::{
 use super::{code, signature};
 use crate::{
     mint,
-    policy::registration::{Effect, Transition},
-    row::{OutboxEntry, OutboxState, Secret},
+    policy::registration::{Effect, Fetch, Pair, Transition},
+    row::{OutboxEntry, OutboxKind, OutboxState, Secret},
     seal::{KeyRing, Purpose},
 };
 
@@ -44,8 +44,10 @@ pub struct Performing<'a> {
 pub struct Performed {
     /// Secrets to check later.
     pub secrets: Vec<Secret>,
-    /// Texts to send after the commit.
+    /// Texts and requests to send after the commit.
     pub outbox: Vec<OutboxEntry>,
+    /// Pairs of the tenant's to change.
+    pub pairs: Vec<Pair>,
     /// Identifiers to associate with the attempt's device.
     pub bound: Vec<EndpointId>,
     /// Whether the attempt is over.
@@ -103,7 +105,7 @@ pub fn perform(
         match effect {
             Effect::SendText(text) => {
                 let text = OutgoingText { to: text.to.clone(), text: text.text.clone(), signature: None };
-                performed.outbox.push(facts.outgoing(&text, rng)?);
+                performed.outbox.push(facts.outgoing_text(&text, rng)?);
             }
             Effect::SendSignature(wanted) => facts.send_signature(wanted, &mut performed, rng)?,
             Effect::SendCode(wanted) => {
@@ -112,15 +114,18 @@ pub fn perform(
                 let text = alloc::format!("{} is your code.", made.code);
                 let text = OutgoingText { to: wanted.to.clone(), text, signature: None };
                 performed.code_until = Some(made.record.expires_at);
-                performed.outbox.push(facts.outgoing(&text, rng)?);
+                performed.outbox.push(facts.outgoing_text(&text, rng)?);
                 performed.secrets.push(made.record);
             }
+            Effect::Fetch(fetch) => {
+                performed.outbox.push(facts.outgoing(OutboxKind::Fetch, fetch, rng)?);
+            }
+            Effect::Store(pair) => performed.pairs.push(pair.clone()),
             Effect::Bind(endpoint) => performed.bound.push(endpoint.clone()),
             Effect::Finish => performed.finished = true,
             Effect::SendMail(_)
             | Effect::SendLink(_)
             | Effect::Ask(_)
-            | Effect::Fetch(_)
             | Effect::CheckPassword(_)
             | Effect::After(_)
             | Effect::SetAddressState(_)
@@ -151,18 +156,30 @@ impl Performing<'_> {
                 device: wanted.device.clone(),
             }),
         };
-        performed.outbox.push(self.outgoing(&text, rng)?);
+        performed.outbox.push(self.outgoing_text(&text, rng)?);
         performed.secrets.push(made.record);
         Ok(())
     }
 
-    fn outgoing(&self, text: &OutgoingText, rng: &mut impl CryptoRng) -> Result<OutboxEntry, ErrorCode> {
-        let gateway = self.gateway.ok_or(ErrorCode::Unsupported)?;
-        let plain = postcard::to_allocvec(text).or(Err(ErrorCode::Internal))?;
+    fn outgoing_text(&self, text: &OutgoingText, rng: &mut impl CryptoRng) -> Result<OutboxEntry, ErrorCode> {
+        if self.gateway.is_none() {
+            return Err(ErrorCode::Unsupported);
+        }
+        self.outgoing(OutboxKind::Text, text, rng)
+    }
+
+    fn outgoing(
+        &self,
+        kind: OutboxKind,
+        what: &impl Serialize,
+        rng: &mut impl CryptoRng,
+    ) -> Result<OutboxEntry, ErrorCode> {
+        let plain = serde_json::to_vec(what).or(Err(ErrorCode::Internal))?;
         Ok(OutboxEntry {
             id: mint::message(rng),
+            kind,
             attempt: self.attempt.clone(),
-            gateway: gateway.clone(),
+            gateway: self.gateway.cloned(),
             payload: self.keys.seal_bytes(Purpose::Outbox, &plain, rng),
             state: OutboxState::Queued,
             queued_at: self.now,
@@ -170,10 +187,19 @@ impl Performing<'_> {
     }
 }
 
-/// Opens an outbox entry's payload.
+/// Opens a text's payload.
 pub fn open_outgoing(keys: &KeyRing, payload: &[u8]) -> Option<OutgoingText> {
+    open(keys, payload)
+}
+
+/// Opens a request's payload.
+pub fn open_fetch(keys: &KeyRing, payload: &[u8]) -> Option<Fetch> {
+    open(keys, payload)
+}
+
+fn open<T: DeserializeOwned>(keys: &KeyRing, payload: &[u8]) -> Option<T> {
     let plain = keys.open_bytes(Purpose::Outbox, payload).ok()?;
-    postcard::from_bytes(&plain).ok()
+    serde_json::from_slice(&plain).ok()
 }
 
 #[cfg(test)]
@@ -233,6 +259,16 @@ mod tests {
         let (code, _) = text.split_once(' ').unwrap();
         assert_eq!(code::check(&keys, &performed.secrets[0], code, NOW), code::Checked::Right);
         assert_eq!(performed.code_until, Some(NOW.after(expires_in)));
+    }
+
+    #[test]
+    fn a_request_waits_sealed_until_its_step_is_committed() {
+        let fetch = Fetch { id: "crm".into(), url: "https://crm.test/".into(), body: b"{}".to_vec() };
+        let (keys, performed) = performed(vec![Effect::Fetch(fetch.clone())]);
+        let performed = performed.unwrap();
+        assert_eq!(performed.outbox[0].kind, OutboxKind::Fetch);
+        assert_eq!(open_fetch(&keys, &performed.outbox[0].payload), Some(fetch));
+        assert_eq!(open_outgoing(&keys, &performed.outbox[0].payload), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub(crate) mod shared {
                 import switchhook:types/types@0.1.0-dev;
                 import switchhook:types/log@0.1.0-dev;
                 import switchhook:types/facts@0.1.0-dev;
+                import switchhook:types/key-value@0.1.0-dev;
             }
         ",
         world: "switchhook:host/shared",

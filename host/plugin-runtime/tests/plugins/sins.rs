@@ -273,7 +273,8 @@ mod asks_facts {
         let finally = |count: &str| Finally::GiveUp(format!("devices-{count}"));
         assert_eq!(plan(&host.route(5).await).finally, finally("0"));
 
-        host.facts = Arc::new(Facts { devices: [("+15550100".parse().unwrap(), 3)].into() });
+        host.facts =
+            Arc::new(Facts { devices: [("+15550100".parse().unwrap(), 3)].into(), ..Facts::default() });
 
         assert_eq!(plan(&host.route(5).await).finally, finally("3"));
     }

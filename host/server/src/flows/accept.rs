@@ -64,7 +64,7 @@ async fn paths(
         history: nat::Outcomes::default(),
         answers: Vec::new(),
     };
-    let verdict = app.plugins.nat(app, caller, &ticket.session, question).await;
+    let verdict = app.plugins.nat(app, caller, &ticket.session, question).await?;
     app.metrics.verdict(&verdict);
     if needs_relay(&verdict) {
         let regions = (inviter.region(), invited.region());

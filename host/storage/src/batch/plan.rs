@@ -7,7 +7,7 @@ use switchhook_core::row::{
     Invitation, InvitationState, Leg, LegState, Message, OutboxEntry, Session, Timer, Write,
 };
 use switchhook_protocol::{
-    id::{DeviceId, SessionId},
+    id::{DeviceId, GatewayId, SessionId},
     time::Timestamp,
 };
 
@@ -29,7 +29,7 @@ pub(super) type InvitationRow<'a> = (Text<'a>, Text<'a>, u16, Text<'a>, Text<'a>
 /// Tenant, session, device, position, wave, state, lease, ring, change.
 pub(super) type LegRow<'a> = (Text<'a>, Text<'a>, Text<'a>, u16, u8, Text<'a>, i64, Maybe<'a>, i64);
 /// Tenant, entry, attempt, gateway, payload in hexadecimal, state, time.
-pub(super) type OutboxRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, String, Text<'a>, i64);
+pub(super) type OutboxRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Maybe<'a>, String, Text<'a>, i64);
 
 /// The merged changes of a batch.
 #[derive(Debug, Default)]
@@ -263,8 +263,9 @@ fn outbox_row<'a>(tenant: Text<'a>, entry: &'a OutboxEntry) -> OutboxRow<'a> {
     (
         tenant,
         entry.id.as_str(),
+        entry.kind.word(),
         entry.attempt.as_str(),
-        entry.gateway.as_str(),
+        entry.gateway.as_ref().map(GatewayId::as_str),
         HEXLOWER.encode(&entry.payload),
         entry.state.word(),
         millis(entry.queued_at),

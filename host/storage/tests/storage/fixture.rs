@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use switchhook_core::row::{
-    Attempt, Device, Gateway, Invitation, InvitationState, Leg, LegState, Message, OutboxEntry, OutboxState,
-    Registration, Secret, SecretKind, Session, Timer, TimerKind, TransitAnswer,
+    Attempt, Device, Gateway, Invitation, InvitationState, Leg, LegState, Message, OutboxEntry, OutboxKind,
+    OutboxState, Registration, Secret, SecretKind, Session, Timer, TimerKind, TransitAnswer,
 };
 use switchhook_protocol::{
     device_key::{Algorithm, DeviceKey, KeyBytes},
@@ -247,8 +247,9 @@ pub(crate) fn timer(session: &str, kind: TimerKind, due_at: Timestamp) -> Timer 
 pub(crate) fn entry(name: &str, queued_at: Timestamp) -> OutboxEntry {
     OutboxEntry {
         id: message_id(name),
+        kind: OutboxKind::Text,
         attempt: "attempt-1".parse().unwrap(),
-        gateway: "transit".parse().unwrap(),
+        gateway: Some("transit".parse().unwrap()),
         payload: vec![0, 1, 254, 255],
         state: OutboxState::Queued,
         queued_at,

@@ -1,6 +1,6 @@
 //! Devices, registrations, attempts, secrets, transits, outbox.
 
-use switchhook_core::row::{Attempt, OutboxState, SecretKind, Target, Write};
+use switchhook_core::row::{Attempt, OutboxKind, OutboxState, SecretKind, Target, Write};
 use switchhook_protocol::time::Timestamp;
 use switchhook_storage::{PutAttempt, StorageError, TenantStorage};
 
@@ -145,7 +145,7 @@ on_each_database! {
         acme.commit("transit", writes).await.unwrap();
         let outbox = fixture.storage.outbox();
 
-        let (one, other) = tokio::join!(outbox.claim(2), outbox.claim(2));
+        let (one, other) = tokio::join!(outbox.claim(OutboxKind::Text, 2), outbox.claim(OutboxKind::Text, 2));
 
         let mut claimed = one.unwrap();
         claimed.extend(other.unwrap());
@@ -153,20 +153,20 @@ on_each_database! {
         let names: Vec<_> = claimed.iter().map(|(tenant, entry)| (tenant.as_str(), entry.id.as_str())).collect();
         assert_eq!(names, [("acme", "first"), ("acme", "second"), ("acme", "third")]);
         assert!(claimed.iter().all(|(_, it)| it.state == OutboxState::Performing && it.payload == [0, 1, 254, 255]));
-        assert!(outbox.claim(2).await.unwrap().is_empty());
+        assert!(outbox.claim(OutboxKind::Text, 2).await.unwrap().is_empty());
     }
 
     async fn an_outbox_entry_moves_only_from_where_it_is(fixture) {
         let acme = fixture.acme();
         acme.commit("transit", vec![Write::Enqueue(entry("text", NOW))]).await.unwrap();
-        fixture.storage.outbox().claim(1).await.unwrap();
+        fixture.storage.outbox().claim(OutboxKind::Text, 1).await.unwrap();
 
         assert!(moves(&acme, OutboxState::Performing, OutboxState::Sent).await);
         assert!(!moves(&acme, OutboxState::Performing, OutboxState::Failed).await);
 
         let stored = acme.outbox_entry(&message_id("text")).await.unwrap().unwrap();
         assert_eq!(stored.state, OutboxState::Sent);
-        assert_eq!(fixture.storage.outbox().in_state(OutboxState::Sent, 9).await.unwrap().len(), 1);
+        assert_eq!(fixture.storage.outbox().in_state(OutboxKind::Text, OutboxState::Sent, 9).await.unwrap().len(), 1);
     }
 
     async fn what_has_expired_is_forgotten_in_time(fixture) {

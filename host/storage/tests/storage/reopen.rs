@@ -1,6 +1,6 @@
 //! What is there after the process has ended, one way or another.
 
-use switchhook_core::row::{OutboxState, Write};
+use switchhook_core::row::{OutboxEntry, OutboxKind, OutboxState, Write};
 use switchhook_storage::{OpenError, Storage, StorageError};
 
 use crate::fixture::{NOW, entry, message_id, session, session_id, settings};
@@ -49,7 +49,7 @@ on_each_database! {
         let mut fixture = fixture;
         let acme = fixture.acme();
         acme.commit("transit", vec![Write::Enqueue(entry("begun", NOW))]).await.unwrap();
-        fixture.storage.outbox().claim(1).await.unwrap();
+        fixture.storage.outbox().claim(OutboxKind::Text, 1).await.unwrap();
         acme.commit("transit", vec![Write::Enqueue(entry("waits", NOW))]).await.unwrap();
 
         fixture.reopen().await;
@@ -61,9 +61,25 @@ on_each_database! {
             OutboxState::InDoubt,
         )]));
         assert!(outbox.doubt().await.unwrap().is_empty());
-        assert_eq!(outbox.in_state(OutboxState::InDoubt, 9).await.unwrap(), doubtful);
-        let claimed = outbox.claim(9).await.unwrap();
+        assert_eq!(outbox.in_state(OutboxKind::Text, OutboxState::InDoubt, 9).await.unwrap(), doubtful);
+        let claimed = outbox.claim(OutboxKind::Text, 9).await.unwrap();
         assert!(claimed.iter().map(|(_, entry)| &entry.id).eq([&message_id("waits")]));
+    }
+
+    async fn a_request_that_was_being_performed_waits_again(fixture) {
+        let mut fixture = fixture;
+        let fetch = OutboxEntry { kind: OutboxKind::Fetch, gateway: None, ..entry("asked", NOW) };
+        fixture.acme().commit("step", vec![Write::Enqueue(fetch.clone())]).await.unwrap();
+        assert!(fixture.storage.outbox().claim(OutboxKind::Text, 9).await.unwrap().is_empty());
+        fixture.storage.outbox().claim(OutboxKind::Fetch, 9).await.unwrap();
+
+        fixture.reopen().await;
+        let outbox = fixture.storage.outbox();
+
+        assert!(outbox.doubt().await.unwrap().is_empty());
+        let again = outbox.claim(OutboxKind::Fetch, 9).await.unwrap();
+        let performing = OutboxEntry { state: OutboxState::Performing, ..fetch };
+        assert!(again.iter().map(|(_, entry)| entry).eq([&performing]));
     }
 
     async fn storage_in_memory_keeps_the_same_promises_until_it_is_closed(fixture) {

@@ -1,7 +1,7 @@
 //! Tenants are walls: the same ids in two tenants never meet.
 
 use switchhook_core::{
-    policy::Slot,
+    policy::{Slot, registration::Pair},
     row::{InvitationState, LegState, OutboxState, SecretKind, TimerKind, Write},
 };
 use switchhook_protocol::id::DeviceId;
@@ -18,7 +18,7 @@ on_each_database! {
         fill(&acme).await;
 
         assert_eq!(seen(&other).await, Vec::<&str>::new());
-        assert_eq!(seen(&acme).await.len(), 20);
+        assert_eq!(seen(&acme).await.len(), 21);
     }
 
     async fn another_tenant_changes_nothing(fixture) {
@@ -47,7 +47,7 @@ on_each_database! {
 
         change_everything(&other).await;
 
-        assert_eq!(seen(&acme).await.len(), 20);
+        assert_eq!(seen(&acme).await.len(), 21);
         let call = session_id("call");
         assert_eq!(acme.sessions().legs(&call).await.unwrap(), [leg("call", "phone")]);
         assert_eq!(other.sessions().legs(&call).await.unwrap()[0].state, LegState::Stopped);
@@ -99,6 +99,7 @@ async fn fill(storage: &TenantStorage) {
             tx.put_transit_answer(&transit_answer("m-1")).await?;
             tx.put_artifact(&[1; 32], vec![1]).await?;
             tx.put_activation(&activation()).await?;
+            tx.put_pair(&pair(Some(1))).await?;
             tx.audit(&audit()).await
         })
         .await
@@ -129,6 +130,7 @@ async fn change_everything(storage: &TenantStorage) {
             tx.wrong_try("code", SecretKind::Code).await?;
             tx.use_secret("code", SecretKind::Code, NOW).await?;
             tx.move_outbox(&message_id("text"), OutboxState::Queued, OutboxState::Failed).await?;
+            tx.put_pair(&pair(None)).await?;
             let _step = tx.put_attempt(&attempt("attempt-1", "key"), 1, NOW).await?;
             Ok::<_, StorageError>(())
         })
@@ -165,10 +167,11 @@ async fn seen(storage: &TenantStorage) -> Vec<&'static str> {
         ("answer", storage.gateways().answer(&transit, "m-1").await.unwrap().is_some()),
         ("artifact", storage.plugins().artifact(&[1; 32]).await.unwrap().is_some()),
         ("plugins", !storage.plugins().list().await.unwrap().is_empty()),
+        ("pairs", !storage.pairs().all().await.unwrap().is_empty()),
         ("audit", !storage.audit().after(0, 9).await.unwrap().is_empty()),
-        ("in a transaction", inside == 12),
+        ("in a transaction", inside == 13),
     ];
-    assert!(matches!(inside, 0 | 12), "{inside}");
+    assert!(matches!(inside, 0 | 13), "{inside}");
     outside.into_iter().filter(|(_, seen)| *seen).map(|(name, _)| name).collect()
 }
 
@@ -189,11 +192,16 @@ async fn seen_inside(storage: &TenantStorage, phone: DeviceId) -> usize {
             tx.invitation(&call, 0).await?.is_some(),
             !tx.invitations(&call).await?.is_empty(),
             !tx.legs(&call).await?.is_empty() && !tx.legs_of(&call, 0).await?.is_empty(),
+            tx.size_of_pairs().await? == 4,
             tx.gateway(&transit).await?.is_some() && tx.transit_answer(&transit, "m-1").await?.is_some(),
         ];
         Ok::<_, StorageError>(seen.into_iter().filter(|seen| *seen).count())
     });
     seen.await.unwrap()
+}
+
+fn pair(value: Option<u8>) -> Pair {
+    Pair { key: "vip".to_owned(), value: value.map(|byte| vec![byte]) }
 }
 
 fn activation() -> Activation {

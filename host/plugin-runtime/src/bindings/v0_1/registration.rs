@@ -5,7 +5,7 @@ use std::time::Duration;
 use switchhook_core::policy::{
     Context, Description, Refusal,
     registration::{
-        AddressState, AttemptKey, Delivery, Effect, Event, Fetch, Field, Mail, ProfileAddress, Proof,
+        AddressState, AttemptKey, Delivery, Effect, Event, Fetch, Field, Mail, Pair, ProfileAddress, Proof,
         Signature, State, Text, TextMessage, Transition,
     },
 };
@@ -151,6 +151,7 @@ fn effect(effect: wire::Effect) -> Result<Effect, InvalidOutput> {
         wire::Effect::Bind(identifier) => Effect::Bind(endpoint(identifier)?),
         wire::Effect::IssueCredentials(identifier) => Effect::IssueCredentials(endpoint(identifier)?),
         wire::Effect::Notify(word) => Effect::Notify(word),
+        wire::Effect::Store(wire::Pair { key, value }) => Effect::Store(Pair { key, value }),
         wire::Effect::Finish => Effect::Finish,
     })
 }

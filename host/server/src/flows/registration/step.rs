@@ -4,14 +4,17 @@
 //! meanwhile, the method is asked again over the new state, a bounded number of times.
 
 use switchhook_core::{
-    policy::registration::{Effect, Event, State, Transition},
+    policy::{
+        Slot,
+        registration::{Effect, Event, Pair, State, Transition},
+    },
     registration::perform::{Performed, Performing, perform},
-    row::{Attempt, Registration, Secret, TransitAnswer, Write},
+    row::{Attempt, OutboxState, Registration, Secret, TransitAnswer, Write},
     seal::Purpose,
 };
 use switchhook_protocol::{
     error::ErrorCode,
-    id::{AttemptId, GatewayId},
+    id::{AttemptId, GatewayId, MessageId},
     time::Timestamp,
 };
 use switchhook_storage::{PutAttempt, StorageError, Transaction};
@@ -43,6 +46,11 @@ pub(crate) enum Beside {
     Use(Secret),
     /// The transit's message has this answer.
     Answer(TransitAnswer),
+    /// The effect whose outcome the method hears is over.
+    Settle {
+        entry: MessageId,
+        state: OutboxState,
+    },
 }
 
 /// What a step led to.
@@ -54,6 +62,9 @@ pub(crate) struct Stepped {
 
 pub(crate) async fn step(app: &App, caller: &Caller, mut step: Step) -> Result<Stepped, FlowError> {
     for _ in 0..limits::STEP_TRIES {
+        if step.attempt.version >= limits::STEPS_OF_ATTEMPT {
+            return Err(ErrorCode::RegistrationExpired.into());
+        }
         let transition = ask(app, caller, &step).await?;
         check(&transition, caller, &step.event)?;
         check_rates(app, caller, &transition)?;
@@ -68,7 +79,7 @@ pub(crate) async fn step(app: &App, caller: &Caller, mut step: Step) -> Result<S
         let performed = perform(facts, &transition, &mut app.rng())?;
         if let Some(performed) = commit(app, caller, &step, transition, performed).await? {
             if !performed.outbox.is_empty() {
-                app.outbox.notify_one();
+                app.outbox.hint();
             }
             return Ok(Stepped { attempt: step.attempt.id, performed });
         }
@@ -126,6 +137,7 @@ fn check_rates(app: &App, caller: &Caller, transition: &Transition) -> Result<()
             | Effect::Bind(_)
             | Effect::IssueCredentials(_)
             | Effect::Notify(_)
+            | Effect::Store(_)
             | Effect::Finish => continue,
         };
         app.text_rates.take((&caller.tenant, to), app.now()).map_err(FlowError::too_often)?;
@@ -151,6 +163,7 @@ async fn commit(
         ..step.attempt.clone()
     };
     let (beside, device) = (step.beside.clone(), caller.device.clone());
+    let room = app.granted.of(&caller.tenant, Slot::RegistrationMethod, &attempt.method).key_value_bytes;
     let committed = app
         .storage
         .of(&caller.tenant)
@@ -172,8 +185,9 @@ async fn commit(
                 };
                 tx.bind(&registration).await?;
             }
-            let texts = performed.outbox.iter().cloned().map(Write::Enqueue).collect();
-            tx.apply(texts).await?;
+            store_pairs(tx, &performed.pairs, room).await?;
+            let effects = performed.outbox.iter().cloned().map(Write::Enqueue).collect();
+            tx.apply(effects).await?;
             Ok(performed)
         })
         .await;
@@ -208,7 +222,26 @@ async fn commit_beside(tx: &mut Transaction<'_>, beside: Beside, now: Timestamp)
             Err(StorageError::Conflict { .. }) => Err(Undone::Failed(ErrorCode::Conflict.into())),
             done => Ok(done?),
         },
+        Beside::Settle { entry, state } => {
+            tx.move_outbox(&entry, OutboxState::Performing, state).await?;
+            Ok(())
+        }
     }
+}
+
+/// Changes pairs, within what the plugin is granted.
+async fn store_pairs(tx: &mut Transaction<'_>, pairs: &[Pair], room: u64) -> Result<(), Undone> {
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    for pair in pairs {
+        tx.put_pair(pair).await?;
+    }
+    if tx.size_of_pairs().await? > room {
+        let why = "the method's pairs have no room";
+        return Err(Undone::Failed(FlowError::refused(ErrorCode::RegistrationRefused, why)));
+    }
+    Ok(())
 }
 
 /// The transaction's name: what the crash tests and metrics know it by.

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use serde::Serialize;
-use switchhook_core::row::OutboxState;
+use switchhook_core::row::{OutboxKind, OutboxState};
 use switchhook_protocol::{
     error::ErrorCode,
     id::{AttemptId, GatewayId, MessageId},
@@ -26,7 +26,7 @@ const MOST: u32 = 1_000;
 pub(crate) struct Shown {
     text: MessageId,
     attempt: AttemptId,
-    gateway: GatewayId,
+    gateway: Option<GatewayId>,
     queued_at: Timestamp,
 }
 
@@ -36,7 +36,7 @@ pub(crate) async fn in_doubt(
     headers: HeaderMap,
 ) -> Result<Json<Vec<Shown>>, Problem> {
     let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
-    let entries = app.storage.outbox().in_state(OutboxState::InDoubt, MOST).await?;
+    let entries = app.storage.outbox().in_state(OutboxKind::Text, OutboxState::InDoubt, MOST).await?;
     let own = entries.into_iter().filter(|(whose, _)| *whose == tenant);
     let shown = own.map(|(_, entry)| Shown {
         text: entry.id,
@@ -69,6 +69,6 @@ pub(crate) async fn resend(
     if !moved {
         return Err(ErrorCode::NotFound.into());
     }
-    app.outbox.notify_one();
+    app.outbox.hint();
     Ok(StatusCode::ACCEPTED)
 }

@@ -1,0 +1,70 @@
+//! Requests of methods to their tenant's own services: at least once, with an idempotency key.
+//!
+//! What the service answers is the attempt's next event. That step and the end of the entry are one
+//! transaction: a process that dies before it asks the service again, with the same key.
+
+use switchhook_core::{
+    policy::{
+        Slot,
+        registration::{Event, Fetched},
+    },
+    registration::perform::open_fetch,
+    row::{OutboxEntry, OutboxState},
+};
+use switchhook_delivery::OutboundRequest;
+use switchhook_protocol::id::TenantId;
+use tokio::time;
+use tracing::{debug, info};
+
+use super::{Told, settle, tell};
+use crate::{
+    app::App,
+    fail_point,
+    flows::registration::step::Beside,
+    limits,
+    outbound::{self, Asking},
+};
+
+pub(super) async fn perform(app: &App, tenant: &TenantId, entry: &OutboxEntry) {
+    let Some(fetched) = ask(app, tenant, entry).await else {
+        settle(app, tenant, entry, OutboxState::Failed).await;
+        return;
+    };
+    fail_point("effect.fetch.after");
+    let state = if fetched.outcome.is_ok() { OutboxState::Sent } else { OutboxState::Failed };
+    let beside = Beside::Settle { entry: entry.id.clone(), state };
+    match tell(app, tenant, entry, Event::Fetched(fetched), beside).await {
+        Ok(Told::Method) => {}
+        Ok(Told::Over) => drop(settle(app, tenant, entry, state).await),
+        Err(refused) => {
+            info!(tenant.id = %tenant, fetch.id = %entry.id, %refused, "the method took no note of an answer");
+            settle(app, tenant, entry, state).await;
+        }
+    }
+}
+
+/// The service's answer; none if the entry cannot be read or its attempt is gone.
+async fn ask(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Option<Fetched> {
+    let fetch = open_fetch(&app.keys.of(tenant), &entry.payload)?;
+    let attempt = app.storage.of(tenant).attempts().get(&entry.attempt).await.ok()??;
+    let grants = app.granted.of(tenant, Slot::RegistrationMethod, &attempt.method);
+    let asking = Asking { tenant, grants: &grants, key: entry.id.as_str() };
+    let mut outcome = Err(String::new());
+    for pause in limits::FETCH_PAUSES {
+        time::sleep(pause).await;
+        let request = OutboundRequest {
+            url: fetch.url.clone(),
+            body: fetch.body.clone(),
+            headers: vec![],
+            deadline: limits::FETCH,
+        };
+        let asked = outbound::ask(app, asking, request).await;
+        let again = asked.as_ref().is_err_and(outbound::Unanswered::is_passing);
+        outcome = asked.map_err(|unanswered| unanswered.to_string());
+        debug!(tenant.id = %tenant, fetch.id = %entry.id, answered = outcome.is_ok(), "a service was asked");
+        if !again {
+            break;
+        }
+    }
+    Some(Fetched { id: fetch.id, outcome })
+}

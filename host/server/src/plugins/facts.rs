@@ -1,0 +1,75 @@
+//! What a plugin may look up, loaded before it is asked.
+
+use switchhook_core::policy::{
+    Context, Facts, Grants,
+    registration::Event,
+    route::{Question, Target},
+};
+use switchhook_protocol::endpoint::EndpointId;
+use switchhook_storage::StorageError;
+
+use crate::app::App;
+
+/// Devices of those invited, and what is granted.
+pub(super) async fn of_invite(
+    app: &App,
+    context: &Context,
+    question: &Question,
+    grants: &Grants,
+) -> Result<Facts, StorageError> {
+    let devices_of = |user: usize| {
+        let reaches = |target: &&Target| usize::from(target.user) == user;
+        u8::try_from(question.targets.iter().filter(reaches).count()).unwrap_or(u8::MAX)
+    };
+    let invited = question.invite.invited.iter().enumerate();
+    let devices = invited.map(|(user, endpoint)| (endpoint.clone(), devices_of(user))).collect();
+    Ok(Facts { devices, ..granted(app, context, grants).await? })
+}
+
+/// Devices of the identifiers that an event speaks of, and what is granted.
+pub(super) async fn of_event(
+    app: &App,
+    context: &Context,
+    event: &Event,
+    grants: &Grants,
+) -> Result<Facts, StorageError> {
+    let mut facts = granted(app, context, grants).await?;
+    let named = named_in(event);
+    if named.is_empty() {
+        return Ok(facts);
+    }
+    let storage = app.storage.of(&context.tenant);
+    let found = storage.registrations().of_endpoints(&context.application, &named).await?;
+    for target in found {
+        let devices = facts.devices.entry(target.endpoint).or_default();
+        *devices = devices.saturating_add(1);
+    }
+    Ok(facts)
+}
+
+/// The tenant's pairs, where the plugin is granted them.
+pub(super) async fn granted(app: &App, context: &Context, grants: &Grants) -> Result<Facts, StorageError> {
+    if grants.key_value_bytes == 0 {
+        return Ok(Facts::default());
+    }
+    let pairs = app.storage.of(&context.tenant).pairs().all().await?;
+    Ok(Facts { pairs, ..Facts::default() })
+}
+
+fn named_in(event: &Event) -> Vec<EndpointId> {
+    match event {
+        Event::TextReceived(text) => vec![text.sender.clone()],
+        Event::Begun(fields) | Event::Answered(fields) => {
+            fields.iter().filter_map(|field| field.value.parse().ok()).collect()
+        }
+        Event::SignatureVerified(proven) | Event::CodeVerified(proven) | Event::LinkOpened(proven) => {
+            vec![proven.clone()]
+        }
+        Event::TextSent(_)
+        | Event::MailSent(_)
+        | Event::CodeFailed { .. }
+        | Event::Fetched(_)
+        | Event::Checked(_)
+        | Event::Deadline => vec![],
+    }
+}
