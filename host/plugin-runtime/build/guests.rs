@@ -5,6 +5,10 @@
 //! that clippy, doc and coverage runs set would make it build everything anew, or not at all.
 //! Each package becomes `$OUT_DIR/<package>.wasm`, a component.
 
+#[expect(unreachable_pub, reason = "a library has it too, and offers it to others")]
+#[path = "../src/encode.rs"]
+mod encode;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -17,7 +21,9 @@ const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Builds the workspace in `folder` below `root`; returns the names of its packages.
 pub(crate) fn build(root: &Path, folder: &str) -> Result<Vec<String>> {
-    for watched in [folder, "sdk/plugin", "wit", "host/plugin-runtime/build"] {
+    for watched in
+        [folder, "sdk/plugin", "wit", "host/plugin-runtime/build", "host/plugin-runtime/src/encode.rs"]
+    {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     require_target()?;
@@ -29,7 +35,8 @@ pub(crate) fn build(root: &Path, folder: &str) -> Result<Vec<String>> {
     names.sort();
     for name in &names {
         let module = target.join(TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
-        let component = encode(&module).with_context(|| format!("encode {name} as a component"))?;
+        let module = fs::read(&module).with_context(|| module.display().to_string())?;
+        let component = encode::encode(&module).with_context(|| format!("encode {name} as a component"))?;
         fs::write(out.join(format!("{name}.wasm")), component)?;
     }
     Ok(names)
@@ -89,10 +96,4 @@ fn packages(workspace: &Path) -> Result<Vec<String>> {
         }
     }
     Ok(names)
-}
-
-fn encode(module: &Path) -> Result<Vec<u8>> {
-    let module = fs::read(module).with_context(|| module.display().to_string())?;
-    let encoder = wit_component::ComponentEncoder::default().validate(true).module(&module);
-    encoder.and_then(|mut encoder| encoder.encode()).map_err(|error| anyhow::anyhow!("{error:?}"))
 }

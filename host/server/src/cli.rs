@@ -1,9 +1,14 @@
 //! The command line.
 
+mod admin;
 mod docs;
+mod plugin;
+mod print;
 mod sandbox;
 mod serve;
 pub(crate) mod telemetry;
+mod tenant;
+mod token;
 
 use std::{
     io::{self, Write as _},
@@ -30,6 +35,12 @@ enum Command {
     Demo(demo::Demo),
     /// Run the sandbox SMS transit of a server on this machine: phones without a network.
     Sandbox(sandbox::Sandbox),
+    /// Write, build, check and test plugins.
+    Plugin(plugin::Plugin),
+    /// Make and list tenants of a running server.
+    Tenant(tenant::Tenant),
+    /// Make, list and revoke tokens of a running server.
+    Token(token::Token),
     /// Print a generated page of the documentation.
     Docs(docs::Docs),
     /// Print shell completions.
@@ -42,21 +53,31 @@ enum Command {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let succeeded = |()| ExitCode::SUCCESS;
     let done = match cli.command {
-        Command::Serve(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
-        Command::Demo(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
-        Command::Sandbox(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
-        Command::Docs(command) => command.run(),
+        Command::Serve(command) => {
+            runtime().and_then(|runtime| runtime.block_on(command.run())).map(succeeded)
+        }
+        Command::Demo(command) => {
+            runtime().and_then(|runtime| runtime.block_on(command.run())).map(succeeded)
+        }
+        Command::Sandbox(command) => {
+            runtime().and_then(|runtime| runtime.block_on(command.run())).map(succeeded)
+        }
+        Command::Plugin(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
+        Command::Tenant(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
+        Command::Token(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
+        Command::Docs(command) => command.run().map(succeeded),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "switchhook", &mut io::stdout());
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Nothing more can be done if even this cannot be said.
-            writeln!(io::stderr(), "switchhook: {error:#}").unwrap_or_default();
+            writeln!(anstream::stderr(), "switchhook: {error:#}").unwrap_or_default();
             ExitCode::FAILURE
         }
     }
