@@ -66,6 +66,33 @@ impl Admin {
         Ok(body)
     }
 
+    /// Uploads a component as a new version of a plugin.
+    pub async fn upload(&self, plugin: &str, component: Vec<u8>) -> Result<Answer> {
+        let url = format!("http://{}/admin/v1/tenants/{}/plugins/{plugin}/versions", self.host, self.tenant);
+        let request = self.http.post(url).bearer_auth(&self.token);
+        let answer = request.header("content-type", "application/wasm").body(component).send().await?;
+        Ok((answer.status(), answer.json().await?))
+    }
+
+    /// Changes a plugin (`slot/name`): `activate`, `rollback`, `deactivate`.
+    pub async fn change(&self, plugin: &str, change: &str, how: &Value) -> Result<Answer> {
+        self.ask_tenant(Method::POST, &format!("plugins/{plugin}/{change}"), Some(how)).await
+    }
+
+    /// The same, which succeeds.
+    pub async fn changed(&self, plugin: &str, change: &str, how: &Value) -> Result<Value> {
+        let (status, body) = self.change(plugin, change, how).await?;
+        if !status.is_success() {
+            bail!("{plugin} {change}: {status} {body}");
+        }
+        Ok(body)
+    }
+
+    /// Gives the active version of a plugin another configuration.
+    pub async fn configure(&self, plugin: &str, configuration: &Value) -> Result<Answer> {
+        self.ask_tenant(Method::PUT, &format!("plugins/{plugin}/configuration"), Some(configuration)).await
+    }
+
     /// Makes the tenant.
     pub async fn create_tenant(&self) -> Result<()> {
         let (status, body) =

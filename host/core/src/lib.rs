@@ -20,6 +20,7 @@ pub mod relay;
 pub mod relay_choice;
 pub mod relay_peers;
 pub mod relay_token;
+pub mod rollout;
 pub mod row;
 pub mod seal;
 pub mod stun;

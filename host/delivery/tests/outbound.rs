@@ -1,4 +1,5 @@
 //! Requests of plugins over real sockets.
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests: also in the helpers below them")]
 
 use std::{net::Ipv4Addr, time::Duration};
 

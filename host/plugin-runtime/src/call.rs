@@ -36,6 +36,18 @@ pub enum LogLevel {
     Error,
 }
 
+impl LogLevel {
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// What the host knows of a call while it runs.
 #[derive(Debug)]
 pub(crate) struct Call {

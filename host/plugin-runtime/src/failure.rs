@@ -15,6 +15,9 @@ pub enum Failure {
     /// The tenant has no plugin in this slot.
     #[error("no plugin is active")]
     Missing,
+    /// The version that the attempt began with was taken back.
+    #[error("its version was killed")]
+    Killed,
     /// It said no on purpose, in a slot where only an answer helps.
     #[error("it refused: {}", .0.code)]
     Refused(Refusal),
@@ -84,6 +87,7 @@ impl Failure {
     pub const fn label(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
+            Self::Killed => "killed",
             Self::Refused(_) => "refused",
             Self::Trapped(_) => "trapped",
             Self::OutOfFuel => "out-of-fuel",

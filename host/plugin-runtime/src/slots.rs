@@ -94,6 +94,8 @@ struct Tenant {
     router: Option<Arc<Active<v0_1::router::Pre<Call>>>>,
     nat: Option<Arc<Active<v0_1::nat::Pre<Call>>>>,
     methods: BTreeMap<MethodName, Arc<Active<v0_1::registration::Pre<Call>>>>,
+    /// Versions of methods that only attempts ask which began with them.
+    draining: BTreeMap<(MethodName, u32), Arc<Active<v0_1::registration::Pre<Call>>>>,
 }
 
 struct Active<P> {
@@ -109,14 +111,42 @@ impl Slots {
         Self { runtime, metrics, tenants: RwLock::default() }
     }
 
-    /// Makes a plugin the one that is asked from now on, in its slot; a method, under its name.
+    /// Makes a plugin the one that is asked from now on, in its slot; a method, under its name. The
+    /// former version of a method stays for the attempts that began with it.
     pub fn activate(&self, tenant: &TenantId, plugin: ActivePlugin) -> Result<(), ActivateError> {
+        self.change(tenant, |tenant| tenant.put(plugin))
+    }
+
+    /// Whether a method could be made active beside the others.
+    pub fn could_activate(&self, tenant: &TenantId, plugin: &ActivePlugin) -> Result<(), ActivateError> {
+        let prefixes = &plugin.plugin.description().text_prefixes;
+        let refuse = |tenant: Arc<Tenant>| tenant.refuse_overlap(&plugin.name, prefixes);
+        self.tenant(tenant).map_or(Ok(()), refuse)
+    }
+
+    /// Loads a version of a method for the attempts that began with it.
+    pub fn keep(&self, tenant: &TenantId, plugin: ActivePlugin) {
+        self.change(tenant, |tenant| tenant.keep(plugin));
+    }
+
+    /// Leaves a method to the attempts that began with it, if this version is the active one.
+    pub fn retire(&self, tenant: &TenantId, name: &MethodName, version: u32) {
+        self.change(tenant, |tenant| tenant.retire(name, version));
+    }
+
+    /// Takes a version out, active or draining: who asks for it gets the declared default.
+    pub fn forget(&self, tenant: &TenantId, slot: Slot, name: &MethodName, version: u32) {
+        self.change(tenant, |tenant| tenant.forget(slot, name, version));
+    }
+
+    /// One swap: calls under way go on with what they found.
+    fn change<R>(&self, tenant: &TenantId, change: impl FnOnce(&mut Tenant) -> R) -> R {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         let mut changed = tenants.get(tenant).map_or_else(Tenant::default, |found| (**found).clone());
-        changed.put(plugin)?;
+        let result = change(&mut changed);
         tenants.insert(tenant.clone(), Arc::new(changed));
         drop(tenants);
-        Ok(())
+        result
     }
 
     /// Which router or NAT policy is active.
@@ -138,7 +168,7 @@ impl Slots {
     ) -> Decision<Routed> {
         let default = || Routed::Ring(Plan::ring_all(&question.targets));
         let Some(plugin) = self.tenant(&context.tenant).and_then(|tenant| tenant.router.clone()) else {
-            return self.missing(Slot::InviteRouter, default());
+            return self.unasked(Slot::InviteRouter, default(), Failure::Missing);
         };
         let asked = (context, &*plugin.configuration);
         let ended = self.runtime.route(&plugin.pre, asked, question, Arc::clone(facts)).await;
@@ -154,7 +184,7 @@ impl Slots {
     ) -> Decision<Decided> {
         let default = || Decided::Verdict(Verdict::DEFAULT);
         let Some(plugin) = self.tenant(&context.tenant).and_then(|tenant| tenant.nat.clone()) else {
-            return self.missing(Slot::NatPolicy, default());
+            return self.unasked(Slot::NatPolicy, default(), Failure::Missing);
         };
         let asked = (context, &*plugin.configuration);
         let ended = self.runtime.decide(&plugin.pre, asked, question, Arc::clone(facts)).await;
@@ -172,19 +202,21 @@ impl Slots {
         self.decision(Slot::RegistrationMethod, &plugin.by, ended, || None)
     }
 
-    /// What follows an event of an attempt. A refusal is an answer; by default it is refused as
+    /// What follows an event of an attempt. An attempt asks the version that it began with, if it has
+    /// one. A refusal is an answer; by default it is refused as
     /// [`unavailable`](registration::unavailable).
     pub async fn step(
         &self,
         context: &Context,
-        method: &MethodName,
+        (method, pinned): (&MethodName, Option<u32>),
         happened: (Option<&State>, &Event),
         facts: &Arc<Facts>,
     ) -> Decision<Result<Transition, Refusal>> {
         let default = || Err(registration::unavailable());
-        let found = self.tenant(&context.tenant).and_then(|tenant| tenant.methods.get(method).cloned());
+        let found = self.tenant(&context.tenant).and_then(|tenant| tenant.method(method, pinned));
         let Some(plugin) = found else {
-            return self.missing(Slot::RegistrationMethod, default());
+            let failure = if pinned.is_some() { Failure::Killed } else { Failure::Missing };
+            return self.unasked(Slot::RegistrationMethod, default(), failure);
         };
         let asked = (context, &*plugin.configuration);
         let ended = self.runtime.step(&plugin.pre, asked, happened, Arc::clone(facts)).await;
@@ -195,9 +227,9 @@ impl Slots {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned()
     }
 
-    fn missing<T>(&self, slot: Slot, default: T) -> Decision<T> {
-        self.metrics.count(slot, Failure::Missing.label(), Duration::ZERO, 0);
-        Decision::unasked(default, Some(Failure::Missing))
+    fn unasked<T>(&self, slot: Slot, default: T, failure: Failure) -> Decision<T> {
+        self.metrics.count(slot, failure.label(), Duration::ZERO, 0);
+        Decision::unasked(default, Some(failure))
     }
 
     fn decision<T>(&self, slot: Slot, by: &By, ended: Ended<T>, default: impl FnOnce() -> T) -> Decision<T> {
@@ -226,10 +258,57 @@ impl Tenant {
             }
             Guest::Registration(pre) => {
                 self.refuse_overlap(&name, &text_prefixes)?;
-                self.methods.insert(name, Arc::new(Active { by, configuration, text_prefixes, pre }));
+                self.draining.remove(&(name.clone(), version));
+                let active = Arc::new(Active { by, configuration, text_prefixes, pre });
+                if let Some(former) = self.methods.insert(name.clone(), active)
+                    && former.by.version != version
+                {
+                    self.draining.insert((name, former.by.version), former);
+                }
             }
         }
         Ok(())
+    }
+
+    fn keep(&mut self, plugin: ActivePlugin) {
+        let ActivePlugin { name, version, plugin, configuration } = plugin;
+        let by = By { name: name.clone(), version, digest: plugin.digest() };
+        if let Guest::Registration(pre) = plugin.guest().clone() {
+            let kept = Active { by, configuration, text_prefixes: vec![], pre };
+            self.draining.insert((name, version), Arc::new(kept));
+        }
+    }
+
+    fn retire(&mut self, name: &MethodName, version: u32) {
+        if self.methods.get(name).is_some_and(|active| active.by.version == version)
+            && let Some(retired) = self.methods.remove(name)
+        {
+            self.draining.insert((name.clone(), version), retired);
+        }
+    }
+
+    fn forget(&mut self, slot: Slot, name: &MethodName, version: u32) {
+        let is = |by: &By| by.name == *name && by.version == version;
+        match slot {
+            Slot::InviteRouter => drop(self.router.take_if(|active| is(&active.by))),
+            Slot::NatPolicy => drop(self.nat.take_if(|active| is(&active.by))),
+            Slot::RegistrationMethod => {
+                self.draining.remove(&(name.clone(), version));
+                self.methods.retain(|_, active| !is(&active.by));
+            }
+        }
+    }
+
+    /// The active version of a method, or the one that an attempt began with.
+    fn method(
+        &self,
+        name: &MethodName,
+        pinned: Option<u32>,
+    ) -> Option<Arc<Active<v0_1::registration::Pre<Call>>>> {
+        let active = self.methods.get(name);
+        let Some(pinned) = pinned else { return active.cloned() };
+        let active = active.filter(|active| active.by.version == pinned);
+        active.or_else(|| self.draining.get(&(name.clone(), pinned))).cloned()
     }
 
     fn refuse_overlap(&self, name: &MethodName, prefixes: &[String]) -> Result<(), ActivateError> {

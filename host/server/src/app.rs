@@ -41,6 +41,8 @@ pub(crate) struct App {
     pub(crate) outbox: Hints,
     /// A hint to the timer worker.
     pub(crate) timers: Notify,
+    /// Places for uploads of plugins.
+    pub(crate) uploads: Semaphore,
     /// Places for sockets that have not said who they are.
     pub(crate) unknown_sockets: Arc<Semaphore>,
     pub(crate) tasks: TaskTracker,

@@ -23,7 +23,6 @@ impl Granted {
     }
 
     /// Replaces them.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the admin API that gives grants calls it"))]
     pub(crate) fn put(&self, tenant: &TenantId, slot: Slot, name: &MethodName, grants: Grants) {
         let key = (tenant.clone(), slot, name.clone());
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(grants));

@@ -5,6 +5,8 @@ mod health;
 pub(crate) mod problem;
 mod transit;
 
+pub(crate) use admin::Administrator;
+
 use std::sync::Arc;
 
 use axum::{
@@ -18,6 +20,23 @@ use switchhook_protocol::error::ErrorCode;
 use self::problem::Problem;
 use crate::{app::App, limits, ws};
 
+/// A tenant's plugins.
+fn plugins() -> Router<Arc<App>> {
+    use admin::plugins::{changes, show, upload};
+    let plugin = Router::new()
+        .route("/", get(show::one))
+        .route("/versions", post(upload::upload).layer(DefaultBodyLimit::disable()))
+        .route("/versions/{version}", get(show::version))
+        .route("/activate", post(changes::activate))
+        .route("/rollback", post(changes::rollback))
+        .route("/deactivate", post(changes::deactivate))
+        .route("/configuration", get(show::configuration).put(changes::configure))
+        .route("/grants", get(show::grants).put(changes::grant))
+        .route("/logs", get(show::logs))
+        .route("/metrics", get(show::metrics));
+    Router::new().route("/", get(show::all)).nest("/{slot}/{name}", plugin)
+}
+
 /// Everything that the server answers.
 pub(crate) fn router(app: Arc<App>, registry: Arc<Registry>) -> Router {
     let admin = Router::new()
@@ -26,6 +45,10 @@ pub(crate) fn router(app: Arc<App>, registry: Arc<Registry>) -> Router {
         .route("/tenants/{tenant}/gateways/{gateway}", put(admin::gateways::put))
         .route("/tenants/{tenant}/tokens", get(admin::tokens::list).post(admin::tokens::create))
         .route("/tenants/{tenant}/tokens/{id}", delete(admin::tokens::revoke))
+        .route("/tokens", get(admin::tokens::operators).post(admin::tokens::create_operators))
+        .route("/tokens/{id}", delete(admin::tokens::revoke_operators))
+        .nest("/tenants/{tenant}/plugins", plugins())
+        .route("/tenants/{tenant}/audit", get(admin::audit::list))
         .route("/tenants/{tenant}/decisions", get(admin::sessions::decisions))
         .route("/tenants/{tenant}/sessions/{session}", get(admin::sessions::show))
         .route("/tenants/{tenant}/texts/in-doubt", get(admin::texts::in_doubt))

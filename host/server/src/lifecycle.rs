@@ -46,7 +46,7 @@ use crate::{
     metrics::Metrics,
     online::Online,
     outbox,
-    plugins::Plugins,
+    plugins::{self, Plugins},
     rates::{Rate, Rates},
     sandbox::{self, SandboxFile},
     secrets::{self, SecretsError},
@@ -128,7 +128,7 @@ impl Server {
         let storage = open(&settings.data).await?;
         let mut registry = Registry::default();
         storage.metrics().register(&mut registry);
-        let plugins = plugins(&settings.data, &keys.host(), &mut registry)?;
+        let plugins = plugin_runtime(&settings.data, &keys.host(), &mut registry)?;
 
         let listener = listen(settings.http.listen).await?;
         let cdx = bind_cdx(&settings.cdx, keys.cdx().clone()).await?;
@@ -169,6 +169,7 @@ impl Server {
             relay_realm: REALM.to_owned(),
             outbox: outbox::Hints::default(),
             timers: Notify::new(),
+            uploads: Semaphore::new(limits::UPLOADS),
             unknown_sockets: Arc::new(Semaphore::new(limits::UNKNOWN_SOCKETS)),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -220,7 +221,7 @@ async fn open(data: &Path) -> Result<Storage, OpenError> {
     Storage::open(switchhook_storage::Settings::new(data.join("switchhook.db"), clock)).await
 }
 
-fn plugins(data: &Path, keys: &KeyRing, registry: &mut Registry) -> Result<Plugins, StartError> {
+fn plugin_runtime(data: &Path, keys: &KeyRing, registry: &mut Registry) -> Result<Plugins, StartError> {
     let (_, key) = keys.mac("artefacts", &[]);
     let artefacts = ArtefactSettings { folder: data.join("plugins"), key };
     let settings = RuntimeSettings { artefacts: Some(artefacts), ..RuntimeSettings::default() };
@@ -312,6 +313,7 @@ fn run(app: &Arc<App>, listener: TcpListener, registry: Registry) {
     }
     app.tasks.spawn(timers::work(Arc::clone(app)));
     app.tasks.spawn(timers::sweep(Arc::clone(app)));
+    app.tasks.spawn(plugins::lines::work(Arc::clone(app)));
 }
 
 /// Takes connections until told to stop.

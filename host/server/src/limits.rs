@@ -79,3 +79,36 @@ pub(crate) const DECISIONS: usize = 4_096;
 
 /// How often a step is asked again when its attempt changed under it.
 pub(crate) const STEP_TRIES: u8 = 3;
+
+/// How long an upload may take: 32 MiB over a poor line.
+pub(crate) const UPLOAD: Duration = Duration::from_mins(2);
+
+/// Uploads that are read and compiled at once: each may hold 32 MiB and a core.
+pub(crate) const UPLOADS: usize = 2;
+
+/// Versions of one plugin: years of weekly releases.
+pub(crate) const PLUGIN_VERSIONS: u32 = 1_000;
+
+/// Largest configuration of a plugin, in bytes: it is handed to every call.
+pub(crate) const CONFIGURATION: usize = 16 * 1024;
+
+/// Most bytes of key-value pairs that a plugin can be granted: they are read before each of its calls.
+pub(crate) const KEY_VALUE: u64 = 256 * 1024;
+
+/// Most requests a minute that a plugin can be granted.
+pub(crate) const FETCHES_PER_MINUTE: u32 = 600;
+
+/// Plugins that are counted each by itself.
+pub(crate) const COUNTED_PLUGINS: usize = 10_000;
+
+/// Lines of plugins that wait to be stored, over all tenants: 16 MiB at the longest.
+pub(crate) const WAITING_LINES: usize = 32 * 1024;
+
+/// How long lines gather before they are stored together.
+pub(crate) const LINES_TOGETHER: Duration = Duration::from_millis(100);
+
+/// Entries of one page of a list.
+pub(crate) const PAGE: u32 = 500;
+
+/// How long a request for lines of a log may wait for one.
+pub(crate) const LONG_POLL: Duration = Duration::from_secs(20);

@@ -5,7 +5,11 @@
 //! record. A router or NAT policy that asks its tenant's services is asked again with the answers, in
 //! bounded rounds; what a plugin may look up ([`facts`]) is loaded before it is asked.
 
+pub(crate) mod changes;
+pub(crate) mod counts;
 mod facts;
+pub(crate) mod lines;
+pub(crate) mod load;
 mod rounds;
 
 use std::{
@@ -24,15 +28,17 @@ use switchhook_core::{
     row::Attempt,
 };
 use switchhook_plugin_runtime::{
-    ActivePlugin, CompileError, Compiled, Decision, Digest, Failure, Runtime, Slot, Slots,
+    CompileError, Compiled, Decision, Digest, Failure, LogLine, Runtime, Slot, Slots,
 };
 use switchhook_protocol::{
     error::ErrorCode,
     id::{ApplicationId, SessionId, TenantId},
+    time::Timestamp,
 };
+use switchhook_storage::{NamedVersion, PluginLine};
 use tracing::warn;
 
-use self::rounds::Rounds;
+use self::{counts::AllCounts, lines::Lines, rounds::Rounds};
 use crate::{
     app::App,
     decisions::{DecisionRecord, micros},
@@ -45,6 +51,10 @@ pub(crate) struct Plugins {
     runtime: Runtime,
     slots: Slots,
     compiled: Mutex<BTreeMap<[u8; 32], Compiled>>,
+    pub(crate) counts: AllCounts,
+    pub(crate) lines: Lines,
+    /// One change at a time, so that a swap follows its commit before the next decides.
+    changing: tokio::sync::Mutex<()>,
 }
 
 /// A decision as it is noted.
@@ -57,7 +67,14 @@ struct Noted<'a> {
 
 impl Plugins {
     pub(crate) fn new(runtime: Runtime, slots: Slots) -> Self {
-        Self { runtime, slots, compiled: Mutex::default() }
+        Self {
+            runtime,
+            slots,
+            compiled: Mutex::default(),
+            counts: AllCounts::default(),
+            lines: Lines::default(),
+            changing: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Makes a component ready; the same bytes are compiled once for all tenants.
@@ -72,11 +89,18 @@ impl Plugins {
         Ok(compiled)
     }
 
-    /// Swaps a tenant's plugin in.
-    pub(crate) fn activate(&self, tenant: &TenantId, plugin: ActivePlugin) {
-        if let Err(overlap) = self.slots.activate(tenant, plugin) {
-            warn!(tenant.id = %tenant, %overlap, "a plugin is not activated");
+    /// Takes out what nobody asks any more.
+    pub(crate) fn forget(&self, drained: Vec<(TenantId, NamedVersion)>) {
+        for (tenant, NamedVersion { slot, name, version }) in drained {
+            if let Ok(name) = name.parse() {
+                self.slots.forget(&tenant, slot, &name, version);
+            }
         }
+    }
+
+    /// The turn of one change.
+    async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
     }
 
     /// Whom an invite rings, and in what order.
@@ -154,18 +178,19 @@ impl Plugins {
         decision.outcome
     }
 
-    /// The next step of an attempt.
+    /// The next step of an attempt, and the version of its method that decided it.
     pub(crate) async fn step(
         &self,
         app: &App,
         caller: &Caller,
         attempt: &Attempt,
         happened: (Option<&State>, &Event),
-    ) -> Result<Transition, FlowError> {
+    ) -> Result<(Transition, u32), FlowError> {
         let context = context(app, &caller.tenant, &caller.device.application, attempt.id.as_str());
         let grants = app.granted.of(&caller.tenant, Slot::RegistrationMethod, &attempt.method);
         let facts = Arc::new(facts::of_event(app, &context, happened.1, &grants).await?);
-        let decision = self.slots.step(&context, &attempt.method, happened, &facts).await;
+        let pinned = (attempt.plugin_version > 0).then_some(attempt.plugin_version);
+        let decision = self.slots.step(&context, (&attempt.method, pinned), happened, &facts).await;
         if matches!(decision.failure, Some(Failure::Missing)) {
             return Err(ErrorCode::UnknownMethod.into());
         }
@@ -177,7 +202,9 @@ impl Plugins {
         let refused = |refusal: &switchhook_core::policy::Refusal| {
             FlowError::refused(ErrorCode::RegistrationRefused, &refusal.message)
         };
-        decision.outcome.map_err(|refusal| refused(&refusal))
+        let version = decision.by.as_ref().map_or(0, |by| by.version);
+        let transition = decision.outcome.map_err(|refusal| refused(&refusal))?;
+        Ok((transition, version))
     }
 }
 
@@ -196,6 +223,20 @@ fn note<T>(app: &App, decision: &Decision<T>, noted: Noted<'_>) {
     if let Some(failure) = &failure {
         warn!(tenant.id = %tenant, slot = slot.as_str(), subject, failure, "a plugin failed; the declared default counts");
     }
+    if let Some(by) = &decision.by {
+        let plugin = (tenant, slot, by.name.as_str());
+        app.plugins.counts.count(plugin, label, (decision.took, decision.fuel));
+        let line = |line: &LogLine| lines_of(line, by.version, &subject, app.now());
+        let mut lines: Vec<PluginLine> = decision.log.iter().map(line).collect();
+        lines.extend(failure.as_ref().map(|failure| PluginLine {
+            at: app.now(),
+            version: by.version,
+            subject: subject.clone(),
+            level: "error".to_owned(),
+            text: format!("the declared default counts: {failure}"),
+        }));
+        app.plugins.lines.write(plugin, lines);
+    }
     app.decisions.note(DecisionRecord {
         tenant: tenant.clone(),
         subject,
@@ -207,6 +248,11 @@ fn note<T>(app: &App, decision: &Decision<T>, noted: Noted<'_>) {
         at: app.now(),
         micros: micros(decision.took),
     });
+}
+
+fn lines_of(line: &LogLine, version: u32, subject: &str, at: Timestamp) -> PluginLine {
+    let level = line.level.as_str().to_owned();
+    PluginLine { at, version, subject: subject.to_owned(), level, text: line.text.clone() }
 }
 
 fn context(app: &App, tenant: &TenantId, application: &ApplicationId, subject: &str) -> Context {

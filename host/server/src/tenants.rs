@@ -1,15 +1,25 @@
-//! Tenants: made with the built-in plugins active, and loaded at start.
+//! Tenants: made with the built-in plugins active.
 //!
 //! The built-in plugins go the way of any other: stored as an artefact of the tenant, activated as
 //! version 1, loaded from the database (PLUG-2).
 
-use switchhook_core::{mint, row::Gateway, seal::Purpose};
-use switchhook_plugin_runtime::{ActivePlugin, CompileError, Digest, builtin};
-use switchhook_protocol::id::TenantId;
-use switchhook_storage::{Activation, StorageError};
-use tracing::error;
+use switchhook_core::{
+    mint,
+    row::{Gateway, PluginVersion, VersionState},
+    seal::Purpose,
+};
+use switchhook_plugin_runtime::{
+    Digest,
+    builtin::{self, Builtin},
+};
+use switchhook_protocol::{id::TenantId, time::Timestamp};
+use switchhook_storage::StorageError;
 
-use crate::{app::App, flows::FlowError};
+use crate::{
+    app::App,
+    flows::FlowError,
+    plugins::{changes, load},
+};
 
 /// The tenant that the first start makes.
 pub const DEFAULT: &str = "default";
@@ -24,28 +34,37 @@ pub const SANDBOX_NUMBER: &str = "70470";
 pub(crate) async fn create(app: &App, tenant: &TenantId) -> Result<bool, FlowError> {
     let made = app.storage.tenants().create(tenant, app.now()).await?;
     let storage = app.storage.of(tenant);
-    if storage.plugins().active().await?.is_empty() {
+    let now = app.now();
+    if storage.plugins().list().await?.is_empty() {
         storage
             .run("tenant-create", async move |tx| {
-                for built_in in builtin::all() {
-                    let digest = Digest::of(built_in.bytes).0;
-                    tx.put_artifact(&digest, built_in.bytes.to_vec()).await?;
-                    tx.put_activation(&Activation {
-                        slot: built_in.slot,
-                        name: built_in.name.to_owned(),
-                        version: 1,
-                        digest,
-                        configuration: built_in.configuration.to_owned(),
-                        active: true,
-                    })
-                    .await?;
+                for (count, built_in) in (1..).zip(builtin::all()) {
+                    tx.put_artifact(&Digest::of(built_in.bytes).0, built_in.bytes.to_vec()).await?;
+                    tx.put_plugin_version(&first_version(built_in, count, now)).await?;
                 }
                 Ok::<_, StorageError>(())
             })
             .await?;
     }
-    load(app, tenant).await?;
+    load::tenant(app, tenant).await?;
     Ok(made)
+}
+
+fn first_version(built_in: &Builtin, activated: u64, now: Timestamp) -> PluginVersion {
+    PluginVersion {
+        slot: built_in.slot,
+        name: built_in.name.to_owned(),
+        version: 1,
+        digest: Digest::of(built_in.bytes).0,
+        size: changes::size_of(built_in.bytes),
+        webhook: None,
+        uploaded_at: now,
+        uploaded_by: "switchhook".to_owned(),
+        report: "{}".to_owned(),
+        state: VersionState::Active,
+        activated,
+        configuration: built_in.configuration.to_owned(),
+    }
 }
 
 /// Gives a tenant the sandbox gateway, for laptops: its carrier is a program of ours.
@@ -62,42 +81,10 @@ pub(crate) async fn put_sandbox(app: &App, tenant: &TenantId, send_url: &str) ->
     Ok(secret)
 }
 
-/// Loads the active plugins of every tenant.
+/// Loads the plugins of every tenant.
 pub(crate) async fn load_all(app: &App) -> Result<(), FlowError> {
     for tenant in app.storage.tenants().list().await? {
-        load(app, &tenant).await?;
+        load::tenant(app, &tenant).await?;
     }
     Ok(())
-}
-
-/// Loads a tenant's active plugins; one that does not load leaves its slot to the declared default.
-async fn load(app: &App, tenant: &TenantId) -> Result<(), FlowError> {
-    let storage = app.storage.of(tenant);
-    for activation in storage.plugins().active().await? {
-        let Some(bytes) = storage.plugins().artifact(&activation.digest).await? else { continue };
-        match ready(app, &bytes, &activation).await {
-            Ok(plugin) => app.plugins.activate(tenant, plugin),
-            Err(refused) => {
-                let plugin = activation.name;
-                error!(tenant.id = %tenant, plugin, %refused, "an active plugin does not load");
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Why a stored plugin does not load.
-#[derive(Debug, thiserror::Error)]
-enum NotReady {
-    #[error(transparent)]
-    Compile(#[from] CompileError),
-    #[error("its name is no method name")]
-    Name,
-}
-
-async fn ready(app: &App, bytes: &[u8], activation: &Activation) -> Result<ActivePlugin, NotReady> {
-    let plugin = app.plugins.ready(bytes, activation.slot).await?;
-    let name = activation.name.parse().or(Err(NotReady::Name))?;
-    let configuration = activation.configuration.clone();
-    Ok(ActivePlugin { name, version: activation.version, plugin, configuration })
 }

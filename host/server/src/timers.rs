@@ -38,6 +38,10 @@ pub(crate) async fn sweep(app: Arc<App>) {
             Ok(swept) => info!(?swept, "expired rows are swept"),
             Err(trouble) => error!(error = %Causes(&trouble), "expired rows are not swept"),
         }
+        match app.storage.end_draining().await {
+            Ok(drained) => app.plugins.forget(drained),
+            Err(trouble) => error!(error = %Causes(&trouble), "versions do not end their draining"),
+        }
     }
 }
 

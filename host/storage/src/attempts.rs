@@ -17,15 +17,15 @@ use crate::{
     transaction::Transaction,
 };
 
-const GET: &str = "SELECT attempt, method, key, device, state, version, expires_at, finished FROM attempts \
+const GET: &str = "SELECT attempt, method, key, device, plugin_version, state, version, expires_at, finished FROM attempts \
      WHERE tenant = $1 AND attempt = $2";
-const BY_KEY: &str = "SELECT attempt, method, key, device, state, version, expires_at, finished FROM attempts \
+const BY_KEY: &str = "SELECT attempt, method, key, device, plugin_version, state, version, expires_at, finished FROM attempts \
      WHERE tenant = $1 AND method = $2 AND key = $3 AND finished = 0 AND expires_at > $4";
 const DROP_EXPIRED: &str = "DELETE FROM attempts \
      WHERE tenant = $1 AND method = $2 AND key = $3 AND finished = 0 AND expires_at <= $4";
 const INSERT: &str = "INSERT INTO attempts \
-     (tenant, attempt, method, key, device, state, version, expires_at, finished) \
-     VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8) ON CONFLICT DO NOTHING";
+     (tenant, attempt, method, key, device, plugin_version, state, version, expires_at, finished) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9) ON CONFLICT DO NOTHING";
 const UPDATE: &str = "UPDATE attempts SET state = $4, version = version + 1, expires_at = $5, finished = $6 \
      WHERE tenant = $1 AND attempt = $2 AND version = $3";
 
@@ -127,6 +127,7 @@ fn insert(tenant: &str, attempt: &Attempt) -> Query {
         .bind(attempt.method.as_str().to_owned())
         .bind(attempt.key.clone())
         .bind(attempt.device.as_str().to_owned())
+        .bind(integer(attempt.plugin_version.into()))
         .bind(attempt.state.clone())
         .bind(millis(attempt.expires_at))
         .bind(i64::from(attempt.finished))
@@ -149,6 +150,7 @@ fn decode(row: &Row) -> Result<Attempt, StorageError> {
         method: cells.parsed()?,
         key: cells.text()?,
         device: cells.parsed()?,
+        plugin_version: cells.number()?,
         state: cells.optional_bytes()?,
         version: cells.number()?,
         expires_at: cells.timestamp()?,

@@ -38,3 +38,6 @@ pub const SWEEP: u32 = 1_000;
 /// How long a transit's message is answered the same, and a performed effect can be looked up: a week, as
 /// gateways repeat for days.
 pub const KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// Lines of log kept of each plugin: an afternoon of a talkative one.
+pub const PLUGIN_LINES: u64 = 2_000;

@@ -4,7 +4,7 @@
 
 use switchhook_core::{
     policy::Slot,
-    row::{InvitationState, LegState, OutboxKind, OutboxState, SecretKind, TimerKind},
+    row::{InvitationState, LegState, OutboxKind, OutboxState, SecretKind, TimerKind, VersionState},
 };
 use switchhook_protocol::device_key::Algorithm;
 
@@ -64,6 +64,7 @@ words! {
         InDoubt = "in-doubt",
     }
     OutboxKind { Text = "text", Fetch = "fetch" }
+    VersionState { Inactive = "inactive", Active = "active", Draining = "draining", Killed = "killed" }
     Slot { RegistrationMethod = "registration-method", NatPolicy = "nat-policy", InviteRouter = "invite-router" }
 }
 
@@ -103,6 +104,7 @@ mod tests {
         check::<OutboxState>();
         check::<OutboxKind>();
         check::<Slot>();
+        check::<VersionState>();
     }
 
     #[test]

@@ -61,6 +61,12 @@ codes! {
     Forbidden = "forbidden", 403, "Nothing, with these credentials.";
     /// Too many of these in too short a time.
     RateLimited = "rate-limited", 429, "Wait for the time told, then try again.";
+    /// The component is no plugin of this slot; the report says what does not fit.
+    PluginRefused = "plugin-refused", 422, "Mend what the report names; `switchhook plugin check` makes the same report.";
+    /// The plugin does not accept this configuration; the detail has its words.
+    ConfigurationRefused = "configuration-refused", 422, "Mend the configuration as the plugin says.";
+    /// The plugin's versions do not allow this change.
+    PluginState = "plugin-state", 409, "Look at the plugin's versions, then choose another.";
     /// The text is for no registration method of the tenant.
     NotClaimed = "not-claimed", 422, "Send the text in the form that a method publishes.";
     /// The tenant has no active registration method of that name.

@@ -1,9 +1,9 @@
 //! Invites, from ring to silence: who rings, who is taken, who stops, and who is told.
 
 use anyhow::Result;
+use reqwest::StatusCode;
 use serde_json::json;
 use switchhook_client::{CallError, ClientEvent};
-use switchhook_core::policy::Slot;
 use switchhook_protocol::{
     client::{Cursor, Signal},
     error::ErrorCode,
@@ -167,8 +167,9 @@ async fn inv_4_after_one_decline_the_other_device_may_accept() -> Result<()> {
 #[tokio::test]
 async fn inv_4_when_the_ring_time_is_over_everybody_hears_it() -> Result<()> {
     let mut three = Three::start().await?;
-    three.host.restart(async |storage| shorten_ring(&storage).await).await?;
-    three.come_back().await?;
+    let shorter = json!({ "ring_time_seconds": 1 });
+    let (status, _) = three.host.admin.configure("invite-router/route-ring-all", &shorter).await?;
+    assert_eq!(status, StatusCode::OK);
     let rings = three.ring().await?;
     let session = &rings.status.session;
     assert_eq!(rings.status.ring_ms, 1_000);
@@ -469,16 +470,6 @@ impl Three {
     }
 
     /// Waits until everybody is connected again.
-    async fn come_back(&mut self) -> Result<()> {
-        for phone in [&mut self.alice, &mut self.phone, &mut self.tablet] {
-            phone
-                .expect("the loss", |event| matches!(event, ClientEvent::Disconnected { .. }).then_some(()))
-                .await?;
-            in_time("welcome", phone.client.welcome()).await??;
-        }
-        Ok(())
-    }
-
     async fn declined(&mut self, session: &SessionId) -> Result<String> {
         self.alice
             .expect_event("a decline", |event| {
@@ -499,15 +490,4 @@ impl Three {
 
 fn is_accept(event: &ClientEvent) -> bool {
     matches!(event, ClientEvent::Event(delivered) if matches!(delivered.event, Event::Accept(_)))
-}
-
-/// The router's own setting.
-async fn shorten_ring(storage: &switchhook_storage::TenantStorage) -> Result<()> {
-    for mut activation in storage.plugins().active().await? {
-        if activation.slot == Slot::InviteRouter {
-            r#"{"ring_time_seconds": 1}"#.clone_into(&mut activation.configuration);
-            storage.run("test", async move |tx| tx.put_activation(&activation).await).await?;
-        }
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, slice};
 
 use anyhow::Result;
 use reqwest::StatusCode;
+use serde_json::json;
 use switchhook_client::{
     Client,
     identity::Identity,
@@ -341,7 +342,7 @@ async fn reg_3_an_sms_in_doubt_is_reported_and_sent_again_only_on_request() -> R
 /// REG-2
 #[tokio::test]
 async fn plug_2_a_built_in_method_is_an_activated_plugin_like_any_other() -> Result<()> {
-    let mut host = Host::start().await?;
+    let host = Host::start().await?;
     let phone = host.stranger().await?;
     let report = report("one", ALICE, &begin_text(&phone.identity))?;
     let accepted = host.transit.carrier.report(&report).await?;
@@ -354,14 +355,7 @@ async fn plug_2_a_built_in_method_is_an_activated_plugin_like_any_other() -> Res
     );
     assert_eq!((asked.outcome.as_str(), &asked.failure), ("send-signature", &None));
 
-    host.restart(async |storage| {
-        for mut activation in storage.plugins().active().await? {
-            activation.active = false;
-            storage.run("test", async move |tx| tx.put_activation(&activation).await).await?;
-        }
-        Ok(())
-    })
-    .await?;
+    host.admin.changed("registration-method/register-sms", "deactivate", &json!({ "mode": "kill" })).await?;
     let report = self::report("two", ALICE, &begin_text(&phone.identity))?;
     assert_eq!(not_taken(host.transit.carrier.report(&report).await), ErrorCode::NotClaimed);
     Ok(())

@@ -56,7 +56,7 @@ impl Host {
         event: Event,
     ) -> Decision<Result<Transition, Refusal>> {
         let method = method.parse().unwrap();
-        self.slots.step(&context(), &method, (state, &event), &self.facts).await
+        self.slots.step(&context(), (&method, None), (state, &event), &self.facts).await
     }
 }
 

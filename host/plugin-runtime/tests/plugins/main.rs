@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod builtin;
+mod capabilities;
 mod harness;
 mod sins;
 mod upload;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use switchhook_built_guests as guests;
 use switchhook_core::policy::{
+    InvalidRequest,
     nat::{Decided, Mapping, Verdict},
     registration::{self, Event},
     route::{Finally, InvalidPlan, Plan, Routed, TargetIndex},
@@ -12,6 +13,7 @@ use switchhook_plugin_runtime::{
     CompileError, ConfigurationError, Decision, Failure, InvalidOutput, LogLevel, Slot,
 };
 
+use crate::capabilities::{asks_the_service, fetches, hunts};
 use crate::harness::{Host, context, invite, parties, plan, settings, soon, text};
 
 macro_rules! is_tested {
@@ -277,6 +279,84 @@ mod asks_facts {
             Arc::new(Facts { devices: [("+15550100".parse().unwrap(), 3)].into(), ..Facts::default() });
 
         assert_eq!(plan(&host.route(5).await).finally, finally("3"));
+    }
+}
+
+mod plans_absurdly {
+    use super::*;
+
+    #[tokio::test]
+    async fn breaks_a_rule_of_plans_and_every_device_rings() {
+        let host = Host::running(guests::PLANS_ABSURDLY, Slot::InviteRouter).await;
+        let broken = [
+            ("nine-waves", InvalidPlan::TooManyWaves),
+            ("no-time", InvalidPlan::RingTime(TargetIndex(0))),
+            ("for-ever", InvalidPlan::RingTime(TargetIndex(0))),
+            ("never", InvalidPlan::Start(0)),
+            ("backwards", InvalidPlan::Start(1)),
+            ("empty-wave", InvalidPlan::EmptyWave(0)),
+            ("loop", InvalidPlan::ForwardLoop),
+            ("silence", InvalidPlan::GiveUp),
+        ];
+        for (purpose, rule) in broken {
+            fails_with(&ask_for(&host, purpose).await, &Failure::Invalid(rule.into()));
+        }
+    }
+
+    #[tokio::test]
+    async fn ten_thousand_waves_are_not_even_read() {
+        let host = Host::running(guests::PLANS_ABSURDLY, Slot::InviteRouter).await;
+        fails_with(&ask_for(&host, "waves").await, &Failure::TooLarge);
+    }
+
+    async fn ask_for(host: &Host, purpose: &str) -> Decision<Routed> {
+        let mut question = invite(5);
+        purpose.clone_into(&mut question.invite.purpose);
+        host.slots.route(&context(), &question, &host.facts).await
+    }
+}
+
+mod asks_for_ever {
+    use super::*;
+
+    /// That it is not asked for ever is the server's to see to.
+    #[tokio::test]
+    async fn asks_whatever_it_is_told() {
+        assert!(matches!(ask(guests::ASKS_FOR_EVER).await.outcome, Routed::Ask(_)));
+    }
+}
+
+mod fetches_for_ever {
+    use super::*;
+
+    /// The same.
+    #[tokio::test]
+    async fn fetches_whatever_it_is_told() {
+        let host = Host::running(guests::FETCHES_FOR_EVER, Slot::RegistrationMethod).await;
+        let decision = host.step("fetches-for-ever", None, Event::Deadline).await;
+        assert_eq!(decision.failure, Some(Failure::Invalid(fetch_rule())));
+    }
+
+    /// `{}` is no address.
+    fn fetch_rule() -> InvalidOutput {
+        registration::InvalidTransition::Fetch { index: 0, why: InvalidRequest::Url(0) }.into()
+    }
+}
+
+mod remembers_too_much {
+    use super::*;
+
+    #[tokio::test]
+    async fn has_state_one_byte_too_large() {
+        let host = Host::running(guests::REMEMBERS_TOO_MUCH, Slot::RegistrationMethod).await;
+        let kept = host.step("remembers-too-much", None, Event::Deadline).await.outcome.unwrap();
+        assert_eq!(kept.state.0.len(), 16 * 1024);
+
+        let decision = host.step("remembers-too-much", Some(&kept.state), Event::Deadline).await;
+
+        let rule = registration::InvalidTransition::State.into();
+        assert_eq!(decision.failure, Some(Failure::Invalid(rule)));
+        assert_eq!(decision.outcome, Err(registration::unavailable()));
     }
 }
 

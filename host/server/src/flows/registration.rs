@@ -43,6 +43,7 @@ pub(crate) async fn begin(
         id,
         method: request.method,
         device: caller.device.id.clone(),
+        plugin_version: 0,
         state: None,
         version: 0,
         expires_at: app.now(),

@@ -173,6 +173,7 @@ async fn attempt(app: &App, caller: &Caller, claim: Claim) -> Result<Attempt, Fl
         method: claim.method,
         key,
         device: caller.device.id.clone(),
+        plugin_version: 0,
         state: None,
         version: 0,
         expires_at: app.now(),

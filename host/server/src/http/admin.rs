@@ -1,13 +1,15 @@
 //! Administration: bearer tokens, scoped to a tenant or the operator's; every change is audited.
 
+pub(crate) mod audit;
 pub(crate) mod gateways;
+pub(crate) mod plugins;
 pub(crate) mod sessions;
 pub(crate) mod tenants;
 pub(crate) mod texts;
 pub(crate) mod tokens;
 
 use axum::http::{HeaderMap, header};
-use switchhook_protocol::{error::ErrorCode, id::TenantId};
+use switchhook_protocol::{error::ErrorCode, id::TenantId, time::Timestamp};
 use switchhook_storage::{AdminToken, AuditEntry, StorageError, Transaction};
 
 use super::problem::Problem;
@@ -46,21 +48,31 @@ pub(crate) async fn of_tenant(
 }
 
 impl Administrator {
+    /// The label of its token.
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
     /// Notes a change in the transaction that makes it.
     pub(crate) async fn note(
         &self,
         tx: &mut Transaction<'_>,
-        (action, subject): (&str, &str),
-        at: switchhook_protocol::time::Timestamp,
+        change: (&str, &str),
+        at: Timestamp,
     ) -> Result<(), StorageError> {
-        let entry = AuditEntry {
-            at,
-            actor: self.label.clone(),
-            action: action.to_owned(),
-            subject: subject.to_owned(),
-            detail: String::new(),
-        };
-        tx.audit(&entry).await
+        self.note_detail(tx, change, String::new(), at).await
+    }
+
+    /// The same with more about it.
+    pub(crate) async fn note_detail(
+        &self,
+        tx: &mut Transaction<'_>,
+        (action, subject): (&str, &str),
+        detail: String,
+        at: Timestamp,
+    ) -> Result<(), StorageError> {
+        let (actor, action, subject) = (self.label.clone(), action.to_owned(), subject.to_owned());
+        tx.audit(&AuditEntry { at, actor, action, subject, detail }).await
     }
 }
 

@@ -182,6 +182,7 @@ pub(crate) fn attempt(name: &str, key: &str) -> Attempt {
         method: "sms".parse().unwrap(),
         key: key.to_owned(),
         device: id("phone"),
+        plugin_version: 3,
         state: Some(vec![0, 255, 7]),
         version: 1,
         expires_at: LATER,

@@ -1,10 +1,15 @@
 //! Tenants, plugins, tokens, the audit trail, and rows that are broken.
 
 use sqlx::Connection as _;
-use switchhook_core::policy::Slot;
-use switchhook_storage::{Activation, AdminToken, AuditEntry, StorageError, TenantStorage};
+use switchhook_core::{
+    policy::Slot,
+    row::{Attempt, PluginVersion, VersionState},
+};
+use switchhook_storage::{
+    AdminToken, AuditEntry, PluginLine, PutAttempt, StorageError, TenantStorage, limits::PLUGIN_LINES,
+};
 
-use crate::fixture::{LATER, NOW, id, tenant};
+use crate::fixture::{LATER, NOW, attempt, id, tenant};
 
 on_each_database! {
     async fn a_tenant_is_made_once(fixture) {
@@ -21,21 +26,79 @@ on_each_database! {
         assert_eq!(fixture.storage.of(&tenant("nobody")).settings().await.unwrap(), None);
     }
 
-    async fn an_activation_takes_the_place_of_the_active_version(fixture) {
+    async fn versions_are_kept_as_they_were_uploaded_and_change_their_state(fixture) {
         let acme = fixture.acme();
         let before = acme.plugins().revision().await.unwrap();
-        for activation in [version(1, true), version(2, false)] {
-            put(&acme, activation).await;
+        for row in [version(1, VersionState::Active), version(2, VersionState::Inactive)] {
+            assert!(put(&acme, row).await);
         }
-        assert_eq!(acme.plugins().active().await.unwrap(), [version(1, true)]);
+        assert!(!put(&acme, PluginVersion { size: 9, ..version(1, VersionState::Killed) }).await);
+        assert_eq!(acme.plugins().loaded().await.unwrap(), [version(1, VersionState::Active)]);
 
-        put(&acme, version(2, true)).await;
+        let changed = [version(1, VersionState::Draining), version(2, VersionState::Active)];
+        let stored = changed.clone();
+        acme.run("activate", async move |tx| {
+            for row in &stored {
+                tx.set_plugin_version(row).await?;
+            }
+            tx.plugin_versions(Slot::RegistrationMethod, "sms").await
+        })
+        .await
+        .unwrap();
 
-        assert_eq!(acme.plugins().active().await.unwrap(), [version(2, true)]);
-        assert_eq!(acme.plugins().list().await.unwrap(), [version(1, false), version(2, true)]);
-        assert_eq!(acme.plugins().revision().await.unwrap(), before + 3);
+        assert_eq!(acme.plugins().loaded().await.unwrap(), changed);
+        assert_eq!(acme.plugins().of(Slot::RegistrationMethod, "sms").await.unwrap(), changed);
+        assert!(acme.plugins().of(Slot::RegistrationMethod, "entry").await.unwrap().is_empty());
         let revisions = fixture.storage.plugin_revisions().await.unwrap();
-        assert_eq!(revisions, [(tenant("acme"), before + 3), (tenant("other"), 0)]);
+        assert_eq!(revisions, [(tenant("acme"), before + 5), (tenant("other"), 0)]);
+    }
+
+    async fn two_versions_of_a_name_are_never_active_at_once(fixture) {
+        let acme = fixture.acme();
+        assert!(put(&acme, version(1, VersionState::Active)).await);
+        assert!(!put(&acme, version(2, VersionState::Active)).await);
+        assert_eq!(acme.plugins().list().await.unwrap(), [version(1, VersionState::Active)]);
+    }
+
+    async fn a_version_drains_until_its_last_attempt_is_over(fixture) {
+        let acme = fixture.with_devices(&["phone"]).await;
+        put(&acme, version(1, VersionState::Draining)).await;
+        let asking = Attempt { plugin_version: 1, ..attempt("a-1", "key") };
+        put_attempt(&acme, asking.clone(), 0).await;
+        assert!(fixture.storage.end_draining().await.unwrap().is_empty());
+
+        put_attempt(&acme, Attempt { finished: true, ..asking }, 1).await;
+
+        let ended = fixture.storage.end_draining().await.unwrap();
+        assert!(ended.iter().map(|(tenant, it)| (tenant.as_str(), it.version)).eq([("acme", 1)]));
+        assert_eq!(acme.plugins().list().await.unwrap(), [version(1, VersionState::Inactive)]);
+    }
+
+    async fn grants_and_lines_are_kept_by_plugin_and_the_oldest_lines_go(fixture) {
+        let acme = fixture.acme();
+        let line = |text: String| PluginLine {
+            at: NOW,
+            version: 1,
+            subject: "s-1".to_owned(),
+            level: "info".to_owned(),
+            text,
+        };
+        let many: Vec<PluginLine> = (0..=PLUGIN_LINES).map(|number| line(number.to_string())).collect();
+        acme.run("fill", async move |tx| {
+            tx.put_plugin_grants(Slot::NatPolicy, "mine", "{}").await?;
+            tx.put_plugin_grants(Slot::NatPolicy, "mine", r#"{"outbound":[]}"#).await?;
+            tx.append_plugin_lines(Slot::NatPolicy, "mine", &many).await
+        })
+        .await
+        .unwrap();
+
+        let grants = acme.plugins().grants().await.unwrap();
+        assert_eq!(grants, [(Slot::NatPolicy, "mine".to_owned(), r#"{"outbound":[]}"#.to_owned())]);
+        let first = acme.plugin_log(Slot::NatPolicy, "mine").after(0, 1).await.unwrap();
+        assert_eq!(first, [(2, line("1".to_owned()))]);
+        let last = acme.plugin_log(Slot::NatPolicy, "mine").after(PLUGIN_LINES, 9).await.unwrap();
+        assert_eq!(last, [(PLUGIN_LINES + 1, line(PLUGIN_LINES.to_string()))]);
+        assert!(acme.plugin_log(Slot::InviteRouter, "mine").after(0, 1).await.unwrap().is_empty());
     }
 
     async fn a_component_is_stored_once_by_its_digest(fixture) {
@@ -107,17 +170,29 @@ on_each_database! {
     }
 }
 
-async fn put(storage: &TenantStorage, activation: Activation) {
-    storage.run("activate", async move |tx| tx.put_activation(&activation).await).await.unwrap();
+async fn put(storage: &TenantStorage, row: PluginVersion) -> bool {
+    storage.run("upload", async move |tx| tx.put_plugin_version(&row).await).await.unwrap()
 }
 
-fn version(version: u32, active: bool) -> Activation {
-    Activation {
-        slot: Slot::NatPolicy,
-        name: "standard".to_owned(),
+async fn put_attempt(storage: &TenantStorage, attempt: Attempt, expected: u64) {
+    let stored =
+        storage.run("step", async move |tx| tx.put_attempt(&attempt, expected, NOW).await).await.unwrap();
+    assert_eq!(stored, PutAttempt::Stored(expected + 1));
+}
+
+pub(crate) fn version(version: u32, state: VersionState) -> PluginVersion {
+    PluginVersion {
+        slot: Slot::RegistrationMethod,
+        name: "sms".to_owned(),
         version,
         digest: [7; 32],
+        size: 1_000,
+        webhook: None,
+        uploaded_at: NOW,
+        uploaded_by: "acme".to_owned(),
+        report: "{}".to_owned(),
+        state,
+        activated: 1,
         configuration: "{}".to_owned(),
-        active,
     }
 }

@@ -2,15 +2,16 @@
 
 use switchhook_core::{
     policy::{Slot, registration::Pair},
-    row::{InvitationState, LegState, OutboxState, SecretKind, TimerKind, Write},
+    row::{InvitationState, LegState, OutboxState, SecretKind, TimerKind, VersionState, Write},
 };
 use switchhook_protocol::id::DeviceId;
-use switchhook_storage::{Activation, AuditEntry, PutAttempt, StorageError, TenantStorage};
+use switchhook_storage::{AuditEntry, PluginLine, PutAttempt, StorageError, TenantStorage};
 
 use crate::fixture::{
     LATER, NOW, alice, attempt, enrol, entry, gateway, id, invitation, leg, message, message_id,
     push_token_hash, registration, secret, session, session_id, tenant, timer, transit_answer,
 };
+use crate::operator::version;
 
 on_each_database! {
     async fn another_tenant_sees_nothing(fixture) {
@@ -18,7 +19,7 @@ on_each_database! {
         fill(&acme).await;
 
         assert_eq!(seen(&other).await, Vec::<&str>::new());
-        assert_eq!(seen(&acme).await.len(), 21);
+        assert_eq!(seen(&acme).await.len(), 24);
     }
 
     async fn another_tenant_changes_nothing(fixture) {
@@ -47,7 +48,7 @@ on_each_database! {
 
         change_everything(&other).await;
 
-        assert_eq!(seen(&acme).await.len(), 21);
+        assert_eq!(seen(&acme).await.len(), 24);
         let call = session_id("call");
         assert_eq!(acme.sessions().legs(&call).await.unwrap(), [leg("call", "phone")]);
         assert_eq!(other.sessions().legs(&call).await.unwrap()[0].state, LegState::Stopped);
@@ -98,7 +99,9 @@ async fn fill(storage: &TenantStorage) {
             tx.put_gateway(&gateway("transit")).await?;
             tx.put_transit_answer(&transit_answer("m-1")).await?;
             tx.put_artifact(&[1; 32], vec![1]).await?;
-            tx.put_activation(&activation()).await?;
+            tx.put_plugin_version(&version(1, VersionState::Active)).await?;
+            tx.put_plugin_grants(Slot::InviteRouter, "mine", "{}").await?;
+            tx.append_plugin_lines(Slot::InviteRouter, "mine", &[line()]).await?;
             tx.put_pair(&pair(Some(1))).await?;
             tx.audit(&audit()).await
         })
@@ -131,6 +134,7 @@ async fn change_everything(storage: &TenantStorage) {
             tx.use_secret("code", SecretKind::Code, NOW).await?;
             tx.move_outbox(&message_id("text"), OutboxState::Queued, OutboxState::Failed).await?;
             tx.put_pair(&pair(None)).await?;
+            tx.set_plugin_version(&version(1, VersionState::Killed)).await?;
             let _step = tx.put_attempt(&attempt("attempt-1", "key"), 1, NOW).await?;
             Ok::<_, StorageError>(())
         })
@@ -167,11 +171,14 @@ async fn seen(storage: &TenantStorage) -> Vec<&'static str> {
         ("answer", storage.gateways().answer(&transit, "m-1").await.unwrap().is_some()),
         ("artifact", storage.plugins().artifact(&[1; 32]).await.unwrap().is_some()),
         ("plugins", !storage.plugins().list().await.unwrap().is_empty()),
+        ("loaded", !storage.plugins().loaded().await.unwrap().is_empty()),
+        ("grants", !storage.plugins().grants().await.unwrap().is_empty()),
+        ("lines", !storage.plugin_log(Slot::InviteRouter, "mine").after(0, 9).await.unwrap().is_empty()),
         ("pairs", !storage.pairs().all().await.unwrap().is_empty()),
         ("audit", !storage.audit().after(0, 9).await.unwrap().is_empty()),
-        ("in a transaction", inside == 13),
+        ("in a transaction", inside == 15),
     ];
-    assert!(matches!(inside, 0 | 13), "{inside}");
+    assert!(matches!(inside, 0 | 15), "{inside}");
     outside.into_iter().filter(|(_, seen)| *seen).map(|(name, _)| name).collect()
 }
 
@@ -193,6 +200,8 @@ async fn seen_inside(storage: &TenantStorage, phone: DeviceId) -> usize {
             !tx.invitations(&call).await?.is_empty(),
             !tx.legs(&call).await?.is_empty() && !tx.legs_of(&call, 0).await?.is_empty(),
             tx.size_of_pairs().await? == 4,
+            !tx.plugin_versions(Slot::RegistrationMethod, "sms").await?.is_empty(),
+            !tx.all_plugin_versions().await?.is_empty(),
             tx.gateway(&transit).await?.is_some() && tx.transit_answer(&transit, "m-1").await?.is_some(),
         ];
         Ok::<_, StorageError>(seen.into_iter().filter(|seen| *seen).count())
@@ -204,15 +213,9 @@ fn pair(value: Option<u8>) -> Pair {
     Pair { key: "vip".to_owned(), value: value.map(|byte| vec![byte]) }
 }
 
-fn activation() -> Activation {
-    Activation {
-        slot: Slot::InviteRouter,
-        name: "ring-all".to_owned(),
-        version: 1,
-        digest: [1; 32],
-        configuration: String::new(),
-        active: true,
-    }
+fn line() -> PluginLine {
+    let (subject, level, text) = ("call".to_owned(), "info".to_owned(), "hunting".to_owned());
+    PluginLine { at: NOW, version: 1, subject, level, text }
 }
 
 fn audit() -> AuditEntry {

@@ -65,7 +65,8 @@ pub(crate) async fn step(app: &App, caller: &Caller, mut step: Step) -> Result<S
         if step.attempt.version >= limits::STEPS_OF_ATTEMPT {
             return Err(ErrorCode::RegistrationExpired.into());
         }
-        let transition = ask(app, caller, &step).await?;
+        let (transition, version) = ask(app, caller, &step).await?;
+        step.attempt.plugin_version = version;
         check(&transition, caller, &step.event)?;
         check_rates(app, caller, &transition)?;
         let keys = app.keys.of(&caller.tenant);
@@ -94,7 +95,8 @@ pub(crate) async fn step(app: &App, caller: &Caller, mut step: Step) -> Result<S
     Err(ErrorCode::Overloaded.into())
 }
 
-async fn ask(app: &App, caller: &Caller, step: &Step) -> Result<Transition, FlowError> {
+/// The method's answer, and the version of it that the attempt asks from now on.
+async fn ask(app: &App, caller: &Caller, step: &Step) -> Result<(Transition, u32), FlowError> {
     let keys = app.keys.of(&caller.tenant);
     let state = match &step.attempt.state {
         Some(sealed) => {

@@ -9,10 +9,11 @@ use axum::{
 };
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use switchhook_protocol::{error::ErrorCode, time::Timestamp};
+use switchhook_protocol::{error::ErrorCode, id::TenantId, time::Timestamp};
 use switchhook_storage::AdminToken;
+use tracing::info;
 
-use super::of_tenant;
+use super::{of_tenant, operator};
 use crate::{
     app::App,
     http::problem::{Body, Problem},
@@ -49,24 +50,71 @@ pub(crate) async fn create(
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<Shown>), Problem> {
     let (who, tenant) = of_tenant(&app, &headers, &tenant).await?;
+    let (row, made) = mint(&app, Some(tenant.clone()), new)?;
+    app.storage.admin_tokens().put(&row).await?;
+    let (label, now) = (row.label.clone(), app.now());
+    let storage = app.storage.of(&tenant);
+    storage.run("audit", async move |tx| who.note(tx, ("token.create", &label), now).await).await?;
+    Ok(made)
+}
+
+/// Another token of the operator's.
+pub(crate) async fn create_operators(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Body(new): Body<NewToken>,
+) -> Result<(StatusCode, Json<Shown>), Problem> {
+    let who = operator(&app, &headers).await?;
+    let (row, made) = mint(&app, None, new)?;
+    app.storage.admin_tokens().put(&row).await?;
+    info!(actor = who.label(), token = row.label, "an operator's token is made");
+    Ok(made)
+}
+
+/// A row, and the one answer that shows the token.
+fn mint(
+    app: &App,
+    tenant: Option<TenantId>,
+    new: NewToken,
+) -> Result<(AdminToken, (StatusCode, Json<Shown>)), Problem> {
     if !(1..=64).contains(&new.label.len()) {
         return Err(Problem::new(ErrorCode::Malformed, "a label has 1 to 64 bytes"));
     }
     let token = secrets::new_token(&mut app.rng());
     let life = new.expires_in_ms.map_or(LIFE, Duration::from_millis);
-    let (now, label) = (app.now(), new.label);
     let row = AdminToken {
         hash: secrets::hash(&token),
-        tenant: Some(tenant.clone()),
-        label: label.clone(),
-        created_at: now,
-        expires_at: Some(now.after(life)),
+        tenant,
+        label: new.label,
+        created_at: app.now(),
+        expires_at: Some(app.now().after(life)),
         revoked_at: None,
     };
-    app.storage.admin_tokens().put(&row).await?;
-    let storage = app.storage.of(&tenant);
-    storage.run("audit", async move |tx| who.note(tx, ("token.create", &label), now).await).await?;
-    Ok((StatusCode::CREATED, Json(Shown { token: Some(token), ..shown(row) })))
+    let made = Shown { token: Some(token), ..shown(row.clone()) };
+    Ok((row, (StatusCode::CREATED, Json(made))))
+}
+
+/// The operator's tokens.
+pub(crate) async fn operators(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<Json<Vec<Shown>>, Problem> {
+    operator(&app, &headers).await?;
+    let all = app.storage.admin_tokens().list().await?;
+    Ok(Json(all.into_iter().filter(|token| token.tenant.is_none()).map(shown).collect()))
+}
+
+/// Takes one of the operator's tokens back.
+pub(crate) async fn revoke_operators(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let who = operator(&app, &headers).await?;
+    let hash = own(&app, &id, None).await?;
+    app.storage.admin_tokens().revoke(&hash, app.now()).await?;
+    info!(actor = who.label(), token = id, "an operator's token is taken back");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(crate) async fn list(
@@ -86,15 +134,21 @@ pub(crate) async fn revoke(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let (who, tenant) = of_tenant(&app, &headers, &tenant).await?;
-    let hash = HEXLOWER.decode(id.as_bytes()).ok().and_then(|hash| <[u8; 32]>::try_from(hash).ok());
-    let hash = hash.ok_or(ErrorCode::NotFound)?;
-    let stored = app.storage.admin_tokens().get(&hash).await?;
-    stored.filter(|token| token.tenant.as_ref() == Some(&tenant)).ok_or(ErrorCode::NotFound)?;
+    let hash = own(&app, &id, Some(&tenant)).await?;
     let now = app.now();
     app.storage.admin_tokens().revoke(&hash, now).await?;
     let storage = app.storage.of(&tenant);
     storage.run("audit", async move |tx| who.note(tx, ("token.revoke", &id), now).await).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The hash of a token of this tenant's, or of the operator's.
+async fn own(app: &App, id: &str, tenant: Option<&TenantId>) -> Result<[u8; 32], Problem> {
+    let hash = HEXLOWER.decode(id.as_bytes()).ok().and_then(|hash| <[u8; 32]>::try_from(hash).ok());
+    let hash = hash.ok_or(ErrorCode::NotFound)?;
+    let stored = app.storage.admin_tokens().get(&hash).await?;
+    stored.filter(|token| token.tenant.as_ref() == tenant).ok_or(ErrorCode::NotFound)?;
+    Ok(hash)
 }
 
 fn shown(row: AdminToken) -> Shown {

@@ -1,0 +1,102 @@
+//! Guests that keep the contract and use more of it: answers of services, pairs, several versions.
+
+use switchhook_built_guests as guests;
+use switchhook_core::policy::{
+    Answer, Facts,
+    registration::{Effect, Event, Pair, State},
+    route::{Routed, TargetIndex},
+};
+use switchhook_plugin_runtime::{ActivePlugin, Failure, Slot};
+
+use crate::harness::{Host, active, context, invite, plan};
+
+pub(crate) mod hunts {
+    use super::*;
+
+    #[tokio::test]
+    async fn rings_phones_first_and_the_rest_after_its_configured_pause() {
+        let host = Host::new();
+        host.activate(guests::HUNTS, Slot::InviteRouter, "7").await;
+        let decision = host.route(3).await;
+        let waves = &plan(&decision).waves;
+        let targets = |wave: usize| waves[wave].rings.iter().map(|ring| ring.target).collect::<Vec<_>>();
+        assert_eq!((targets(0), targets(1)), (vec![TargetIndex(0), TargetIndex(2)], vec![TargetIndex(1)]));
+        assert_eq!(waves[1].starts_after.as_secs(), 7);
+    }
+}
+
+pub(crate) mod asks_the_service {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn asks_first_and_decides_by_the_answer_and_by_a_pair() {
+        let mut host = Host::new();
+        host.activate(guests::ASKS_THE_SERVICE, Slot::InviteRouter, r#""https://crm.test/""#).await;
+        let Routed::Ask(asked) = host.route(3).await.outcome else { panic!("it asks") };
+        assert_eq!((asked[0].url.as_str(), &*asked[0].body), ("https://crm.test/", &b"+15550100"[..]));
+
+        host.facts =
+            Arc::new(Facts { pairs: [("last".to_owned(), b"bob".to_vec())].into(), ..Facts::default() });
+        let mut question = invite(3);
+        question.answers = vec![Answer { id: "crm".to_owned(), outcome: Ok(b"tablet".to_vec()) }];
+        let decision = host.slots.route(&context(), &question, &host.facts).await;
+
+        let rings = &plan(&decision).waves[0].rings;
+        assert_eq!(rings.iter().map(|ring| ring.target).collect::<Vec<_>>(), [TargetIndex(1)]);
+        let log: Vec<&str> = decision.log.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(log, ["the service says tablet", "last is bob"]);
+    }
+}
+
+pub(crate) mod fetches {
+    use switchhook_core::policy::registration::Fetched;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn asks_by_an_effect_and_goes_on_with_the_answer() {
+        let host = Host::new();
+        host.activate(guests::FETCHES, Slot::RegistrationMethod, r#""https://crm.test/""#).await;
+        let begun = host.step("fetches", None, Event::Begun(vec![])).await.outcome.unwrap();
+        assert!(matches!(&begun.effects[..], [Effect::Fetch(fetch)] if fetch.id == "name"));
+
+        let fetched = Fetched { id: "name".to_owned(), outcome: Ok(b"bob".to_vec()) };
+        let done = host.step("fetches", Some(&begun.state), Event::Fetched(fetched)).await.outcome.unwrap();
+
+        let pair = Pair { key: "last".to_owned(), value: Some(b"bob".to_vec()) };
+        let bound = Effect::Bind("bob".parse().unwrap());
+        assert_eq!(done.effects, [Effect::Store(pair), bound, Effect::Finish]);
+    }
+}
+
+/// An attempt asks the version that it began with, for as long as there is one (PLUG-1).
+#[tokio::test]
+async fn a_pinned_call_asks_its_version_until_that_is_forgotten() {
+    let host = Host::new();
+    let first = host.runtime.compile(guests::FETCHES, Slot::RegistrationMethod).await.unwrap();
+    let second = host.runtime.compile(guests::FETCHES_FOR_EVER, Slot::RegistrationMethod).await.unwrap();
+    let named = |plugin, version| ActivePlugin {
+        name: "mine".parse().unwrap(),
+        version,
+        ..active(plugin, r#""https://crm.test/""#)
+    };
+    let tenant = context().tenant;
+    host.slots.activate(&tenant, named(&first, 1)).unwrap();
+    host.slots.activate(&tenant, named(&second, 2)).unwrap();
+    let version = async |pinned| {
+        let method = "mine".parse().unwrap();
+        let happened = (None::<&State>, &Event::Begun(vec![]));
+        let decision = host.slots.step(&context(), (&method, pinned), happened, &host.facts).await;
+        decision.by.map(|by| by.version).ok_or(decision.failure)
+    };
+
+    assert_eq!((version(None).await, version(Some(1)).await, version(Some(2)).await), (Ok(2), Ok(1), Ok(2)));
+
+    let mine = "mine".parse().unwrap();
+    host.slots.forget(&tenant, Slot::RegistrationMethod, &mine, 1);
+    assert_eq!(version(Some(1)).await, Err(Some(Failure::Killed)));
+    host.slots.retire(&tenant, &mine, 2);
+    assert_eq!((version(None).await, version(Some(2)).await), (Err(Some(Failure::Missing)), Ok(2)));
+}

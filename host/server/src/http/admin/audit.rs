@@ -1,0 +1,59 @@
+//! Who changed what.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::HeaderMap,
+};
+use serde::{Deserialize, Serialize};
+use switchhook_protocol::time::Timestamp;
+use switchhook_storage::AuditEntry;
+
+use super::of_tenant;
+use crate::{app::App, http::problem::Problem, limits};
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Page {
+    #[serde(default)]
+    after: u64,
+    #[serde(default)]
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Entries {
+    entries: Vec<Shown>,
+    /// Where the next page begins.
+    next: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    position: u64,
+    at: Timestamp,
+    actor: String,
+    action: String,
+    subject: String,
+    detail: String,
+}
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Path(tenant): Path<String>,
+    Query(page): Query<Page>,
+    headers: HeaderMap,
+) -> Result<Json<Entries>, Problem> {
+    let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
+    let limit = page.limit.unwrap_or(limits::PAGE).min(limits::PAGE);
+    let entries = app.storage.of(&tenant).audit().after(page.after, limit).await?;
+    let entries: Vec<Shown> = entries.into_iter().map(shown).collect();
+    let next = entries.last().map_or(page.after, |last| last.position);
+    Ok(Json(Entries { entries, next }))
+}
+
+fn shown((position, entry): (u64, AuditEntry)) -> Shown {
+    let AuditEntry { at, actor, action, subject, detail } = entry;
+    Shown { position, at, actor, action, subject, detail }
+}

@@ -1,0 +1,119 @@
+//! Changes, as HTTP asks for them.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::HeaderMap,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use switchhook_core::{policy::Grants, rollout::Leave, row::VersionState};
+
+use super::{Named, changing};
+use crate::{
+    app::App,
+    http::problem::{Body, Problem},
+    plugins::changes::{self, Changing},
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Activate {
+    version: u32,
+    /// What it is told; without it, what stands with the version.
+    #[serde(default)]
+    configuration: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Left {
+    /// What becomes of attempts that began with the version that is left.
+    #[serde(default)]
+    mode: Leave,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct OfVersion {
+    version: Option<u32>,
+}
+
+/// Which version of the slot, or of the method, is asked from now on.
+#[derive(Debug, Serialize)]
+pub(crate) struct Asked {
+    /// Its name; a rollback may lead to a plugin of another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_name: Option<String>,
+    active_version: Option<u32>,
+}
+
+pub(crate) async fn activate(
+    State(app): State<Arc<App>>,
+    Path(named): Path<Named>,
+    headers: HeaderMap,
+    Body(wanted): Body<Activate>,
+) -> Result<Json<Asked>, Problem> {
+    let what = changing(&app, &headers, &named).await?;
+    let configuration = wanted.configuration.map(|configuration| configuration.to_string());
+    changes::activate(&app, &what, wanted.version, configuration).await?;
+    asked(&app, &what).await
+}
+
+pub(crate) async fn rollback(
+    State(app): State<Arc<App>>,
+    Path(named): Path<Named>,
+    headers: HeaderMap,
+    Body(left): Body<Left>,
+) -> Result<Json<Asked>, Problem> {
+    let what = changing(&app, &headers, &named).await?;
+    changes::rollback(&app, &what, left.mode).await?;
+    asked(&app, &what).await
+}
+
+pub(crate) async fn deactivate(
+    State(app): State<Arc<App>>,
+    Path(named): Path<Named>,
+    headers: HeaderMap,
+    Body(left): Body<Left>,
+) -> Result<Json<Asked>, Problem> {
+    let what = changing(&app, &headers, &named).await?;
+    changes::deactivate(&app, &what, left.mode).await?;
+    asked(&app, &what).await
+}
+
+pub(crate) async fn configure(
+    State(app): State<Arc<App>>,
+    Path(named): Path<Named>,
+    Query(of): Query<OfVersion>,
+    headers: HeaderMap,
+    Body(configuration): Body<Value>,
+) -> Result<Json<Value>, Problem> {
+    let what = changing(&app, &headers, &named).await?;
+    changes::configure(&app, &what, of.version, configuration.to_string()).await?;
+    Ok(Json(configuration))
+}
+
+pub(crate) async fn grant(
+    State(app): State<Arc<App>>,
+    Path(named): Path<Named>,
+    headers: HeaderMap,
+    Body(grants): Body<Grants>,
+) -> Result<Json<Grants>, Problem> {
+    let what = changing(&app, &headers, &named).await?;
+    changes::grant(&app, &what, grants.clone()).await?;
+    Ok(Json(grants))
+}
+
+async fn asked(app: &App, what: &Changing) -> Result<Json<Asked>, Problem> {
+    let rows = app.storage.of(&what.tenant).plugins().list().await?;
+    let by_name = what.slot == switchhook_core::policy::Slot::RegistrationMethod;
+    let active = rows.into_iter().find(|row| {
+        row.slot == what.slot
+            && row.state == VersionState::Active
+            && (!by_name || row.name == what.name.as_str())
+    });
+    let (active_name, active_version) = active.map(|row| (row.name, row.version)).unzip();
+    Ok(Json(Asked { active_name, active_version }))
+}

@@ -1,0 +1,244 @@
+//! What there is: plugins, versions, configuration, grants, lines of log, metrics.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::HeaderMap,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use switchhook_core::{
+    policy::{Grants, Slot},
+    row::{PluginVersion, VersionState},
+};
+use switchhook_plugin_runtime::Digest;
+use switchhook_protocol::{error::ErrorCode, time::Timestamp};
+use switchhook_storage::PluginLine;
+
+use super::{super::of_tenant, Named, changing};
+use crate::{
+    app::App,
+    http::problem::Problem,
+    limits,
+    plugins::{changes::Changing, counts::Counts},
+};
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Plugins {
+    plugins: Vec<Summary>,
+}
+
+#[derive(Debug, Serialize)]
+struct Summary {
+    slot: Slot,
+    name: String,
+    active_version: Option<u32>,
+    versions: Vec<u32>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Plugin {
+    slot: Slot,
+    name: String,
+    active_version: Option<u32>,
+    versions: Vec<Version>,
+    grants: Grants,
+}
+
+#[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the API's words")]
+pub(crate) struct Version {
+    version: u32,
+    digest: String,
+    kind: &'static str,
+    size: u64,
+    uploaded_at: Timestamp,
+    uploaded_by: String,
+    state: VersionState,
+    configuration: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct NamedVersion {
+    tenant: String,
+    slot: Slot,
+    name: String,
+    version: u32,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Lines {
+    #[serde(default)]
+    after: u64,
+    limit: Option<u32>,
+    /// How long to wait for a line, in milliseconds.
+    #[serde(default)]
+    wait_ms: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Log {
+    lines: Vec<Line>,
+    /// Where the next page begins.
+    next: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    position: u64,
+    at: Timestamp,
+    version: u32,
+    subject: String,
+    level: String,
+    text: String,
+}
+
+pub(crate) async fn all(
+    State(app): State<Arc<App>>,
+    Path(tenant): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Plugins>, Problem> {
+    let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
+    let mut plugins: BTreeMap<(Slot, String), Summary> = BTreeMap::new();
+    for row in app.storage.of(&tenant).plugins().list().await? {
+        let summary = plugins.entry((row.slot, row.name.clone())).or_insert_with(|| Summary {
+            slot: row.slot,
+            name: row.name,
+            active_version: None,
+            versions: vec![],
+        });
+        summary.versions.push(row.version);
+        if row.state == VersionState::Active {
+            summary.active_version = Some(row.version);
+        }
+    }
+    Ok(Json(Plugins { plugins: plugins.into_values().collect() }))
+}
+
+pub(crate) async fn one(
+    State(app): State<Arc<App>>,
+    Path(named): Path<Named>,
+    headers: HeaderMap,
+) -> Result<Json<Plugin>, Problem> {
+    let what = changing(&app, &headers, &named).await?;
+    let rows = versions(&app, &what).await?;
+    let active = rows.iter().find(|row| row.state == VersionState::Active).map(|row| row.version);
+    let grants = Grants::clone(&app.granted.of(&what.tenant, what.slot, &what.name));
+    let versions = rows.into_iter().map(shown).collect();
+    Ok(Json(Plugin {
+        slot: what.slot,
+        name: what.name.to_string(),
+        active_version: active,
+        versions,
+        grants,
+    }))
+}
+
+pub(crate) async fn version(
+    State(app): State<Arc<App>>,
+    Path(of): Path<NamedVersion>,
+    headers: HeaderMap,
+) -> Result<Json<Version>, Problem> {
+    let named = Named { tenant: of.tenant, slot: of.slot, name: of.name };
+    let what = changing(&app, &headers, &named).await?;
+    let rows = versions(&app, &what).await?;
+    let row = rows.into_iter().find(|row| row.version == of.version).ok_or(ErrorCode::NotFound)?;
+    let report = serde_json::from_str(&row.report).ok();
+    Ok(Json(Version { report, ..shown(row) }))
+}
+
+pub(crate) async fn configuration(
+    State(app): State<Arc<App>>,
+    Path(named): Path<Named>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    let what = changing(&app, &headers, &named).await?;
+    let rows = versions(&app, &what).await?;
+    let row = rows.into_iter().find(|row| row.state == VersionState::Active).ok_or(ErrorCode::NotFound)?;
+    Ok(Json(json(&row.configuration)))
+}
+
+pub(crate) async fn grants(
+    State(app): State<Arc<App>>,
+    Path(named): Path<Named>,
+    headers: HeaderMap,
+) -> Result<Json<Grants>, Problem> {
+    let what = changing(&app, &headers, &named).await?;
+    versions(&app, &what).await?;
+    Ok(Json(Grants::clone(&app.granted.of(&what.tenant, what.slot, &what.name))))
+}
+
+/// The lines after a position; waits for one, if asked to.
+pub(crate) async fn logs(
+    State(app): State<Arc<App>>,
+    Path(named): Path<Named>,
+    Query(wanted): Query<Lines>,
+    headers: HeaderMap,
+) -> Result<Json<Log>, Problem> {
+    let what = changing(&app, &headers, &named).await?;
+    let limit = wanted.limit.unwrap_or(limits::PAGE).min(limits::PAGE);
+    let storage = app.storage.of(&what.tenant);
+    let log = storage.plugin_log(what.slot, what.name.as_str());
+    // Subscribed before the first look: a line that comes in between is not waited for in vain.
+    let mut written = app.plugins.lines.written();
+    let mut found = log.after(wanted.after, limit).await?;
+    if found.is_empty() && wanted.wait_ms > 0 {
+        let patience = Duration::from_millis(wanted.wait_ms).min(limits::LONG_POLL);
+        let more = async {
+            while found.is_empty() && written.changed().await.is_ok() {
+                found = log.after(wanted.after, limit).await?;
+            }
+            Ok::<_, Problem>(())
+        };
+        tokio::select! {
+            () = app.stop.cancelled() => {}
+            () = tokio::time::sleep(patience) => {}
+            more = more => more?,
+        }
+    }
+    let lines: Vec<Line> = found.into_iter().map(line).collect();
+    let next = lines.last().map_or(wanted.after, |last| last.position);
+    Ok(Json(Log { lines, next }))
+}
+
+pub(crate) async fn metrics(
+    State(app): State<Arc<App>>,
+    Path(named): Path<Named>,
+    headers: HeaderMap,
+) -> Result<Json<Counts>, Problem> {
+    let what = changing(&app, &headers, &named).await?;
+    versions(&app, &what).await?;
+    Ok(Json(app.plugins.counts.of(&what.tenant, what.slot, what.name.as_str())))
+}
+
+async fn versions(app: &App, what: &Changing) -> Result<Vec<PluginVersion>, Problem> {
+    let rows = app.storage.of(&what.tenant).plugins().of(what.slot, what.name.as_str()).await?;
+    if rows.is_empty() { Err(ErrorCode::NotFound.into()) } else { Ok(rows) }
+}
+
+fn shown(row: PluginVersion) -> Version {
+    Version {
+        version: row.version,
+        digest: Digest(row.digest).to_string(),
+        kind: if row.webhook.is_some() { "webhook" } else { "component" },
+        size: row.size,
+        uploaded_at: row.uploaded_at,
+        uploaded_by: row.uploaded_by,
+        state: row.state,
+        configuration: json(&row.configuration),
+        report: None,
+    }
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+fn line((position, line): (u64, PluginLine)) -> Line {
+    let PluginLine { at, version, subject, level, text } = line;
+    Line { position, at, version, subject, level, text }
+}
