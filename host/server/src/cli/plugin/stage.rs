@@ -1,13 +1,13 @@
 //! The production runtime on an author's machine: same engine, same limits, same budget.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use serde_json::{Value, json};
 use switchhook_core::policy::{Refusal, json::Step, registration::State};
 use switchhook_plugin_runtime::{
-    ActivePlugin, Compiled, ConfigurationError, Decision, Failure, LogLevel, Metrics, Runtime,
+    ActivePlugin, Compiled, ConfigurationError, Deadlines, Decision, Failure, LogLevel, Metrics, Runtime,
     RuntimeSettings, Slots,
 };
 
@@ -32,9 +32,13 @@ pub(crate) struct Stage {
     slots: Slots,
 }
 
-/// A runtime as a host has it, but for the folder of compiled plugins.
+/// A runtime as a host has it, without a folder of compiled plugins.
+///
+/// The budget is fuel, the same everywhere. The wall deadlines behind it are wide: how busy an author's
+/// machine is says nothing about a plugin.
 pub(crate) fn runtime() -> Result<Runtime> {
-    Ok(Runtime::new(RuntimeSettings::default())?)
+    let deadlines = Deadlines { decision: Duration::from_secs(5), step: Duration::from_secs(5) };
+    Ok(Runtime::new(RuntimeSettings { deadlines, ..RuntimeSettings::default() })?)
 }
 
 /// The plugin, or what a host would say against it.
@@ -88,7 +92,8 @@ impl Stage {
         facts: &Arc<switchhook_core::policy::Facts>,
     ) -> Result<Answer> {
         let method = NAME.parse().context("a name")?;
-        let (how, stepped) = self.slots.step(&case.context, &method, (state, event), facts).await.split();
+        let (how, stepped) =
+            self.slots.step(&case.context, (&method, None), (state, event), facts).await.split();
         Ok(match stepped {
             Ok(transition) => of(how.with(transition))?,
             Err(refusal) => of(how.with(Refused { refused: refusal }))?,
