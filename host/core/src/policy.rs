@@ -15,8 +15,6 @@ pub mod nat;
 pub mod registration;
 pub mod route;
 
-pub use grants::{Grants, InvalidGrants};
-
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     string::String,
@@ -24,6 +22,7 @@ use alloc::{
 };
 use core::fmt;
 
+pub use grants::{Grants, InvalidGrants};
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::{
     endpoint::EndpointId,

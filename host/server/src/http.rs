@@ -5,10 +5,9 @@ mod health;
 pub(crate) mod problem;
 mod transit;
 
-pub(crate) use admin::Administrator;
-
 use std::sync::Arc;
 
+pub(crate) use admin::Administrator;
 use axum::{
     Router,
     extract::DefaultBodyLimit,

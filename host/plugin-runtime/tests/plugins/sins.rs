@@ -13,8 +13,10 @@ use switchhook_plugin_runtime::{
     CompileError, ConfigurationError, Decision, Failure, InvalidOutput, LogLevel, Slot,
 };
 
-use crate::capabilities::{asks_the_service, fetches, hunts};
-use crate::harness::{Host, context, invite, parties, plan, settings, soon, text};
+use crate::{
+    capabilities::{asks_the_service, fetches, hunts},
+    harness::{Host, context, invite, parties, plan, settings, soon, text},
+};
 
 macro_rules! is_tested {
     ($guest:ident) => {

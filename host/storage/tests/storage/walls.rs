@@ -7,11 +7,13 @@ use switchhook_core::{
 use switchhook_protocol::id::DeviceId;
 use switchhook_storage::{AuditEntry, PluginLine, PutAttempt, StorageError, TenantStorage};
 
-use crate::fixture::{
-    LATER, NOW, alice, attempt, enrol, entry, gateway, id, invitation, leg, message, message_id,
-    push_token_hash, registration, secret, session, session_id, tenant, timer, transit_answer,
+use crate::{
+    fixture::{
+        LATER, NOW, alice, attempt, enrol, entry, gateway, id, invitation, leg, message, message_id,
+        push_token_hash, registration, secret, session, session_id, tenant, timer, transit_answer,
+    },
+    operator::version,
 };
-use crate::operator::version;
 
 on_each_database! {
     async fn another_tenant_sees_nothing(fixture) {
