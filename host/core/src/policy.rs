@@ -14,6 +14,7 @@ pub mod json;
 pub mod nat;
 pub mod registration;
 pub mod route;
+pub mod secret;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},

@@ -21,7 +21,7 @@ use crate::{app::App, limits, ws};
 
 /// A tenant's plugins.
 fn plugins() -> Router<Arc<App>> {
-    use admin::plugins::{changes, show, upload};
+    use admin::plugins::{changes, secrets, show, upload};
     let plugin = Router::new()
         .route("/", get(show::one))
         .route("/versions", post(upload::upload).layer(DefaultBodyLimit::disable()))
@@ -31,6 +31,8 @@ fn plugins() -> Router<Arc<App>> {
         .route("/deactivate", post(changes::deactivate))
         .route("/configuration", get(show::configuration).put(changes::configure))
         .route("/grants", get(show::grants).put(changes::grant))
+        .route("/secrets", get(secrets::list))
+        .route("/secrets/{secret}", put(secrets::put).delete(secrets::remove))
         .route("/logs", get(show::logs))
         .route("/metrics", get(show::metrics));
     Router::new().route("/", get(show::all)).nest("/{slot}/{name}", plugin)

@@ -112,3 +112,9 @@ pub(crate) const PAGE: u32 = 500;
 
 /// How long a request for lines of a log may wait for one.
 pub(crate) const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// Longest secret of a plugin, in bytes: a token of a service, not a file.
+pub(crate) const SECRET: usize = 4 * 1024;
+
+/// Secrets of one plugin.
+pub(crate) const SECRETS: usize = 32;

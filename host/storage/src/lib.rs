@@ -41,6 +41,7 @@ pub mod metrics;
 mod outbox;
 mod pairs;
 mod plugin_log;
+mod plugin_secrets;
 mod plugins;
 mod queue;
 mod registrations;

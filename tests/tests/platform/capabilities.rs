@@ -3,7 +3,11 @@
 use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result};
-use axum::{Router, http::HeaderMap, routing::post};
+use axum::{
+    Router,
+    http::{HeaderMap, Uri},
+    routing::post,
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use switchhook_built_guests as guests;
@@ -26,17 +30,23 @@ struct Service {
     host: String,
     /// Idempotency key and body of each request.
     asked: mpsc::Receiver<(String, String)>,
+    /// Queries of the requests that have one.
+    keys: mpsc::Receiver<String>,
     _serving: AbortOnDropHandle<()>,
 }
 
 impl Service {
     async fn answering(answer: &'static str) -> Result<Self> {
         let (sender, asked) = mpsc::channel(64);
+        let (key_sender, keys) = mpsc::channel(64);
         let router = Router::new().route(
             "/ask",
-            post(async move |headers: HeaderMap, body: String| {
+            post(async move |uri: Uri, headers: HeaderMap, body: String| {
                 let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
                 sender.send((key.unwrap_or_default().to_owned(), body)).await.unwrap_or_default();
+                if let Some(query) = uri.query() {
+                    key_sender.send(query.to_owned()).await.unwrap_or_default();
+                }
                 answer
             }),
         );
@@ -45,7 +55,7 @@ impl Service {
         let serving =
             TaskTracker::new().spawn(async move { axum::serve(listener, router).await.unwrap_or_default() });
         let url = format!("http://{host}/ask");
-        Ok(Self { url, host, asked, _serving: AbortOnDropHandle::new(serving) })
+        Ok(Self { url, host, asked, keys, _serving: AbortOnDropHandle::new(serving) })
     }
 
     fn grants(&self) -> Value {
@@ -162,6 +172,37 @@ async fn plug_4_grants_have_ceilings_and_leave_out_the_hosts_own_network() -> Re
 
     assert_eq!(routed(&host, status.session.as_str()).await?.2, None);
     assert_eq!(lines(&host, ROUTER, 1).await?, ["no answer: its address is on loopback"]);
+    Ok(())
+}
+
+/// The plugin names the secret, its service gets it, and nobody else sees it.
+#[tokio::test]
+async fn plug_4_a_secret_is_put_into_the_request_and_stands_in_no_answer_record_or_log() -> Result<()> {
+    let (host, mut service) = (host().await?, Service::answering("phone").await?);
+    let (alice, _phone) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let url = format!("{}?key={{secret:crm}}", service.url);
+    install(&host.admin, ROUTER, guests::ASKS_THE_SERVICE, json!(url)).await?;
+    grant(&host, ROUTER, &service.grants()).await?;
+    alice.invite(BOB).await?;
+    assert_eq!(lines(&host, ROUTER, 1).await?, ["no answer: there is no secret \"crm\""]);
+
+    let path = format!("plugins/{ROUTER}/secrets/crm");
+    let value = json!({ "value": "s3cret-of-the-crm" });
+    let (status, _) = host.admin.ask_tenant(Method::PUT, &path, Some(&value)).await?;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    let session = alice.invite(BOB).await?.session;
+
+    assert_eq!(lines(&host, ROUTER, 2).await?.last().map(String::as_str), Some("the service says phone"));
+    in_time("the request", service.asked.recv()).await?.context("a request")?;
+    let key = in_time("the key", service.keys.recv()).await?.context("a key")?;
+    assert_eq!(key, "key=s3cret-of-the-crm");
+    for seen in ["", "/secrets", "/configuration", "/logs"] {
+        let seen = host.admin.get(&format!("plugins/{ROUTER}{seen}")).await?.to_string();
+        assert!(!seen.contains("s3cret"), "{seen}");
+    }
+    let audit = host.admin.get("audit").await?.to_string();
+    let decisions = host.admin.get(&format!("decisions?subject={session}")).await?.to_string();
+    assert!(!audit.contains("s3cret") && !decisions.contains("s3cret"));
     Ok(())
 }
 

@@ -48,7 +48,8 @@ async fn ask(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Option<Fetche
     let fetch = open_fetch(&app.keys.of(tenant), &entry.payload)?;
     let attempt = app.storage.of(tenant).attempts().get(&entry.attempt).await.ok()??;
     let grants = app.granted.of(tenant, Slot::RegistrationMethod, &attempt.method);
-    let asking = Asking { tenant, grants: &grants, key: entry.id.as_str() };
+    let plugin = (Slot::RegistrationMethod, &attempt.method);
+    let asking = Asking { tenant, plugin, grants: &grants, key: entry.id.as_str() };
     let mut outcome = Err(String::new());
     for pause in limits::FETCH_PAUSES {
         time::sleep(pause).await;

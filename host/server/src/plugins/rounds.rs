@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use switchhook_core::policy::{Answer, Context, Grants, Request, Slot};
 use switchhook_plugin_runtime::{By, Decision, Failure};
+use switchhook_protocol::id::MethodName;
 
 use crate::{
     app::App,
@@ -18,13 +19,15 @@ pub(super) struct Rounds<'a> {
     context: &'a Context,
     /// What the plugin may do meanwhile.
     pub(super) grants: Arc<Grants>,
+    plugin: Option<(Slot, MethodName)>,
     round: u8,
 }
 
 impl<'a> Rounds<'a> {
     pub(super) fn of(app: &'a App, context: &'a Context, slot: Slot, by: Option<&By>) -> Self {
         let grants = by.map(|by| app.granted.of(&context.tenant, slot, &by.name)).unwrap_or_default();
-        Self { app, context, grants, round: 0 }
+        let plugin = by.map(|by| (slot, by.name.clone()));
+        Self { app, context, grants, plugin, round: 0 }
     }
 
     /// The answers for the next round; none after the last one.
@@ -32,9 +35,11 @@ impl<'a> Rounds<'a> {
         if self.round == limits::ASK_ROUNDS {
             return None;
         }
+        let (slot, name) = self.plugin.as_ref()?;
         let key = format!("{}-{}", self.context.subject, self.round);
         self.round += 1;
-        let asking = Asking { tenant: &self.context.tenant, grants: &self.grants, key: &key };
+        let asking =
+            Asking { tenant: &self.context.tenant, plugin: (*slot, name), grants: &self.grants, key: &key };
         Some(outbound::round(self.app, asking, requests, limits::ASK).await)
     }
 }

@@ -1,6 +1,7 @@
 //! The plugins of a tenant: what there is, what is uploaded, what changes (PLUG-1).
 
 pub(crate) mod changes;
+pub(crate) mod secrets;
 pub(crate) mod show;
 pub(crate) mod upload;
 
