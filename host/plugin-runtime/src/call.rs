@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use switchhook_core::policy::Facts;
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, component::HasSelf};
 
 use crate::{
@@ -12,6 +11,7 @@ use crate::{
     engine::Engine,
     failure::Failure,
     limits::{Budget, Growth, MAX_HOST_CALLS, MAX_KEYS, MAX_LOG_LINE, MAX_LOG_LINES, MAX_OUTPUT, YIELD_FUEL},
+    places::{Asker, Place},
 };
 
 /// A line that a guest wrote for its tenant's log.
@@ -67,7 +67,7 @@ pub(crate) struct Running {
     pub(crate) store: Store<Call>,
     budget: Budget,
     since: Stopwatch,
-    _place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 /// What a call left behind.
@@ -81,9 +81,15 @@ pub(crate) struct Ended<T> {
 
 impl Running {
     /// Waits for a place, at most as long as the call might have taken.
-    pub(crate) async fn begin(engine: &Engine, budget: Budget, facts: Arc<Facts>) -> Result<Self, Failure> {
+    pub(crate) async fn begin(
+        engine: &Engine,
+        asker: Asker,
+        budget: Budget,
+        facts: Arc<Facts>,
+    ) -> Result<Self, Failure> {
         let since = Stopwatch::start();
-        let place = engine.place(budget.deadline).await?;
+        let mut place = engine.places.place(asker, budget.deadline).await?;
+        place.burned = budget.fuel;
         let call = Call { growth: Growth::default(), facts, log: vec![], host_calls_left: MAX_HOST_CALLS };
         let mut store = Store::new(&engine.wasm, call);
         store.limiter(|call| &mut call.growth);
@@ -92,15 +98,16 @@ impl Running {
         let fuelled =
             store.set_fuel(budget.fuel).and_then(|()| store.fuel_async_yield_interval(Some(YIELD_FUEL)));
         fuelled.map_err(|error| Failure::Host(error.to_string()))?;
-        Ok(Self { store, budget, since, _place: place })
+        Ok(Self { store, budget, since, place })
     }
 
-    pub(crate) fn end<T, E: Into<Failure>>(self, result: wasmtime::Result<Result<T, E>>) -> Ended<T> {
+    pub(crate) fn end<T, E: Into<Failure>>(mut self, result: wasmtime::Result<Result<T, E>>) -> Ended<T> {
         let outcome = match result {
             Ok(answer) => answer.map_err(Into::into),
             Err(error) => Err(Failure::of(&error, self.store.data())),
         };
         let fuel = self.budget.fuel.saturating_sub(self.store.get_fuel().unwrap_or(0));
+        self.place.burned = fuel;
         let log = self.store.into_data().log;
         Ended { outcome, took: self.since.elapsed(), fuel, log }
     }

@@ -9,20 +9,16 @@
 //! Fuel is the budget of a call; it also makes a guest let go of its thread every so often. The epoch, ticked by
 //! a thread for all calls, is the deadline behind it.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{thread, time::Duration};
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
 use wasmtime::{Config, Enabled, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::{
-    failure::Failure,
     limits::{
         CALL_STACK, GUEST_STACK, MAX_CORE_INSTANCES, MAX_MEMORY, MAX_TABLE, RESIDENT_MEMORY, RESIDENT_STACK,
         RESIDENT_TABLE, TICK,
     },
+    places::Places,
 };
 
 /// What an operator can set about the engine.
@@ -37,7 +33,7 @@ pub struct EngineSettings {
 
 pub(crate) struct Engine {
     pub(crate) wasm: wasmtime::Engine,
-    places: Arc<Semaphore>,
+    pub(crate) places: Places,
 }
 
 /// The engine could not be set up.
@@ -76,19 +72,7 @@ impl Engine {
             tracing::warn!("this kernel has no PAGEMAP_SCAN (Linux 6.7): plugin calls scale less over cores");
         }
         tick(wasm.weak()).map_err(EngineError::Ticker)?;
-        let places = usize::try_from(instances).unwrap_or(Semaphore::MAX_PERMITS);
-        Ok(Self { wasm, places: Arc::new(Semaphore::new(places)) })
-    }
-
-    /// A place among the instances.
-    pub(crate) async fn place(&self, patience: Duration) -> Result<OwnedSemaphorePermit, Failure> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(place);
-        }
-        match timeout(patience, Arc::clone(&self.places).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => Err(Failure::Busy),
-        }
+        Ok(Self { wasm, places: Places::new(instances) })
     }
 
     /// Ticks until a deadline: one more, since the next may come at once.

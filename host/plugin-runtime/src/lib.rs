@@ -22,8 +22,10 @@ mod engine;
 mod failure;
 mod limits;
 mod metrics;
+mod places;
 mod runtime;
 mod slots;
+mod turns;
 
 pub use artefacts::ArtefactSettings;
 pub use call::{LogLevel, LogLine};

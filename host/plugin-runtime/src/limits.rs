@@ -45,6 +45,36 @@ impl Deadlines {
 /// (`benches`, `plugin-call`), to stay below half a millisecond on slower machines.
 pub(crate) const YIELD_FUEL: u64 = 100_000;
 
+/// What one tenant may have of the engine before others do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share {
+    /// What it burns and nobody notices.
+    pub(crate) fuel_per_second: u64,
+    /// How far ahead of that it may be.
+    pub(crate) burst: Duration,
+    /// Calls that wait for a place; each waits no longer than its deadline.
+    pub(crate) waiting: usize,
+}
+
+/// A core burns some 550 M fuel a second: a tenth of one, or ten thousand ordinary decisions a
+/// second, for ten seconds at once. Waiting calls come to a few milliseconds of a core.
+pub(crate) const SHARE: Share =
+    Share { fuel_per_second: 50_000_000, burst: Duration::from_secs(10), waiting: 256 };
+
+/// A tenant has at most one in so many of the places: three others as greedy leave room for the rest.
+pub(crate) const PART: u32 = 4;
+
+/// Tenants remembered for what they burned before those that are paid off are forgotten.
+pub(crate) const SWEEP: usize = 10_000;
+
+impl Share {
+    /// How long fuel takes to be paid off.
+    pub(crate) fn pays(self, fuel: u64) -> Duration {
+        let micros = u128::from(fuel) * 1_000_000 / u128::from(self.fuel_per_second.max(1));
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+}
+
 /// How often the epoch ticks: the precision of the deadline.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 

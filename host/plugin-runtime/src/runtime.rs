@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use switchhook_core::policy::{Context, Description, Facts, Refusal, Slot, nat, registration, route};
+use switchhook_protocol::id::TenantId;
 use wasmtime::component::{
     Component, Linker,
     types::{ComponentExtern, ComponentItem},
@@ -15,7 +16,7 @@ use crate::{
     compiled::{Compiled, Digest, Guest, exports},
     engine::{Engine, EngineError, EngineSettings},
     failure::Failure,
-    limits::{Deadlines, MAX_COMPONENT},
+    limits::{Budget, Deadlines, MAX_COMPONENT},
 };
 
 /// What an operator can set about plugins.
@@ -121,7 +122,7 @@ impl Runtime {
     /// Asks a plugin whether it understands a configuration.
     #[expect(clippy::significant_drop_tightening, reason = "`end` takes what runs")]
     pub async fn validate(&self, plugin: &Compiled, configuration: &str) -> Result<(), ConfigurationError> {
-        let mut running = self.begin().await.map_err(ConfigurationError::Failed)?;
+        let mut running = self.look().await.map_err(ConfigurationError::Failed)?;
         let store = &mut running.store;
         let result = match plugin.guest() {
             Guest::Registration(pre) => v0_1::registration::validate(pre, store, configuration).await,
@@ -133,7 +134,7 @@ impl Runtime {
     }
 
     async fn describe(&self, guest: &Guest) -> Result<Description, Failure> {
-        let mut running = self.begin().await?;
+        let mut running = self.look().await?;
         let store = &mut running.store;
         let result = match guest {
             Guest::Registration(pre) => v0_1::registration::describe(pre, store).await,
@@ -150,7 +151,7 @@ impl Runtime {
         question: &route::Question,
         facts: Arc<Facts>,
     ) -> Answered<route::Routed> {
-        match Running::begin(&self.0.engine, self.0.deadlines.decision(), facts).await {
+        match self.begin(Some(&asked.0.tenant), self.0.deadlines.decision(), facts).await {
             Ok(mut running) => {
                 let result = v0_1::router::route(pre, &mut running.store, asked, question).await;
                 running.end(result)
@@ -166,7 +167,7 @@ impl Runtime {
         question: &nat::Question,
         facts: Arc<Facts>,
     ) -> Answered<nat::Decided> {
-        match Running::begin(&self.0.engine, self.0.deadlines.decision(), facts).await {
+        match self.begin(Some(&asked.0.tenant), self.0.deadlines.decision(), facts).await {
             Ok(mut running) => {
                 let result = v0_1::nat::decide(pre, &mut running.store, asked, question).await;
                 running.end(result)
@@ -178,9 +179,10 @@ impl Runtime {
     pub(crate) async fn claim(
         &self,
         pre: &v0_1::registration::Pre<Call>,
+        tenant: &TenantId,
         text: &registration::TextMessage,
     ) -> Ended<Option<registration::AttemptKey>> {
-        match self.begin().await {
+        match self.begin(Some(tenant), self.0.deadlines.step(), Arc::default()).await {
             Ok(mut running) => {
                 let result = v0_1::registration::claim(pre, &mut running.store, text).await;
                 running.end(result)
@@ -196,7 +198,7 @@ impl Runtime {
         happened: (Option<&registration::State>, &registration::Event),
         facts: Arc<Facts>,
     ) -> Answered<registration::Transition> {
-        match Running::begin(&self.0.engine, self.0.deadlines.step(), facts).await {
+        match self.begin(Some(&asked.0.tenant), self.0.deadlines.step(), facts).await {
             Ok(mut running) => {
                 let result = v0_1::registration::step(pre, &mut running.store, asked, happened).await;
                 running.end(result)
@@ -205,8 +207,18 @@ impl Runtime {
         }
     }
 
-    async fn begin(&self) -> Result<Running, Failure> {
-        Running::begin(&self.0.engine, self.0.deadlines.step(), Arc::default()).await
+    /// For what a plugin says of itself: nobody's call yet, and those take turns as one tenant's do.
+    async fn look(&self) -> Result<Running, Failure> {
+        self.begin(None, self.0.deadlines.step(), Arc::default()).await
+    }
+
+    async fn begin(
+        &self,
+        tenant: Option<&TenantId>,
+        budget: Budget,
+        facts: Arc<Facts>,
+    ) -> Result<Running, Failure> {
+        Running::begin(&self.0.engine, tenant.cloned(), budget, facts).await
     }
 }
 

@@ -196,7 +196,7 @@ impl Slots {
         let Some(plugin) = self.tenant(tenant).and_then(|tenant| tenant.claimant(&text.text)) else {
             return Decision::unasked(None, None);
         };
-        let ended = self.runtime.claim(&plugin.pre, text).await;
+        let ended = self.runtime.claim(&plugin.pre, tenant, text).await;
         let claim = |key| Claim { method: plugin.by.name.clone(), key };
         let ended = ended.map(|key| key.map(claim));
         self.decision(Slot::RegistrationMethod, &plugin.by, ended, || None)

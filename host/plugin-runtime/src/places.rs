@@ -1,0 +1,183 @@
+//! Places among the instances, for which calls wait by the rules of [`Turns`].
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use switchhook_protocol::id::TenantId;
+use tokio::{sync::oneshot, time::timeout};
+
+use crate::{
+    clock::Stopwatch,
+    failure::Failure,
+    limits::{PART, SHARE, SWEEP},
+    turns::{Ticket, Turns},
+};
+
+/// Who asks: a tenant, or nobody yet (a component that is looked at before it is a tenant's).
+pub(crate) type Asker = Option<TenantId>;
+
+/// The places of one engine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Places(Arc<Inner>);
+
+/// A place among the instances, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    places: Places,
+    asker: Asker,
+    /// What its asker pays for; who leaves a call alone pays all that it might have burned.
+    pub(crate) burned: u64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    since: Stopwatch,
+    turns: Mutex<Turns<Asker, oneshot::Sender<Place>>>,
+}
+
+/// A call that waits, and no longer does when dropped.
+struct Waiting<'a> {
+    places: &'a Places,
+    asker: &'a Asker,
+    ticket: Ticket,
+    /// A place that comes too late is dropped with it, and so given back.
+    turn: oneshot::Receiver<Place>,
+}
+
+impl Places {
+    pub(crate) fn new(places: u32) -> Self {
+        let turns = Turns::new(places, places.div_ceil(PART), SHARE);
+        Self(Arc::new(Inner { since: Stopwatch::start(), turns: Mutex::new(turns) }))
+    }
+
+    /// A place for a call, or [`Failure::Busy`] when none is this asker's in time.
+    pub(crate) async fn place(&self, asker: Asker, patience: Duration) -> Result<Place, Failure> {
+        if self.turns().take(&asker, self.now()) {
+            return Ok(self.given(asker));
+        }
+        let (given, turn) = oneshot::channel();
+        let ticket = self.turns().wait(&asker, given).map_err(|_| Failure::Busy)?;
+        let mut waiting = Waiting { places: self, asker: &asker, ticket, turn };
+        // Its last call may have ended, or its debt may be paid, since it was told to wait.
+        self.give();
+        timeout(patience, &mut waiting.turn).await.ok().and_then(Result::ok).ok_or(Failure::Busy)
+    }
+
+    /// Gives the places that are free to those whose turn it is.
+    fn give(&self) {
+        while let Some((asker, waiting)) = self.next() {
+            // Who has gone meanwhile drops the place, which gives it back.
+            let _gone = waiting.send(self.given(asker));
+        }
+    }
+
+    fn next(&self) -> Option<(Asker, oneshot::Sender<Place>)> {
+        self.turns().next(self.now())
+    }
+
+    fn given(&self, asker: Asker) -> Place {
+        Place { places: self.clone(), asker, burned: 0 }
+    }
+
+    fn end(&self, asker: &Asker, burned: u64) {
+        let now = self.now();
+        let mut turns = self.turns();
+        turns.end(asker, burned, now);
+        if turns.known() > SWEEP {
+            turns.forget_idle(now);
+        }
+        drop(turns);
+        self.give();
+    }
+
+    fn now(&self) -> Duration {
+        self.0.since.elapsed()
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Turns<Asker, oneshot::Sender<Place>>> {
+        self.0.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let asker = mem::take(&mut self.asker);
+        self.places.end(&asker, self.burned);
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.places.turns().withdraw(self.asker, self.ticket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_place_given_back_goes_to_who_waits() {
+        let places = Places::new(1);
+        let first = places.place(None, Duration::ZERO).await.unwrap();
+
+        let (second, ()) =
+            tokio::join!(places.place(tenant("b"), Duration::from_secs(1)), async { drop(first) });
+
+        assert!(second.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_waits_in_vain_is_told_busy_and_costs_no_place() {
+        let places = Places::new(1);
+        let first = places.place(tenant("a"), Duration::ZERO).await.unwrap();
+
+        let second = places.place(tenant("b"), Duration::ZERO).await;
+        assert_eq!(second.unwrap_err(), Failure::Busy);
+
+        drop(first);
+        assert!(places.place(tenant("c"), Duration::ZERO).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_dropped_while_it_waits_costs_no_place() {
+        let places = Places::new(1);
+        let first = places.place(tenant("a"), Duration::ZERO).await.unwrap();
+
+        {
+            let waits = places.place(tenant("b"), Duration::from_secs(1));
+            tokio::pin!(waits);
+            assert!(waits_after_a_poll(waits.as_mut()).await);
+            drop(first);
+        }
+
+        assert!(places.place(tenant("c"), Duration::ZERO).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn plug_4_one_tenants_calls_leave_places_to_another() {
+        let places = Places::new(4);
+        let _held = places.place(tenant("a"), Duration::ZERO).await.unwrap();
+
+        let over = places.place(tenant("a"), Duration::ZERO).await;
+        let other = places.place(tenant("b"), Duration::ZERO).await;
+
+        assert_eq!(over.unwrap_err(), Failure::Busy);
+        assert!(other.is_ok());
+    }
+
+    /// Whether a future is pending after one poll.
+    async fn waits_after_a_poll<F: Future + Unpin>(mut future: F) -> bool {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(std::pin::Pin::new(&mut future).poll(context).is_pending())
+        })
+        .await
+    }
+
+    fn tenant(name: &str) -> Asker {
+        Some(name.parse().unwrap())
+    }
+}
