@@ -13,7 +13,7 @@ use crate::{
     clock::Stopwatch,
     failure::Failure,
     limits::{PART, SHARE, SWEEP},
-    turns::{Ticket, Turns},
+    turns::{Full, Ticket, Turns},
 };
 
 /// Who asks: a tenant, or nobody yet (a component that is looked at before it is a tenant's).
@@ -59,7 +59,7 @@ impl Places {
             return Ok(self.given(asker));
         }
         let (given, turn) = oneshot::channel();
-        let ticket = self.turns().wait(&asker, given).map_err(|_| Failure::Busy)?;
+        let ticket = self.turns().wait(&asker, given).map_err(|Full| Failure::Busy)?;
         let mut waiting = Waiting { places: self, asker: &asker, ticket, turn };
         // Its last call may have ended, or its debt may be paid, since it was told to wait.
         self.give();

@@ -120,7 +120,6 @@ impl Runtime {
     }
 
     /// Asks a plugin whether it understands a configuration.
-    #[expect(clippy::significant_drop_tightening, reason = "`end` takes what runs")]
     pub async fn validate(&self, plugin: &Compiled, configuration: &str) -> Result<(), ConfigurationError> {
         let mut running = self.look().await.map_err(ConfigurationError::Failed)?;
         let store = &mut running.store;
