@@ -1,0 +1,8 @@
+//! What an integrator does with the README and `docs/PLUGINS.md` alone: a project is made, changed, built,
+//! checked and tested, by the program that a release ships, in each language.
+
+mod administration;
+mod javascript;
+mod project;
+mod python;
+mod rust;
