@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 use switchhook_core::policy::{Description, Slot};
 
@@ -10,7 +12,7 @@ use crate::{
     call::Call,
 };
 
-/// SHA-256 of a component.
+/// SHA-256 of a component; hexadecimal in JSON.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
@@ -68,12 +70,17 @@ impl Digest {
     }
 }
 
-/// Functions that a component of this slot exports.
-pub(crate) const fn exports(slot: Slot) -> &'static [&'static str] {
-    match slot {
-        Slot::RegistrationMethod => &["describe", "validate-config", "claim", "step"],
-        Slot::NatPolicy => &["describe", "validate-config", "decide"],
-        Slot::InviteRouter => &["describe", "validate-config", "route"],
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let hexadecimal = String::deserialize(deserializer)?;
+        let bytes = HEXLOWER.decode(hexadecimal.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or_else(|| D::Error::custom("not 64 hexadecimal digits"))
     }
 }
 

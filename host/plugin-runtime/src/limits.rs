@@ -81,6 +81,15 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// Largest upload.
 pub const MAX_COMPONENT: usize = 32 * 1024 * 1024;
 
+/// From this size on a component is of the large class: it brings the runtime of its language.
+pub(crate) const LARGE_COMPONENT: usize = 1024 * 1024;
+
+/// The same of what its memories begin with.
+pub(crate) const LARGE_MEMORY: u64 = 16 * 1024 * 1024;
+
+/// Most functions of a component: several times those of Python. Compiling has a price for each.
+pub(crate) const MAX_FUNCTIONS: usize = 100_000;
+
 /// Largest linear memory: a hundred times what a policy in Rust touches.
 pub(crate) const MAX_MEMORY: usize = 16 * 1024 * 1024;
 

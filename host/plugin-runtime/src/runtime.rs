@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use switchhook_core::policy::{Context, Description, Facts, Refusal, Slot, nat, registration, route};
+use switchhook_core::policy::{Context, Description, Facts, Grants, Refusal, Slot, nat, registration, route};
 use switchhook_protocol::id::TenantId;
-use wasmtime::component::{
-    Component, Linker,
-    types::{ComponentExtern, ComponentItem},
-};
+use wasmtime::component::{Component, Linker};
 
 use crate::{
     artefacts::ArtefactSettings,
     bindings::v0_1,
     call::{Call, Ended, Running, imports},
-    compiled::{Compiled, Digest, Guest, exports},
+    compiled::{Compiled, Digest, Guest},
+    contract::{self, Finding, Report},
     engine::{Engine, EngineError, EngineSettings},
     failure::Failure,
-    limits::{Budget, Deadlines, MAX_COMPONENT},
+    limits::{Budget, Deadlines},
 };
 
 /// What an operator can set about plugins.
@@ -44,33 +42,30 @@ struct Inner {
 /// Why bytes are no plugin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CompileError {
-    /// Larger than [`MAX_COMPONENT`].
-    #[error("the component has {size} bytes, more than {MAX_COMPONENT}")]
-    TooLarge {
-        /// In bytes.
-        size: usize,
-    },
-    /// A core module: it was not encoded as a component.
-    #[error("this is a core module, not a component; encode it with `switchhook plugin build`")]
-    CoreModule,
-    /// No valid component.
-    #[error("not a valid component: {0}")]
-    Malformed(String),
-    /// It wants what the host does not offer.
-    #[error("it imports {0}, which plugins of this slot are not given")]
-    Import(String),
-    /// It lacks what its slot asks for.
-    #[error("it does not export {0}")]
-    Export(&'static str),
-    /// An import or export has other types than the contract says.
-    #[error("it does not keep the contract: {0}")]
-    Contract(String),
+    /// They do not keep the contract of their slot.
+    #[error("{0}")]
+    Refused(Box<Report>),
+    /// They keep the contract, and the engine cannot compile them.
+    #[error("it does not compile: {0}")]
+    Compile(String),
+    /// It is compiled, and what it imports cannot be linked.
+    #[error("it cannot be linked: {0}")]
+    Link(String),
     /// It failed to describe itself.
     #[error("it cannot describe itself: {0}")]
     Describe(Failure),
     /// The host failed.
     #[error("the host failed: {0}")]
     Host(String),
+}
+
+/// What an upload is, and the plugin that it makes.
+#[derive(Debug)]
+pub struct Examined {
+    /// With what became of compiling it and asking it to describe itself.
+    pub report: Report,
+    /// Present where the report accepts it.
+    pub plugin: Option<Compiled>,
 }
 
 /// Why a configuration cannot be used.
@@ -100,16 +95,41 @@ impl Runtime {
         Ok(Self(Arc::new(Inner { engine, imports, artefacts, deadlines })))
     }
 
-    /// Makes bytes into a plugin of a slot: parsed, compared with the contract, compiled, and asked to
-    /// describe itself. Compiling takes tens of milliseconds, on a thread of its own.
+    /// Examines an upload: compared with the contract of its slot and with its grants, compiled, and
+    /// asked to describe itself.
+    pub async fn examine(&self, bytes: &[u8], slot: Slot, grants: &Grants) -> Examined {
+        match self.report(bytes, slot, grants.clone()).await {
+            Ok(mut report) if report.accepted() => {
+                let built = self.build(bytes, report.digest, slot).await;
+                let plugin = built.map_err(|error| report.findings.insert(0, error.finding())).ok();
+                report.description = plugin.as_ref().map(|plugin| plugin.description().clone());
+                Examined { report, plugin }
+            }
+            Ok(report) => Examined { report, plugin: None },
+            Err(error) => Examined { report: Report::failed(bytes, slot, error.finding()), plugin: None },
+        }
+    }
+
+    /// Makes bytes into a plugin of a slot, as [`Self::examine`] does with all that can be granted: what
+    /// calls may do is decided when they run.
     pub async fn compile(&self, bytes: &[u8], slot: Slot) -> Result<Compiled, CompileError> {
-        if bytes.len() > MAX_COMPONENT {
-            return Err(CompileError::TooLarge { size: bytes.len() });
+        let all = Grants { key_value_bytes: u64::MAX, ..Grants::default() };
+        let report = self.report(bytes, slot, all).await?;
+        if !report.accepted() {
+            return Err(CompileError::Refused(Box::new(report)));
         }
-        if bytes.starts_with(b"\0asm\x01\0\0\0") {
-            return Err(CompileError::CoreModule);
-        }
-        let digest = Digest::of(bytes);
+        self.build(bytes, report.digest, slot).await
+    }
+
+    /// Reading a large component takes a while, on a thread of its own.
+    async fn report(&self, bytes: &[u8], slot: Slot, grants: Grants) -> Result<Report, CompileError> {
+        let bytes = bytes.to_vec();
+        let report = tokio::task::spawn_blocking(move || contract::report(&bytes, slot, &grants)).await;
+        report.map_err(|error| CompileError::Host(error.to_string()))
+    }
+
+    /// Compiles what keeps the contract. That takes tens of milliseconds, on a thread of its own.
+    async fn build(&self, bytes: &[u8], digest: Digest, slot: Slot) -> Result<Compiled, CompileError> {
         let (inner, bytes) = (Arc::clone(&self.0), bytes.to_vec());
         let component = tokio::task::spawn_blocking(move || inner.component(&bytes, digest))
             .await
@@ -230,29 +250,15 @@ impl Inner {
             return Ok(component);
         }
         let component =
-            Component::new(engine, bytes).map_err(|error| CompileError::Malformed(format!("{error:#}")))?;
+            Component::new(engine, bytes).map_err(|error| CompileError::Compile(format!("{error:#}")))?;
         if let Some(artefacts) = &self.artefacts {
             artefacts.keep(engine, digest, &component);
         }
         Ok(component)
     }
 
-    /// Compares imports and exports with the contract by name, then, by linking, by type.
+    /// Gives it what it imports.
     fn link(&self, component: &Component, slot: Slot) -> Result<Guest, CompileError> {
-        let engine = &self.engine.wasm;
-        let contract = component.component_type();
-        let mut imports = contract.imports(engine);
-        let foreign = |(name, import): &(&str, _)| !IMPORTS.contains(name) && !self.gives_nothing(import);
-        if let Some((name, _)) = imports.find(foreign) {
-            return Err(CompileError::Import(name.to_owned()));
-        }
-        let exported = |wanted: &str| match contract.get_export(engine, wanted) {
-            Some(export) => matches!(export.ty, ComponentItem::ComponentFunc(_)),
-            None => false,
-        };
-        if let Some(missing) = exports(slot).iter().find(|wanted| !exported(wanted)) {
-            return Err(CompileError::Export(missing));
-        }
         let linked = self.imports.instantiate_pre(component).and_then(|pre| {
             Ok(match slot {
                 Slot::RegistrationMethod => Guest::Registration(v0_1::registration::Pre::new(pre)?),
@@ -260,24 +266,22 @@ impl Inner {
                 Slot::InviteRouter => Guest::Router(v0_1::router::Pre::new(pre)?),
             })
         });
-        linked.map_err(|error| CompileError::Contract(format!("{error:#}")))
+        linked.map_err(|error| CompileError::Link(format!("{error:#}")))
     }
 }
 
-impl Inner {
-    /// Whether an import is of types alone, such as those of the slots that a plugin is not for.
-    fn gives_nothing(&self, import: &ComponentExtern<'_>) -> bool {
-        let ComponentItem::ComponentInstance(instance) = &import.ty else { return false };
-        instance.exports(&self.engine.wasm).all(|(_, export)| matches!(export.ty, ComponentItem::Type(_)))
+impl CompileError {
+    /// As a line of a report.
+    fn finding(&self) -> Finding {
+        let at = match self {
+            Self::Refused(_) | Self::Compile(_) => "bytes",
+            Self::Link(_) => "imports",
+            Self::Describe(_) => "export describe",
+            Self::Host(_) => "host",
+        };
+        Finding::error(at, self.to_string())
     }
 }
-
-/// Interfaces with functions that the host offers.
-const IMPORTS: [&str; 3] = [
-    "switchhook:types/log@0.1.0-dev",
-    "switchhook:types/facts@0.1.0-dev",
-    "switchhook:types/key-value@0.1.0-dev",
-];
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

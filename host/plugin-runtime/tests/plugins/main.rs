@@ -3,6 +3,7 @@
 
 mod builtin;
 mod capabilities;
+mod contract;
 mod harness;
 mod sins;
 mod upload;

@@ -3,31 +3,9 @@
 use std::fs;
 
 use switchhook_built_guests as guests;
-use switchhook_plugin_runtime::{
-    ActivateError, ArtefactSettings, CompileError, MAX_COMPONENT, RuntimeSettings, Slot, builtin,
-};
+use switchhook_plugin_runtime::{ActivateError, ArtefactSettings, RuntimeSettings, Slot, builtin};
 
 use crate::harness::{Host, active, context, settings};
-
-#[tokio::test]
-async fn bytes_that_are_no_component_are_refused_with_the_reason() {
-    let runtime = Host::new().runtime;
-    let compile = async |bytes: &[u8]| runtime.compile(bytes, Slot::InviteRouter).await.unwrap_err();
-
-    assert!(matches!(compile(b"hello").await, CompileError::Malformed(_)));
-    assert_eq!(compile(b"\0asm\x01\0\0\0").await, CompileError::CoreModule);
-    let cut = &guests::REMEMBERS[..guests::REMEMBERS.len() - 1];
-    assert!(matches!(compile(cut).await, CompileError::Malformed(_)));
-    let large = vec![0; MAX_COMPONENT + 1];
-    assert_eq!(compile(&large).await, CompileError::TooLarge { size: MAX_COMPONENT + 1 });
-}
-
-#[tokio::test]
-async fn a_plugin_of_another_slot_is_told_what_it_lacks() {
-    let runtime = Host::new().runtime;
-    let refused = runtime.compile(guests::REMEMBERS, Slot::NatPolicy).await.unwrap_err();
-    assert_eq!(refused, CompileError::Export("decide"));
-}
 
 #[tokio::test]
 async fn two_methods_cannot_claim_the_same_texts() {

@@ -94,13 +94,9 @@ impl Finding {
 
     fn of(why: &CompileError) -> Self {
         let at = match why {
-            CompileError::Import(name) => format!("import {name}"),
-            CompileError::Export(name) => format!("export {name}"),
+            CompileError::Refused(_) | CompileError::Compile(_) => String::from("bytes"),
+            CompileError::Link(_) => String::from("imports"),
             CompileError::Describe(_) => String::from("export describe"),
-            CompileError::Contract(_) => String::from("contract"),
-            CompileError::TooLarge { .. } | CompileError::CoreModule | CompileError::Malformed(_) => {
-                String::from("bytes")
-            }
             CompileError::Host(_) => String::from("host"),
         };
         Self { severity: Severity::Error, at, says: why.to_string() }
