@@ -9,15 +9,15 @@ mod imports;
 mod ours;
 mod survey;
 
+use compare::Comparison;
 use serde::{Deserialize, Serialize};
+use survey::Survey;
 use switchhook_core::policy::{Description, Grants, Slot};
 
 use crate::{
     compiled::Digest,
     limits::{LARGE_COMPONENT, LARGE_MEMORY, MAX_COMPONENT, MAX_FUNCTIONS},
 };
-use compare::Comparison;
-use survey::Survey;
 
 /// What an upload is, and what of it does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

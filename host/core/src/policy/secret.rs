@@ -3,10 +3,7 @@
 //! `{secret:NAME}` in the address or body of a request stands for the tenant's secret of that name. The
 //! plugin, its log and the decision's record never hold the secret itself.
 
-use alloc::{
-    collections::BTreeMap,
-    string::{String, ToString as _},
-};
+use alloc::{borrow::ToOwned as _, collections::BTreeMap, string::String};
 
 /// A request names a secret that its plugin does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +28,7 @@ pub fn fill(text: &str, secrets: &BTreeMap<String, String>) -> Result<String, No
             rest = after;
             continue;
         };
-        let secret = secrets.get(name).ok_or_else(|| NoSuchSecret(name.to_string()))?;
+        let secret = secrets.get(name).ok_or_else(|| NoSuchSecret(name.to_owned()))?;
         filled.push_str(secret);
         rest = after;
     }
