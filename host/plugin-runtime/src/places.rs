@@ -125,7 +125,7 @@ mod tests {
         let first = places.place(None, Duration::ZERO).await.unwrap();
 
         let (second, ()) =
-            tokio::join!(places.place(tenant("b"), Duration::from_secs(1)), async { drop(first) });
+            tokio::join!(places.place(Some(tenant("b")), Duration::from_secs(1)), async { drop(first) });
 
         assert!(second.is_ok());
     }
@@ -133,37 +133,37 @@ mod tests {
     #[tokio::test]
     async fn who_waits_in_vain_is_told_busy_and_costs_no_place() {
         let places = Places::new(1);
-        let first = places.place(tenant("a"), Duration::ZERO).await.unwrap();
+        let first = places.place(Some(tenant("a")), Duration::ZERO).await.unwrap();
 
-        let second = places.place(tenant("b"), Duration::ZERO).await;
+        let second = places.place(Some(tenant("b")), Duration::ZERO).await;
         assert_eq!(second.unwrap_err(), Failure::Busy);
 
         drop(first);
-        assert!(places.place(tenant("c"), Duration::ZERO).await.is_ok());
+        assert!(places.place(Some(tenant("c")), Duration::ZERO).await.is_ok());
     }
 
     #[tokio::test]
     async fn a_call_that_is_dropped_while_it_waits_costs_no_place() {
         let places = Places::new(1);
-        let first = places.place(tenant("a"), Duration::ZERO).await.unwrap();
+        let first = places.place(Some(tenant("a")), Duration::ZERO).await.unwrap();
 
         {
-            let waits = places.place(tenant("b"), Duration::from_secs(1));
+            let waits = places.place(Some(tenant("b")), Duration::from_secs(1));
             tokio::pin!(waits);
             assert!(waits_after_a_poll(waits.as_mut()).await);
             drop(first);
         }
 
-        assert!(places.place(tenant("c"), Duration::ZERO).await.is_ok());
+        assert!(places.place(Some(tenant("c")), Duration::ZERO).await.is_ok());
     }
 
     #[tokio::test]
     async fn plug_4_one_tenants_calls_leave_places_to_another() {
         let places = Places::new(4);
-        let _held = places.place(tenant("a"), Duration::ZERO).await.unwrap();
+        let _held = places.place(Some(tenant("a")), Duration::ZERO).await.unwrap();
 
-        let over = places.place(tenant("a"), Duration::ZERO).await;
-        let other = places.place(tenant("b"), Duration::ZERO).await;
+        let over = places.place(Some(tenant("a")), Duration::ZERO).await;
+        let other = places.place(Some(tenant("b")), Duration::ZERO).await;
 
         assert_eq!(over.unwrap_err(), Failure::Busy);
         assert!(other.is_ok());
@@ -177,7 +177,7 @@ mod tests {
         .await
     }
 
-    fn tenant(name: &str) -> Asker {
-        Some(name.parse().unwrap())
+    fn tenant(name: &str) -> TenantId {
+        name.parse().unwrap()
     }
 }

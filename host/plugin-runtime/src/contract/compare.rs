@@ -8,6 +8,7 @@ use wasmparser::component_types::{
     ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncTypeId, ComponentValType,
     RecordType, VariantType,
 };
+use wasmparser::names::KebabString;
 use wit_parser::{Enum, Function, Record, Type, TypeDefKind, TypeId, Variant, World, WorldItem, WorldKey};
 
 use super::{Finding, Severity, ours, survey::Survey};
@@ -85,7 +86,7 @@ impl<'a> Comparison<'a> {
             (TypeDefKind::Record(ours), Some(Theirs::Record(theirs))) => self.record(place, ours, theirs),
             (TypeDefKind::Variant(ours), Some(Theirs::Variant(theirs))) => self.variant(place, ours, theirs),
             (TypeDefKind::Enum(ours), Some(Theirs::Enum(theirs))) => {
-                self.cases(place, ours, theirs.iter().map(|case| case.as_str()).collect());
+                self.cases(place, ours, &names(theirs));
             }
             (TypeDefKind::Option(ours), Some(Theirs::Option { ty, .. })) => self.ty(place, *ours, *ty),
             (TypeDefKind::List(ours), Some(Theirs::List { element, .. })) => self.ty(place, *ours, *element),
@@ -105,9 +106,8 @@ impl<'a> Comparison<'a> {
     }
 
     fn record(&mut self, place: &str, ours: &Record, theirs: &RecordType) {
-        let expected = ours.fields.iter().map(|field| field.name.as_str()).collect();
-        let found = theirs.fields.keys().map(|name| name.as_str()).collect();
-        self.members(place, "field", expected, found);
+        let expected: Vec<_> = ours.fields.iter().map(|field| field.name.as_str()).collect();
+        self.members(place, "field", &expected, &names(theirs.fields.keys()));
         for field in &ours.fields {
             let mut named = theirs.fields.iter().filter(|(name, _)| name.as_str() == field.name);
             if let Some((_, theirs)) = named.next() {
@@ -117,9 +117,8 @@ impl<'a> Comparison<'a> {
     }
 
     fn variant(&mut self, place: &str, ours: &Variant, theirs: &VariantType) {
-        let expected = ours.cases.iter().map(|case| case.name.as_str()).collect();
-        let found = theirs.cases.keys().map(|name| name.as_str()).collect();
-        self.members(place, "case", expected, found);
+        let expected: Vec<_> = ours.cases.iter().map(|case| case.name.as_str()).collect();
+        self.members(place, "case", &expected, &names(theirs.cases.keys()));
         for case in &ours.cases {
             let mut named = theirs.cases.iter().filter(|(name, _)| name.as_str() == case.name);
             if let Some((_, theirs)) = named.next() {
@@ -128,12 +127,13 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn cases(&mut self, place: &str, ours: &Enum, found: Vec<&str>) {
-        self.members(place, "case", ours.cases.iter().map(|case| case.name.as_str()).collect(), found);
+    fn cases(&mut self, place: &str, ours: &Enum, found: &[&str]) {
+        let expected: Vec<_> = ours.cases.iter().map(|case| case.name.as_str()).collect();
+        self.members(place, "case", &expected, found);
     }
 
     /// Compares the names of fields or cases; their order is part of the type.
-    fn members(&mut self, place: &str, kind: &str, expected: Vec<&str>, found: Vec<&str>) {
+    fn members(&mut self, place: &str, kind: &str, expected: &[&str], found: &[&str]) {
         if expected == found {
             return;
         }
@@ -158,7 +158,7 @@ impl<'a> Comparison<'a> {
             (None, None) => {}
             (Some(_), None) => self.error(format!("your {place} carries nothing; {ANOTHER}")),
             (None, Some(_)) => {
-                self.error(format!("your {place} carries a value, and the contract's none; {ANOTHER}"))
+                self.error(format!("your {place} carries a value, and the contract's none; {ANOTHER}"));
             }
         }
     }
@@ -207,6 +207,10 @@ impl<'a> Comparison<'a> {
             self.findings.push(Finding { severity, at: self.at.clone(), says });
         }
     }
+}
+
+fn names<'a>(kebab: impl IntoIterator<Item = &'a KebabString>) -> Vec<&'a str> {
+    kebab.into_iter().map(KebabString::as_str).collect()
 }
 
 const ANOTHER: &str = "were you built against another version of the contract?";

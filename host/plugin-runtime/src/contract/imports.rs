@@ -14,7 +14,7 @@ pub(super) fn contract(imports: &[String]) -> Option<String> {
 
 /// Judges each import by its name, then by its types.
 pub(super) fn compare(comparison: &mut Comparison<'_>, grants: &Grants) {
-    for name in comparison.survey.imports.iter() {
+    for name in &comparison.survey.imports {
         comparison.at = format!("import {name}");
         match comparison.survey.types.component_item_for_import(name).map(|item| item.ty) {
             Some(ComponentEntityType::Instance(_)) if is_wasi(name) => {}
