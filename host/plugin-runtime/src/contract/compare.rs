@@ -4,11 +4,13 @@
 //! and each difference is said with the name that stands in `wit/`.
 
 use switchhook_core::policy::Slot;
-use wasmparser::component_types::{
-    ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncTypeId, ComponentValType,
-    RecordType, VariantType,
+use wasmparser::{
+    component_types::{
+        ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncTypeId,
+        ComponentValType, RecordType, VariantType,
+    },
+    names::KebabString,
 };
-use wasmparser::names::KebabString;
 use wit_parser::{Enum, Function, Record, Type, TypeDefKind, TypeId, Variant, World, WorldItem, WorldKey};
 
 use super::{Finding, Severity, ours, survey::Survey};

@@ -104,10 +104,12 @@ fn assert_refused(report: &Report, words: &str) {
 fn renamed(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len(), "lengths of names stand beside them");
     let mut renamed = bytes.to_vec();
-    let places: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(from.as_bytes())).collect();
+    let places: Vec<_> = (0..bytes.len())
+        .filter(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(from.as_bytes())))
+        .collect();
     assert!(!places.is_empty(), "{from} stands in it");
     for at in places {
-        renamed[at..at + to.len()].copy_from_slice(to.as_bytes());
+        renamed.get_mut(at..at + to.len()).unwrap().copy_from_slice(to.as_bytes());
     }
     renamed
 }
