@@ -3,7 +3,7 @@
 //! A file is named by the component's digest and by a hash of everything that the code depends on
 //! (Wasmtime's version, its settings, the processor). It begins with an HMAC over name and code under
 //! a key of the host's: nothing foreign is ever run. A file that does not fit is as good as none.
-#![expect(unsafe_code, reason = "native code is loaded from a file; see `load`")]
+#![expect(unsafe_code, reason = "native code is loaded; see `trusted`")]
 
 use std::{
     fs,
@@ -36,33 +36,45 @@ impl ArtefactSettings {
         let file = fs::read(self.folder.join(&name)).ok()?;
         let (mac, code) = file.split_at_checked(MAC)?;
         self.mac(&name, code).verify_slice(mac).ok()?;
-        // SAFETY: `deserialize` runs what it is given, so it must be what `serialize` of this very
-        // Wasmtime returned. The code carries a MAC under a key that only this host has, over the code
-        // and over a name that holds the engine's compatibility hash; `keep` makes it for the output of
-        // `serialize` alone. The bytes checked are the bytes passed: they were read once.
-        let component = unsafe { Component::deserialize(engine, code) };
+        // The code carries a MAC under a key that only this host has, over the code and over a name that holds the
+        // engine's compatibility hash; `keep` makes it for the compiler's output alone. The bytes checked are the
+        // bytes passed: they were read once.
+        let component = trusted(engine, code);
         component.inspect_err(|error| tracing::warn!(%digest, %error, "compiled code does not load")).ok()
     }
 
     /// Keeps the code of a component; without it the next start compiles again.
-    pub(crate) fn keep(&self, engine: &Engine, digest: Digest, component: &Component) {
-        if let Err(error) = self.write(engine, digest, component) {
+    pub(crate) fn keep(&self, engine: &Engine, digest: Digest, code: &[u8]) {
+        if let Err(error) = self.write(engine, digest, code) {
             tracing::warn!(%digest, %error, folder = %self.folder.display(), "compiled code is not kept");
         }
     }
 
-    fn write(&self, engine: &Engine, digest: Digest, component: &Component) -> wasmtime::Result<()> {
+    /// Removes what no engine of this program loads: code of other versions and what was half written.
+    pub(crate) fn sweep(&self, engine: &Engine) {
+        let current = suffix(engine);
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let file = entry.file_name();
+            if !file.to_string_lossy().ends_with(&current)
+                && let Err(error) = fs::remove_file(entry.path())
+            {
+                tracing::warn!(file = %entry.path().display(), %error, "old compiled code stays");
+            }
+        }
+    }
+
+    /// At once and for good: a start after a crash finds all of it or nothing.
+    fn write(&self, engine: &Engine, digest: Digest, code: &[u8]) -> std::io::Result<()> {
         let name = name(engine, digest);
-        let code = component.serialize()?;
-        let mac = self.mac(&name, &code).finalize().into_bytes();
+        let mac = self.mac(&name, code).finalize().into_bytes();
         fs::create_dir_all(&self.folder)?;
         let temporary = self.folder.join(format!("{name}.{}", std::process::id()));
         let mut file = fs::File::create(&temporary)?;
         file.write_all(&mac)?;
-        file.write_all(&code)?;
-        drop(file);
-        // At once: a start after a crash finds all of it or nothing.
-        Ok(fs::rename(temporary, self.folder.join(name))?)
+        file.write_all(code)?;
+        file.sync_all()?;
+        fs::rename(temporary, self.folder.join(name))?;
+        fs::File::open(&self.folder)?.sync_all()
     }
 
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
@@ -76,10 +88,30 @@ impl ArtefactSettings {
     }
 }
 
+/// Code that the compiler made just now, in this process or in a child, ready to be linked.
+pub(crate) fn fresh(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // The caller has it from `Compiler`, which passes on what `precompile_component` returned: in this process, or
+    // in a child that is this very program and whose pipe nobody else writes to.
+    trusted(engine, code)
+}
+
+/// To be called with what this very Wasmtime has compiled, and nothing else.
+fn trusted(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `deserialize` runs what it is given, so it must be what `precompile_component` of this very Wasmtime
+    // returned. That each of the two callers in this module has nothing else stands there; Wasmtime itself
+    // refuses code of other versions and settings.
+    unsafe { Component::deserialize(engine, code) }
+}
+
 fn name(engine: &Engine, digest: Digest) -> String {
+    format!("{digest}{}", suffix(engine))
+}
+
+/// Of all files that this engine loads.
+fn suffix(engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{digest}-{:016x}", hasher.finish())
+    format!("-{:016x}", hasher.finish())
 }
 
 impl std::fmt::Debug for ArtefactSettings {

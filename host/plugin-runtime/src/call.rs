@@ -10,7 +10,7 @@ use crate::{
     clock::Stopwatch,
     engine::Engine,
     failure::Failure,
-    limits::{Budget, Growth, MAX_HOST_CALLS, MAX_KEYS, MAX_LOG_LINE, MAX_LOG_LINES, MAX_OUTPUT, YIELD_FUEL},
+    limits::{Budget, Growth, MAX_HOST_CALLS, MAX_KEYS, MAX_LOG_LINE, MAX_LOG_LINES, MAX_OUTPUT},
     places::{Asker, Place},
 };
 
@@ -90,13 +90,14 @@ impl Running {
         let since = Stopwatch::start();
         let mut place = engine.places.place(asker, budget.deadline).await?;
         place.burned = budget.fuel;
-        let call = Call { growth: Growth::default(), facts, log: vec![], host_calls_left: MAX_HOST_CALLS };
+        let call =
+            Call { growth: Growth::within(engine.room), facts, log: vec![], host_calls_left: MAX_HOST_CALLS };
         let mut store = Store::new(&engine.wasm, call);
         store.limiter(|call| &mut call.growth);
         store.set_hostcall_fuel(MAX_OUTPUT);
         store.set_epoch_deadline(engine.ticks(budget.deadline));
         let fuelled =
-            store.set_fuel(budget.fuel).and_then(|()| store.fuel_async_yield_interval(Some(YIELD_FUEL)));
+            store.set_fuel(budget.fuel).and_then(|()| store.fuel_async_yield_interval(engine.yields()));
         fuelled.map_err(|error| Failure::Host(error.to_string()))?;
         Ok(Self { store, budget, since, place })
     }

@@ -10,6 +10,7 @@ use switchhook_core::policy::{Description, Slot};
 use crate::{
     bindings::v0_1::{nat, registration, router},
     call::Call,
+    contract::Class,
 };
 
 /// SHA-256 of a component; hexadecimal in JSON.
@@ -29,9 +30,16 @@ struct Inner {
 /// Linked, by slot and version of the contract.
 #[derive(Clone)]
 pub(crate) enum Guest {
-    Registration(registration::Pre<Call>),
-    Nat(nat::Pre<Call>),
-    Router(router::Pre<Call>),
+    Registration(Linked<registration::Pre<Call>>),
+    Nat(Linked<nat::Pre<Call>>),
+    Router(Linked<router::Pre<Call>>),
+}
+
+/// What instances are made of, in the engine of a class.
+#[derive(Clone)]
+pub(crate) struct Linked<P> {
+    pub(crate) class: Class,
+    pub(crate) pre: P,
 }
 
 impl Compiled {
@@ -58,8 +66,23 @@ impl Compiled {
         }
     }
 
+    /// Where it runs.
+    pub fn class(&self) -> Class {
+        self.0.guest.class()
+    }
+
     pub(crate) fn guest(&self) -> &Guest {
         &self.0.guest
+    }
+}
+
+impl Guest {
+    pub(crate) const fn class(&self) -> Class {
+        match self {
+            Self::Registration(Linked { class, .. })
+            | Self::Nat(Linked { class, .. })
+            | Self::Router(Linked { class, .. }) => *class,
+        }
     }
 }
 

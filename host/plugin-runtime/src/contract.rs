@@ -73,6 +73,25 @@ pub enum Class {
     Large,
 }
 
+impl Class {
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Large => "large",
+        }
+    }
+}
+
+impl std::str::FromStr for Class {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let found = [Self::Small, Self::Large].into_iter().find(|class| class.as_str() == word);
+        found.ok_or_else(|| format!("{word:?} is neither `small` nor `large`"))
+    }
+}
+
 /// Compares bytes with the contract of a slot and with what the plugin is granted.
 pub fn report(bytes: &[u8], slot: Slot, grants: &Grants) -> Report {
     let mut report = Report::new(bytes, slot);
@@ -125,16 +144,11 @@ impl Report {
         }
     }
 
-    /// Of an upload that the host failed to look at.
-    pub(crate) fn failed(bytes: &[u8], slot: Slot, finding: Finding) -> Self {
-        Self { findings: vec![finding], ..Self::new(bytes, slot) }
-    }
-
     fn judge(&mut self, survey: &Survey, grants: &Grants) {
         self.imports.clone_from(&survey.imports);
         self.contract = imports::contract(&survey.imports);
         self.language.clone_from(&survey.language);
-        if survey.memory > LARGE_MEMORY {
+        if survey.memory > LARGE_MEMORY || survey.core_instances > Class::Small.room().core_instances {
             self.class = Class::Large;
         }
         if let Some(other) = ours::slot_of(&survey.exports).filter(|slot| *slot != self.slot) {

@@ -12,7 +12,7 @@ use tokio::{sync::oneshot, time::timeout};
 use crate::{
     clock::Stopwatch,
     failure::Failure,
-    limits::{PART, SHARE, SWEEP},
+    limits::{PART, SWEEP, Share},
     turns::{Full, Ticket, Turns},
 };
 
@@ -48,8 +48,8 @@ struct Waiting<'a> {
 }
 
 impl Places {
-    pub(crate) fn new(places: u32) -> Self {
-        let turns = Turns::new(places, places.div_ceil(PART), SHARE);
+    pub(crate) fn new(places: u32, share: Share) -> Self {
+        let turns = Turns::new(places, places.div_ceil(PART), share);
         Self(Arc::new(Inner { since: Stopwatch::start(), turns: Mutex::new(turns) }))
     }
 
@@ -118,10 +118,11 @@ impl Drop for Waiting<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::Class;
 
     #[tokio::test]
     async fn a_place_given_back_goes_to_who_waits() {
-        let places = Places::new(1);
+        let places = places(1);
         let first = places.place(None, Duration::ZERO).await.unwrap();
 
         let (second, ()) =
@@ -132,7 +133,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_in_vain_is_told_busy_and_costs_no_place() {
-        let places = Places::new(1);
+        let places = places(1);
         let first = places.place(Some(tenant("a")), Duration::ZERO).await.unwrap();
 
         let second = places.place(Some(tenant("b")), Duration::ZERO).await;
@@ -144,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_is_dropped_while_it_waits_costs_no_place() {
-        let places = Places::new(1);
+        let places = places(1);
         let first = places.place(Some(tenant("a")), Duration::ZERO).await.unwrap();
 
         {
@@ -159,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn plug_4_one_tenants_calls_leave_places_to_another() {
-        let places = Places::new(4);
+        let places = places(4);
         let _held = places.place(Some(tenant("a")), Duration::ZERO).await.unwrap();
 
         let over = places.place(Some(tenant("a")), Duration::ZERO).await;
@@ -167,6 +168,10 @@ mod tests {
 
         assert_eq!(over.unwrap_err(), Failure::Busy);
         assert!(other.is_ok());
+    }
+
+    fn places(count: u32) -> Places {
+        Places::new(count, Class::Small.room().share)
     }
 
     /// Whether a future is pending after one poll.

@@ -21,7 +21,7 @@ use switchhook_protocol::id::{MethodName, TenantId};
 use crate::{
     bindings::v0_1,
     call::{Call, Ended, LogLine},
-    compiled::{Compiled, Digest, Guest},
+    compiled::{Compiled, Digest, Guest, Linked},
     failure::Failure,
     metrics::Metrics,
     runtime::Runtime,
@@ -102,7 +102,7 @@ struct Active<P> {
     by: By,
     configuration: String,
     text_prefixes: Vec<String>,
-    pre: P,
+    guest: Linked<P>,
 }
 
 impl Slots {
@@ -171,7 +171,7 @@ impl Slots {
             return self.unasked(Slot::InviteRouter, default(), Failure::Missing);
         };
         let asked = (context, &*plugin.configuration);
-        let ended = self.runtime.route(&plugin.pre, asked, question, Arc::clone(facts)).await;
+        let ended = self.runtime.route(&plugin.guest, asked, question, Arc::clone(facts)).await;
         self.decision(Slot::InviteRouter, &plugin.by, ended.answered(), default)
     }
 
@@ -187,7 +187,7 @@ impl Slots {
             return self.unasked(Slot::NatPolicy, default(), Failure::Missing);
         };
         let asked = (context, &*plugin.configuration);
-        let ended = self.runtime.decide(&plugin.pre, asked, question, Arc::clone(facts)).await;
+        let ended = self.runtime.decide(&plugin.guest, asked, question, Arc::clone(facts)).await;
         self.decision(Slot::NatPolicy, &plugin.by, ended.answered(), default)
     }
 
@@ -196,7 +196,7 @@ impl Slots {
         let Some(plugin) = self.tenant(tenant).and_then(|tenant| tenant.claimant(&text.text)) else {
             return Decision::unasked(None, None);
         };
-        let ended = self.runtime.claim(&plugin.pre, tenant, text).await;
+        let ended = self.runtime.claim(&plugin.guest, tenant, text).await;
         let claim = |key| Claim { method: plugin.by.name.clone(), key };
         let ended = ended.map(|key| key.map(claim));
         self.decision(Slot::RegistrationMethod, &plugin.by, ended, || None)
@@ -219,7 +219,7 @@ impl Slots {
             return self.unasked(Slot::RegistrationMethod, default(), failure);
         };
         let asked = (context, &*plugin.configuration);
-        let ended = self.runtime.step(&plugin.pre, asked, happened, Arc::clone(facts)).await;
+        let ended = self.runtime.step(&plugin.guest, asked, happened, Arc::clone(facts)).await;
         self.decision(Slot::RegistrationMethod, &plugin.by, ended, default)
     }
 
@@ -250,16 +250,16 @@ impl Tenant {
         let by = By { name: name.clone(), version, digest: plugin.digest() };
         let text_prefixes = plugin.description().text_prefixes.clone();
         match plugin.guest().clone() {
-            Guest::Router(pre) => {
-                self.router = Some(Arc::new(Active { by, configuration, text_prefixes, pre }));
+            Guest::Router(guest) => {
+                self.router = Some(Arc::new(Active { by, configuration, text_prefixes, guest }));
             }
-            Guest::Nat(pre) => {
-                self.nat = Some(Arc::new(Active { by, configuration, text_prefixes, pre }));
+            Guest::Nat(guest) => {
+                self.nat = Some(Arc::new(Active { by, configuration, text_prefixes, guest }));
             }
-            Guest::Registration(pre) => {
+            Guest::Registration(guest) => {
                 self.refuse_overlap(&name, &text_prefixes)?;
                 self.draining.remove(&(name.clone(), version));
-                let active = Arc::new(Active { by, configuration, text_prefixes, pre });
+                let active = Arc::new(Active { by, configuration, text_prefixes, guest });
                 if let Some(former) = self.methods.insert(name.clone(), active)
                     && former.by.version != version
                 {
@@ -273,8 +273,8 @@ impl Tenant {
     fn keep(&mut self, plugin: ActivePlugin) {
         let ActivePlugin { name, version, plugin, configuration } = plugin;
         let by = By { name: name.clone(), version, digest: plugin.digest() };
-        if let Guest::Registration(pre) = plugin.guest().clone() {
-            let kept = Active { by, configuration, text_prefixes: vec![], pre };
+        if let Guest::Registration(guest) = plugin.guest().clone() {
+            let kept = Active { by, configuration, text_prefixes: vec![], guest };
             self.draining.insert((name, version), Arc::new(kept));
         }
     }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod compile_plugin;
 mod docs;
 mod plugin;
 mod print;
@@ -41,6 +42,9 @@ enum Command {
     Tenant(tenant::Tenant),
     /// Make, list and revoke tokens of a running server.
     Token(token::Token),
+    /// Compile a component from standard input; a server runs this for each upload.
+    #[command(hide = true)]
+    CompilePlugin(compile_plugin::CompilePlugin),
     /// Print a generated page of the documentation.
     Docs(docs::Docs),
     /// Print shell completions.
@@ -67,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Plugin(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Tenant(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Token(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
+        Command::CompilePlugin(command) => command.run().map(succeeded),
         Command::Docs(command) => command.run().map(succeeded),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "switchhook", &mut io::stdout());

@@ -22,7 +22,7 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_cdx::{Cdx, CdxConfig};
 use switchhook_core::{relay_choice::RelayHost, relay_peers::PeerPolicy, row::OutboxKind, seal::KeyRing};
 use switchhook_delivery::{Outbound, SmsSender};
-use switchhook_plugin_runtime::{ArtefactSettings, EngineError, Runtime, RuntimeSettings, Slots};
+use switchhook_plugin_runtime::{ArtefactSettings, Compiler, EngineError, Runtime, RuntimeSettings, Slots};
 use switchhook_protocol::{id::RelayHostId, server::CdxAddresses};
 use switchhook_relay::{Relay, RelayConfig};
 use switchhook_storage::{AdminToken, Clock, OpenError, Storage};
@@ -128,7 +128,7 @@ impl Server {
         let storage = open(&settings.data).await?;
         let mut registry = Registry::default();
         storage.metrics().register(&mut registry);
-        let plugins = plugin_runtime(&settings.data, &keys.host(), &mut registry)?;
+        let plugins = plugin_runtime(settings, &keys.host(), &mut registry)?;
 
         let listener = listen(settings.http.listen).await?;
         let cdx = bind_cdx(&settings.cdx, keys.cdx().clone()).await?;
@@ -174,7 +174,7 @@ impl Server {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
-        set_up(&app, &settings.data, &admin_token).await?;
+        Box::pin(set_up(&app, &settings.data, &admin_token)).await?;
         cdx.run(&app.tasks, &app.stop);
         run(&app, listener, registry);
         Ok(Self { app, relay, addresses })
@@ -221,11 +221,15 @@ async fn open(data: &Path) -> Result<Storage, OpenError> {
     Storage::open(switchhook_storage::Settings::new(data.join("switchhook.db"), clock)).await
 }
 
-fn plugin_runtime(data: &Path, keys: &KeyRing, registry: &mut Registry) -> Result<Plugins, StartError> {
+fn plugin_runtime(
+    settings: &Settings,
+    keys: &KeyRing,
+    registry: &mut Registry,
+) -> Result<Plugins, StartError> {
     let (_, key) = keys.mac("artefacts", &[]);
-    let artefacts = ArtefactSettings { folder: data.join("plugins"), key };
-    let settings = RuntimeSettings { artefacts: Some(artefacts), ..RuntimeSettings::default() };
-    let runtime = Runtime::new(settings)?;
+    let artefacts = Some(ArtefactSettings { folder: settings.data.join("plugins"), key });
+    let compiler = settings.compiler.clone().map_or(Compiler::Here, Compiler::Process);
+    let runtime = Runtime::new(RuntimeSettings { artefacts, compiler, ..RuntimeSettings::default() })?;
     let metrics = switchhook_plugin_runtime::Metrics::default();
     metrics.register(registry);
     Ok(Plugins::new(runtime.clone(), Slots::new(runtime, metrics)))

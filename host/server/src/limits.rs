@@ -56,6 +56,9 @@ pub(crate) const ASK: Duration = Duration::from_secs(2);
 /// Rounds of requests of a router or NAT policy in one decision.
 pub(crate) const ASK_ROUNDS: u8 = 2;
 
+/// Plugins kept ready beside the active ones: a start loads each once for all tenants that use it.
+pub(crate) const READY_PLUGINS: usize = 256;
+
 /// Steps of one attempt: a person's tries with room; a method that asks itself for ever ends here.
 pub(crate) const STEPS_OF_ATTEMPT: u64 = 64;
 

@@ -10,17 +10,15 @@ pub(crate) mod counts;
 mod facts;
 pub(crate) mod lines;
 pub(crate) mod load;
+mod ready;
 mod rounds;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use rand::Rng as _;
 use switchhook_core::{
     policy::{
-        Context,
+        Context, Grants,
         nat::{self, Decided, Verdict},
         registration::{Claim, Effect, Event, State, TextMessage, Transition},
         route::{self, Plan, Routed},
@@ -28,7 +26,7 @@ use switchhook_core::{
     row::Attempt,
 };
 use switchhook_plugin_runtime::{
-    CompileError, Compiled, Decision, Digest, Failure, LogLine, Runtime, Slot, Slots,
+    CompileError, Compiled, Decision, Digest, Examined, Failure, LogLine, NotExamined, Runtime, Slot, Slots,
 };
 use switchhook_protocol::{
     error::ErrorCode,
@@ -38,7 +36,7 @@ use switchhook_protocol::{
 use switchhook_storage::{NamedVersion, PluginLine};
 use tracing::warn;
 
-use self::{counts::AllCounts, lines::Lines, rounds::Rounds};
+use self::{counts::AllCounts, lines::Lines, ready::Ready, rounds::Rounds};
 use crate::{
     app::App,
     decisions::{DecisionRecord, micros},
@@ -50,7 +48,7 @@ use crate::{
 pub(crate) struct Plugins {
     runtime: Runtime,
     slots: Slots,
-    compiled: Mutex<BTreeMap<[u8; 32], Compiled>>,
+    compiled: Ready,
     pub(crate) counts: AllCounts,
     pub(crate) lines: Lines,
     /// One change at a time, so that a swap follows its commit before the next decides.
@@ -70,7 +68,7 @@ impl Plugins {
         Self {
             runtime,
             slots,
-            compiled: Mutex::default(),
+            compiled: Ready::default(),
             counts: AllCounts::default(),
             lines: Lines::default(),
             changing: tokio::sync::Mutex::default(),
@@ -79,14 +77,27 @@ impl Plugins {
 
     /// Makes a component ready; the same bytes are compiled once for all tenants.
     pub(crate) async fn ready(&self, bytes: &[u8], slot: Slot) -> Result<Compiled, CompileError> {
-        let digest = Digest::of(bytes).0;
-        let known = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
-        if let Some(compiled) = known {
-            return Ok(compiled);
+        if let Some(known) = self.compiled.of(Digest::of(bytes), slot) {
+            return Ok(known);
         }
         let compiled = self.runtime.compile(bytes, slot).await?;
-        self.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, compiled.clone());
+        self.compiled.put(compiled.clone());
         Ok(compiled)
+    }
+
+    /// Looks at all of a tenant's upload.
+    pub(crate) async fn examine(
+        &self,
+        tenant: &TenantId,
+        bytes: &[u8],
+        slot: Slot,
+        grants: &Grants,
+    ) -> Result<Examined, NotExamined> {
+        let examined = self.runtime.examine(Some(tenant), bytes, slot, grants).await?;
+        if let Some(plugin) = &examined.plugin {
+            self.compiled.put(plugin.clone());
+        }
+        Ok(examined)
     }
 
     /// Takes out what nobody asks any more.

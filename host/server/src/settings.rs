@@ -25,6 +25,10 @@ pub struct Settings {
     pub relay: Relay,
     /// What plugins may reach.
     pub plugins: Plugins,
+    /// The program that compiles uploads in a process of its own (`… compile-plugin`): this one, where it has
+    /// that command. Without it they are compiled in this process.
+    #[serde(skip)]
+    pub compiler: Option<PathBuf>,
 }
 
 /// HTTP and WebSocket.
@@ -77,6 +81,7 @@ impl Default for Settings {
             cdx: Cdx::default(),
             relay: Relay::default(),
             plugins: Plugins::default(),
+            compiler: None,
         }
     }
 }
@@ -130,6 +135,7 @@ impl Settings {
             cdx: Cdx { ports: [0, 0], ..Cdx::default() },
             relay: Relay { listen: any, ..Relay::default() },
             plugins: Plugins::default(),
+            compiler: None,
         }
     }
 

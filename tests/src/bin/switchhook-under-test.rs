@@ -4,9 +4,17 @@
 //! the process.
 #![expect(clippy::print_stdout, reason = "it talks to the process that started it")]
 
-use std::{io, process::ExitCode, thread};
+use std::{env, io, process::ExitCode, thread};
 
 fn main() -> ExitCode {
+    // Whoever compiles has a component on its standard input.
+    if env::args().nth(1).is_none_or(|command| command != "compile-plugin") {
+        hear();
+    }
+    switchhook_server::cli::main()
+}
+
+fn hear() {
     thread::spawn(|| {
         for point in io::stdin().lines().map_while(Result::ok) {
             match fail::cfg(point.as_str(), "return") {
@@ -15,5 +23,4 @@ fn main() -> ExitCode {
             }
         }
     });
-    switchhook_server::cli::main()
 }

@@ -199,6 +199,10 @@ impl<'a> Comparison<'a> {
         word.to_owned()
     }
 
+    pub(super) fn warn(&mut self, says: String) {
+        self.find(Severity::Warning, says);
+    }
+
     pub(super) fn error(&mut self, says: String) {
         self.find(Severity::Error, says);
     }

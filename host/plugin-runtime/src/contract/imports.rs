@@ -1,4 +1,4 @@
-//! What a plugin wants of the host: our own interfaces, WASI without authority, and nothing else.
+//! What a plugin wants of the host: our own interfaces, and nothing else.
 
 use switchhook_core::policy::Grants;
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
@@ -17,13 +17,13 @@ pub(super) fn compare(comparison: &mut Comparison<'_>, grants: &Grants) {
     for name in &comparison.survey.imports {
         comparison.at = format!("import {name}");
         match comparison.survey.types.component_item_for_import(name).map(|item| item.ty) {
-            Some(ComponentEntityType::Instance(_)) if is_wasi(name) => {}
             Some(ComponentEntityType::Instance(id)) => match ours::interface(name) {
-                Some(_) if is_key_value(name) && grants.key_value_bytes == 0 => comparison.error(
-                    "it is granted no key-value pairs; grant it `key_value_bytes`, or build it without"
-                        .to_owned(),
-                ),
-                Some(ours) => instance(comparison, ours, id),
+                Some(ours) => {
+                    if is_key_value(name) && grants.key_value_bytes == 0 {
+                        comparison.warn(NO_PAIRS.to_owned());
+                    }
+                    instance(comparison, ours, id);
+                }
                 None => comparison.error(unknown(name)),
             },
             Some(ComponentEntityType::Type { created: ComponentAnyTypeId::Defined(id), .. }) => {
@@ -79,14 +79,8 @@ fn is_key_value(name: &str) -> bool {
     name.starts_with("switchhook:types/key-value@")
 }
 
-/// WASI 0.2 that gives no authority: no files, no network, no time but that of the call.
-fn is_wasi(name: &str) -> bool {
-    let Some((interface, version)) = name.split_once('@') else { return false };
-    version.starts_with("0.2.") && WASI.iter().any(|package| interface.starts_with(package))
-}
-
-/// Packages, and interfaces of packages.
-const WASI: [&str; 6] =
-    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+/// Some languages import everything there is, so this is no reason to refuse.
+const NO_PAIRS: &str =
+    "it is granted no key-value pairs and will find none; `switchhook plugin grant` changes that";
 
 const OURS: &str = "switchhook:";

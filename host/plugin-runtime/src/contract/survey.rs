@@ -4,8 +4,8 @@
 
 use wasmparser::{
     ComponentExportSectionReader, ComponentImportSectionReader, FuncToValidate, FuncValidatorAllocations,
-    FunctionBody, KnownCustom, MemorySectionReader, Parser, Payload, ProducersSectionReader, ValidPayload,
-    Validator, ValidatorResources, WasmFeatures, types::Types,
+    FunctionBody, Instance, InstanceSectionReader, KnownCustom, MemorySectionReader, Parser, Payload,
+    ProducersSectionReader, ValidPayload, Validator, ValidatorResources, WasmFeatures, types::Types,
 };
 
 use super::Unreadable;
@@ -19,6 +19,8 @@ pub(super) struct Survey {
     pub(super) language: Option<String>,
     /// What all memories begin with, in bytes.
     pub(super) memory: u64,
+    /// Instances of its core modules.
+    pub(super) core_instances: u32,
 }
 
 /// What was read so far.
@@ -30,6 +32,7 @@ struct Reading {
     exports: Vec<String>,
     functions: usize,
     memory: u64,
+    core_instances: u32,
     /// With the depth of the part that says so: the outermost knows best.
     language: Option<(usize, String)>,
 }
@@ -45,8 +48,9 @@ pub(super) fn survey(bytes: &[u8]) -> Result<Survey, Unreadable> {
         validator.validate(&body)?;
         allocations = validator.into_allocations();
     }
-    let Reading { imports, exports, memory, language, .. } = reading;
-    Ok(Survey { imports, exports, types, language: language.map(|(_, name)| name), memory })
+    let Reading { imports, exports, memory, core_instances, language, .. } = reading;
+    let language = language.map(|(_, name)| name);
+    Ok(Survey { imports, exports, types, language, memory, core_instances })
 }
 
 fn read(bytes: &[u8]) -> Result<(Reading, Types, Vec<Body<'_>>), Unreadable> {
@@ -88,6 +92,8 @@ impl Reading {
             return self.functions(section.count());
         } else if let Payload::MemorySection(section) = payload {
             return self.memories(section.clone());
+        } else if let Payload::InstanceSection(section) = payload {
+            return self.core_instances(section.clone());
         } else if let Payload::ComponentImportSection(section) = payload {
             return self.imports(section.clone());
         } else if let Payload::ComponentExportSection(section) = payload {
@@ -111,6 +117,17 @@ impl Reading {
     fn memories(&mut self, section: MemorySectionReader<'_>) -> Result<(), Unreadable> {
         for memory in section {
             self.memory = self.memory.saturating_add(memory?.initial.saturating_mul(PAGE));
+        }
+        Ok(())
+    }
+
+    /// Counted where they are made, however often that place is used: more than there are places for is
+    /// refused when it is linked.
+    fn core_instances(&mut self, section: InstanceSectionReader<'_>) -> Result<(), Unreadable> {
+        for instance in section {
+            if let Instance::Instantiate { .. } = instance? {
+                self.core_instances = self.core_instances.saturating_add(1);
+            }
         }
         Ok(())
     }

@@ -77,7 +77,7 @@ async fn plug_4_an_upload_that_does_not_fit_is_not_compiled() {
     let runtime = Host::new().runtime;
 
     let refused = runtime.compile(ROUTER, Slot::NatPolicy).await.unwrap_err();
-    let examined = runtime.examine(ROUTER, Slot::NatPolicy, &Grants::default()).await;
+    let examined = runtime.examine(None, ROUTER, Slot::NatPolicy, &Grants::default()).await.unwrap();
 
     assert_eq!(refused, CompileError::Refused(Box::new(examined.report)));
     assert!(examined.plugin.is_none());
@@ -85,7 +85,8 @@ async fn plug_4_an_upload_that_does_not_fit_is_not_compiled() {
 
 #[tokio::test]
 async fn plug_1_an_upload_that_fits_describes_itself() {
-    let examined = Host::new().runtime.examine(ROUTER, Slot::InviteRouter, &Grants::default()).await;
+    let examined =
+        Host::new().runtime.examine(None, ROUTER, Slot::InviteRouter, &Grants::default()).await.unwrap();
 
     let plugin = examined.plugin.unwrap();
     assert_eq!(examined.report.description.as_ref(), Some(plugin.description()));

@@ -64,8 +64,8 @@ pub(crate) fn settings() -> RuntimeSettings {
     let far = Duration::from_secs(20);
     RuntimeSettings {
         engine: EngineSettings { instances: 4, ..EngineSettings::default() },
-        artefacts: None,
         deadlines: Deadlines { decision: far, step: far },
+        ..RuntimeSettings::default()
     }
 }
 

@@ -74,6 +74,7 @@ impl Serve {
             settings.http.listen = listen;
         }
         settings.relay.allow_loopback |= self.allow_loopback_relay;
+        settings.compiler = Some(std::env::current_exe().context("this program has no path")?);
         Ok(settings)
     }
 

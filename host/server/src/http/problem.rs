@@ -8,6 +8,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use switchhook_plugin_runtime::Report;
 use switchhook_protocol::error::{ErrorBody, ErrorCode};
 use switchhook_storage::StorageError;
 
@@ -15,17 +16,27 @@ use crate::flows::FlowError;
 
 /// An error as HTTP answers it.
 #[derive(Debug)]
-pub(crate) struct Problem(ErrorBody);
+pub(crate) struct Problem {
+    body: ErrorBody,
+    /// Of a component that is refused.
+    report: Option<Box<Report>>,
+}
+
+impl From<ErrorBody> for Problem {
+    fn from(body: ErrorBody) -> Self {
+        Self { body, report: None }
+    }
+}
 
 impl From<ErrorCode> for Problem {
     fn from(code: ErrorCode) -> Self {
-        Self(code.into())
+        ErrorBody::from(code).into()
     }
 }
 
 impl From<FlowError> for Problem {
     fn from(error: FlowError) -> Self {
-        Self(error.into_body("http"))
+        error.into_body("http").into()
     }
 }
 
@@ -38,7 +49,15 @@ impl From<StorageError> for Problem {
 impl Problem {
     /// With a sentence of its own.
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self(ErrorBody { message: message.into(), ..code.into() })
+        ErrorBody { message: message.into(), ..code.into() }.into()
+    }
+
+    /// With what the host says about a component, as the member `report`.
+    pub(crate) fn reported(code: ErrorCode, report: Box<Report>) -> Self {
+        Self {
+            report: Some(report),
+            ..Self::new(code, "the component does not keep the contract of its slot")
+        }
     }
 }
 
@@ -66,16 +85,19 @@ impl<T> Body<T> {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self(body) = self;
+        let Self { body, report } = self;
         let status = StatusCode::from_u16(body.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let text = json!({
+        let mut problem = json!({
             "type": format!("urn:switchhook:error:{}", body.code),
             "title": body.code.meaning().trim(),
             "status": status.as_u16(),
             "code": body.code,
             "detail": body.message,
         });
-        let mut response = (status, text.to_string()).into_response();
+        if let (Some(report), Some(members)) = (report, problem.as_object_mut()) {
+            members.insert("report".to_owned(), json!(report));
+        }
+        let mut response = (status, problem.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(wait) = body.retry_after_ms {

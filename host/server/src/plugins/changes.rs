@@ -10,7 +10,9 @@ use switchhook_core::{
     rollout::{self, Leave, NotChanged},
     row::{PluginVersion, VersionState},
 };
-use switchhook_plugin_runtime::{ActivateError, ActivePlugin, ConfigurationError, Digest};
+use switchhook_plugin_runtime::{
+    ActivateError, ActivePlugin, CompileError, ConfigurationError, Digest, Examined, NotExamined, Report,
+};
 use switchhook_protocol::{
     error::ErrorCode,
     id::{MethodName, TenantId},
@@ -40,6 +42,10 @@ pub(crate) enum Refused {
     Configuration(#[from] ConfigurationError),
     #[error(transparent)]
     NotLoaded(#[from] NotLoaded),
+    #[error("{0}")]
+    Report(Box<Report>),
+    #[error(transparent)]
+    NotExamined(#[from] NotExamined),
     #[error("it has as many versions as a plugin may have ({})", limits::PLUGIN_VERSIONS)]
     TooManyVersions,
     #[error("the configuration is larger than {} bytes", limits::CONFIGURATION)]
@@ -63,7 +69,13 @@ impl Refused {
             Self::NotChanged(NotChanged::Unknown) => ErrorCode::NotFound,
             Self::NotChanged(_) | Self::Overlap(_) | Self::TooManyVersions => ErrorCode::PluginState,
             Self::Configuration(_) => ErrorCode::ConfigurationRefused,
-            Self::NotLoaded(NotLoaded::Compile(_)) => ErrorCode::PluginRefused,
+            Self::NotExamined(why) | Self::NotLoaded(NotLoaded::Compile(CompileError::Host(why))) => {
+                match why {
+                    NotExamined::Busy => ErrorCode::Overloaded,
+                    NotExamined::Failed(_) => ErrorCode::Internal,
+                }
+            }
+            Self::Report(_) | Self::NotLoaded(NotLoaded::Compile(_)) => ErrorCode::PluginRefused,
             Self::NotLoaded(_) | Self::Flow(_) => ErrorCode::Internal,
             Self::LargeConfiguration => ErrorCode::TooLarge,
             Self::Grants(_) => ErrorCode::Malformed,
@@ -73,7 +85,11 @@ impl Refused {
 
 /// Stores a component as a new, inactive version, after the host has looked at all of it.
 pub(crate) async fn upload(app: &App, what: &Changing, bytes: Vec<u8>) -> Result<PluginVersion, Refused> {
-    let plugin = app.plugins.ready(&bytes, what.slot).await.map_err(NotLoaded::from)?;
+    let grants = app.granted.of(&what.tenant, what.slot, &what.name);
+    let examined = app.plugins.examine(&what.tenant, &bytes, what.slot, &grants).await?;
+    let Examined { report, plugin: Some(plugin) } = examined else {
+        return Err(Refused::Report(Box::new(examined.report)));
+    };
     let storage = app.storage.of(&what.tenant);
     let former = storage.plugins().of(what.slot, what.name.as_str()).await?;
     let inherited = former.last().map_or("{}", |former| &former.configuration).to_owned();
@@ -88,7 +104,8 @@ pub(crate) async fn upload(app: &App, what: &Changing, bytes: Vec<u8>) -> Result
         webhook: None,
         uploaded_at: app.now(),
         uploaded_by: what.who.label().to_owned(),
-        report: "{}".to_owned(),
+        // Text, numbers and lists: there is nothing in it that JSON does not have.
+        report: serde_json::to_string(&report).unwrap_or_default(),
         state: VersionState::Inactive,
         activated: 0,
         configuration: if accepted { inherited } else { "{}".to_owned() },

@@ -15,8 +15,7 @@ use clap::Args;
 
 use super::{
     project::{Language, Project},
-    report::{self, Report},
-    stage,
+    report, stage,
 };
 use crate::cli::print::{Form, progress};
 
@@ -43,8 +42,8 @@ impl Build {
         }
         progress(&format!("built {}", component.display()));
         let bytes = fs::read(&component).with_context(|| format!("no {} was built", component.display()))?;
-        let (report, _) = report::examine(&stage::runtime()?, &bytes, project.manifest.slot).await;
-        self.form.answer(&report, Report::words)?;
+        let report = stage::examine(&stage::runtime()?, &bytes, project.manifest.slot).await?.report;
+        self.form.answer(&report, report::words)?;
         Ok(ExitCode::from(u8::from(!report.accepted())))
     }
 }

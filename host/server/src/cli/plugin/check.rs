@@ -19,8 +19,8 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let found = self.subject.find()?;
-        let (report, _) = report::examine(&stage::runtime()?, &found.bytes, found.slot).await;
-        self.form.answer(&report, report::Report::words)?;
+        let report = stage::examine(&stage::runtime()?, &found.bytes, found.slot).await?.report;
+        self.form.answer(&report, report::words)?;
         Ok(ExitCode::from(u8::from(!report.accepted())))
     }
 }

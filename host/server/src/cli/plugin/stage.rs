@@ -5,15 +5,15 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use serde_json::{Value, json};
-use switchhook_core::policy::{Refusal, json::Step, registration::State};
+use switchhook_core::policy::{Grants, Refusal, json::Step, registration::State};
 use switchhook_plugin_runtime::{
-    ActivePlugin, Compiled, ConfigurationError, Deadlines, Decision, Failure, LogLevel, Metrics, Runtime,
-    RuntimeSettings, Slots,
+    ActivePlugin, Compiled, ConfigurationError, Deadlines, Decision, Examined, Failure, LogLevel, Metrics,
+    Runtime, RuntimeSettings, Slot, Slots,
 };
 
 use super::{
     case::{Ask, Case},
-    report::{self, Report},
+    report,
 };
 
 /// What was answered, and what it cost.
@@ -41,10 +41,15 @@ pub(crate) fn runtime() -> Result<Runtime> {
     Ok(Runtime::new(RuntimeSettings { deadlines, ..RuntimeSettings::default() })?)
 }
 
+/// Looks at a component as an upload is looked at: for a tenant that has granted nothing yet.
+pub(crate) async fn examine(runtime: &Runtime, bytes: &[u8], slot: Slot) -> Result<Examined> {
+    Ok(runtime.examine(None, bytes, slot, &Grants::default()).await?)
+}
+
 /// The plugin, or what a host would say against it.
 pub(crate) async fn compiled(runtime: &Runtime, found: &super::subject::Found) -> Result<Compiled> {
-    let (report, plugin) = report::examine(runtime, &found.bytes, found.slot).await;
-    plugin.with_context(|| format!("a host would not take it:\n{}", Report::words(&report)))
+    let Examined { report, plugin } = examine(runtime, &found.bytes, found.slot).await?;
+    plugin.with_context(|| format!("a host would not take it:\n{}", report::words(&report)))
 }
 
 impl Stage {

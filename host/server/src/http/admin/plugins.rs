@@ -36,6 +36,12 @@ async fn changing(app: &App, headers: &HeaderMap, named: &Named) -> Result<Chang
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let (code, words) = (refused.code(), refused.to_string());
-        if let Refused::Flow(error) = refused { error.into() } else { Self::new(code, words) }
+        if let Refused::Flow(error) = refused {
+            error.into()
+        } else if let Refused::Report(report) = refused {
+            Self::reported(code, report)
+        } else {
+            Self::new(code, words)
+        }
     }
 }

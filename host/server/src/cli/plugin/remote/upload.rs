@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
+use switchhook_plugin_runtime::Report;
 
 use super::Remote;
 use crate::cli::{
     admin::Problem,
-    plugin::{report::Report, subject::Subject},
+    plugin::{report, subject::Subject},
     print::{Form, GOOD, progress, size, styled},
 };
 
@@ -52,6 +53,6 @@ fn refused(form: Form, error: anyhow::Error) -> Result<ExitCode> {
     let Some(report) = report.and_then(|report| serde_json::from_value::<Report>(report).ok()) else {
         return Err(error);
     };
-    form.answer(&report, Report::words)?;
+    form.answer(&report, report::words)?;
     Ok(ExitCode::FAILURE)
 }
