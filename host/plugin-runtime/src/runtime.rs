@@ -198,7 +198,7 @@ impl Runtime {
         let code = self.0.compiler.compile(bytes, class, self.0.memory_reservation).await?;
         drop(place);
         let inner = Arc::clone(&self.0);
-        Ok(elsewhere(move || inner.keep(digest, class, &code)).await??)
+        elsewhere(move || inner.keep(digest, class, &code)).await?
     }
 
     /// Asks a plugin whether it understands a configuration.
@@ -324,11 +324,11 @@ async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 }
 
 impl Inner {
-    /// Keeps fresh code for the next start.
-    fn keep(&self, digest: Digest, class: Class, code: &[u8]) -> Result<Component, NotExamined> {
+    /// Keeps fresh code for the next start. What wants more than its class has does not load.
+    fn keep(&self, digest: Digest, class: Class, code: &[u8]) -> Result<Component, CompileError> {
         let engine = &self.engines.of(class).wasm;
         let component = artefacts::fresh(engine, code);
-        let component = component.map_err(NotExamined::failed)?;
+        let component = component.map_err(|error| CompileError::Compile(format!("{error:#}")))?;
         if let Some(artefacts) = &self.artefacts {
             artefacts.keep(engine, digest, code);
         }
