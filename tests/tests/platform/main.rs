@@ -1,6 +1,7 @@
 //! Plugins of a tenant's own: uploaded, activated and taken back while the host runs.
 
 mod capabilities;
+mod compiling;
 mod containment;
 mod load;
 mod versions;
