@@ -197,7 +197,7 @@ pub(crate) struct Compiling {
 }
 
 impl Class {
-    /// A policy in Rust takes 30 ms and Python 5 s of a core; the rest is for what is larger and for slower
+    /// A policy in Rust takes 30 ms, Python 5 s and JavaScript 10 s of a core; the rest is for what is larger and for slower
     /// machines.
     pub(crate) const fn compiling(self) -> Compiling {
         match self {
@@ -207,7 +207,7 @@ impl Class {
                 memory: 2 << 30,
             },
             Self::Large => {
-                Compiling { processor: Duration::from_mins(1), wall: Duration::from_mins(3), memory: 6 << 30 }
+                Compiling { processor: Duration::from_mins(2), wall: Duration::from_mins(4), memory: 6 << 30 }
             }
         }
     }
