@@ -11,6 +11,7 @@ use crate::{
     bindings::v0_1::{nat, registration, router},
     call::Call,
     contract::Class,
+    webhook::Remote,
 };
 
 /// SHA-256 of a component; hexadecimal in JSON.
@@ -27,12 +28,19 @@ struct Inner {
     guest: Guest,
 }
 
-/// Linked, by slot and version of the contract.
+/// Who answers, by slot and version of the contract.
 #[derive(Clone)]
 pub(crate) enum Guest {
-    Registration(Linked<registration::Pre<Call>>),
-    Nat(Linked<nat::Pre<Call>>),
-    Router(Linked<router::Pre<Call>>),
+    Registration(Answerer<registration::Pre<Call>>),
+    Nat(Answerer<nat::Pre<Call>>),
+    Router(Answerer<router::Pre<Call>>),
+}
+
+/// A component, linked, or a webhook.
+#[derive(Clone)]
+pub(crate) enum Answerer<P> {
+    Component(Linked<P>),
+    Remote(Arc<dyn Remote>),
 }
 
 /// What instances are made of, in the engine of a class.
@@ -66,9 +74,14 @@ impl Compiled {
         }
     }
 
-    /// Where it runs.
-    pub fn class(&self) -> Class {
-        self.0.guest.class()
+    /// A webhook, in the slot that it serves.
+    pub fn remote(digest: Digest, description: Description, slot: Slot, remote: Arc<dyn Remote>) -> Self {
+        let guest = match slot {
+            Slot::RegistrationMethod => Guest::Registration(Answerer::Remote(remote)),
+            Slot::NatPolicy => Guest::Nat(Answerer::Remote(remote)),
+            Slot::InviteRouter => Guest::Router(Answerer::Remote(remote)),
+        };
+        Self::new(digest, description, guest)
     }
 
     pub(crate) fn guest(&self) -> &Guest {
@@ -76,13 +89,9 @@ impl Compiled {
     }
 }
 
-impl Guest {
-    pub(crate) const fn class(&self) -> Class {
-        match self {
-            Self::Registration(Linked { class, .. })
-            | Self::Nat(Linked { class, .. })
-            | Self::Router(Linked { class, .. }) => *class,
-        }
+impl<P> Answerer<P> {
+    pub(crate) const fn component(class: Class, pre: P) -> Self {
+        Self::Component(Linked { class, pre })
     }
 }
 

@@ -144,6 +144,11 @@ impl Report {
         }
     }
 
+    /// Of a webhook, which is nothing but what it says of itself.
+    pub(crate) fn of_webhook(digest: Digest, slot: Slot) -> Self {
+        Self { digest, ..Self::new(&[], slot) }
+    }
+
     fn judge(&mut self, survey: &Survey, grants: &Grants) {
         self.imports.clone_from(&survey.imports);
         self.contract = imports::contract(&survey.imports);

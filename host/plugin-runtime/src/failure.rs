@@ -42,6 +42,12 @@ pub enum Failure {
     /// It answered what breaks a rule of the slot.
     #[error("its answer is invalid: {0}")]
     Invalid(#[from] InvalidOutput),
+    /// A webhook gave no answer.
+    #[error("the webhook did not answer: {0}")]
+    Unreachable(String),
+    /// A webhook answered what is no record of the contract.
+    #[error("the webhook's answer cannot be read: {0}")]
+    NoAnswer(String),
     /// All instances were busy until the deadline.
     #[error("no instance was free in time")]
     Busy,
@@ -96,6 +102,8 @@ impl Failure {
             Self::TooManyHostCalls => "too-many-host-calls",
             Self::TooLarge => "too-large",
             Self::Invalid(_) => "invalid",
+            Self::Unreachable(_) => "unreachable",
+            Self::NoAnswer(_) => "no-answer",
             Self::Busy => "busy",
             Self::AskedTooOften => "asked-too-often",
             Self::Host(_) => "host",

@@ -12,6 +12,7 @@
 //! any other and get exactly the same (PLUG-2).
 
 mod artefacts;
+mod ask;
 mod bindings;
 pub mod builtin;
 mod call;
@@ -28,6 +29,7 @@ mod places;
 mod runtime;
 mod slots;
 mod turns;
+mod webhook;
 
 pub use artefacts::ArtefactSettings;
 pub use call::{LogLevel, LogLine};
@@ -42,3 +44,4 @@ pub use metrics::Metrics;
 pub use runtime::{CompileError, ConfigurationError, Examined, NotExamined, Runtime, RuntimeSettings};
 pub use slots::{ActivateError, ActivePlugin, By, Decision, Slots};
 pub use switchhook_core::policy::Slot;
+pub use webhook::{Remote, RemoteAnswer};

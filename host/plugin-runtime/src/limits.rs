@@ -143,6 +143,16 @@ impl Share {
     }
 }
 
+/// Webhooks that are asked at the same time: each holds a connection and a question. A tenant has a quarter.
+pub(crate) const WEBHOOKS: u32 = 256;
+
+/// How long a webhook may take for a decision: somebody waits for the ringing, and networks are slower than
+/// engines.
+pub(crate) const WEBHOOK_DECISION: Duration = Duration::from_secs(1);
+
+/// The same for a step of a registration, and for what a webhook says of itself.
+pub(crate) const WEBHOOK_STEP: Duration = Duration::from_secs(5);
+
 /// How often the epoch ticks: the precision of the deadline.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 

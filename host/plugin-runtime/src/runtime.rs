@@ -1,22 +1,22 @@
-//! From bytes to a plugin that can be called, and the one way to call it.
+//! From bytes to a plugin that can be asked.
 
 use std::{sync::Arc, time::Duration};
 
-use switchhook_core::policy::{Context, Description, Facts, Grants, Refusal, Slot, nat, registration, route};
+use switchhook_core::policy::{Grants, Slot};
 use switchhook_protocol::id::TenantId;
 use wasmtime::component::Component;
 
 use crate::{
     artefacts::{self, ArtefactSettings},
     bindings::v0_1,
-    call::{Call, Ended, Running},
-    compiled::{Compiled, Digest, Guest, Linked},
+    compiled::{Answerer, Compiled, Digest, Guest},
     compiler::Compiler,
     contract::{self, Class, Finding, Report},
-    engine::{Engine, EngineError, EngineSettings, Engines},
+    engine::{EngineError, EngineSettings, Engines},
     failure::Failure,
-    limits::{COMPILATION_PATIENCE, COMPILATIONS, Deadlines, Purpose},
+    limits::{COMPILATION_PATIENCE, COMPILATIONS, Deadlines, WEBHOOKS},
     places::Places,
+    webhook::Remote,
 };
 
 /// What an operator can set about plugins.
@@ -34,15 +34,16 @@ pub struct RuntimeSettings {
 
 /// Compiles plugins and runs them. Cheap to clone.
 #[derive(Clone)]
-pub struct Runtime(Arc<Inner>);
+pub struct Runtime(pub(crate) Arc<Inner>);
 
-struct Inner {
-    engines: Engines,
+pub(crate) struct Inner {
+    pub(crate) engines: Engines,
     memory_reservation: u64,
     artefacts: Option<ArtefactSettings>,
     compiler: Compiler,
     compiling: Places,
-    deadlines: Deadlines,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) webhooks: Places,
 }
 
 /// Why bytes are no plugin.
@@ -102,9 +103,6 @@ pub enum ConfigurationError {
     Failed(Failure),
 }
 
-/// Answers as the bindings give them.
-type Answered<T> = Ended<Result<T, Refusal>>;
-
 impl Runtime {
     /// Sets up the engines; starts threads that tick for deadlines.
     pub fn new(settings: RuntimeSettings) -> Result<Self, EngineError> {
@@ -115,7 +113,10 @@ impl Runtime {
         }
         let compiling = Places::new(COMPILATIONS, Class::Small.room().share);
         let memory_reservation = engine.memory_reservation;
-        Ok(Self(Arc::new(Inner { engines, memory_reservation, artefacts, compiler, compiling, deadlines })))
+        let webhooks = Places::new(WEBHOOKS, Class::Small.room().share);
+        let inner =
+            Inner { engines, memory_reservation, artefacts, compiler, compiling, deadlines, webhooks };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Examines a tenant's upload: compared with the contract of its slot and with its grants, compiled, and
@@ -142,6 +143,21 @@ impl Runtime {
         };
         report.description = plugin.as_ref().map(|plugin| plugin.description().clone());
         Ok(Examined { report, plugin })
+    }
+
+    /// Examines a webhook: it is asked to describe itself, as a component is.
+    pub async fn examine_webhook(&self, digest: Digest, remote: Arc<dyn Remote>, slot: Slot) -> Examined {
+        let mut report = Report::of_webhook(digest, slot);
+        match self.webhook_describes(&remote).await.outcome {
+            Ok(description) => {
+                report.description = Some(description.clone());
+                Examined { report, plugin: Some(Compiled::remote(digest, description, slot, remote)) }
+            }
+            Err(failure) => {
+                report.findings.push(Finding::error("describe", failure.to_string()));
+                Examined { report, plugin: None }
+            }
+        }
     }
 
     /// Makes bytes into a plugin of a slot, as [`Self::examine`] does with all that can be granted: what
@@ -200,122 +216,6 @@ impl Runtime {
         let inner = Arc::clone(&self.0);
         elsewhere(move || inner.keep(digest, class, &code)).await?
     }
-
-    /// Asks a plugin whether it understands a configuration.
-    pub async fn validate(&self, plugin: &Compiled, configuration: &str) -> Result<(), ConfigurationError> {
-        let (engine, running) = self.look(plugin.class()).await;
-        let mut running = running.map_err(ConfigurationError::Failed)?;
-        let store = &mut running.store;
-        let result = match plugin.guest() {
-            Guest::Registration(guest) => {
-                engine.run(v0_1::registration::validate(&guest.pre, store, configuration)).await
-            }
-            Guest::Nat(guest) => engine.run(v0_1::nat::validate(&guest.pre, store, configuration)).await,
-            Guest::Router(guest) => {
-                engine.run(v0_1::router::validate(&guest.pre, store, configuration)).await
-            }
-        };
-        let judged = running.end(result.map(Ok::<_, Failure>)).outcome;
-        judged.map_err(ConfigurationError::Failed)?.map_err(ConfigurationError::Refused)
-    }
-
-    async fn describe(&self, guest: &Guest) -> Result<Description, Failure> {
-        let (engine, running) = self.look(guest.class()).await;
-        let mut running = running?;
-        let store = &mut running.store;
-        let result = match guest {
-            Guest::Registration(guest) => engine.run(v0_1::registration::describe(&guest.pre, store)).await,
-            Guest::Nat(guest) => engine.run(v0_1::nat::describe(&guest.pre, store)).await,
-            Guest::Router(guest) => engine.run(v0_1::router::describe(&guest.pre, store)).await,
-        };
-        running.end(result).outcome
-    }
-
-    pub(crate) async fn route(
-        &self,
-        guest: &Linked<v0_1::router::Pre<Call>>,
-        asked: (&Context, &str),
-        question: &route::Question,
-        facts: Arc<Facts>,
-    ) -> Answered<route::Routed> {
-        let whose = (guest.class, Some(&asked.0.tenant));
-        match self.begin(whose, Purpose::Decision, facts).await {
-            (engine, Ok(mut running)) => {
-                let call = v0_1::router::route(&guest.pre, &mut running.store, asked, question);
-                let result = engine.run(call).await;
-                running.end(result)
-            }
-            (_, Err(failure)) => Ended::never(failure),
-        }
-    }
-
-    pub(crate) async fn decide(
-        &self,
-        guest: &Linked<v0_1::nat::Pre<Call>>,
-        asked: (&Context, &str),
-        question: &nat::Question,
-        facts: Arc<Facts>,
-    ) -> Answered<nat::Decided> {
-        let whose = (guest.class, Some(&asked.0.tenant));
-        match self.begin(whose, Purpose::Decision, facts).await {
-            (engine, Ok(mut running)) => {
-                let call = v0_1::nat::decide(&guest.pre, &mut running.store, asked, question);
-                let result = engine.run(call).await;
-                running.end(result)
-            }
-            (_, Err(failure)) => Ended::never(failure),
-        }
-    }
-
-    pub(crate) async fn claim(
-        &self,
-        guest: &Linked<v0_1::registration::Pre<Call>>,
-        tenant: &TenantId,
-        text: &registration::TextMessage,
-    ) -> Ended<Option<registration::AttemptKey>> {
-        match self.begin((guest.class, Some(tenant)), Purpose::Step, Arc::default()).await {
-            (engine, Ok(mut running)) => {
-                let call = v0_1::registration::claim(&guest.pre, &mut running.store, text);
-                let result = engine.run(call).await;
-                running.end(result)
-            }
-            (_, Err(failure)) => Ended::never(failure),
-        }
-    }
-
-    pub(crate) async fn step(
-        &self,
-        guest: &Linked<v0_1::registration::Pre<Call>>,
-        asked: (&Context, &str),
-        happened: (Option<&registration::State>, &registration::Event),
-        facts: Arc<Facts>,
-    ) -> Answered<registration::Transition> {
-        let whose = (guest.class, Some(&asked.0.tenant));
-        match self.begin(whose, Purpose::Step, facts).await {
-            (engine, Ok(mut running)) => {
-                let call = v0_1::registration::step(&guest.pre, &mut running.store, asked, happened);
-                let result = engine.run(call).await;
-                running.end(result)
-            }
-            (_, Err(failure)) => Ended::never(failure),
-        }
-    }
-
-    /// For what a plugin says of itself: nobody's call yet, and those take turns as one tenant's do.
-    async fn look(&self, class: Class) -> (&Engine, Result<Running, Failure>) {
-        self.begin((class, None), Purpose::Step, Arc::default()).await
-    }
-
-    async fn begin(
-        &self,
-        (class, tenant): (Class, Option<&TenantId>),
-        purpose: Purpose,
-        facts: Arc<Facts>,
-    ) -> (&Engine, Result<Running, Failure>) {
-        let engine = self.0.engines.of(class);
-        let budget = self.0.deadlines.budget(class, purpose);
-        (engine, Running::begin(engine, tenant.cloned(), budget, facts).await)
-    }
 }
 
 /// On a thread where nobody waits for what takes long.
@@ -340,10 +240,10 @@ impl Inner {
         let linked = self.engines.of(class).imports.instantiate_pre(component).and_then(|pre| {
             Ok(match slot {
                 Slot::RegistrationMethod => {
-                    Guest::Registration(Linked { class, pre: v0_1::registration::Pre::new(pre)? })
+                    Guest::Registration(Answerer::component(class, v0_1::registration::Pre::new(pre)?))
                 }
-                Slot::NatPolicy => Guest::Nat(Linked { class, pre: v0_1::nat::Pre::new(pre)? }),
-                Slot::InviteRouter => Guest::Router(Linked { class, pre: v0_1::router::Pre::new(pre)? }),
+                Slot::NatPolicy => Guest::Nat(Answerer::component(class, v0_1::nat::Pre::new(pre)?)),
+                Slot::InviteRouter => Guest::Router(Answerer::component(class, v0_1::router::Pre::new(pre)?)),
             })
         });
         linked.map_err(|error| CompileError::Link(format!("{error:#}")))

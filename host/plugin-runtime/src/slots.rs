@@ -21,7 +21,7 @@ use switchhook_protocol::id::{MethodName, TenantId};
 use crate::{
     bindings::v0_1,
     call::{Call, Ended, LogLine},
-    compiled::{Compiled, Digest, Guest, Linked},
+    compiled::{Answerer, Compiled, Digest, Guest},
     failure::Failure,
     metrics::Metrics,
     runtime::Runtime,
@@ -102,7 +102,7 @@ struct Active<P> {
     by: By,
     configuration: String,
     text_prefixes: Vec<String>,
-    guest: Linked<P>,
+    guest: Answerer<P>,
 }
 
 impl Slots {
@@ -355,7 +355,7 @@ impl<T> Decision<T> {
 }
 
 impl<T> Ended<T> {
-    fn map<U>(self, into: impl FnOnce(T) -> U) -> Ended<U> {
+    pub(crate) fn map<U>(self, into: impl FnOnce(T) -> U) -> Ended<U> {
         let Self { outcome, took, fuel, log } = self;
         Ended { outcome: outcome.map(into), took, fuel, log }
     }
@@ -363,7 +363,7 @@ impl<T> Ended<T> {
 
 impl<T> Ended<Result<T, Refusal>> {
     /// In slots where only an answer helps, a refusal is a failure.
-    fn answered(self) -> Ended<T> {
+    pub(crate) fn answered(self) -> Ended<T> {
         let Self { outcome, took, fuel, log } = self;
         let outcome = outcome.and_then(|answer| answer.map_err(Failure::Refused));
         Ended { outcome, took, fuel, log }

@@ -56,6 +56,12 @@ pub(crate) const ASK: Duration = Duration::from_secs(2);
 /// Rounds of requests of a router or NAT policy in one decision.
 pub(crate) const ASK_ROUNDS: u8 = 2;
 
+/// Longest address of a webhook.
+pub(crate) const WEBHOOK_URL: usize = 2048;
+
+/// Shortest secret of a webhook: what nobody guesses.
+pub(crate) const WEBHOOK_SECRET_LEAST: usize = 16;
+
 /// Plugins kept ready beside the active ones: a start loads each once for all tenants that use it.
 pub(crate) const READY_PLUGINS: usize = 256;
 

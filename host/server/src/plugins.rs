@@ -12,6 +12,7 @@ pub(crate) mod lines;
 pub(crate) mod load;
 mod ready;
 mod rounds;
+pub(crate) mod webhook;
 
 use std::sync::Arc;
 

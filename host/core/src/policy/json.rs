@@ -11,6 +11,7 @@ use core::time::Duration;
 use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::Value;
+use switchhook_protocol::id::TenantId;
 
 use super::{Context, Facts, Refusal, nat, registration, route};
 
@@ -41,6 +42,23 @@ pub enum Question {
     Claim(registration::TextMessage),
     /// What follows in an attempt.
     Step(Step),
+}
+
+/// What a webhook is asked outside of any session or attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Introduction {
+    /// Who it is: a [`Description`](super::Description).
+    Describe {},
+    /// Whether it understands a configuration: `{}`, or a refusal.
+    ValidateConfig(Value),
+    /// Which attempt a text belongs to: its key, or `null`.
+    Claim {
+        /// Whose it is.
+        tenant: TenantId,
+        /// What came.
+        text: registration::TextMessage,
+    },
 }
 
 /// What happened in an attempt.

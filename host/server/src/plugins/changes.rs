@@ -5,6 +5,8 @@
 //! the plugin that runs goes on. A swap follows its commit at once; a process that dies in between
 //! loads what was committed.
 
+use std::sync::Arc;
+
 use switchhook_core::{
     policy::{Grants, Slot},
     rollout::{self, Leave, NotChanged},
@@ -19,7 +21,10 @@ use switchhook_protocol::{
 };
 use switchhook_storage::{StorageError, Transaction};
 
-use super::load::{self, NotLoaded};
+use super::{
+    load::{self, NotLoaded},
+    webhook::{InvalidWebhook, Webhook},
+};
 use crate::{app::App, flows::FlowError, http::Administrator, limits};
 
 /// Which plugin of whom, and who changes it.
@@ -46,6 +51,8 @@ pub(crate) enum Refused {
     Report(Box<Report>),
     #[error(transparent)]
     NotExamined(#[from] NotExamined),
+    #[error(transparent)]
+    Webhook(#[from] InvalidWebhook),
     #[error("it has as many versions as a plugin may have ({})", limits::PLUGIN_VERSIONS)]
     TooManyVersions,
     #[error("the configuration is larger than {} bytes", limits::CONFIGURATION)]
@@ -78,15 +85,20 @@ impl Refused {
             Self::Report(_) | Self::NotLoaded(NotLoaded::Compile(_)) => ErrorCode::PluginRefused,
             Self::NotLoaded(_) | Self::Flow(_) => ErrorCode::Internal,
             Self::LargeConfiguration => ErrorCode::TooLarge,
-            Self::Grants(_) => ErrorCode::Malformed,
+            Self::Grants(_) | Self::Webhook(_) => ErrorCode::Malformed,
         }
     }
 }
 
-/// Stores a component as a new, inactive version, after the host has looked at all of it.
-pub(crate) async fn upload(app: &App, what: &Changing, bytes: Vec<u8>) -> Result<PluginVersion, Refused> {
-    let grants = app.granted.of(&what.tenant, what.slot, &what.name);
-    let examined = app.plugins.examine(&what.tenant, &bytes, what.slot, &grants).await?;
+/// What is uploaded.
+pub(crate) enum Upload {
+    Component(Vec<u8>),
+    Webhook(Webhook),
+}
+
+/// Stores a component or a webhook as a new, inactive version, after the host has looked at all of it.
+pub(crate) async fn upload(app: &App, what: &Changing, upload: Upload) -> Result<PluginVersion, Refused> {
+    let examined = examine(app, what, &upload).await?;
     let Examined { report, plugin: Some(plugin) } = examined else {
         return Err(Refused::Report(Box::new(examined.report)));
     };
@@ -99,9 +111,9 @@ pub(crate) async fn upload(app: &App, what: &Changing, bytes: Vec<u8>) -> Result
         slot: what.slot,
         name: what.name.to_string(),
         version: 0,
-        digest: Digest::of(&bytes).0,
-        size: size_of(&bytes),
-        webhook: None,
+        digest: report.digest.0,
+        size: u64::try_from(report.size).unwrap_or(u64::MAX),
+        webhook: upload.webhook().map(|webhook| webhook.seal(app, &what.tenant)),
         uploaded_at: app.now(),
         uploaded_by: what.who.label().to_owned(),
         // Text, numbers and lists: there is nothing in it that JSON does not have.
@@ -111,14 +123,37 @@ pub(crate) async fn upload(app: &App, what: &Changing, bytes: Vec<u8>) -> Result
         configuration: if accepted { inherited } else { "{}".to_owned() },
     };
     let what = what.clone();
-    storage.run("plugin-upload", async move |tx| store(tx, &what, row, bytes).await).await
+    storage.run("plugin-upload", async move |tx| store(tx, &what, row, upload).await).await
+}
+
+async fn examine(app: &App, what: &Changing, upload: &Upload) -> Result<Examined, Refused> {
+    match upload {
+        Upload::Component(bytes) => {
+            let grants = app.granted.of(&what.tenant, what.slot, &what.name);
+            Ok(app.plugins.examine(&what.tenant, bytes, what.slot, &grants).await?)
+        }
+        Upload::Webhook(webhook) => {
+            webhook.check()?;
+            let asker = Arc::new(webhook.clone().asker(&app.outbound));
+            Ok(app.plugins.runtime.examine_webhook(webhook.digest(), asker, what.slot).await)
+        }
+    }
+}
+
+impl Upload {
+    const fn webhook(&self) -> Option<&Webhook> {
+        match self {
+            Self::Component(_) => None,
+            Self::Webhook(webhook) => Some(webhook),
+        }
+    }
 }
 
 async fn store(
     tx: &mut Transaction<'_>,
     what: &Changing,
     row: PluginVersion,
-    bytes: Vec<u8>,
+    upload: Upload,
 ) -> Result<PluginVersion, Refused> {
     let all = tx.plugin_versions(row.slot, &row.name).await?;
     let last = all.last().map_or(0, |last| last.version);
@@ -126,7 +161,9 @@ async fn store(
         return Err(Refused::TooManyVersions);
     }
     let row = PluginVersion { version: last.saturating_add(1), ..row };
-    tx.put_artifact(&row.digest, bytes).await?;
+    if let Upload::Component(bytes) = upload {
+        tx.put_artifact(&row.digest, bytes).await?;
+    }
     tx.put_plugin_version(&row).await?;
     let detail = format!("version {}, {}", row.version, Digest(row.digest));
     note(tx, what, "plugin.upload", detail, row.uploaded_at).await?;

@@ -1,14 +1,17 @@
 //! From rows to plugins that can be asked.
 
+use std::sync::Arc;
+
 use switchhook_core::{
     policy::{Grants, Slot},
     row::{PluginVersion, VersionState},
 };
-use switchhook_plugin_runtime::{ActivePlugin, CompileError};
+use switchhook_plugin_runtime::{ActivePlugin, CompileError, Compiled, Digest, Report};
 use switchhook_protocol::id::{MethodName, TenantId};
 use switchhook_storage::StorageError;
 use tracing::error;
 
+use super::webhook::{InvalidWebhook, Webhook};
 use crate::app::App;
 
 /// Why a stored version cannot be asked.
@@ -22,6 +25,10 @@ pub(crate) enum NotLoaded {
     Gone,
     #[error("its name is no method name")]
     Name,
+    #[error(transparent)]
+    Webhook(#[from] InvalidWebhook),
+    #[error("what it said of itself is gone")]
+    Undescribed,
 }
 
 /// Loads a tenant's active and draining versions and what they are granted. One that does not load
@@ -53,10 +60,25 @@ pub(crate) async fn version(
     tenant: &TenantId,
     row: &PluginVersion,
 ) -> Result<ActivePlugin, NotLoaded> {
-    let bytes = app.storage.of(tenant).plugins().artifact(&row.digest).await?.ok_or(NotLoaded::Gone)?;
-    let plugin = app.plugins.ready(&bytes, row.slot).await?;
+    let plugin = match &row.webhook {
+        Some(sealed) => webhook(app, tenant, row, sealed)?,
+        None => component(app, tenant, row).await?,
+    };
     let name = row.name.parse().or(Err(NotLoaded::Name))?;
     Ok(ActivePlugin { name, version: row.version, plugin, configuration: row.configuration.clone() })
+}
+
+async fn component(app: &App, tenant: &TenantId, row: &PluginVersion) -> Result<Compiled, NotLoaded> {
+    let bytes = app.storage.of(tenant).plugins().artifact(&row.digest).await?.ok_or(NotLoaded::Gone)?;
+    Ok(app.plugins.ready(&bytes, row.slot).await?)
+}
+
+/// It is what it was when it was made, whether or not it can be reached now.
+fn webhook(app: &App, tenant: &TenantId, row: &PluginVersion, sealed: &[u8]) -> Result<Compiled, NotLoaded> {
+    let report = serde_json::from_str::<Report>(&row.report).ok();
+    let description = report.and_then(|report| report.description).ok_or(NotLoaded::Undescribed)?;
+    let asker = Webhook::open(app, tenant, sealed)?.asker(&app.outbound);
+    Ok(Compiled::remote(Digest(row.digest), description, row.slot, Arc::new(asker)))
 }
 
 fn grant(app: &App, tenant: &TenantId, (slot, name): (Slot, &str), stored: &str) {

@@ -41,8 +41,8 @@ pub(crate) async fn validate(
     pre: &Pre<Call>,
     store: &mut Store<Call>,
     configuration: &str,
-) -> wasmtime::Result<Result<(), String>> {
-    pre.instantiate_async(&mut *store).await?.call_validate_config(store, configuration).await
+) -> wasmtime::Result<Result<Result<(), String>, InvalidOutput>> {
+    Ok(Ok(pre.instantiate_async(&mut *store).await?.call_validate_config(store, configuration).await?))
 }
 
 /// Asks a fresh instance which attempt a text belongs to.

@@ -1,4 +1,4 @@
-//! Upload of a component: streamed, no further than it may be large.
+//! Upload of a component, streamed, no further than it may be large; or of a webhook, as JSON.
 
 use std::sync::Arc;
 
@@ -6,16 +6,25 @@ use axum::{
     Json,
     body::{Body, BodyDataStream},
     extract::{Path, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
 };
 use futures_util::StreamExt as _;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use switchhook_core::mint;
 use switchhook_plugin_runtime::{Digest, MAX_COMPONENT};
 use switchhook_protocol::error::ErrorCode;
 use tokio::time::timeout;
 
 use super::{Named, changing};
-use crate::{app::App, http::problem::Problem, limits, plugins::changes};
+use crate::{
+    app::App,
+    http::problem::Problem,
+    limits,
+    plugins::{
+        changes::{self, Upload},
+        webhook::Webhook,
+    },
+};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Uploaded {
@@ -24,6 +33,22 @@ pub(crate) struct Uploaded {
     size: u64,
     /// What was configured before, if this version accepts it.
     configuration: serde_json::Value,
+    /// Of a webhook for which none was given: shown this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    webhook: NewWebhook,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewWebhook {
+    url: String,
+    secret: Option<String>,
 }
 
 pub(crate) async fn upload(
@@ -36,11 +61,31 @@ pub(crate) async fn upload(
     let _place = app.uploads.try_acquire().or(Err(ErrorCode::Overloaded))?;
     let late = |_| Problem::new(ErrorCode::Malformed, "the upload took too long");
     let bytes = timeout(limits::UPLOAD, read(body.into_data_stream())).await.map_err(late)??;
-    let row = changes::upload(&app, &what, bytes).await?;
+    let (upload, secret) = if is_json(&headers) {
+        let (webhook, secret) = webhook(&app, &bytes)?;
+        (Upload::Webhook(webhook), secret)
+    } else {
+        (Upload::Component(bytes), None)
+    };
+    let row = changes::upload(&app, &what, upload).await?;
     let configuration = serde_json::from_str(&row.configuration).unwrap_or_default();
     let digest = Digest(row.digest).to_string();
-    let uploaded = Uploaded { version: row.version, digest, size: row.size, configuration };
+    let uploaded = Uploaded { version: row.version, digest, size: row.size, configuration, secret };
     Ok((StatusCode::CREATED, Json(uploaded)))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The webhook, and its secret if the host made it.
+fn webhook(app: &App, body: &[u8]) -> Result<(Webhook, Option<String>), Problem> {
+    let wrong = |error: serde_json::Error| Problem::new(ErrorCode::Malformed, error.to_string());
+    let New { webhook: NewWebhook { url, secret } } = serde_json::from_slice(body).map_err(wrong)?;
+    let made = secret.is_none().then(|| mint::nonce(&mut app.rng()));
+    let secret = secret.or_else(|| made.clone()).unwrap_or_default();
+    Ok((Webhook { url, secret }, made))
 }
 
 async fn read(mut stream: BodyDataStream) -> Result<Vec<u8>, Problem> {
