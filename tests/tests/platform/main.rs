@@ -6,6 +6,7 @@ mod containment;
 mod load;
 mod versions;
 mod walls;
+mod webhooks;
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};

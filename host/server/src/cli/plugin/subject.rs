@@ -32,6 +32,11 @@ pub(crate) struct Found {
 }
 
 impl Subject {
+    /// The slot that was named.
+    pub(crate) const fn slot(&self) -> Option<Slot> {
+        self.slot
+    }
+
     pub(crate) fn find(&self) -> Result<Found> {
         if self.path.is_dir() { self.in_project() } else { self.file() }
     }

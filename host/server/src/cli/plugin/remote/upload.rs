@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
 use switchhook_plugin_runtime::Report;
 
 use super::Remote;
@@ -14,11 +15,23 @@ use crate::cli::{
     print::{Form, GOOD, progress, size, styled},
 };
 
-/// Uploads a component as a new version of a plugin; it is asked nothing until it is activated.
+/// Uploads a component, or names a webhook, as a new version of a plugin; it is asked nothing until it is activated.
 #[derive(Debug, Args)]
 pub(crate) struct Upload {
     #[command(flatten)]
     subject: Subject,
+    /// Instead of a component: the address of a service of yours that answers in the slot of --slot.
+    #[arg(long, value_name = "URL", requires = "slot", requires = "name", conflicts_with = "path")]
+    webhook: Option<String>,
+    /// The secret that requests to the webhook are signed under; one is made and shown if absent.
+    #[arg(
+        long,
+        value_name = "SECRET",
+        requires = "webhook",
+        env = "SWITCHHOOK_WEBHOOK_SECRET",
+        hide_env_values = true
+    )]
+    webhook_secret: Option<String>,
     /// The plugin's name; by default that of the project.
     #[arg(long)]
     name: Option<switchhook_protocol::id::MethodName>,
@@ -28,13 +41,19 @@ pub(crate) struct Upload {
 
 impl Upload {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let Self { subject, name, at } = self;
+        let Self { subject, webhook, webhook_secret, name, at } = self;
         let form = at.form;
-        let found = subject.find()?;
-        let remote = Remote { at, slot: None, name };
-        let asked = remote.asked_or(found.slot, found.name.as_deref())?;
-        progress(&format!("uploading {}", size(u64::try_from(found.bytes.len())?)));
-        match asked.admin.upload(&asked.path("versions"), found.bytes).await {
+        let answered = if let Some(url) = webhook {
+            let asked = Remote { at, slot: subject.slot(), name }.asked()?;
+            let new = json!({ "webhook": { "url": url, "secret": webhook_secret } });
+            asked.admin.send_json(Method::POST, &asked.path("versions"), Some(&new)).await
+        } else {
+            let found = subject.find()?;
+            let asked = Remote { at, slot: None, name }.asked_or(found.slot, found.name.as_deref())?;
+            progress(&format!("uploading {}", size(u64::try_from(found.bytes.len())?)));
+            asked.admin.upload(&asked.path("versions"), found.bytes).await
+        };
+        match answered {
             Ok(uploaded) => form.answer(&uploaded, words).map(|()| ExitCode::SUCCESS),
             Err(error) => refused(form, error),
         }
@@ -44,7 +63,11 @@ impl Upload {
 fn words(uploaded: &Value) -> String {
     let version = uploaded.get("version").unwrap_or(&Value::Null);
     let done = styled(GOOD, &format!("uploaded as version {version}"));
-    format!("{done}; inactive until `switchhook plugin activate {version}`")
+    let next = format!("{done}; inactive until `switchhook plugin activate {version}`");
+    match uploaded.get("secret").and_then(Value::as_str) {
+        Some(secret) => format!("{next}\nits secret, shown this once: {secret}"),
+        None => next,
+    }
 }
 
 /// A report is shown as `check` shows it.

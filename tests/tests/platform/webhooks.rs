@@ -1,0 +1,173 @@
+//! A tenant's own service in a slot: asked by signed requests, held to the rules of plugins.
+
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use anyhow::{Context as _, Result};
+use axum::{Json, Router, http::HeaderMap, routing::post};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use switchhook_core::transit::verify;
+use switchhook_protocol::registration::RegisterBegin;
+use switchhook_tests::{
+    host::Host,
+    waiting::{now, until},
+};
+use tokio::net::TcpListener;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use crate::{ALICE, BOB, routed};
+
+const SECRET: &str = "a secret of the tenant's own";
+const ROUTER: &str = "invite-router/own";
+
+/// A service in a slot; it ends when dropped.
+struct Service {
+    url: String,
+    /// Whether the next answers are nonsense.
+    nonsense: Arc<Mutex<bool>>,
+    _serving: AbortOnDropHandle<()>,
+}
+
+impl Service {
+    async fn start() -> Result<Self> {
+        let nonsense = Arc::new(Mutex::new(false));
+        let broken = Arc::clone(&nonsense);
+        let answer = async move |headers: HeaderMap, body: String| {
+            if !is_signed(&headers, &body) {
+                return (StatusCode::UNAUTHORIZED, Json(json!({})));
+            }
+            let asked = serde_json::from_str(&body).unwrap_or_default();
+            let broken = *broken.lock().unwrap_or_else(PoisonError::into_inner);
+            (StatusCode::OK, Json(if broken { json!({"sing": {}}) } else { answer(&asked) }))
+        };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = format!("http://localhost:{}/policy", listener.local_addr()?.port());
+        let router = Router::new().route("/policy", post(answer));
+        let serving =
+            TaskTracker::new().spawn(async move { axum::serve(listener, router).await.unwrap_or_default() });
+        Ok(Self { url, nonsense, _serving: AbortOnDropHandle::new(serving) })
+    }
+
+    fn upload(&self) -> Value {
+        json!({ "webhook": { "url": self.url, "secret": SECRET } })
+    }
+}
+
+fn is_signed(headers: &HeaderMap, body: &str) -> bool {
+    let signature = headers.get("switchhook-signature").and_then(|signature| signature.to_str().ok());
+    signature.is_some_and(|signature| verify(SECRET.as_bytes(), body.as_bytes(), signature, now()).is_ok())
+}
+
+/// Rings tablets alone, accepts any configuration but `false`, and binds whoever begins as `own-<event>`.
+fn answer(asked: &Value) -> Value {
+    if asked.get("describe").is_some() {
+        json!({ "name": "own", "version": "3", "summary": "Answers from our own rooms.", "text_prefixes": [] })
+    } else if let Some(configuration) = asked.get("validate-config") {
+        let wrong = json!({ "refused": { "code": "no", "message": "false is no configuration" } });
+        if configuration == &json!(false) { wrong } else { json!({}) }
+    } else if let Some(targets) = asked.pointer("/route/targets").and_then(Value::as_array) {
+        let tablets = targets.iter().enumerate().filter(|(_, it)| it.get("kind") == Some(&json!("tablet")));
+        let rings: Vec<_> =
+            tablets.map(|(target, _)| json!({ "target": target, "ring_time_ms": 9_000 })).collect();
+        json!({ "ring": { "waves": [{ "rings": rings, "starts_after_ms": 0 }], "finally": { "give-up": "gone" } } })
+    } else {
+        json!({ "state": "", "expires_in_ms": 60_000, "effects": [{ "bind": "own-user" }, "finish"] })
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_routes_like_a_component_and_fails_like_one() -> Result<()> {
+    let (host, service) = (host().await?, Service::start().await?);
+    let (alice, _phone) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let _tablet = host.device("tablet", BOB).await?;
+    assert_eq!(upload(&host, ROUTER, &service.upload()).await?.0, StatusCode::CREATED);
+    host.admin.changed(ROUTER, "activate", &json!({ "version": 1 })).await?;
+
+    let status = alice.invite(BOB).await?;
+    let kinds: Vec<&str> = status.devices.iter().map(|device| device.kind.as_str()).collect();
+    assert_eq!(kinds, ["tablet"]);
+
+    *service.nonsense.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    let status = alice.invite(BOB).await?;
+    assert_eq!(status.devices.len(), 2, "the declared default counts");
+    let (_, _, failure) = routed(&host, status.session.as_str()).await?;
+    let failure = failure.context("a failure")?;
+    assert!(failure.contains("cannot be read"), "{failure}");
+
+    drop(service);
+    let status = alice.invite(BOB).await?;
+    let (_, _, failure) = routed(&host, status.session.as_str()).await?;
+    assert!(failure.context("a failure")?.contains("did not answer"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_webhook_is_listed_judges_its_configuration_and_survives_a_restart() -> Result<()> {
+    let (mut host, service) = (host().await?, Service::start().await?);
+    upload(&host, ROUTER, &service.upload()).await?;
+    let wrong =
+        host.admin.change(ROUTER, "activate", &json!({ "version": 1, "configuration": false })).await?;
+    assert_eq!(wrong.0, StatusCode::UNPROCESSABLE_ENTITY, "{}", wrong.1);
+    assert!(wrong.1.to_string().contains("false is no configuration"), "{}", wrong.1);
+    host.admin.changed(ROUTER, "activate", &json!({ "version": 1 })).await?;
+
+    let shown = host.admin.get(&format!("plugins/{ROUTER}")).await?;
+    assert_eq!(shown.pointer("/versions/0/kind"), Some(&json!("webhook")), "{shown}");
+    assert!(!shown.to_string().contains(SECRET));
+    let version = host.admin.get(&format!("plugins/{ROUTER}/versions/1")).await?;
+    assert_eq!(version.pointer("/report/description/version"), Some(&json!("3")), "{version}");
+
+    host.restart(async |_| Ok(())).await?;
+
+    let (alice, _tablet) = (host.phone(ALICE).await?, host.device("tablet", BOB).await?);
+    let status = alice.invite(BOB).await?;
+    let (by, _, failure) = routed(&host, status.session.as_str()).await?;
+    assert_eq!((by.as_str(), failure), ("own", None));
+    Ok(())
+}
+
+#[tokio::test]
+async fn reg_12_a_webhook_registers_whom_it_knows() -> Result<()> {
+    let (host, service) = (host().await?, Service::start().await?);
+    let plugin = "registration-method/own";
+    upload(&host, plugin, &service.upload()).await?;
+    host.admin.changed(plugin, "activate", &json!({ "version": 1 })).await?;
+    let phone = host.stranger().await?;
+
+    phone.client.register_begin(&RegisterBegin { method: "own".parse()?, fields: [].into() }).await?;
+
+    until("the registration", async || {
+        Ok(phone.registrations().await?.iter().any(|it| it.reveal() == "own-user").then_some(()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn plug_4_a_webhook_that_is_none_is_refused_with_the_reason() -> Result<()> {
+    let (open, closed) = (host().await?, Host::start().await?);
+    let service = Service::start().await?;
+    let refused = async |host: &Host, webhook: Value, wanted: StatusCode, words: &str| {
+        let (status, problem) = upload(host, ROUTER, &json!({ "webhook": webhook })).await?;
+        assert_eq!(status, wanted, "{problem}");
+        assert!(problem.to_string().contains(words), "{words}: {problem}");
+        anyhow::Ok(())
+    };
+    let (url, unprocessable) = (&service.url, StatusCode::UNPROCESSABLE_ENTITY);
+    let stranger = "the secret of somebody else";
+    refused(&open, json!({ "url": url, "secret": stranger }), unprocessable, "status 401").await?;
+    refused(&open, json!({ "url": "ftp://a.test/" }), StatusCode::BAD_REQUEST, "none of the web").await?;
+    refused(&open, json!({ "url": url, "secret": "short" }), StatusCode::BAD_REQUEST, "secret").await?;
+    refused(&closed, json!({ "url": url, "secret": SECRET }), unprocessable, "did not answer").await?;
+    Ok(())
+}
+
+async fn host() -> Result<Host> {
+    Host::with(|settings| settings.plugins.allow_loopback = true).await
+}
+
+async fn upload(host: &Host, plugin: &str, webhook: &Value) -> Result<(StatusCode, Value)> {
+    host.admin.ask_tenant(Method::POST, &format!("plugins/{plugin}/versions"), Some(webhook)).await
+}
