@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, nice, setrlimit};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child, Command},
@@ -23,7 +23,7 @@ use tokio::{
 use crate::{
     contract::Class,
     engine::config,
-    limits::{COMPILER_WORDS, Compiling, MAX_CODE},
+    limits::{COMPILER_NICENESS, COMPILER_WORDS, Compiling, MAX_CODE},
     runtime::{CompileError, NotExamined},
 };
 
@@ -68,8 +68,9 @@ pub fn compile_plugin(class: Class, memory_reservation: u64) -> Result<(), Strin
     io::stdout().lock().write_all(&code).map_err(said)
 }
 
-/// The kernel ends whoever exceeds these.
+/// The kernel ends whoever exceeds these. Calls come before compiling wherever both want a core.
 fn confine(limits: Compiling) -> io::Result<()> {
+    nice(COMPILER_NICENESS)?;
     let most = |count| Rlimit { current: Some(count), maximum: Some(count) };
     setrlimit(Resource::As, most(limits.memory))?;
     setrlimit(Resource::Core, most(0))?;

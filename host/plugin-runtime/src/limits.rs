@@ -233,6 +233,9 @@ pub(crate) const COMPILATION_PATIENCE: Duration = Duration::from_mins(1);
 /// Largest code of a component; Python has 60 MB.
 pub(crate) const MAX_CODE: u64 = 512 * 1024 * 1024;
 
+/// How far a compiler stands back: a tenth of the share of a call, when cores are scarce.
+pub(crate) const COMPILER_NICENESS: i32 = 10;
+
 /// Of what a compiler says of its failure.
 pub(crate) const COMPILER_WORDS: u64 = 16 * 1024;
 

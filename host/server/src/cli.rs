@@ -22,7 +22,7 @@ use crate::demo;
 
 /// Switchhook: the signaling server whose every policy is a plugin.
 #[derive(Debug, Parser)]
-#[command(name = "switchhook", version, about, propagate_version = true)]
+#[command(name = "switchhook", version, about)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -90,4 +90,14 @@ pub fn main() -> ExitCode {
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_argument_is_ambiguous() {
+        Cli::command().debug_assert();
+    }
 }

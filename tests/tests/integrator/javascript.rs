@@ -1,12 +1,14 @@
 //! In JavaScript, by `ComponentizeJS` from npm.
 
 use anyhow::{Result, ensure};
-use serde_json::json;
 
-use crate::project::{Project, has};
+use crate::{
+    project::{Project, has},
+    walk,
+};
 
-#[test]
-fn plug_3_a_router_in_javascript_is_made_built_checked_and_asked() -> Result<()> {
+#[tokio::test]
+async fn plug_3_a_router_in_javascript_is_made_built_checked_tested_and_rolled_out() -> Result<()> {
     let test = "plug_3_a_router_in_javascript";
     if !has(test, "node", 20) || !has(test, "npm", 9) {
         return Ok(());
@@ -21,8 +23,8 @@ fn plug_3_a_router_in_javascript_is_made_built_checked_and_asked() -> Result<()>
     ensure!(project.path("types/invite-router.d.ts").is_file(), "no types for an editor");
 
     let checked = project.run(&["check"])?.well()?;
-    ensure!(checked["findings"] == json!([]), "{checked:#}");
-    let tested = project.run(&["test", "--case", "without a phone"])?.well()?;
-    ensure!(tested["passed"] == 1, "{tested:#}");
-    Ok(())
+    ensure!(checked["class"] == "large" && checked["language"] == "JavaScript", "{checked:#}");
+    let tested = project.run(&["test"])?.well()?;
+    ensure!(tested["passed"] == 2, "{tested:#}");
+    walk::uploaded_activated_and_rolled_back_under_load(&project).await
 }

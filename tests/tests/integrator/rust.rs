@@ -3,10 +3,10 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::project::Project;
+use crate::{project::Project, walk};
 
-#[test]
-fn plug_3_an_integrators_router_is_made_changed_built_checked_and_tested() -> Result<()> {
+#[tokio::test]
+async fn plug_3_an_integrators_router_is_made_changed_built_checked_tested_and_rolled_out() -> Result<()> {
     let project = Project::new("invite-router", "rust", "my-router")?;
 
     // Nothing is built yet, and the command says what to do.
@@ -36,7 +36,7 @@ fn plug_3_an_integrators_router_is_made_changed_built_checked_and_tested() -> Re
 
     let measured = project.run(&["bench", "--calls", "20"])?.well()?;
     ensure!(measured["fuel"].as_u64() > Some(0), "{measured:#}");
-    Ok(())
+    walk::uploaded_activated_and_rolled_back_under_load(&project).await
 }
 
 #[test]
