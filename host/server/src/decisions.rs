@@ -8,13 +8,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::{id::TenantId, time::Timestamp};
+use utoipa::ToSchema;
 
 use crate::limits;
 
 /// One plugin call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Decision)]
 pub struct DecisionRecord {
     /// Whose plugin.
+    #[schema(value_type = String)]
     pub tenant: TenantId,
     /// Session or attempt that it decided about.
     pub subject: String,
@@ -30,6 +33,7 @@ pub struct DecisionRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// When.
+    #[schema(value_type = u64)]
     pub at: Timestamp,
     /// How long the call took, in microseconds.
     pub micros: u64,

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use switchhook_client::{Client, ConnectError, registration::begin_text};
 use switchhook_protocol::{
     client::Signal,
@@ -29,6 +29,34 @@ struct Two {
     host: Host,
     acme: Admin,
     transit: Transit,
+}
+
+#[tokio::test]
+async fn no_admin_endpoint_takes_another_tenants_token_or_none() -> Result<()> {
+    let two = Two::start().await?;
+    let others = two.host.admin.with_token(&two.acme.create_token().await?);
+    let nobody = two.host.admin.with_token("nobody");
+    let before = two.host.stored().await?;
+    let endpoints = endpoints(&two.host.admin).await?;
+    assert!(endpoints.len() > 30, "{endpoints:?}");
+
+    for Endpoint { method, path, body } in endpoints {
+        let (status, answer) = others.ask(method.clone(), &path, body.as_ref()).await?;
+        assert_eq!(
+            (status, answer["code"].as_str()),
+            (StatusCode::FORBIDDEN, Some("forbidden")),
+            "{method} {path}"
+        );
+        let (status, answer) = nobody.ask(method.clone(), &path, body.as_ref()).await?;
+        assert_eq!(
+            (status, answer["code"].as_str()),
+            (StatusCode::UNAUTHORIZED, Some("unauthorized")),
+            "{method} {path}"
+        );
+    }
+
+    assert_eq!(two.host.stored().await?, before);
+    Ok(())
 }
 
 #[tokio::test]
@@ -202,6 +230,50 @@ async fn an_administrator_needs_a_token_that_counts() -> Result<()> {
     let (code, _) = two.acme.with_token(&token).ask_tenant(Method::GET, "decisions", None).await?;
     assert_eq!(code, StatusCode::UNAUTHORIZED);
     Ok(())
+}
+
+/// An endpoint of the first tenant's, and a body of the right form.
+#[derive(Debug)]
+struct Endpoint {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+}
+
+/// What the served description of the API describes, but for the description itself.
+async fn endpoints(admin: &Admin) -> Result<Vec<Endpoint>> {
+    let (_, document) = admin.ask(Method::GET, "openapi.json", None).await?;
+    let mut endpoints = vec![];
+    for (path, item) in document["paths"].as_object().context("no paths")? {
+        for (method, operation) in item.as_object().context("no operations")? {
+            let path = path.replace("{tenant}", "default").replace("{slot}", "invite-router");
+            let path = path.replace("{version}", "1").replace(['{', '}'], "");
+            let method = method.to_uppercase().parse()?;
+            let body = body(&document, operation);
+            endpoints.push(Endpoint { method, path: path.trim_start_matches('/').to_owned(), body });
+        }
+    }
+    endpoints.retain(|endpoint| endpoint.path != "openapi.json");
+    Ok(endpoints)
+}
+
+/// A body with all that is required, of the right types.
+fn body(document: &Value, operation: &Value) -> Option<Value> {
+    let schema = operation.pointer("/requestBody/content/application~1json/schema")?;
+    let reference = schema.get("$ref").and_then(Value::as_str);
+    let schema = reference.and_then(|name| document.pointer(name.trim_start_matches('#'))).unwrap_or(schema);
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    let field = |name: &Value| {
+        let name = name.as_str()?;
+        let value = match schema["properties"][name]["type"].as_str() {
+            Some("string") => json!("x"),
+            Some("array") => json!([]),
+            Some(_) => json!(1),
+            None => json!({}),
+        };
+        Some((name.to_owned(), value))
+    };
+    Some(required.filter_map(field).collect())
 }
 
 impl Two {

@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use clap::{Args, ValueEnum};
 use switchhook_protocol::{close::CloseCode, error::ErrorCode};
 
+use crate::http::admin::openapi;
+
 /// Prints a generated page.
 #[derive(Debug, Args)]
 pub(crate) struct Docs {
@@ -15,12 +17,15 @@ pub(crate) struct Docs {
 enum Page {
     /// docs/ERRORS.md
     Errors,
+    /// The admin API as `OpenAPI` 3.1, in JSON.
+    Openapi,
 }
 
 impl Docs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.page {
             Page::Errors => io::stdout().write_all(errors().as_bytes())?,
+            Page::Openapi => io::stdout().write_all(openapi::text().as_bytes())?,
         }
         Ok(())
     }

@@ -1,12 +1,15 @@
 //! Administration: bearer tokens, scoped to a tenant or the operator's; every change is audited.
 
-pub(crate) mod audit;
-pub(crate) mod gateways;
-pub(crate) mod plugins;
-pub(crate) mod sessions;
-pub(crate) mod tenants;
-pub(crate) mod texts;
-pub(crate) mod tokens;
+mod audit;
+mod gateways;
+pub(crate) mod openapi;
+mod plugins;
+pub(crate) mod routes;
+pub(crate) mod schemas;
+mod sessions;
+mod tenants;
+mod texts;
+mod tokens;
 
 use axum::http::{HeaderMap, header};
 use switchhook_protocol::{error::ErrorCode, id::TenantId, time::Timestamp};

@@ -6,12 +6,13 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde::{Serialize, de::DeserializeOwned};
 use switchhook_plugin_runtime::Report;
 use switchhook_protocol::error::{ErrorBody, ErrorCode};
 use switchhook_storage::StorageError;
+use utoipa::ToSchema;
 
+use super::admin::schemas;
 use crate::flows::FlowError;
 
 /// An error as HTTP answers it.
@@ -26,6 +27,27 @@ impl From<ErrorBody> for Problem {
     fn from(body: ErrorBody) -> Self {
         Self { body, report: None }
     }
+}
+
+/// What every failed request is answered with (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Details {
+    /// `urn:switchhook:error:` and the code.
+    r#type: String,
+    /// What the code means.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// The published code; programs decide by it.
+    #[schema(value_type = String)]
+    code: ErrorCode,
+    /// About this failure.
+    detail: String,
+    /// Of a component or webhook that is refused: what does not fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schemas::Report>)]
+    report: Option<Box<Report>>,
 }
 
 impl From<ErrorCode> for Problem {
@@ -87,17 +109,15 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self { body, report } = self;
         let status = StatusCode::from_u16(body.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut problem = json!({
-            "type": format!("urn:switchhook:error:{}", body.code),
-            "title": body.code.meaning().trim(),
-            "status": status.as_u16(),
-            "code": body.code,
-            "detail": body.message,
-        });
-        if let (Some(report), Some(members)) = (report, problem.as_object_mut()) {
-            members.insert("report".to_owned(), json!(report));
-        }
-        let mut response = (status, problem.to_string()).into_response();
+        let details = Details {
+            r#type: format!("urn:switchhook:error:{}", body.code),
+            title: body.code.meaning().trim(),
+            status: status.as_u16(),
+            code: body.code,
+            detail: body.message,
+            report,
+        };
+        let mut response = (status, Json(details)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(wait) = body.retry_after_ms {

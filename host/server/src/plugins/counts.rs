@@ -11,13 +11,15 @@ use std::{
 use serde::Serialize;
 use switchhook_core::policy::Slot;
 use switchhook_protocol::id::TenantId;
+use utoipa::ToSchema;
 
 use crate::limits;
 
 /// What is counted about one plugin.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub(crate) struct Counts {
     /// `answered`, or a failure's word.
+    #[schema(value_type = BTreeMap<String, u64>)]
     calls: BTreeMap<&'static str, u64>,
     fuel: u64,
     duration_micros: Quantiles,
@@ -28,7 +30,7 @@ pub(crate) struct Counts {
 }
 
 /// Of the latest calls.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 struct Quantiles {
     p50: u64,
     p99: u64,

@@ -1,4 +1,5 @@
 //! Who changed what.
+#![expect(unused_qualifications, reason = "what the macro writes for parameters")]
 
 use std::sync::Arc;
 
@@ -10,11 +11,13 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::time::Timestamp;
 use switchhook_storage::AuditEntry;
+use utoipa::{IntoParams, ToSchema};
 
 use super::of_tenant;
 use crate::{app::App, http::problem::Problem, limits};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Page {
     #[serde(default)]
     after: u64,
@@ -22,16 +25,19 @@ pub(crate) struct Page {
     limit: Option<u32>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Audit)]
 pub(crate) struct Entries {
     entries: Vec<Shown>,
     /// Where the next page begins.
     next: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 struct Shown {
     position: u64,
+    #[schema(value_type = u64)]
     at: Timestamp,
     actor: String,
     action: String,
@@ -39,6 +45,9 @@ struct Shown {
     detail: String,
 }
 
+/// Lists who changed what, page by page.
+#[utoipa::path(get, path = "/tenants/{tenant}/audit", operation_id = "list_audit",
+    params(Page), responses((status = OK, body = Entries, description = "Changes, the oldest first.")))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Path(tenant): Path<String>,

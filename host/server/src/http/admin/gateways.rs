@@ -10,6 +10,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use switchhook_core::{mint, row::Gateway, seal::Purpose};
 use switchhook_protocol::{error::ErrorCode, id::GatewayId};
+use utoipa::ToSchema;
 
 use super::of_tenant;
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
 /// Longest number, address or secret, in bytes.
 const MAX: usize = 512;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewGateway {
     /// The number or short code that devices text to.
@@ -32,15 +33,21 @@ pub(crate) struct NewGateway {
     secret: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Gateway)]
 pub(crate) struct Shown {
+    #[schema(value_type = String)]
     gateway: GatewayId,
     number: String,
     send_url: String,
+    /// Only in the answer that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
 }
 
+/// Makes or replaces an SMS gateway.
+#[utoipa::path(put, path = "/tenants/{tenant}/gateways/{gateway}", operation_id = "put_gateway",
+    request_body = NewGateway, responses((status = OK, body = Shown, description = "The gateway; its secret if one was made.")))]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
     Path((tenant, gateway)): Path<(String, String)>,
@@ -70,6 +77,9 @@ pub(crate) async fn put(
     Ok(Json(Shown { gateway: id, number: new.number, send_url: new.send_url, secret: made }))
 }
 
+/// Lists the SMS gateways.
+#[utoipa::path(get, path = "/tenants/{tenant}/gateways", operation_id = "list_gateways",
+    responses((status = OK, body = Vec<Shown>, description = "The gateways, without secrets.")))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Path(tenant): Path<String>,

@@ -14,45 +14,63 @@ use switchhook_protocol::{
     id::{DeviceId, SessionId},
     time::Timestamp,
 };
+use utoipa::ToSchema;
 
 use super::of_tenant;
 use crate::{app::App, decisions::DecisionRecord, http::problem::Problem};
 
 /// A session as its tenant sees it; identifiers masked.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
 pub(crate) struct Shown {
+    #[schema(value_type = String)]
     session: SessionId,
     purpose: String,
+    #[schema(value_type = String)]
     inviter: DeviceId,
+    #[schema(value_type = u64)]
     created_at: Timestamp,
     invitations: Vec<ShownInvitation>,
     legs: Vec<ShownLeg>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Invitation)]
 struct ShownInvitation {
     user: u16,
     endpoint: String,
+    #[schema(value_type = String)]
     state: InvitationState,
+    #[schema(value_type = Option<String>)]
     taken_by: Option<DeviceId>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Leg)]
 struct ShownLeg {
     user: u16,
+    #[schema(value_type = String)]
     device: DeviceId,
+    #[schema(value_type = String)]
     state: LegState,
+    #[schema(value_type = u64)]
     lease_until: Timestamp,
+    #[schema(value_type = u64)]
     changed_at: Timestamp,
     /// Proof of silence: the stop is confirmed, or the lease is over.
     silent: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct About {
+    /// A session or an attempt.
     subject: Option<String>,
 }
 
+/// Shows what became of a session.
+#[utoipa::path(get, path = "/tenants/{tenant}/sessions/{session}", operation_id = "show_session",
+    responses((status = OK, body = Shown, description = "The session; identifiers masked.")))]
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     Path((tenant, session)): Path<(String, String)>,
@@ -75,6 +93,9 @@ pub(crate) async fn show(
     }))
 }
 
+/// Lists what plugins decided lately, about one session or attempt or all.
+#[utoipa::path(get, path = "/tenants/{tenant}/decisions", operation_id = "list_decisions", params(About),
+    responses((status = OK, body = Vec<DecisionRecord>, description = "The decisions, oldest first.")))]
 pub(crate) async fn decisions(
     State(app): State<Arc<App>>,
     Path(tenant): Path<String>,

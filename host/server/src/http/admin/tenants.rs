@@ -9,6 +9,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::id::TenantId;
+use utoipa::ToSchema;
 
 use super::operator;
 use crate::{
@@ -17,17 +18,22 @@ use crate::{
     tenants,
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewTenant {
+    #[schema(value_type = String)]
     tenant: TenantId,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Tenants {
+    #[schema(value_type = Vec<String>)]
     tenants: Vec<TenantId>,
 }
 
+/// Makes a tenant, with the built-in plugins active.
+#[utoipa::path(post, path = "/tenants", operation_id = "create_tenant", request_body = NewTenant,
+    responses((status = CREATED, description = "It is made."), (status = OK, description = "It was there.")))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -45,6 +51,9 @@ pub(crate) async fn create(
     Ok(StatusCode::CREATED)
 }
 
+/// Lists the tenants.
+#[utoipa::path(get, path = "/tenants", operation_id = "list_tenants",
+    responses((status = OK, body = Tenants, description = "All tenants.")))]
 pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Tenants>, Problem> {
     operator(&app, &headers).await?;
     Ok(Json(Tenants { tenants: app.storage.tenants().list().await? }))

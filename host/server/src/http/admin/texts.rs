@@ -15,6 +15,7 @@ use switchhook_protocol::{
     time::Timestamp,
 };
 use switchhook_storage::StorageError;
+use utoipa::ToSchema;
 
 use super::of_tenant;
 use crate::{app::App, http::problem::Problem};
@@ -22,14 +23,22 @@ use crate::{app::App, http::problem::Problem};
 /// Most texts of one answer.
 const MOST: u32 = 1_000;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TextInDoubt)]
 pub(crate) struct Shown {
+    #[schema(value_type = String)]
     text: MessageId,
+    #[schema(value_type = String)]
     attempt: AttemptId,
+    #[schema(value_type = Option<String>)]
     gateway: Option<GatewayId>,
+    #[schema(value_type = u64)]
     queued_at: Timestamp,
 }
 
+/// Lists the texts of which nobody knows whether they were sent.
+#[utoipa::path(get, path = "/tenants/{tenant}/texts/in-doubt", operation_id = "list_texts_in_doubt",
+    responses((status = OK, body = Vec<Shown>, description = "The texts in doubt.")))]
 pub(crate) async fn in_doubt(
     State(app): State<Arc<App>>,
     Path(tenant): Path<String>,
@@ -47,6 +56,9 @@ pub(crate) async fn in_doubt(
     Ok(Json(shown.collect()))
 }
 
+/// Sends a text in doubt again.
+#[utoipa::path(post, path = "/tenants/{tenant}/texts/{text}/resend", operation_id = "resend_text",
+    responses((status = ACCEPTED, description = "It is on its way.")))]
 pub(crate) async fn resend(
     State(app): State<Arc<App>>,
     Path((tenant, text)): Path<(String, String)>,

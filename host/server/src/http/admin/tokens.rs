@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use switchhook_protocol::{error::ErrorCode, id::TenantId, time::Timestamp};
 use switchhook_storage::AdminToken;
 use tracing::info;
+use utoipa::ToSchema;
 
 use super::{of_tenant, operator};
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
 /// Life of a token that is not told another one.
 const LIFE: Duration = Duration::from_hours(90 * 24);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewToken {
     /// What it is for.
@@ -33,16 +34,22 @@ pub(crate) struct NewToken {
     expires_in_ms: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Token)]
 pub(crate) struct Shown {
     id: String,
     label: String,
+    #[schema(value_type = Option<u64>)]
     expires_at: Option<Timestamp>,
     revoked: bool,
+    /// Only in the answer that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
 }
 
+/// Makes a token for the tenant alone.
+#[utoipa::path(post, path = "/tenants/{tenant}/tokens", operation_id = "create_token", request_body = NewToken,
+    responses((status = CREATED, body = Shown, description = "The token, shown once.")))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Path(tenant): Path<String>,
@@ -59,6 +66,8 @@ pub(crate) async fn create(
 }
 
 /// Another token of the operator's.
+#[utoipa::path(post, path = "/tokens", operation_id = "create_operators_token", request_body = NewToken,
+    responses((status = CREATED, body = Shown, description = "The token, shown once.")))]
 pub(crate) async fn create_operators(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -95,6 +104,8 @@ fn mint(
 }
 
 /// The operator's tokens.
+#[utoipa::path(get, path = "/tokens", operation_id = "list_operators_tokens",
+    responses((status = OK, body = Vec<Shown>, description = "The tokens, without what they are.")))]
 pub(crate) async fn operators(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -105,6 +116,8 @@ pub(crate) async fn operators(
 }
 
 /// Takes one of the operator's tokens back.
+#[utoipa::path(delete, path = "/tokens/{id}", operation_id = "revoke_operators_token",
+    responses((status = NO_CONTENT, description = "It counts no more.")))]
 pub(crate) async fn revoke_operators(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -117,6 +130,9 @@ pub(crate) async fn revoke_operators(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Lists the tenant's tokens.
+#[utoipa::path(get, path = "/tenants/{tenant}/tokens", operation_id = "list_tokens",
+    responses((status = OK, body = Vec<Shown>, description = "The tokens, without what they are.")))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Path(tenant): Path<String>,
@@ -128,6 +144,9 @@ pub(crate) async fn list(
     Ok(Json(own.map(shown).collect()))
 }
 
+/// Takes a token back.
+#[utoipa::path(delete, path = "/tenants/{tenant}/tokens/{id}", operation_id = "revoke_token",
+    responses((status = NO_CONTENT, description = "It counts no more.")))]
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     Path((tenant, id)): Path<(String, String)>,

@@ -1,4 +1,5 @@
 //! Changes, as HTTP asks for them.
+#![expect(unused_qualifications, reason = "what the macro writes for parameters")]
 
 use std::sync::Arc;
 
@@ -10,15 +11,16 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchhook_core::{policy::Grants, rollout::Leave, row::VersionState};
+use utoipa::{IntoParams, ToSchema};
 
-use super::{Named, changing};
+use super::{super::schemas, Named, changing};
 use crate::{
     app::App,
     http::problem::{Body, Problem},
     plugins::changes::{self, Changing},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Activate {
     version: u32,
@@ -27,21 +29,25 @@ pub(crate) struct Activate {
     configuration: Option<Value>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = LeaveVersion)]
 pub(crate) struct Left {
     /// What becomes of attempts that began with the version that is left.
     #[serde(default)]
+    #[schema(value_type = schemas::Leave)]
     mode: Leave,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct OfVersion {
     version: Option<u32>,
 }
 
 /// Which version of the slot, or of the method, is asked from now on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ActiveVersion)]
 pub(crate) struct Asked {
     /// Its name; a rollback may lead to a plugin of another name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +55,9 @@ pub(crate) struct Asked {
     active_version: Option<u32>,
 }
 
+/// Makes a version the one that is asked from now on.
+#[utoipa::path(post, path = "/tenants/{tenant}/plugins/{slot}/{name}/activate", operation_id = "activate_plugin", request_body = Activate,
+    responses((status = OK, body = Asked, description = "Which version is active.")))]
 pub(crate) async fn activate(
     State(app): State<Arc<App>>,
     Path(named): Path<Named>,
@@ -61,6 +70,9 @@ pub(crate) async fn activate(
     asked(&app, &what).await
 }
 
+/// Goes back to the version that was active before.
+#[utoipa::path(post, path = "/tenants/{tenant}/plugins/{slot}/{name}/rollback", operation_id = "roll_plugin_back", request_body = Left,
+    responses((status = OK, body = Asked, description = "Which version is active.")))]
 pub(crate) async fn rollback(
     State(app): State<Arc<App>>,
     Path(named): Path<Named>,
@@ -72,6 +84,9 @@ pub(crate) async fn rollback(
     asked(&app, &what).await
 }
 
+/// Leaves the slot, or the method's name, to the declared default.
+#[utoipa::path(post, path = "/tenants/{tenant}/plugins/{slot}/{name}/deactivate", operation_id = "deactivate_plugin", request_body = Left,
+    responses((status = OK, body = Asked, description = "Which version is active.")))]
 pub(crate) async fn deactivate(
     State(app): State<Arc<App>>,
     Path(named): Path<Named>,
@@ -83,6 +98,9 @@ pub(crate) async fn deactivate(
     asked(&app, &what).await
 }
 
+/// Tells a version something else, which it judges.
+#[utoipa::path(put, path = "/tenants/{tenant}/plugins/{slot}/{name}/configuration", operation_id = "configure_plugin", request_body = Object,
+    params(OfVersion), responses((status = OK, body = Object, description = "What it is told now.")))]
 pub(crate) async fn configure(
     State(app): State<Arc<App>>,
     Path(named): Path<Named>,
@@ -95,6 +113,9 @@ pub(crate) async fn configure(
     Ok(Json(configuration))
 }
 
+/// Replaces what a plugin is granted.
+#[utoipa::path(put, path = "/tenants/{tenant}/plugins/{slot}/{name}/grants", operation_id = "grant_plugin", request_body = schemas::Grants,
+    responses((status = OK, body = schemas::Grants, description = "Its grants.")))]
 pub(crate) async fn grant(
     State(app): State<Arc<App>>,
     Path(named): Path<Named>,

@@ -14,6 +14,7 @@ use switchhook_core::{
 };
 use switchhook_protocol::error::ErrorCode;
 use switchhook_storage::StorageError;
+use utoipa::ToSchema;
 
 use super::{Named, changing};
 use crate::{
@@ -31,17 +32,22 @@ pub(crate) struct OfPlugin {
     secret: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewSecret)]
 pub(crate) struct New {
     value: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SecretNames)]
 pub(crate) struct Names {
     secrets: Vec<String>,
 }
 
+/// Lists the names of secrets.
+#[utoipa::path(get, path = "/tenants/{tenant}/plugins/{slot}/{name}/secrets", operation_id = "list_plugin_secrets",
+    responses((status = OK, body = Names, description = "Names alone: nobody reads a value back.")))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Path(named): Path<Named>,
@@ -52,6 +58,9 @@ pub(crate) async fn list(
     Ok(Json(Names { secrets: rows.into_iter().map(|(name, _)| name).collect() }))
 }
 
+/// Sets a secret.
+#[utoipa::path(put, path = "/tenants/{tenant}/plugins/{slot}/{name}/secrets/{secret}", operation_id = "put_plugin_secret", request_body = New,
+    responses((status = NO_CONTENT, description = "It is set.")))]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
     Path(of): Path<OfPlugin>,
@@ -80,6 +89,9 @@ pub(crate) async fn put(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Removes a secret.
+#[utoipa::path(delete, path = "/tenants/{tenant}/plugins/{slot}/{name}/secrets/{secret}", operation_id = "remove_plugin_secret",
+    responses((status = NO_CONTENT, description = "It is gone.")))]
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     Path(of): Path<OfPlugin>,

@@ -1,4 +1,5 @@
 //! What there is: plugins, versions, configuration, grants, lines of log, metrics.
+#![expect(unused_qualifications, reason = "what the macro writes for parameters")]
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,8 +17,12 @@ use switchhook_core::{
 use switchhook_plugin_runtime::Digest;
 use switchhook_protocol::{error::ErrorCode, time::Timestamp};
 use switchhook_storage::PluginLine;
+use utoipa::{IntoParams, ToSchema};
 
-use super::{super::of_tenant, Named, changing};
+use super::{
+    super::{of_tenant, schemas},
+    Named, changing,
+};
 use crate::{
     app::App,
     http::problem::Problem,
@@ -25,40 +30,49 @@ use crate::{
     plugins::{changes::Changing, counts::Counts},
 };
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Plugins {
     plugins: Vec<Summary>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PluginSummary)]
 struct Summary {
+    #[schema(value_type = schemas::Slot)]
     slot: Slot,
     name: String,
     active_version: Option<u32>,
     versions: Vec<u32>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Plugin {
+    #[schema(value_type = schemas::Slot)]
     slot: Slot,
     name: String,
     active_version: Option<u32>,
     versions: Vec<Version>,
+    #[schema(value_type = schemas::Grants)]
     grants: Grants,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the API's words")]
+#[schema(as = PluginVersion)]
 pub(crate) struct Version {
     version: u32,
     digest: String,
     kind: &'static str,
     size: u64,
+    #[schema(value_type = u64)]
     uploaded_at: Timestamp,
     uploaded_by: String,
+    #[schema(value_type = schemas::VersionState)]
     state: VersionState,
     configuration: Value,
+    /// What the host found in it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schemas::Report>)]
     report: Option<Value>,
 }
 
@@ -70,7 +84,8 @@ pub(crate) struct NamedVersion {
     version: u32,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Lines {
     #[serde(default)]
     after: u64,
@@ -80,16 +95,19 @@ pub(crate) struct Lines {
     wait_ms: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PluginLog)]
 pub(crate) struct Log {
     lines: Vec<Line>,
     /// Where the next page begins.
     next: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PluginLine)]
 struct Line {
     position: u64,
+    #[schema(value_type = u64)]
     at: Timestamp,
     version: u32,
     subject: String,
@@ -97,6 +115,9 @@ struct Line {
     text: String,
 }
 
+/// Lists the plugins of a tenant.
+#[utoipa::path(get, path = "/tenants/{tenant}/plugins", operation_id = "list_plugins",
+    responses((status = OK, body = Plugins, description = "Plugins by slot and name.")))]
 pub(crate) async fn all(
     State(app): State<Arc<App>>,
     Path(tenant): Path<String>,
@@ -119,6 +140,9 @@ pub(crate) async fn all(
     Ok(Json(Plugins { plugins: plugins.into_values().collect() }))
 }
 
+/// Shows a plugin with its versions.
+#[utoipa::path(get, path = "/tenants/{tenant}/plugins/{slot}/{name}", operation_id = "show_plugin",
+    responses((status = OK, body = Plugin, description = "Its versions and grants.")))]
 pub(crate) async fn one(
     State(app): State<Arc<App>>,
     Path(named): Path<Named>,
@@ -138,6 +162,9 @@ pub(crate) async fn one(
     }))
 }
 
+/// Shows a version with its report.
+#[utoipa::path(get, path = "/tenants/{tenant}/plugins/{slot}/{name}/versions/{version}", operation_id = "show_plugin_version",
+    responses((status = OK, body = Version, description = "The version, with what the host found.")))]
 pub(crate) async fn version(
     State(app): State<Arc<App>>,
     Path(of): Path<NamedVersion>,
@@ -151,6 +178,9 @@ pub(crate) async fn version(
     Ok(Json(Version { report, ..shown(row) }))
 }
 
+/// Shows what the active version is told.
+#[utoipa::path(get, path = "/tenants/{tenant}/plugins/{slot}/{name}/configuration", operation_id = "show_plugin_configuration",
+    responses((status = OK, body = Object, description = "Its configuration.")))]
 pub(crate) async fn configuration(
     State(app): State<Arc<App>>,
     Path(named): Path<Named>,
@@ -162,6 +192,9 @@ pub(crate) async fn configuration(
     Ok(Json(json(&row.configuration)))
 }
 
+/// Shows what a plugin is granted.
+#[utoipa::path(get, path = "/tenants/{tenant}/plugins/{slot}/{name}/grants", operation_id = "show_plugin_grants",
+    responses((status = OK, body = schemas::Grants, description = "Its grants.")))]
 pub(crate) async fn grants(
     State(app): State<Arc<App>>,
     Path(named): Path<Named>,
@@ -173,6 +206,8 @@ pub(crate) async fn grants(
 }
 
 /// The lines after a position; waits for one, if asked to.
+#[utoipa::path(get, path = "/tenants/{tenant}/plugins/{slot}/{name}/logs", operation_id = "list_plugin_log",
+    params(Lines), responses((status = OK, body = Log, description = "Lines, the oldest first.")))]
 pub(crate) async fn logs(
     State(app): State<Arc<App>>,
     Path(named): Path<Named>,
@@ -205,6 +240,9 @@ pub(crate) async fn logs(
     Ok(Json(Log { lines, next }))
 }
 
+/// Shows how calls of a plugin went.
+#[utoipa::path(get, path = "/tenants/{tenant}/plugins/{slot}/{name}/metrics", operation_id = "show_plugin_metrics",
+    responses((status = OK, body = Counts, description = "Since the server started.")))]
 pub(crate) async fn metrics(
     State(app): State<Arc<App>>,
     Path(named): Path<Named>,

@@ -14,8 +14,9 @@ use switchhook_core::mint;
 use switchhook_plugin_runtime::{Digest, MAX_COMPONENT};
 use switchhook_protocol::error::ErrorCode;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
-use super::{Named, changing};
+use super::{super::schemas, Named, changing};
 use crate::{
     app::App,
     http::problem::Problem,
@@ -26,7 +27,7 @@ use crate::{
     },
 };
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Uploaded {
     version: u32,
     digest: String,
@@ -38,19 +39,24 @@ pub(crate) struct Uploaded {
     secret: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewVersion)]
 struct New {
     webhook: NewWebhook,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewWebhook {
     url: String,
     secret: Option<String>,
 }
 
+/// Uploads a component, or names a webhook, as a new version; it is asked nothing until it is activated.
+#[utoipa::path(post, path = "/tenants/{tenant}/plugins/{slot}/{name}/versions", operation_id = "upload_plugin",
+    request_body(content((schemas::Component = "application/wasm"), (New = "application/json"))),
+    responses((status = CREATED, body = Uploaded, description = "The version, inactive.")))]
 pub(crate) async fn upload(
     State(app): State<Arc<App>>,
     Path(named): Path<Named>,

@@ -1,0 +1,70 @@
+//! Every route of the admin API: this one table makes the router and the `OpenAPI` document, so
+//! nothing is answered that the document does not describe.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    routing::{delete, get, post, put},
+};
+use utoipa::OpenApi;
+
+use super::{
+    audit, gateways, openapi,
+    plugins::{changes, secrets, show, upload},
+    sessions, tenants, texts, tokens,
+};
+use crate::app::App;
+
+macro_rules! routes {
+    ($($method:ident $path:literal => $($segment:ident)::+;)+) => {
+        /// The admin API, below [`openapi::BASE`].
+        pub(crate) fn router() -> Router<Arc<App>> {
+            Router::new()$(.route($path, $method($($segment)::+)))+
+        }
+
+        /// What the handlers say of themselves.
+        #[derive(Debug, OpenApi)]
+        #[openapi(paths($($($segment)::+),+))]
+        pub(super) struct Operations;
+
+        /// Method and path of each.
+        #[cfg(test)]
+        pub(super) const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),+];
+    };
+}
+
+routes! {
+    get "/openapi.json" => openapi::show;
+    get "/tenants" => tenants::list;
+    post "/tenants" => tenants::create;
+    get "/tenants/{tenant}/gateways" => gateways::list;
+    put "/tenants/{tenant}/gateways/{gateway}" => gateways::put;
+    get "/tenants/{tenant}/tokens" => tokens::list;
+    post "/tenants/{tenant}/tokens" => tokens::create;
+    delete "/tenants/{tenant}/tokens/{id}" => tokens::revoke;
+    get "/tokens" => tokens::operators;
+    post "/tokens" => tokens::create_operators;
+    delete "/tokens/{id}" => tokens::revoke_operators;
+    get "/tenants/{tenant}/plugins" => show::all;
+    get "/tenants/{tenant}/plugins/{slot}/{name}" => show::one;
+    post "/tenants/{tenant}/plugins/{slot}/{name}/versions" => upload::upload;
+    get "/tenants/{tenant}/plugins/{slot}/{name}/versions/{version}" => show::version;
+    post "/tenants/{tenant}/plugins/{slot}/{name}/activate" => changes::activate;
+    post "/tenants/{tenant}/plugins/{slot}/{name}/rollback" => changes::rollback;
+    post "/tenants/{tenant}/plugins/{slot}/{name}/deactivate" => changes::deactivate;
+    get "/tenants/{tenant}/plugins/{slot}/{name}/configuration" => show::configuration;
+    put "/tenants/{tenant}/plugins/{slot}/{name}/configuration" => changes::configure;
+    get "/tenants/{tenant}/plugins/{slot}/{name}/grants" => show::grants;
+    put "/tenants/{tenant}/plugins/{slot}/{name}/grants" => changes::grant;
+    get "/tenants/{tenant}/plugins/{slot}/{name}/secrets" => secrets::list;
+    put "/tenants/{tenant}/plugins/{slot}/{name}/secrets/{secret}" => secrets::put;
+    delete "/tenants/{tenant}/plugins/{slot}/{name}/secrets/{secret}" => secrets::remove;
+    get "/tenants/{tenant}/plugins/{slot}/{name}/logs" => show::logs;
+    get "/tenants/{tenant}/plugins/{slot}/{name}/metrics" => show::metrics;
+    get "/tenants/{tenant}/audit" => audit::list;
+    get "/tenants/{tenant}/decisions" => sessions::decisions;
+    get "/tenants/{tenant}/sessions/{session}" => sessions::show;
+    get "/tenants/{tenant}/texts/in-doubt" => texts::in_doubt;
+    post "/tenants/{tenant}/texts/{text}/resend" => texts::resend;
+}
