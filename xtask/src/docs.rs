@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use crate::{command, repository::Repository, setup};
 
 /// Each page and the `switchhook docs …` that prints it.
-const PAGES: [(&str, &str); 2] = [("docs/ERRORS.md", "errors"), ("docs/openapi.json", "openapi")];
+const PAGES: [(&str, &str); 3] =
+    [("docs/CONTRACT.md", "contract"), ("docs/ERRORS.md", "errors"), ("docs/openapi.json", "openapi")];
 
 /// Writes the pages, or with `check` only says which ones are stale.
 pub(crate) fn docs(repository: &Repository, check: bool) -> Result<()> {

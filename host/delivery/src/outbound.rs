@@ -124,8 +124,9 @@ impl Outbound {
         Err(OutboundError::Redirects)
     }
 
-    /// Names are judged again when they are resolved; an address stands in the request itself.
-    fn judge(&self, url: &Url, grants: &Grants) -> Result<(), OutboundError> {
+    /// Whether a request may go to this address, as far as it says itself where it leads: names are
+    /// judged again when they are resolved.
+    pub fn judge(&self, url: &Url, grants: &Grants) -> Result<(), OutboundError> {
         let (Some(host), Some(port), "http" | "https") =
             (url.host_str(), url.port_or_known_default(), url.scheme())
         else {

@@ -7,9 +7,11 @@
 mod compare;
 mod imports;
 mod ours;
+mod reference;
 mod survey;
 
 use compare::Comparison;
+pub use reference::contract_reference;
 use serde::{Deserialize, Serialize};
 use survey::Survey;
 use switchhook_core::policy::{Description, Grants, Slot};

@@ -35,7 +35,7 @@ pub use artefacts::ArtefactSettings;
 pub use call::{LogLevel, LogLine};
 pub use compiled::{Compiled, Digest};
 pub use compiler::{Compiler, compile_plugin};
-pub use contract::{Class, Finding, Report, Severity, report};
+pub use contract::{Class, Finding, Report, Severity, contract_reference, report};
 pub use encode::{EncodeError, encode};
 pub use engine::{EngineError, EngineSettings};
 pub use failure::{Failure, InvalidOutput};

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use clap::{Args, ValueEnum};
+use switchhook_plugin_runtime::contract_reference;
 use switchhook_protocol::{close::CloseCode, error::ErrorCode};
 
 use crate::http::admin::openapi;
@@ -15,6 +16,8 @@ pub(crate) struct Docs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Page {
+    /// docs/CONTRACT.md
+    Contract,
     /// docs/ERRORS.md
     Errors,
     /// The admin API as `OpenAPI` 3.1, in JSON.
@@ -24,6 +27,7 @@ enum Page {
 impl Docs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.page {
+            Page::Contract => io::stdout().write_all(contract_reference().as_bytes())?,
             Page::Errors => io::stdout().write_all(errors().as_bytes())?,
             Page::Openapi => io::stdout().write_all(openapi::text().as_bytes())?,
         }
