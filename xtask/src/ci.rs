@@ -4,14 +4,17 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use crate::{command, docs, fmt, layers, migrations, repository::Repository, requirements, setup, test};
+use crate::{
+    command, docs, fmt, frozen, layers, migrations, repository::Repository, requirements, setup, test,
+};
 
 type Step = (&'static str, fn(&Repository) -> Result<()>);
 
-const BEFORE_TESTS: [Step; 7] = [
+const BEFORE_TESTS: [Step; 8] = [
     ("format", |repository| fmt::fmt(repository, true)),
     ("migrations", migrations::migrations),
     ("requirements", requirements::check),
+    ("released contracts", frozen::frozen),
     ("layers", layers::layers),
     ("dependency rules", dependency_rules),
     ("purity", purity),

@@ -10,6 +10,7 @@ mod ci;
 mod command;
 mod docs;
 mod fmt;
+mod frozen;
 mod layers;
 mod metadata;
 mod migrations;
@@ -66,6 +67,11 @@ enum Task {
         /// Such as INV-9 or INV-6.choose
         ids: Vec<Id>,
     },
+    /// Keeps the contract as it is in `wit/` as a released version, which never changes
+    Freeze {
+        /// The version that its packages name
+        version: String,
+    },
     /// Writes the generated pages
     Docs {
         /// Changes nothing, fails where a page is not what the code says
@@ -94,6 +100,7 @@ fn run(task: Task) -> Result<()> {
         Task::Layers => layers::layers(&repository),
         Task::Requirements { ids } if ids.is_empty() => requirements::check(&repository),
         Task::Requirements { ids } => requirements::show(&repository, &ids),
+        Task::Freeze { version } => frozen::freeze(&repository, &version),
         Task::Docs { check } => docs::docs(&repository, check),
     }
 }
