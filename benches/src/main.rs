@@ -14,6 +14,7 @@ mod idle_sockets;
 mod installation;
 mod invite;
 mod plugin_call;
+mod plugin_platform;
 mod process;
 mod report;
 mod series;
@@ -55,6 +56,9 @@ struct Options {
     /// Sockets of `idle-sockets`.
     #[arg(long, global = true, default_value_t = 10_000)]
     sockets: u32,
+    /// Routers in other languages for `plugin-platform`, as `switchhook plugin build` makes them.
+    #[arg(long, global = true)]
+    component: Vec<PathBuf>,
     /// Pairs of devices of `invite`.
     #[arg(long, global = true, default_value_t = 128)]
     pairs: u32,
@@ -66,6 +70,8 @@ enum Bench {
     All,
     /// A routing decision in a fresh instance.
     PluginCall,
+    /// Plugins of many tenants, and what loading them takes.
+    PluginPlatform,
     /// Sealing and opening a session ticket.
     Ticket,
     /// What the storage's writer commits.
@@ -77,6 +83,9 @@ enum Bench {
     /// A yardstick's server: routing decisions over HTTP.
     #[command(hide = true)]
     ServeWebhook,
+    /// A yardstick's other process: a plugin that burns its whole budget on every call.
+    #[command(hide = true)]
+    Burn,
     /// A yardstick's server: sockets that nobody uses.
     #[command(hide = true)]
     ServeSockets {
@@ -90,15 +99,21 @@ fn main() -> anyhow::Result<()> {
     process::raise_file_limit()?;
     let reports = match bench {
         Bench::ServeWebhook => return plugin_call::webhook::serve(),
+        Bench::Burn => return plugin_platform::burn(),
         Bench::ServeSockets { kind } => return sockets::serve(kind),
-        Bench::All => vec![
-            plugin_call::run(&options)?,
-            ticket::run(&options)?,
-            storage::run(&options)?,
-            invite::run(&options)?,
-            idle_sockets::run(&options)?,
-        ],
+        Bench::All => {
+            let platform = plugin_platform::run(&options)?;
+            let others = [
+                plugin_call::run(&options)?,
+                ticket::run(&options)?,
+                storage::run(&options)?,
+                invite::run(&options)?,
+                idle_sockets::run(&options)?,
+            ];
+            platform.into_iter().chain(others).collect()
+        }
         Bench::PluginCall => vec![plugin_call::run(&options)?],
+        Bench::PluginPlatform => plugin_platform::run(&options)?,
         Bench::Ticket => vec![ticket::run(&options)?],
         Bench::Storage => vec![storage::run(&options)?],
         Bench::Invite => vec![invite::run(&options)?],

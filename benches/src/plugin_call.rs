@@ -7,6 +7,7 @@
 #[expect(clippy::too_many_arguments, reason = "generated from the contract")]
 mod bare;
 mod burn;
+mod script;
 pub(crate) mod webhook;
 
 use std::{
@@ -63,16 +64,18 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let host = runtime.block_on(Host::new(router))?;
     let bare = bare::Bare::new(router)?;
     let mut webhook = runtime.block_on(webhook::Webhook::start())?;
+    let script = script::Script::new()?;
     let burner = runtime.block_on(burn::Burner::new())?;
     let question = question()?;
 
-    let [mut by_host, mut by_bare, mut by_webhook, mut by_native] = <[Way; 4]>::default();
+    let [mut by_host, mut by_bare, mut by_webhook, mut by_script, mut by_native] = <[Way; 5]>::default();
     let [mut host_rates, mut bare_rates] = <[Rates; 2]>::default();
     let mut burned = Series::default();
     for _ in 0..options.rounds {
         by_host.add(runtime.block_on(host.decide(&question))?);
         by_bare.add(bare.decide(&question)?);
         by_webhook.add(runtime.block_on(webhook.decide(&question))?);
+        by_script.add(script.decide(&question)?);
         by_native.add(native(&question));
         host_rates.add(|until| host.count(&question, until))?;
         bare_rates.add(|until| bare.count(&question, until))?;
@@ -84,6 +87,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         ("through the host", &by_host),
         ("bare Wasmtime, the same guest", &by_bare),
         ("webhook over HTTP/1.1 kept alive, bare hyper", &by_webhook),
+        ("script in Rhai, fresh variables", &by_script),
         ("native function", &by_native),
     ] {
         report.figure(what, "µs", &way.median);
@@ -184,7 +188,7 @@ fn native(question: &Question) -> Latencies {
     latencies
 }
 
-fn context() -> anyhow::Result<Context> {
+pub(crate) fn context() -> anyhow::Result<Context> {
     Ok(Context {
         tenant: "acme".parse()?,
         application: "phone".parse()?,
@@ -194,7 +198,7 @@ fn context() -> anyhow::Result<Context> {
     })
 }
 
-fn question() -> anyhow::Result<Question> {
+pub(crate) fn question() -> anyhow::Result<Question> {
     let target = Target { user: 0, kind: "phone".to_owned(), region: "eu-west".to_owned(), online: true };
     Ok(Question {
         invite: Invite {

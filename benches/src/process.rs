@@ -10,6 +10,14 @@ use std::{
 use anyhow::Context as _;
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 
+/// Of this process, in KiB.
+pub(crate) fn resident() -> anyhow::Result<f64> {
+    let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"));
+    let kib = line.and_then(|line| line.split_ascii_whitespace().next()).context("no RSS")?;
+    Ok(kib.parse()?)
+}
+
 /// A process that ends with its handle.
 #[derive(Debug)]
 pub(crate) struct Running(Child);

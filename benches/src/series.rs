@@ -38,6 +38,11 @@ impl Series {
         Self(self.0.iter().zip(&yardstick.0).map(|(figure, by)| figure / by).collect())
     }
 
+    /// How much more it is in each round.
+    pub(crate) fn difference(figure: &Self, less: &Self) -> Self {
+        Self(figure.0.iter().zip(&less.0).map(|(figure, less)| figure - less).collect())
+    }
+
     fn sorted(&self) -> Vec<f64> {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
