@@ -83,12 +83,6 @@ enum Bench {
     /// A yardstick's server: routing decisions over HTTP.
     #[command(hide = true)]
     ServeWebhook,
-    /// So many routing decisions, on a small engine: what `cargo xtask instructions` counts.
-    #[command(hide = true)]
-    Decide {
-        /// How many.
-        times: usize,
-    },
     /// A yardstick's other process: a plugin that burns its whole budget on every call.
     #[command(hide = true)]
     Burn,
@@ -105,7 +99,6 @@ fn main() -> anyhow::Result<()> {
     process::raise_file_limit()?;
     let reports = match bench {
         Bench::ServeWebhook => return plugin_call::webhook::serve(),
-        Bench::Decide { times } => return plugin_call::decide(times),
         Bench::Burn => return plugin_platform::burn(),
         Bench::ServeSockets { kind } => return sockets::serve(kind),
         Bench::All => {

@@ -23,7 +23,7 @@ use switchhook_core::policy::{
     route::{Invite, Plan, Question, Routed, Target},
 };
 use switchhook_plugin_runtime::{
-    ActivePlugin, EngineSettings, Metrics, Runtime, RuntimeSettings, Slots,
+    ActivePlugin, Metrics, Runtime, RuntimeSettings, Slots,
     builtin::{self, Builtin},
 };
 use switchhook_protocol::time::Timestamp;
@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let [mut host_rates, mut bare_rates] = <[Rates; 2]>::default();
     let mut burned = Series::default();
     for _ in 0..options.rounds {
-        by_host.add(runtime.block_on(host.decide(&question, DECISIONS))?);
+        by_host.add(runtime.block_on(host.decide(&question))?);
         by_bare.add(bare.decide(&question)?);
         by_webhook.add(runtime.block_on(webhook.decide(&question))?);
         by_script.add(script.decide(&question)?);
@@ -104,16 +104,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     report.target("host on two threads, decisions/s", &host_rates.two, Bound::AtLeast(120_000.0));
     report.target("host, two threads over one", &host_rates.two.over(&host_rates.one), Bound::AtLeast(1.6));
     Ok(report)
-}
-
-/// Decisions for whoever counts instructions, in little address space.
-pub(crate) fn decide(times: usize) -> anyhow::Result<()> {
-    let router = builtin::all().iter().find(|plugin| plugin.slot == Slot::InviteRouter);
-    let engine = EngineSettings { instances: 1, large_instances: 1, memory_reservation: 16 << 20 };
-    let settings = RuntimeSettings { engine, ..RuntimeSettings::default() };
-    let runtime = one_thread()?;
-    let host = runtime.block_on(Host::with(settings, router.context("a router ships")?))?;
-    runtime.block_on(host.decide(&question()?, times)).map(drop)
 }
 
 impl Way {
@@ -150,11 +140,7 @@ struct Host {
 
 impl Host {
     async fn new(router: &Builtin) -> anyhow::Result<Self> {
-        Self::with(RuntimeSettings::default(), router).await
-    }
-
-    async fn with(settings: RuntimeSettings, router: &Builtin) -> anyhow::Result<Self> {
-        let runtime = Runtime::new(settings)?;
+        let runtime = Runtime::new(RuntimeSettings::default())?;
         let plugin = runtime.compile(router.bytes, router.slot).await?;
         let slots = Slots::new(runtime, Metrics::default());
         let context = context()?;
@@ -164,10 +150,10 @@ impl Host {
         Ok(Self { slots, context })
     }
 
-    async fn decide(&self, question: &Question, times: usize) -> anyhow::Result<Latencies> {
+    async fn decide(&self, question: &Question) -> anyhow::Result<Latencies> {
         let facts = Arc::new(Facts::default());
-        let mut latencies = Latencies::with_capacity(times);
-        for _ in 0..times {
+        let mut latencies = Latencies::with_capacity(DECISIONS);
+        for _ in 0..DECISIONS {
             let started = now();
             let decision = self.slots.route(&self.context, black_box(question), &facts).await;
             latencies.push(started.elapsed());

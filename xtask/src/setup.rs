@@ -20,11 +20,17 @@ use crate::{command, repository::Repository};
 const WASM_TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32v1-none"];
 
 /// Programs of others that tests call.
-const COUNTERPARTS: [Counterpart; 1] = [Counterpart {
-    package: "coturn",
-    programs: &["turnutils_uclient", "turnutils_stunclient"],
-    service: Some("coturn"),
-}];
+const COUNTERPARTS: [Counterpart; 5] = [
+    Counterpart {
+        package: "coturn",
+        programs: &["turnutils_uclient", "turnutils_stunclient"],
+        service: Some("coturn"),
+    },
+    Counterpart { package: "nodejs", programs: &["node"], service: None },
+    Counterpart { package: "npm", programs: &["npm"], service: None },
+    Counterpart { package: "python3-venv", programs: &["python3"], service: None },
+    Counterpart { package: "valgrind", programs: &["valgrind"], service: None },
+];
 
 /// Seconds until an installation is given up.
 const INSTALL_LIMIT: &str = "300";

@@ -37,7 +37,8 @@ pub struct EngineSettings {
     /// The same of large components.
     pub large_instances: u32,
     /// Address space kept for each instance's memory. At 4 GiB and more the hardware checks a guest's
-    /// accesses; where address space is scarce (`ulimit -v`), less costs guests some speed.
+    /// accesses; where address space is scarce (`ulimit -v`), less costs guests some speed. At least 64 MiB: what a
+    /// large component may have.
     pub memory_reservation: u64,
 }
 
