@@ -4,9 +4,10 @@ use switchhook_protocol::{id::TenantId, time::Timestamp};
 
 use crate::{
     cells::{Cells, millis},
-    dialect::Row,
+    dialect::{Query, Row},
     error::StorageError,
     lifecycle::Storage,
+    transaction::Transaction,
 };
 
 const PUT: &str = "INSERT INTO admin_tokens (hash, tenant, label, created_at, expires_at, revoked_at) \
@@ -47,13 +48,7 @@ impl Storage {
 impl AdminTokens<'_> {
     /// Stores a token.
     pub async fn put(&self, token: &AdminToken) -> Result<(), StorageError> {
-        let query = sqlx::query(PUT)
-            .bind(token.hash.to_vec())
-            .bind(token.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()))
-            .bind(token.label.clone())
-            .bind(millis(token.created_at))
-            .bind(token.expires_at.map(millis))
-            .bind(token.revoked_at.map(millis));
+        let query = put(token);
         self.0.run("put-admin-token", async move |tx| tx.write(query).await.map(drop)).await
     }
 
@@ -69,10 +64,41 @@ impl AdminTokens<'_> {
 
     /// Takes a token back; says whether it counted until now.
     pub async fn revoke(&self, hash: &[u8; 32], now: Timestamp) -> Result<bool, StorageError> {
-        let query = sqlx::query(REVOKE).bind(hash.to_vec()).bind(millis(now));
+        let query = revoke(hash, now);
         let revoked = self.0.run("revoke-admin-token", async move |tx| tx.write(query).await).await?;
         Ok(revoked > 0)
     }
+}
+
+/// For whoever administers the tenant of the transaction, beside the audit.
+impl Transaction<'_> {
+    /// Stores a token.
+    pub async fn put_admin_token(&mut self, token: &AdminToken) -> Result<(), StorageError> {
+        self.write(put(token)).await.map(drop)
+    }
+
+    /// Takes a token back; says whether it counted until now.
+    pub async fn revoke_admin_token(
+        &mut self,
+        hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        Ok(self.write(revoke(hash, now)).await? > 0)
+    }
+}
+
+fn put(token: &AdminToken) -> Query {
+    sqlx::query(PUT)
+        .bind(token.hash.to_vec())
+        .bind(token.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()))
+        .bind(token.label.clone())
+        .bind(millis(token.created_at))
+        .bind(token.expires_at.map(millis))
+        .bind(token.revoked_at.map(millis))
+}
+
+fn revoke(hash: &[u8; 32], now: Timestamp) -> Query {
+    sqlx::query(REVOKE).bind(hash.to_vec()).bind(millis(now))
 }
 
 fn decode(row: &Row) -> Result<AdminToken, StorageError> {

@@ -58,10 +58,14 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<Shown>), Problem> {
     let (who, tenant) = of_tenant(&app, &headers, &tenant).await?;
     let (row, made) = mint(&app, Some(tenant.clone()), new)?;
-    app.storage.admin_tokens().put(&row).await?;
-    let (label, now) = (row.label.clone(), app.now());
+    let now = app.now();
     let storage = app.storage.of(&tenant);
-    storage.run("audit", async move |tx| who.note(tx, ("token.create", &label), now).await).await?;
+    storage
+        .run("token-create", async move |tx| {
+            tx.put_admin_token(&row).await?;
+            who.note(tx, ("token.create", &row.label), now).await
+        })
+        .await?;
     Ok(made)
 }
 
@@ -155,9 +159,13 @@ pub(crate) async fn revoke(
     let (who, tenant) = of_tenant(&app, &headers, &tenant).await?;
     let hash = own(&app, &id, Some(&tenant)).await?;
     let now = app.now();
-    app.storage.admin_tokens().revoke(&hash, now).await?;
     let storage = app.storage.of(&tenant);
-    storage.run("audit", async move |tx| who.note(tx, ("token.revoke", &id), now).await).await?;
+    storage
+        .run("token-revoke", async move |tx| {
+            tx.revoke_admin_token(&hash, now).await?;
+            who.note(tx, ("token.revoke", &id), now).await
+        })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -73,7 +73,8 @@ pub(crate) async fn put(
         return Err(Problem::new(ErrorCode::Malformed, why));
     }
     let storage = app.storage.of(&what.tenant);
-    if storage.plugin_secrets(what.slot, what.name.as_str()).await?.len() >= limits::SECRETS {
+    let others = storage.plugin_secrets(what.slot, what.name.as_str()).await?;
+    if others.iter().filter(|(name, _)| *name != secret).count() >= limits::SECRETS {
         return Err(Problem::new(ErrorCode::PluginState, "it has as many secrets as a plugin may have"));
     }
     let keys = app.keys.of(&what.tenant);
