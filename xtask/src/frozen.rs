@@ -3,9 +3,10 @@
 //! Each has a folder `wit/frozen/<version>` with the sums of its files, an adapter in the runtime and a guest
 //! kept as source (`wit/frozen/README.md`).
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use crate::repository::Repository;
@@ -86,7 +87,7 @@ fn sums_of(folder: &Path) -> Result<BTreeMap<String, String>> {
                 folders.push(path);
             } else if path != folder.join(SUMS) {
                 let name = path.strip_prefix(folder)?.to_string_lossy().into_owned();
-                sums.insert(name, hexadecimal(&Sha256::digest(fs::read(&path)?)));
+                sums.insert(name, HEXLOWER.encode(&Sha256::digest(fs::read(&path)?)));
             }
         }
     }
@@ -96,14 +97,6 @@ fn sums_of(folder: &Path) -> Result<BTreeMap<String, String>> {
 /// As `sha256sum --check` reads them.
 fn written(sums: &BTreeMap<String, String>) -> String {
     sums.iter().fold(String::new(), |all, (path, sum)| all + sum + "  " + path + "\n")
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-        text
-    })
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 mod guests;
 
-use std::path::Path;
+use std::{env, path::Path};
 
 fn main() -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../..");
     guests::build(&root, "plugins")?;
     Ok(())
 }

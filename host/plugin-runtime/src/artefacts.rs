@@ -14,6 +14,7 @@ use std::{
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use tempfile::NamedTempFile;
 use wasmtime::{Engine, component::Component};
 
 use crate::compiled::Digest;
@@ -68,12 +69,11 @@ impl ArtefactSettings {
         let name = name(engine, digest);
         let mac = self.mac(&name, code).finalize().into_bytes();
         fs::create_dir_all(&self.folder)?;
-        let temporary = self.folder.join(format!("{name}.{}", std::process::id()));
-        let mut file = fs::File::create(&temporary)?;
+        let mut file = NamedTempFile::new_in(&self.folder)?;
         file.write_all(&mac)?;
         file.write_all(code)?;
-        file.sync_all()?;
-        fs::rename(temporary, self.folder.join(name))?;
+        file.as_file().sync_all()?;
+        file.persist(self.folder.join(name))?;
         fs::File::open(&self.folder)?.sync_all()
     }
 

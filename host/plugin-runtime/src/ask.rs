@@ -61,9 +61,11 @@ impl Runtime {
             Guest::Router(Answerer::Component(linked)) => {
                 look!(self, linked, v0_1::router::validate, configuration)
             }
-            Guest::Registration(Answerer::Remote(remote))
-            | Guest::Nat(Answerer::Remote(remote))
-            | Guest::Router(Answerer::Remote(remote)) => self.webhook_validates(remote, configuration).await,
+            Guest::Registration(Answerer::Webhook(transport))
+            | Guest::Nat(Answerer::Webhook(transport))
+            | Guest::Router(Answerer::Webhook(transport)) => {
+                self.webhook_validates(transport, configuration).await
+            }
         };
         judged.outcome.map_err(ConfigurationError::Failed)?.map_err(ConfigurationError::Refused)
     }
@@ -76,9 +78,9 @@ impl Runtime {
             }
             Guest::Nat(Answerer::Component(linked)) => look!(self, linked, v0_1::nat::describe),
             Guest::Router(Answerer::Component(linked)) => look!(self, linked, v0_1::router::describe),
-            Guest::Registration(Answerer::Remote(remote))
-            | Guest::Nat(Answerer::Remote(remote))
-            | Guest::Router(Answerer::Remote(remote)) => self.webhook_describes(remote).await,
+            Guest::Registration(Answerer::Webhook(transport))
+            | Guest::Nat(Answerer::Webhook(transport))
+            | Guest::Router(Answerer::Webhook(transport)) => self.webhook_describes(transport).await,
         };
         described.outcome
     }
@@ -96,7 +98,7 @@ impl Runtime {
                 let how = (tenant, Purpose::Decision, facts);
                 call!(self, linked, how, v0_1::router::route, asked, question)
             }
-            Answerer::Remote(remote) => self.webhook_routes(remote, asked, question, &facts).await,
+            Answerer::Webhook(transport) => self.webhook_routes(transport, asked, question, &facts).await,
         }
     }
 
@@ -113,7 +115,7 @@ impl Runtime {
                 let how = (tenant, Purpose::Decision, facts);
                 call!(self, linked, how, v0_1::nat::decide, asked, question)
             }
-            Answerer::Remote(remote) => self.webhook_decides(remote, asked, question, &facts).await,
+            Answerer::Webhook(transport) => self.webhook_decides(transport, asked, question, &facts).await,
         }
     }
 
@@ -128,7 +130,7 @@ impl Runtime {
                 let how = (Some(tenant), Purpose::Step, Arc::default());
                 call!(self, linked, how, v0_1::registration::claim, text)
             }
-            Answerer::Remote(remote) => self.webhook_claims(remote, tenant, text).await,
+            Answerer::Webhook(transport) => self.webhook_claims(transport, tenant, text).await,
         }
     }
 
@@ -145,7 +147,7 @@ impl Runtime {
                 let how = (tenant, Purpose::Step, facts);
                 call!(self, linked, how, v0_1::registration::step, asked, happened)
             }
-            Answerer::Remote(remote) => self.webhook_steps(remote, asked, happened, &facts).await,
+            Answerer::Webhook(transport) => self.webhook_steps(transport, asked, happened, &facts).await,
         }
     }
 

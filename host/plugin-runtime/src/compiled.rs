@@ -11,7 +11,7 @@ use crate::{
     bindings::v0_1::{nat, registration, router},
     call::Call,
     contract::Class,
-    webhook::Remote,
+    webhook::Transport,
 };
 
 /// SHA-256 of a component; hexadecimal in JSON.
@@ -40,7 +40,7 @@ pub(crate) enum Guest {
 #[derive(Clone)]
 pub(crate) enum Answerer<P> {
     Component(Linked<P>),
-    Remote(Arc<dyn Remote>),
+    Webhook(Arc<dyn Transport>),
 }
 
 /// What instances are made of, in the engine of a class.
@@ -75,11 +75,16 @@ impl Compiled {
     }
 
     /// A webhook, in the slot that it serves.
-    pub fn remote(digest: Digest, description: Description, slot: Slot, remote: Arc<dyn Remote>) -> Self {
+    pub fn webhook(
+        digest: Digest,
+        description: Description,
+        slot: Slot,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
         let guest = match slot {
-            Slot::RegistrationMethod => Guest::Registration(Answerer::Remote(remote)),
-            Slot::NatPolicy => Guest::Nat(Answerer::Remote(remote)),
-            Slot::InviteRouter => Guest::Router(Answerer::Remote(remote)),
+            Slot::RegistrationMethod => Guest::Registration(Answerer::Webhook(transport)),
+            Slot::NatPolicy => Guest::Nat(Answerer::Webhook(transport)),
+            Slot::InviteRouter => Guest::Router(Answerer::Webhook(transport)),
         };
         Self::new(digest, description, guest)
     }
@@ -118,7 +123,7 @@ impl<'de> Deserialize<'de> for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&HEXLOWER.encode(&self.0))
     }
 }
 

@@ -44,4 +44,4 @@ pub use metrics::Metrics;
 pub use runtime::{CompileError, ConfigurationError, Examined, NotExamined, Runtime, RuntimeSettings};
 pub use slots::{ActivateError, ActivePlugin, By, Decision, Slots};
 pub use switchhook_core::policy::Slot;
-pub use webhook::{Remote, RemoteAnswer};
+pub use webhook::{Carried, Transport};

@@ -16,7 +16,7 @@ use crate::{
     failure::Failure,
     limits::{COMPILATION_PATIENCE, COMPILATIONS, Deadlines, WEBHOOKS},
     places::Places,
-    webhook::Remote,
+    webhook::Transport,
 };
 
 /// What an operator can set about plugins.
@@ -146,12 +146,17 @@ impl Runtime {
     }
 
     /// Examines a webhook: it is asked to describe itself, as a component is.
-    pub async fn examine_webhook(&self, digest: Digest, remote: Arc<dyn Remote>, slot: Slot) -> Examined {
+    pub async fn examine_webhook(
+        &self,
+        digest: Digest,
+        transport: Arc<dyn Transport>,
+        slot: Slot,
+    ) -> Examined {
         let mut report = Report::of_webhook(digest, slot);
-        match self.webhook_describes(&remote).await.outcome {
+        match self.webhook_describes(&transport).await.outcome {
             Ok(description) => {
                 report.description = Some(description.clone());
-                Examined { report, plugin: Some(Compiled::remote(digest, description, slot, remote)) }
+                Examined { report, plugin: Some(Compiled::webhook(digest, description, slot, transport)) }
             }
             Err(failure) => {
                 report.findings.push(Finding::error("describe", failure.to_string()));

@@ -1,7 +1,7 @@
 //! Plugins that run elsewhere: asked the same questions as JSON ([`switchhook_core::policy::json`]), their answers
 //! held to the same rules, and the same default where they fail.
 //!
-//! Who carries question and answer is the server's to say ([`Remote`]): it signs, judges addresses, and ends what
+//! Who carries question and answer is the server's to say ([`Transport`]): it signs, judges addresses, and ends what
 //! takes too long.
 
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
@@ -25,13 +25,13 @@ use crate::{
 };
 
 /// Carries a question to a webhook and its answer back.
-pub trait Remote: fmt::Debug + Send + Sync {
+pub trait Transport: fmt::Debug + Send + Sync {
     /// Asks, and gives the answer's bytes; ends by itself at the deadline. The error's words are for the tenant.
-    fn ask(&self, question: Vec<u8>, deadline: Duration) -> RemoteAnswer<'_>;
+    fn ask(&self, question: Vec<u8>, deadline: Duration) -> Carried<'_>;
 }
 
-/// What a [`Remote`] promises.
-pub type RemoteAnswer<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send + 'a>>;
+/// What a [`Transport`] promises.
+pub type Carried<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send + 'a>>;
 
 /// "Yes" to a configuration.
 #[derive(Debug, Deserialize)]
@@ -41,9 +41,9 @@ struct Accepted {}
 type Answer<T> = Ended<Result<T, Refusal>>;
 
 impl Runtime {
-    pub(crate) async fn webhook_describes(&self, remote: &Arc<dyn Remote>) -> Ended<Description> {
+    pub(crate) async fn webhook_describes(&self, transport: &Arc<dyn Transport>) -> Ended<Description> {
         let question = (None, &Introduction::Describe {}, WEBHOOK_STEP);
-        let described = self.webhook(remote, question, |description: Description| {
+        let described = self.webhook(transport, question, |description: Description| {
             description.check()?;
             Ok(description)
         });
@@ -52,7 +52,7 @@ impl Runtime {
 
     pub(crate) async fn webhook_validates(
         &self,
-        remote: &Arc<dyn Remote>,
+        transport: &Arc<dyn Transport>,
         configuration: &str,
     ) -> Ended<Result<(), String>> {
         let configuration = match serde_json::from_str(configuration) {
@@ -60,13 +60,13 @@ impl Runtime {
             Err(wrong) => return Ended::never(Failure::Host(wrong.to_string())),
         };
         let question = Introduction::ValidateConfig(configuration);
-        let judged = self.webhook(remote, (None, &question, WEBHOOK_STEP), |Accepted {}| Ok(())).await;
+        let judged = self.webhook(transport, (None, &question, WEBHOOK_STEP), |Accepted {}| Ok(())).await;
         judged.map(|judged| judged.map_err(|refusal| refusal.message))
     }
 
     pub(crate) async fn webhook_routes(
         &self,
-        remote: &Arc<dyn Remote>,
+        transport: &Arc<dyn Transport>,
         asked: (&Context, &str),
         question: &route::Question,
         facts: &Facts,
@@ -77,12 +77,12 @@ impl Runtime {
             routed.check(question)?;
             Ok(routed)
         };
-        self.webhook(remote, whose, check).await
+        self.webhook(transport, whose, check).await
     }
 
     pub(crate) async fn webhook_decides(
         &self,
-        remote: &Arc<dyn Remote>,
+        transport: &Arc<dyn Transport>,
         asked: (&Context, &str),
         question: &nat::Question,
         facts: &Facts,
@@ -93,12 +93,12 @@ impl Runtime {
             decided.check()?;
             Ok(decided)
         };
-        self.webhook(remote, whose, check).await
+        self.webhook(transport, whose, check).await
     }
 
     pub(crate) async fn webhook_claims(
         &self,
-        remote: &Arc<dyn Remote>,
+        transport: &Arc<dyn Transport>,
         tenant: &TenantId,
         text: &TextMessage,
     ) -> Ended<Option<AttemptKey>> {
@@ -107,12 +107,12 @@ impl Runtime {
             let key = key.map(|key| AttemptKey::new(key).ok_or(InvalidOutput::AttemptKey));
             key.transpose()
         };
-        self.webhook(remote, (Some(tenant), &question, WEBHOOK_STEP), check).await.answered()
+        self.webhook(transport, (Some(tenant), &question, WEBHOOK_STEP), check).await.answered()
     }
 
     pub(crate) async fn webhook_steps(
         &self,
-        remote: &Arc<dyn Remote>,
+        transport: &Arc<dyn Transport>,
         asked: (&Context, &str),
         (state, event): (Option<&State>, &Event),
         facts: &Facts,
@@ -124,19 +124,19 @@ impl Runtime {
             transition.check()?;
             Ok(transition)
         };
-        self.webhook(remote, whose, check).await
+        self.webhook(transport, whose, check).await
     }
 
     /// Waits for a place among the webhooks, asks one, and holds its answer to the rules.
     async fn webhook<T: DeserializeOwned, U>(
         &self,
-        remote: &Arc<dyn Remote>,
+        transport: &Arc<dyn Transport>,
         (tenant, question, deadline): (Option<&TenantId>, &(impl Serialize + Sync), Duration),
         check: impl FnOnce(T) -> Result<U, InvalidOutput> + Send,
     ) -> Answer<U> {
         let since = Stopwatch::start();
         let outcome = match self.0.webhooks.place(tenant.cloned(), deadline).await {
-            Ok(_place) => ask(&**remote, question, deadline).await,
+            Ok(_place) => ask(&**transport, question, deadline).await,
             Err(failure) => Err(failure),
         };
         let outcome = outcome.and_then(|answered| Ok(judge(answered, check)?));
@@ -145,12 +145,12 @@ impl Runtime {
 }
 
 async fn ask<T: DeserializeOwned>(
-    remote: &dyn Remote,
+    transport: &dyn Transport,
     question: &(impl Serialize + Sync),
     deadline: Duration,
 ) -> Result<Answered<T>, Failure> {
     let question = serde_json::to_vec(question).map_err(|error| Failure::Host(error.to_string()))?;
-    let answer = remote.ask(question, deadline).await.map_err(Failure::Unreachable)?;
+    let answer = transport.ask(question, deadline).await.map_err(Failure::Unreachable)?;
     if answer.len() > MAX_OUTPUT {
         return Err(Failure::TooLarge);
     }

@@ -11,8 +11,14 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    decisions::Decisions, granted::Granted, keys::Keys, metrics::Metrics, online::Online, outbox::Hints,
-    plugins::Plugins, rates::Rates,
+    decisions::Decisions,
+    granted::Granted,
+    keys::Keys,
+    metrics::Metrics,
+    online::Online,
+    outbox::Hints,
+    plugins::{Plugins, uploads::Uploads},
+    rates::Rates,
 };
 
 /// One running server's handles.
@@ -42,7 +48,7 @@ pub(crate) struct App {
     /// A hint to the timer worker.
     pub(crate) timers: Notify,
     /// Places for uploads of plugins.
-    pub(crate) uploads: Semaphore,
+    pub(crate) uploads: Uploads,
     /// Places for sockets that have not said who they are.
     pub(crate) unknown_sockets: Arc<Semaphore>,
     pub(crate) tasks: TaskTracker,

@@ -1,6 +1,7 @@
 //! HTTP: sockets' upgrade, transits, administration, health and metrics.
 
 pub(crate) mod admin;
+mod extract;
 mod health;
 pub(crate) mod problem;
 mod transit;

@@ -92,8 +92,12 @@ pub(crate) const STEP_TRIES: u8 = 3;
 /// How long an upload may take: 32 MiB over a poor line.
 pub(crate) const UPLOAD: Duration = Duration::from_mins(2);
 
-/// Uploads that are read and compiled at once: each may hold 32 MiB and a core.
-pub(crate) const UPLOADS: usize = 2;
+/// Uploads that are read and looked at once: each may hold 32 MiB. How many are compiled at once is the
+/// runtime's to say.
+pub(crate) const UPLOADS: usize = 8;
+
+/// Of these for one tenant: an upload that trickles in keeps nobody else's waiting.
+pub(crate) const UPLOADS_OF_TENANT: usize = 2;
 
 /// Versions of one plugin: years of weekly releases.
 pub(crate) const PLUGIN_VERSIONS: u32 = 1_000;
@@ -113,8 +117,8 @@ pub(crate) const COUNTED_PLUGINS: usize = 10_000;
 /// Lines of plugins that wait to be stored, over all tenants: 16 MiB at the longest.
 pub(crate) const WAITING_LINES: usize = 32 * 1024;
 
-/// How long lines gather before they are stored together.
-pub(crate) const LINES_TOGETHER: Duration = Duration::from_millis(100);
+/// Lines of one plugin that wait to be stored: eight of the noisiest do not use up everybody's room.
+pub(crate) const WAITING_LINES_OF_PLUGIN: usize = 4 * 1024;
 
 /// Entries of one page of a list.
 pub(crate) const PAGE: u32 = 500;

@@ -12,6 +12,7 @@ pub(crate) mod lines;
 pub(crate) mod load;
 mod ready;
 mod rounds;
+pub(crate) mod uploads;
 pub(crate) mod webhook;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use rand::Rng as _;
 use switchhook_core::{
     policy::{
-        Context, Grants,
+        Context, Grants, Refusal,
         nat::{self, Decided, Verdict},
         registration::{Claim, Effect, Event, State, TextMessage, Transition},
         route::{self, Plan, Routed},
@@ -211,12 +212,9 @@ impl Plugins {
             Err(refusal) => format!("refused: {}", refusal.code),
         };
         note(app, &decision, Noted::about(&context, Slot::RegistrationMethod, outcome));
-        let refused = |refusal: &switchhook_core::policy::Refusal| {
-            FlowError::refused(ErrorCode::RegistrationRefused, &refusal.message)
-        };
         let version = decision.by.as_ref().map_or(0, |by| by.version);
-        let transition = decision.outcome.map_err(|refusal| refused(&refusal))?;
-        Ok((transition, version))
+        let refused = |refusal: Refusal| FlowError::refused(ErrorCode::RegistrationRefused, &refusal.message);
+        Ok((decision.outcome.map_err(refused)?, version))
     }
 }
 

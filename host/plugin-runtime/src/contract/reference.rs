@@ -6,8 +6,12 @@ use wit_parser::{
 
 use super::ours;
 
-const HEAD: &str = "# The contract of plugins\n\nWritten from [`wit/`](../wit/README.md) by `switchhook docs contract`; do not edit. \
-How to write, test and run a plugin: [PLUGINS](PLUGINS.md).\n";
+const HEAD: &str = "\
+# The contract of plugins
+
+Written from [`wit/`](../wit/README.md) by `switchhook docs contract`; do not edit. How to write, test and run a plugin: \
+[PLUGINS](PLUGINS.md).
+";
 
 /// All worlds and what they share, in Markdown.
 pub fn contract_reference() -> String {
@@ -45,7 +49,10 @@ fn of_world(resolve: &Resolve, world: &World, page: &mut String) {
         }
     }
     let own = resolve.types.iter().map(|(_, ty)| ty);
-    let mine = |ty: &&TypeDef| matches!(ty.owner, TypeOwner::World(id) if resolve.worlds.get(id).is_some_and(|of| of.name == world.name));
+    let mine = |ty: &&TypeDef| {
+        let TypeOwner::World(owner) = ty.owner else { return false };
+        resolve.worlds.get(owner).is_some_and(|owner| owner.name == world.name)
+    };
     own.filter(mine).for_each(|ty| of_type(resolve, ty, page));
 }
 

@@ -6,5 +6,6 @@ mod builtin;
 mod capabilities;
 mod contract;
 mod harness;
+mod instructions;
 mod sins;
 mod upload;

@@ -52,8 +52,9 @@ pub(crate) struct Problem {
 /// Variable that holds the token.
 const TOKEN: &str = "SWITCHHOOK_TOKEN";
 
-/// An answer that takes longer never comes; an upload of a large component is compiled meanwhile.
-const PATIENCE: Duration = Duration::from_mins(3);
+/// An answer that takes longer never comes: an upload may wait for a place to be compiled in, and then be
+/// compiled for as long as the server allows.
+const PATIENCE: Duration = Duration::from_mins(6);
 
 /// Until a server that is not there counts as such.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -11,11 +11,17 @@ mod tenants;
 mod texts;
 mod tokens;
 
-use axum::http::{HeaderMap, header};
+use std::sync::Arc;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+};
+use serde::Deserialize;
 use switchhook_protocol::{error::ErrorCode, id::TenantId, time::Timestamp};
 use switchhook_storage::{AdminToken, AuditEntry, StorageError, Transaction};
 
-use super::problem::Problem;
+use super::{extract::Path, problem::Problem};
 use crate::{app::App, secrets};
 
 /// Who administers.
@@ -25,20 +31,43 @@ pub(crate) struct Administrator {
 }
 
 /// The operator: may administer everything.
-pub(crate) async fn operator(app: &App, headers: &HeaderMap) -> Result<Administrator, Problem> {
-    let token = bearer(app, headers).await?;
-    if token.tenant.is_some() {
-        return Err(ErrorCode::Forbidden.into());
-    }
-    Ok(Administrator { label: token.label })
+#[derive(Debug)]
+pub(crate) struct Operator(pub(crate) Administrator);
+
+/// The tenant in the address, and whoever may administer it.
+#[derive(Debug)]
+pub(crate) struct OfTenant {
+    pub(crate) who: Administrator,
+    pub(crate) tenant: TenantId,
 }
 
-/// Whoever may administer this tenant, and the tenant.
-pub(crate) async fn of_tenant(
-    app: &App,
-    headers: &HeaderMap,
-    tenant: &str,
-) -> Result<(Administrator, TenantId), Problem> {
+impl FromRequestParts<Arc<App>> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let token = bearer(app, &parts.headers).await?;
+        if token.tenant.is_some() {
+            return Err(ErrorCode::Forbidden.into());
+        }
+        Ok(Self(Administrator { label: token.label }))
+    }
+}
+
+#[derive(Deserialize)]
+struct Named {
+    tenant: String,
+}
+
+impl FromRequestParts<Arc<App>> for OfTenant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let Path(Named { tenant }) = Path::from_request_parts(parts, app).await?;
+        may_administer(app, &parts.headers, &tenant).await
+    }
+}
+
+async fn may_administer(app: &App, headers: &HeaderMap, tenant: &str) -> Result<OfTenant, Problem> {
     let token = bearer(app, headers).await?;
     let tenant: TenantId = tenant.parse().or(Err(ErrorCode::UnknownTenant))?;
     if token.tenant.as_ref().is_some_and(|own| *own != tenant) {
@@ -47,7 +76,7 @@ pub(crate) async fn of_tenant(
     if !app.storage.tenants().exists(&tenant).await? {
         return Err(ErrorCode::UnknownTenant.into());
     }
-    Ok((Administrator { label: token.label }, tenant))
+    Ok(OfTenant { who: Administrator { label: token.label }, tenant })
 }
 
 impl Administrator {

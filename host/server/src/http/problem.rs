@@ -2,11 +2,10 @@
 
 use axum::{
     Json,
-    extract::{FromRequest, Request, rejection::JsonRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use switchhook_plugin_runtime::Report;
 use switchhook_protocol::error::{ErrorBody, ErrorCode};
 use switchhook_storage::StorageError;
@@ -80,28 +79,6 @@ impl Problem {
             report: Some(report),
             ..Self::new(code, "the component does not keep the contract of its slot")
         }
-    }
-}
-
-/// A JSON body; what is not one is answered with a problem.
-#[derive(Debug)]
-pub(crate) struct Body<T>(pub(crate) T);
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Json::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(wrong) if wrong.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(ErrorCode::TooLarge.into()),
-            Err(wrong) => Err(Self::malformed(&wrong)),
-        }
-    }
-}
-
-impl<T> Body<T> {
-    fn malformed(wrong: &JsonRejection) -> Problem {
-        Problem::new(ErrorCode::Malformed, wrong.body_text())
     }
 }
 

@@ -78,7 +78,7 @@ fn webhook(app: &App, tenant: &TenantId, row: &PluginVersion, sealed: &[u8]) -> 
     let report = serde_json::from_str::<Report>(&row.report).ok();
     let description = report.and_then(|report| report.description).ok_or(NotLoaded::Undescribed)?;
     let asker = Webhook::open(app, tenant, sealed)?.asker(&app.outbound);
-    Ok(Compiled::remote(Digest(row.digest), description, row.slot, Arc::new(asker)))
+    Ok(Compiled::webhook(Digest(row.digest), description, row.slot, Arc::new(asker)))
 }
 
 fn grant(app: &App, tenant: &TenantId, (slot, name): (Slot, &str), stored: &str) {

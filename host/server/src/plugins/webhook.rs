@@ -11,7 +11,7 @@ use switchhook_core::{
     transit::{SIGNATURE_HEADER, sign},
 };
 use switchhook_delivery::{Outbound, OutboundRequest};
-use switchhook_plugin_runtime::{Digest, Remote, RemoteAnswer};
+use switchhook_plugin_runtime::{Carried, Digest, Transport};
 use switchhook_protocol::id::TenantId;
 
 use crate::{app::App, clock, limits};
@@ -91,8 +91,8 @@ pub(crate) struct Asker {
     outbound: Outbound,
 }
 
-impl Remote for Asker {
-    fn ask(&self, question: Vec<u8>, deadline: Duration) -> RemoteAnswer<'_> {
+impl Transport for Asker {
+    fn ask(&self, question: Vec<u8>, deadline: Duration) -> Carried<'_> {
         let signature = sign(self.webhook.secret.as_bytes(), &question, clock::now());
         let request = OutboundRequest {
             url: self.webhook.url.clone(),

@@ -7,7 +7,11 @@ pub(crate) mod secret;
 pub(crate) mod show;
 pub(crate) mod upload;
 
-use std::path::Path;
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -100,4 +104,14 @@ fn of_project(slot: Option<Slot>, name: Option<MethodName>) -> Result<(Slot, Met
     let project = Project::read(Path::new(".")).context("name the plugin with --slot and --name")?;
     let own = project.manifest.name.parse().context("the project's name is no plugin's name")?;
     Ok((slot.unwrap_or(project.manifest.slot), name.unwrap_or(own)))
+}
+
+/// A file's text; `-` is standard input.
+fn text_of(path: &Path) -> Result<String> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use switchhook_core::policy::{Grants, Refusal, json::Step, registration::State};
 use switchhook_plugin_runtime::{
-    ActivePlugin, Compiled, ConfigurationError, Deadlines, Decision, Examined, Failure, LogLevel, Metrics,
+    ActivePlugin, Compiled, ConfigurationError, Deadlines, Decision, Examined, Failure, LogLine, Metrics,
     Runtime, RuntimeSettings, Slot, Slots,
 };
 
@@ -122,7 +122,7 @@ fn of<T: Serialize>(decision: Decision<T>) -> Result<Answer> {
         Some(Failure::Missing) => bail!("nobody was asked"),
         Some(failure) => failed(failure),
     };
-    let line = |line: &switchhook_plugin_runtime::LogLine| format!("{}: {}", word(line.level), line.text);
+    let line = |line: &LogLine| format!("{}: {}", line.level.as_str(), line.text);
     Ok(Answer {
         outcome,
         fuel: how.fuel,
@@ -133,15 +133,6 @@ fn of<T: Serialize>(decision: Decision<T>) -> Result<Answer> {
 
 fn failed(failure: &Failure) -> Value {
     json!({ "failure": failure.label(), "says": failure.to_string() })
-}
-
-const fn word(level: LogLevel) -> &'static str {
-    match level {
-        LogLevel::Debug => "debug",
-        LogLevel::Info => "info",
-        LogLevel::Warn => "warn",
-        LogLevel::Error => "error",
-    }
 }
 
 impl Answer {

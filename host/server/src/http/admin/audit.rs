@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::time::Timestamp;
 use switchhook_storage::AuditEntry;
 use utoipa::{IntoParams, ToSchema};
 
-use super::of_tenant;
-use crate::{app::App, http::problem::Problem, limits};
+use super::OfTenant;
+use crate::{
+    app::App,
+    http::{extract::Query, problem::Problem},
+    limits,
+};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -50,11 +50,9 @@ struct Shown {
     params(Page), responses((status = OK, body = Entries, description = "Changes, the oldest first.")))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    Path(tenant): Path<String>,
+    OfTenant { tenant, .. }: OfTenant,
     Query(page): Query<Page>,
-    headers: HeaderMap,
 ) -> Result<Json<Entries>, Problem> {
-    let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
     let limit = page.limit.unwrap_or(limits::PAGE).min(limits::PAGE);
     let entries = app.storage.of(&tenant).audit().after(page.after, limit).await?;
     let entries: Vec<Shown> = entries.into_iter().map(shown).collect();

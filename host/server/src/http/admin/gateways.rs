@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use switchhook_core::{mint, row::Gateway, seal::Purpose};
 use switchhook_protocol::{error::ErrorCode, id::GatewayId};
 use utoipa::ToSchema;
 
-use super::of_tenant;
+use super::OfTenant;
 use crate::{
     app::App,
-    http::problem::{Body, Problem},
+    http::{
+        extract::{Body, Path},
+        problem::Problem,
+    },
 };
 
 /// Longest number, address or secret, in bytes.
@@ -45,16 +44,21 @@ pub(crate) struct Shown {
     secret: Option<String>,
 }
 
+/// What stands below the tenant in an address.
+#[derive(Deserialize)]
+pub(crate) struct Below {
+    gateway: String,
+}
+
 /// Makes or replaces an SMS gateway.
 #[utoipa::path(put, path = "/tenants/{tenant}/gateways/{gateway}", operation_id = "put_gateway",
     request_body = NewGateway, responses((status = OK, body = Shown, description = "The gateway; its secret if one was made.")))]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
-    Path((tenant, gateway)): Path<(String, String)>,
-    headers: HeaderMap,
+    OfTenant { who, tenant }: OfTenant,
+    Path(Below { gateway }): Path<Below>,
     Body(new): Body<NewGateway>,
 ) -> Result<Json<Shown>, Problem> {
-    let (who, tenant) = of_tenant(&app, &headers, &tenant).await?;
     let id: GatewayId =
         gateway.parse().map_err(|wrong| Problem::new(ErrorCode::Malformed, format!("{wrong}")))?;
     check(&new)?;
@@ -82,10 +86,8 @@ pub(crate) async fn put(
     responses((status = OK, body = Vec<Shown>, description = "The gateways, without secrets.")))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    Path(tenant): Path<String>,
-    headers: HeaderMap,
+    OfTenant { tenant, .. }: OfTenant,
 ) -> Result<Json<Vec<Shown>>, Problem> {
-    let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
     let shown =
         |row: Gateway| Shown { gateway: row.id, number: row.number, send_url: row.send_url, secret: None };
     let rows = app.storage.of(&tenant).gateways().list().await?;

@@ -5,32 +5,38 @@ pub(crate) mod secrets;
 pub(crate) mod show;
 pub(crate) mod upload;
 
-use axum::http::HeaderMap;
+use std::sync::Arc;
+
+use axum::{extract::FromRequestParts, http::request::Parts};
 use serde::Deserialize;
 use switchhook_core::policy::Slot;
 use switchhook_protocol::{error::ErrorCode, id::MethodName};
 
-use super::of_tenant;
+use super::OfTenant;
 use crate::{
     app::App,
-    http::problem::Problem,
+    http::{extract::Path, problem::Problem},
     plugins::changes::{Changing, Refused},
 };
 
 /// Where a plugin stands in an address.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Named {
-    tenant: String,
+#[derive(Deserialize)]
+struct Named {
     slot: Slot,
     name: String,
 }
 
-/// Whoever may change this plugin.
-async fn changing(app: &App, headers: &HeaderMap, named: &Named) -> Result<Changing, Problem> {
-    let (who, tenant) = of_tenant(app, headers, &named.tenant).await?;
-    let wrong = |_| Problem::new(ErrorCode::Malformed, "a plugin's name has 1 to 64 of a-z, 0-9 and '-'");
-    let name = named.name.parse::<MethodName>().map_err(wrong)?;
-    Ok(Changing { who, tenant, slot: named.slot, name })
+/// The plugin in the address, and whoever may change it.
+impl FromRequestParts<Arc<App>> for Changing {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let OfTenant { who, tenant } = OfTenant::from_request_parts(parts, app).await?;
+        let Path(Named { slot, name }) = Path::from_request_parts(parts, app).await?;
+        let wrong = |_| Problem::new(ErrorCode::Malformed, "a plugin's name has 1 to 64 of a-z, 0-9 and '-'");
+        let name = name.parse::<MethodName>().map_err(wrong)?;
+        Ok(Self { who, tenant, slot, name })
+    }
 }
 
 impl From<Refused> for Problem {

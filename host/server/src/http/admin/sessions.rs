@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use switchhook_core::row::{Invitation, InvitationState, Leg, LegState};
 use switchhook_protocol::{
@@ -16,8 +12,15 @@ use switchhook_protocol::{
 };
 use utoipa::ToSchema;
 
-use super::of_tenant;
-use crate::{app::App, decisions::DecisionRecord, http::problem::Problem};
+use super::OfTenant;
+use crate::{
+    app::App,
+    decisions::DecisionRecord,
+    http::{
+        extract::{Path, Query},
+        problem::Problem,
+    },
+};
 
 /// A session as its tenant sees it; identifiers masked.
 #[derive(Debug, Serialize, ToSchema)]
@@ -68,15 +71,20 @@ pub(crate) struct About {
     subject: Option<String>,
 }
 
+/// What stands below the tenant in an address.
+#[derive(Deserialize)]
+pub(crate) struct Below {
+    session: String,
+}
+
 /// Shows what became of a session.
 #[utoipa::path(get, path = "/tenants/{tenant}/sessions/{session}", operation_id = "show_session",
     responses((status = OK, body = Shown, description = "The session; identifiers masked.")))]
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
-    Path((tenant, session)): Path<(String, String)>,
-    headers: HeaderMap,
+    OfTenant { tenant, .. }: OfTenant,
+    Path(Below { session }): Path<Below>,
 ) -> Result<Json<Shown>, Problem> {
-    let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
     let id: SessionId = session.parse().or(Err(ErrorCode::NotFound))?;
     let storage = app.storage.of(&tenant);
     let session = storage.sessions().get(&id).await?.ok_or(ErrorCode::NotFound)?;
@@ -98,11 +106,9 @@ pub(crate) async fn show(
     responses((status = OK, body = Vec<DecisionRecord>, description = "The decisions, oldest first.")))]
 pub(crate) async fn decisions(
     State(app): State<Arc<App>>,
-    Path(tenant): Path<String>,
+    OfTenant { tenant, .. }: OfTenant,
     Query(about): Query<About>,
-    headers: HeaderMap,
 ) -> Result<Json<Vec<DecisionRecord>>, Problem> {
-    let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
     Ok(Json(app.decisions.of(&tenant, about.subject.as_deref())))
 }
 

@@ -2,19 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, StatusCode},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::id::TenantId;
 use utoipa::ToSchema;
 
-use super::operator;
+use super::Operator;
 use crate::{
     app::App,
-    http::problem::{Body, Problem},
+    http::{extract::Body, problem::Problem},
     tenants,
 };
 
@@ -36,10 +32,9 @@ pub(crate) struct Tenants {
     responses((status = CREATED, description = "It is made."), (status = OK, description = "It was there.")))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    Operator(who): Operator,
     Body(new): Body<NewTenant>,
 ) -> Result<StatusCode, Problem> {
-    let who = operator(&app, &headers).await?;
     let made = tenants::create(&app, &new.tenant).await?;
     if !made {
         return Ok(StatusCode::OK);
@@ -54,7 +49,9 @@ pub(crate) async fn create(
 /// Lists the tenants.
 #[utoipa::path(get, path = "/tenants", operation_id = "list_tenants",
     responses((status = OK, body = Tenants, description = "All tenants.")))]
-pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Tenants>, Problem> {
-    operator(&app, &headers).await?;
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Operator(_): Operator,
+) -> Result<Json<Tenants>, Problem> {
     Ok(Json(Tenants { tenants: app.storage.tenants().list().await? }))
 }

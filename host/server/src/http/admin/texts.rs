@@ -2,12 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::{HeaderMap, StatusCode},
-};
-use serde::Serialize;
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
 use switchhook_core::row::{OutboxKind, OutboxState};
 use switchhook_protocol::{
     error::ErrorCode,
@@ -17,8 +13,11 @@ use switchhook_protocol::{
 use switchhook_storage::StorageError;
 use utoipa::ToSchema;
 
-use super::of_tenant;
-use crate::{app::App, http::problem::Problem};
+use super::OfTenant;
+use crate::{
+    app::App,
+    http::{extract::Path, problem::Problem},
+};
 
 /// Most texts of one answer.
 const MOST: u32 = 1_000;
@@ -41,10 +40,8 @@ pub(crate) struct Shown {
     responses((status = OK, body = Vec<Shown>, description = "The texts in doubt.")))]
 pub(crate) async fn in_doubt(
     State(app): State<Arc<App>>,
-    Path(tenant): Path<String>,
-    headers: HeaderMap,
+    OfTenant { tenant, .. }: OfTenant,
 ) -> Result<Json<Vec<Shown>>, Problem> {
-    let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
     let entries = app.storage.outbox().in_state(OutboxKind::Text, OutboxState::InDoubt, MOST).await?;
     let own = entries.into_iter().filter(|(whose, _)| *whose == tenant);
     let shown = own.map(|(_, entry)| Shown {
@@ -56,15 +53,20 @@ pub(crate) async fn in_doubt(
     Ok(Json(shown.collect()))
 }
 
+/// What stands below the tenant in an address.
+#[derive(Deserialize)]
+pub(crate) struct Below {
+    text: String,
+}
+
 /// Sends a text in doubt again.
 #[utoipa::path(post, path = "/tenants/{tenant}/texts/{text}/resend", operation_id = "resend_text",
     responses((status = ACCEPTED, description = "It is on its way.")))]
 pub(crate) async fn resend(
     State(app): State<Arc<App>>,
-    Path((tenant, text)): Path<(String, String)>,
-    headers: HeaderMap,
+    OfTenant { who, tenant }: OfTenant,
+    Path(Below { text }): Path<Below>,
 ) -> Result<StatusCode, Problem> {
-    let (who, tenant) = of_tenant(&app, &headers, &tenant).await?;
     let id: MessageId = text.parse().or(Err(ErrorCode::NotFound))?;
     let now = app.now();
     let moved = app

@@ -2,11 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::{HeaderMap, StatusCode},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::{error::ErrorCode, id::TenantId, time::Timestamp};
@@ -14,10 +10,13 @@ use switchhook_storage::AdminToken;
 use tracing::info;
 use utoipa::ToSchema;
 
-use super::{of_tenant, operator};
+use super::{OfTenant, Operator};
 use crate::{
     app::App,
-    http::problem::{Body, Problem},
+    http::{
+        extract::{Body, Path},
+        problem::Problem,
+    },
     secrets,
 };
 
@@ -47,16 +46,20 @@ pub(crate) struct Shown {
     token: Option<String>,
 }
 
+/// What stands below all tokens in an address.
+#[derive(Deserialize)]
+pub(crate) struct Below {
+    id: String,
+}
+
 /// Makes a token for the tenant alone.
 #[utoipa::path(post, path = "/tenants/{tenant}/tokens", operation_id = "create_token", request_body = NewToken,
     responses((status = CREATED, body = Shown, description = "The token, shown once.")))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
-    Path(tenant): Path<String>,
-    headers: HeaderMap,
+    OfTenant { who, tenant }: OfTenant,
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<Shown>), Problem> {
-    let (who, tenant) = of_tenant(&app, &headers, &tenant).await?;
     let (row, made) = mint(&app, Some(tenant.clone()), new)?;
     let now = app.now();
     let storage = app.storage.of(&tenant);
@@ -74,10 +77,9 @@ pub(crate) async fn create(
     responses((status = CREATED, body = Shown, description = "The token, shown once.")))]
 pub(crate) async fn create_operators(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    Operator(who): Operator,
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<Shown>), Problem> {
-    let who = operator(&app, &headers).await?;
     let (row, made) = mint(&app, None, new)?;
     app.storage.admin_tokens().put(&row).await?;
     info!(actor = who.label(), token = row.label, "an operator's token is made");
@@ -112,9 +114,8 @@ fn mint(
     responses((status = OK, body = Vec<Shown>, description = "The tokens, without what they are.")))]
 pub(crate) async fn operators(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    Operator(_): Operator,
 ) -> Result<Json<Vec<Shown>>, Problem> {
-    operator(&app, &headers).await?;
     let all = app.storage.admin_tokens().list().await?;
     Ok(Json(all.into_iter().filter(|token| token.tenant.is_none()).map(shown).collect()))
 }
@@ -124,10 +125,9 @@ pub(crate) async fn operators(
     responses((status = NO_CONTENT, description = "It counts no more.")))]
 pub(crate) async fn revoke_operators(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
+    Path(Below { id }): Path<Below>,
+    Operator(who): Operator,
 ) -> Result<StatusCode, Problem> {
-    let who = operator(&app, &headers).await?;
     let hash = own(&app, &id, None).await?;
     app.storage.admin_tokens().revoke(&hash, app.now()).await?;
     info!(actor = who.label(), token = id, "an operator's token is taken back");
@@ -139,10 +139,8 @@ pub(crate) async fn revoke_operators(
     responses((status = OK, body = Vec<Shown>, description = "The tokens, without what they are.")))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    Path(tenant): Path<String>,
-    headers: HeaderMap,
+    OfTenant { tenant, .. }: OfTenant,
 ) -> Result<Json<Vec<Shown>>, Problem> {
-    let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
     let all = app.storage.admin_tokens().list().await?;
     let own = all.into_iter().filter(|token| token.tenant.as_ref() == Some(&tenant));
     Ok(Json(own.map(shown).collect()))
@@ -153,10 +151,9 @@ pub(crate) async fn list(
     responses((status = NO_CONTENT, description = "It counts no more.")))]
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
-    Path((tenant, id)): Path<(String, String)>,
-    headers: HeaderMap,
+    OfTenant { who, tenant }: OfTenant,
+    Path(Below { id }): Path<Below>,
 ) -> Result<StatusCode, Problem> {
-    let (who, tenant) = of_tenant(&app, &headers, &tenant).await?;
     let hash = own(&app, &id, Some(&tenant)).await?;
     let now = app.now();
     let storage = app.storage.of(&tenant);

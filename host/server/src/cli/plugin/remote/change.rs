@@ -1,8 +1,6 @@
 //! Which version is asked, and what it is told.
 
 use std::{
-    fs,
-    io::{self, Read as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -12,7 +10,7 @@ use clap::{Args, ValueEnum};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::Remote;
+use super::{Remote, text_of};
 use crate::cli::print::{GOOD, ODD, styled};
 
 /// Makes a version the one that is asked from now on.
@@ -125,19 +123,14 @@ async fn change(remote: &Remote, what: &str, body: &Value) -> Result<ExitCode> {
 }
 
 fn words(answer: &Value) -> String {
-    match answer.get("active_version").and_then(Value::as_u64) {
-        Some(version) => styled(GOOD, &format!("version {version} is active")),
-        None => styled(ODD, "no version is active: the slot's declared default counts"),
+    let version = answer.get("active_version").and_then(Value::as_u64);
+    let name = answer.get("active_name").and_then(Value::as_str);
+    match (name, version) {
+        (Some(name), Some(version)) => styled(GOOD, &format!("{name}: version {version} is active")),
+        _ => styled(ODD, "no version is active: the slot's declared default counts"),
     }
 }
 
-/// JSON from a file or from standard input.
 fn read(path: &Path) -> Result<Value> {
-    let mut text = String::new();
-    if path == Path::new("-") {
-        io::stdin().read_to_string(&mut text)?;
-    } else {
-        text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    }
-    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
+    serde_json::from_str(&text_of(path)?).with_context(|| format!("{} is not JSON", path.display()))
 }

@@ -1,19 +1,17 @@
 //! `switchhook plugin secret`: what a plugin's requests carry and nobody reads back.
 
 use std::{
-    fs,
-    io::{self, Read as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 use switchhook_core::policy::is_word;
 
-use super::Remote;
+use super::{Remote, text_of};
 
 /// Lists, sets and removes secrets; nobody reads them back.
 #[derive(Debug, Args)]
@@ -57,7 +55,7 @@ impl Secret {
                 remote.at.form.answer(&names, |names| format!("{names:#}"))?;
             }
             Command::Set { secret, file, remote } => {
-                let value = json!({ "value": read(file)? });
+                let value = json!({ "value": read(file.as_deref())? });
                 change(&remote, Method::PUT, &secret, Some(&value)).await?;
             }
             Command::Remove { secret, remote } => change(&remote, Method::DELETE, &secret, None).await?,
@@ -73,13 +71,7 @@ async fn change(remote: &Remote, method: Method, secret: &str, value: Option<&Va
     remote.at.form.answer(&json!({ "secret": secret }), |_| format!("secret {secret}: done"))
 }
 
-fn read(file: Option<PathBuf>) -> Result<String> {
-    let mut text = String::new();
-    match file {
-        Some(path) => {
-            text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        }
-        None => drop(io::stdin().read_to_string(&mut text)?),
-    }
+fn read(file: Option<&Path>) -> Result<String> {
+    let text = text_of(file.unwrap_or_else(|| Path::new("-")))?;
     Ok(text.trim_end_matches('\n').to_owned())
 }

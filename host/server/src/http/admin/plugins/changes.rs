@@ -3,20 +3,19 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchhook_core::{policy::Grants, rollout::Leave, row::VersionState};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{super::schemas, Named, changing};
+use super::super::schemas;
 use crate::{
     app::App,
-    http::problem::{Body, Problem},
+    http::{
+        extract::{Body, Query},
+        problem::Problem,
+    },
     plugins::changes::{self, Changing},
 };
 
@@ -60,11 +59,9 @@ pub(crate) struct Asked {
     responses((status = OK, body = Asked, description = "Which version is active.")))]
 pub(crate) async fn activate(
     State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
-    headers: HeaderMap,
+    what: Changing,
     Body(wanted): Body<Activate>,
 ) -> Result<Json<Asked>, Problem> {
-    let what = changing(&app, &headers, &named).await?;
     let configuration = wanted.configuration.map(|configuration| configuration.to_string());
     changes::activate(&app, &what, wanted.version, configuration).await?;
     asked(&app, &what).await
@@ -75,11 +72,9 @@ pub(crate) async fn activate(
     responses((status = OK, body = Asked, description = "Which version is active.")))]
 pub(crate) async fn rollback(
     State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
-    headers: HeaderMap,
+    what: Changing,
     Body(left): Body<Left>,
 ) -> Result<Json<Asked>, Problem> {
-    let what = changing(&app, &headers, &named).await?;
     changes::rollback(&app, &what, left.mode).await?;
     asked(&app, &what).await
 }
@@ -89,11 +84,9 @@ pub(crate) async fn rollback(
     responses((status = OK, body = Asked, description = "Which version is active.")))]
 pub(crate) async fn deactivate(
     State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
-    headers: HeaderMap,
+    what: Changing,
     Body(left): Body<Left>,
 ) -> Result<Json<Asked>, Problem> {
-    let what = changing(&app, &headers, &named).await?;
     changes::deactivate(&app, &what, left.mode).await?;
     asked(&app, &what).await
 }
@@ -103,12 +96,10 @@ pub(crate) async fn deactivate(
     params(OfVersion), responses((status = OK, body = Object, description = "What it is told now.")))]
 pub(crate) async fn configure(
     State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
+    what: Changing,
     Query(of): Query<OfVersion>,
-    headers: HeaderMap,
     Body(configuration): Body<Value>,
 ) -> Result<Json<Value>, Problem> {
-    let what = changing(&app, &headers, &named).await?;
     changes::configure(&app, &what, of.version, configuration.to_string()).await?;
     Ok(Json(configuration))
 }
@@ -118,11 +109,9 @@ pub(crate) async fn configure(
     responses((status = OK, body = schemas::Grants, description = "Its grants.")))]
 pub(crate) async fn grant(
     State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
-    headers: HeaderMap,
+    what: Changing,
     Body(grants): Body<Grants>,
 ) -> Result<Json<Grants>, Problem> {
-    let what = changing(&app, &headers, &named).await?;
     changes::grant(&app, &what, grants.clone()).await?;
     Ok(Json(grants))
 }

@@ -2,33 +2,26 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::{HeaderMap, StatusCode},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use switchhook_core::{
-    policy::{Slot, is_word},
-    seal::Purpose,
-};
+use switchhook_core::{policy::is_word, seal::Purpose};
 use switchhook_protocol::error::ErrorCode;
 use switchhook_storage::StorageError;
 use utoipa::ToSchema;
 
-use super::{Named, changing};
 use crate::{
     app::App,
-    http::problem::{Body, Problem},
+    http::{
+        extract::{Body, Path},
+        problem::Problem,
+    },
     limits,
     plugins::changes::Changing,
 };
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct OfPlugin {
-    tenant: String,
-    slot: Slot,
-    name: String,
+/// What stands below the plugin in an address.
+#[derive(Deserialize)]
+pub(crate) struct Below {
     secret: String,
 }
 
@@ -48,12 +41,7 @@ pub(crate) struct Names {
 /// Lists the names of secrets.
 #[utoipa::path(get, path = "/tenants/{tenant}/plugins/{slot}/{name}/secrets", operation_id = "list_plugin_secrets",
     responses((status = OK, body = Names, description = "Names alone: nobody reads a value back.")))]
-pub(crate) async fn list(
-    State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
-    headers: HeaderMap,
-) -> Result<Json<Names>, Problem> {
-    let what = changing(&app, &headers, &named).await?;
+pub(crate) async fn list(State(app): State<Arc<App>>, what: Changing) -> Result<Json<Names>, Problem> {
     let rows = app.storage.of(&what.tenant).plugin_secrets(what.slot, what.name.as_str()).await?;
     Ok(Json(Names { secrets: rows.into_iter().map(|(name, _)| name).collect() }))
 }
@@ -63,11 +51,10 @@ pub(crate) async fn list(
     responses((status = NO_CONTENT, description = "It is set.")))]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
-    Path(of): Path<OfPlugin>,
-    headers: HeaderMap,
+    what: Changing,
+    Path(Below { secret }): Path<Below>,
     Body(new): Body<New>,
 ) -> Result<StatusCode, Problem> {
-    let (what, secret) = find(&app, &headers, of).await?;
     if !is_word(&secret) || !(1..=limits::SECRET).contains(&new.value.len()) {
         let why = format!("a secret's name is a word, its value 1 to {} bytes", limits::SECRET);
         return Err(Problem::new(ErrorCode::Malformed, why));
@@ -95,10 +82,9 @@ pub(crate) async fn put(
     responses((status = NO_CONTENT, description = "It is gone.")))]
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
-    Path(of): Path<OfPlugin>,
-    headers: HeaderMap,
+    what: Changing,
+    Path(Below { secret }): Path<Below>,
 ) -> Result<StatusCode, Problem> {
-    let (what, secret) = find(&app, &headers, of).await?;
     let (storage, now) = (app.storage.of(&what.tenant), app.now());
     let removed = storage
         .run("plugin-secret", async move |tx| {
@@ -109,9 +95,4 @@ pub(crate) async fn remove(
         })
         .await?;
     if removed { Ok(StatusCode::NO_CONTENT) } else { Err(ErrorCode::NotFound.into()) }
-}
-
-async fn find(app: &App, headers: &HeaderMap, of: OfPlugin) -> Result<(Changing, String), Problem> {
-    let named = Named { tenant: of.tenant, slot: of.slot, name: of.name };
-    Ok((changing(app, headers, &named).await?, of.secret))
 }

@@ -3,11 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchhook_core::{
@@ -17,15 +13,16 @@ use switchhook_core::{
 use switchhook_plugin_runtime::Digest;
 use switchhook_protocol::{error::ErrorCode, time::Timestamp};
 use switchhook_storage::PluginLine;
+use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    super::{of_tenant, schemas},
-    Named, changing,
-};
+use super::super::{OfTenant, schemas};
 use crate::{
     app::App,
-    http::problem::Problem,
+    http::{
+        extract::{Path, Query},
+        problem::Problem,
+    },
     limits,
     plugins::{changes::Changing, counts::Counts},
 };
@@ -76,11 +73,9 @@ pub(crate) struct Version {
     report: Option<Value>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct NamedVersion {
-    tenant: String,
-    slot: Slot,
-    name: String,
+/// What stands below the plugin in an address.
+#[derive(Deserialize)]
+pub(crate) struct Below {
     version: u32,
 }
 
@@ -120,10 +115,8 @@ struct Line {
     responses((status = OK, body = Plugins, description = "Plugins by slot and name.")))]
 pub(crate) async fn all(
     State(app): State<Arc<App>>,
-    Path(tenant): Path<String>,
-    headers: HeaderMap,
+    OfTenant { tenant, .. }: OfTenant,
 ) -> Result<Json<Plugins>, Problem> {
-    let (_, tenant) = of_tenant(&app, &headers, &tenant).await?;
     let mut plugins: BTreeMap<(Slot, String), Summary> = BTreeMap::new();
     for row in app.storage.of(&tenant).plugins().list().await? {
         let summary = plugins.entry((row.slot, row.name.clone())).or_insert_with(|| Summary {
@@ -143,12 +136,7 @@ pub(crate) async fn all(
 /// Shows a plugin with its versions.
 #[utoipa::path(get, path = "/tenants/{tenant}/plugins/{slot}/{name}", operation_id = "show_plugin",
     responses((status = OK, body = Plugin, description = "Its versions and grants.")))]
-pub(crate) async fn one(
-    State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
-    headers: HeaderMap,
-) -> Result<Json<Plugin>, Problem> {
-    let what = changing(&app, &headers, &named).await?;
+pub(crate) async fn one(State(app): State<Arc<App>>, what: Changing) -> Result<Json<Plugin>, Problem> {
     let rows = versions(&app, &what).await?;
     let active = rows.iter().find(|row| row.state == VersionState::Active).map(|row| row.version);
     let grants = Grants::clone(&app.granted.of(&what.tenant, what.slot, &what.name));
@@ -167,13 +155,11 @@ pub(crate) async fn one(
     responses((status = OK, body = Version, description = "The version, with what the host found.")))]
 pub(crate) async fn version(
     State(app): State<Arc<App>>,
-    Path(of): Path<NamedVersion>,
-    headers: HeaderMap,
+    what: Changing,
+    Path(Below { version }): Path<Below>,
 ) -> Result<Json<Version>, Problem> {
-    let named = Named { tenant: of.tenant, slot: of.slot, name: of.name };
-    let what = changing(&app, &headers, &named).await?;
     let rows = versions(&app, &what).await?;
-    let row = rows.into_iter().find(|row| row.version == of.version).ok_or(ErrorCode::NotFound)?;
+    let row = rows.into_iter().find(|row| row.version == version).ok_or(ErrorCode::NotFound)?;
     let report = serde_json::from_str(&row.report).ok();
     Ok(Json(Version { report, ..shown(row) }))
 }
@@ -183,10 +169,8 @@ pub(crate) async fn version(
     responses((status = OK, body = Object, description = "Its configuration.")))]
 pub(crate) async fn configuration(
     State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
-    headers: HeaderMap,
+    what: Changing,
 ) -> Result<Json<Value>, Problem> {
-    let what = changing(&app, &headers, &named).await?;
     let rows = versions(&app, &what).await?;
     let row = rows.into_iter().find(|row| row.state == VersionState::Active).ok_or(ErrorCode::NotFound)?;
     Ok(Json(json(&row.configuration)))
@@ -195,12 +179,7 @@ pub(crate) async fn configuration(
 /// Shows what a plugin is granted.
 #[utoipa::path(get, path = "/tenants/{tenant}/plugins/{slot}/{name}/grants", operation_id = "show_plugin_grants",
     responses((status = OK, body = schemas::Grants, description = "Its grants.")))]
-pub(crate) async fn grants(
-    State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
-    headers: HeaderMap,
-) -> Result<Json<Grants>, Problem> {
-    let what = changing(&app, &headers, &named).await?;
+pub(crate) async fn grants(State(app): State<Arc<App>>, what: Changing) -> Result<Json<Grants>, Problem> {
     versions(&app, &what).await?;
     Ok(Json(Grants::clone(&app.granted.of(&what.tenant, what.slot, &what.name))))
 }
@@ -210,11 +189,9 @@ pub(crate) async fn grants(
     params(Lines), responses((status = OK, body = Log, description = "Lines, the oldest first.")))]
 pub(crate) async fn logs(
     State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
+    what: Changing,
     Query(wanted): Query<Lines>,
-    headers: HeaderMap,
 ) -> Result<Json<Log>, Problem> {
-    let what = changing(&app, &headers, &named).await?;
     let limit = wanted.limit.unwrap_or(limits::PAGE).min(limits::PAGE);
     let storage = app.storage.of(&what.tenant);
     let log = storage.plugin_log(what.slot, what.name.as_str());
@@ -229,10 +206,9 @@ pub(crate) async fn logs(
             }
             Ok::<_, Problem>(())
         };
-        tokio::select! {
-            () = app.stop.cancelled() => {}
-            () = tokio::time::sleep(patience) => {}
-            more = more => more?,
+        // Who waited in vain, or until the host stops, is answered with no lines.
+        if let Some(Ok(more)) = app.stop.run_until_cancelled(timeout(patience, more)).await {
+            more?;
         }
     }
     let lines: Vec<Line> = found.into_iter().map(line).collect();
@@ -243,12 +219,7 @@ pub(crate) async fn logs(
 /// Shows how calls of a plugin went.
 #[utoipa::path(get, path = "/tenants/{tenant}/plugins/{slot}/{name}/metrics", operation_id = "show_plugin_metrics",
     responses((status = OK, body = Counts, description = "Since the server started.")))]
-pub(crate) async fn metrics(
-    State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
-    headers: HeaderMap,
-) -> Result<Json<Counts>, Problem> {
-    let what = changing(&app, &headers, &named).await?;
+pub(crate) async fn metrics(State(app): State<Arc<App>>, what: Changing) -> Result<Json<Counts>, Problem> {
     versions(&app, &what).await?;
     Ok(Json(app.plugins.counts.of(&what.tenant, what.slot, what.name.as_str())))
 }

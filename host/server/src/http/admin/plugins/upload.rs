@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::{Body, BodyDataStream},
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
 };
 use futures_util::StreamExt as _;
@@ -16,13 +16,13 @@ use switchhook_protocol::error::ErrorCode;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use super::{super::schemas, Named, changing};
+use super::super::schemas;
 use crate::{
     app::App,
     http::problem::Problem,
     limits,
     plugins::{
-        changes::{self, Upload},
+        changes::{self, Changing, Upload},
         webhook::Webhook,
     },
 };
@@ -59,12 +59,11 @@ struct NewWebhook {
     responses((status = CREATED, body = Uploaded, description = "The version, inactive.")))]
 pub(crate) async fn upload(
     State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
+    what: Changing,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Uploaded>), Problem> {
-    let what = changing(&app, &headers, &named).await?;
-    let _place = app.uploads.try_acquire().or(Err(ErrorCode::Overloaded))?;
+    let _place = app.uploads.place(&what.tenant).ok_or(ErrorCode::Overloaded)?;
     let late = |_| Problem::new(ErrorCode::Malformed, "the upload took too long");
     let bytes = timeout(limits::UPLOAD, read(body.into_data_stream())).await.map_err(late)??;
     let (upload, secret) = if is_json(&headers) {
