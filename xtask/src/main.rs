@@ -18,6 +18,7 @@ mod repository;
 mod requirements;
 mod setup;
 mod skipped;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -53,6 +54,12 @@ enum Task {
         /// Leaves out `cargo xtask test`
         #[arg(long)]
         without_tests: bool,
+    },
+    /// Runs what takes longer than CI may: the fuzzing targets
+    Soak {
+        /// For each target
+        #[arg(long, default_value_t = 300)]
+        seconds: u64,
     },
     /// Formats all workspaces
     Fmt {
@@ -96,6 +103,7 @@ fn run(task: Task) -> Result<()> {
         Task::Demo { arguments } => demo(&repository, &arguments),
         Task::Test { arguments } => test::test(&repository, &arguments),
         Task::Ci { without_tests } => ci::ci(&repository, without_tests),
+        Task::Soak { seconds } => soak::soak(&repository, seconds),
         Task::Fmt { check } => fmt::fmt(&repository, check),
         Task::Layers => layers::layers(&repository),
         Task::Requirements { ids } if ids.is_empty() => requirements::check(&repository),

@@ -19,6 +19,7 @@ use crate::{
     failure::Failure,
     limits::Purpose,
     runtime::{ConfigurationError, Runtime},
+    wasi::Moment,
 };
 
 /// Answers as the bindings give them.
@@ -44,7 +45,7 @@ macro_rules! call {
 /// The same for what a plugin says of itself: nobody's call yet, and those take turns as one tenant's do.
 macro_rules! look {
     ($runtime:ident, $linked:ident, $function:path $(, $argument:expr)*) => {
-        call!($runtime, $linked, (None, Purpose::Step, Arc::default()), $function $(, $argument)*)
+        call!($runtime, $linked, (None, Purpose::Step, (Moment::NONE, Arc::default())), $function $(, $argument)*)
     };
 }
 
@@ -95,7 +96,7 @@ impl Runtime {
         let tenant = Some(&asked.0.tenant);
         match router {
             Answerer::Component(linked) => {
-                let how = (tenant, Purpose::Decision, facts);
+                let how = (tenant, Purpose::Decision, (asked.0.into(), facts));
                 call!(self, linked, how, v0_1::router::route, asked, question)
             }
             Answerer::Webhook(transport) => self.webhook_routes(transport, asked, question, &facts).await,
@@ -112,7 +113,7 @@ impl Runtime {
         let tenant = Some(&asked.0.tenant);
         match policy {
             Answerer::Component(linked) => {
-                let how = (tenant, Purpose::Decision, facts);
+                let how = (tenant, Purpose::Decision, (asked.0.into(), facts));
                 call!(self, linked, how, v0_1::nat::decide, asked, question)
             }
             Answerer::Webhook(transport) => self.webhook_decides(transport, asked, question, &facts).await,
@@ -127,7 +128,7 @@ impl Runtime {
     ) -> Ended<Option<AttemptKey>> {
         match method {
             Answerer::Component(linked) => {
-                let how = (Some(tenant), Purpose::Step, Arc::default());
+                let how = (Some(tenant), Purpose::Step, (Moment::NONE, Arc::default()));
                 call!(self, linked, how, v0_1::registration::claim, text)
             }
             Answerer::Webhook(transport) => self.webhook_claims(transport, tenant, text).await,
@@ -144,7 +145,7 @@ impl Runtime {
         let tenant = Some(&asked.0.tenant);
         match method {
             Answerer::Component(linked) => {
-                let how = (tenant, Purpose::Step, facts);
+                let how = (tenant, Purpose::Step, (asked.0.into(), facts));
                 call!(self, linked, how, v0_1::registration::step, asked, happened)
             }
             Answerer::Webhook(transport) => self.webhook_steps(transport, asked, happened, &facts).await,
@@ -154,10 +155,10 @@ impl Runtime {
     async fn begin(
         &self,
         class: Class,
-        (tenant, purpose, facts): (Option<&TenantId>, Purpose, Arc<Facts>),
+        (tenant, purpose, told): (Option<&TenantId>, Purpose, (Moment, Arc<Facts>)),
     ) -> (&Engine, Result<Running, Failure>) {
         let engine = self.0.engines.of(class);
         let budget = self.0.deadlines.budget(class, purpose);
-        (engine, Running::begin(engine, tenant.cloned(), budget, facts).await)
+        (engine, Running::begin(engine, tenant.cloned(), budget, told).await)
     }
 }

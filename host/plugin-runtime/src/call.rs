@@ -12,6 +12,7 @@ use crate::{
     failure::Failure,
     limits::{Budget, Growth, MAX_HOST_CALLS, MAX_KEYS, MAX_LOG_LINE, MAX_LOG_LINES, MAX_OUTPUT},
     places::{Asker, Place},
+    wasi::{self, Moment, Wasi},
 };
 
 /// A line that a guest wrote for its tenant's log.
@@ -52,6 +53,7 @@ impl LogLevel {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) growth: Growth,
+    pub(crate) wasi: Wasi,
     facts: Arc<Facts>,
     log: Vec<LogLine>,
     host_calls_left: u32,
@@ -85,13 +87,18 @@ impl Running {
         engine: &Engine,
         asker: Asker,
         budget: Budget,
-        facts: Arc<Facts>,
+        (moment, facts): (Moment, Arc<Facts>),
     ) -> Result<Self, Failure> {
         let since = Stopwatch::start();
         let mut place = engine.places.place(asker, budget.deadline).await?;
         place.burned = budget.fuel;
-        let call =
-            Call { growth: Growth::within(engine.room), facts, log: vec![], host_calls_left: MAX_HOST_CALLS };
+        let call = Call {
+            growth: Growth::within(engine.room),
+            wasi: Wasi::at(moment),
+            facts,
+            log: vec![],
+            host_calls_left: MAX_HOST_CALLS,
+        };
         let mut store = Store::new(&engine.wasm, call);
         store.limiter(|call| &mut call.growth);
         store.set_hostcall_fuel(MAX_OUTPUT);
@@ -109,7 +116,7 @@ impl Running {
         };
         let fuel = self.budget.fuel.saturating_sub(self.store.get_fuel().unwrap_or(0));
         self.place.burned = fuel;
-        let log = self.store.into_data().log;
+        let log = self.store.into_data().into_log();
         Ended { outcome, took: self.since.elapsed(), fuel, log }
     }
 }
@@ -127,17 +134,29 @@ impl Call {
         self.host_calls_left = left;
         Ok(())
     }
+
+    fn note(&mut self, level: LogLevel, mut text: String) {
+        if self.log.len() < MAX_LOG_LINES {
+            text.truncate(text.floor_char_boundary(MAX_LOG_LINE));
+            self.log.push(LogLine { level, text });
+        }
+    }
+
+    /// What the guest has logged, then what it has printed.
+    fn into_log(mut self) -> Vec<LogLine> {
+        for line in self.wasi.printed() {
+            self.note(LogLevel::Info, line);
+        }
+        self.log
+    }
 }
 
 impl types::Host for Call {}
 
 impl log::Host for Call {
-    fn write(&mut self, level: log::Level, mut text: String) -> wasmtime::Result<()> {
+    fn write(&mut self, level: log::Level, text: String) -> wasmtime::Result<()> {
         self.count_host_call()?;
-        if self.log.len() < MAX_LOG_LINES {
-            text.truncate(text.floor_char_boundary(MAX_LOG_LINE));
-            self.log.push(LogLine { level: level.into(), text });
-        }
+        self.note(level.into(), text);
         Ok(())
     }
 }
@@ -171,5 +190,6 @@ pub(crate) fn imports(engine: &wasmtime::Engine) -> wasmtime::Result<wasmtime::c
     log::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
     facts::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
     key_value::add_to_linker::<Call, HasSelf<Call>>(&mut linker, |call| call)?;
+    wasi::link(&mut linker)?;
     Ok(linker)
 }

@@ -29,6 +29,7 @@ mod places;
 mod runtime;
 mod slots;
 mod turns;
+mod wasi;
 mod webhook;
 
 pub use artefacts::ArtefactSettings;

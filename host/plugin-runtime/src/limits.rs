@@ -100,7 +100,7 @@ pub(crate) struct Room {
 const SMALL: Room = Room {
     memory: 16 * 1024 * 1024,
     table: 20_000,
-    core_instances: 8,
+    core_instances: 16,
     memories: 2,
     tables: 4,
     resident: 512 * 1024,
@@ -159,8 +159,9 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// Largest upload.
 pub const MAX_COMPONENT: usize = 32 * 1024 * 1024;
 
-/// From this size on a component is of the large class: it brings the runtime of its language.
-pub(crate) const LARGE_COMPONENT: usize = 1024 * 1024;
+/// From this size on a component is of the large class: it brings the runtime of its language. That of `QuickJS`
+/// is small enough.
+pub(crate) const LARGE_COMPONENT: usize = 2 * 1024 * 1024;
 
 /// The same of what its memories begin with: all that a small one has.
 pub(crate) const LARGE_MEMORY: u64 = 16 * 1024 * 1024;
@@ -188,6 +189,13 @@ pub(crate) const MAX_HOST_CALLS: u32 = 1000;
 
 /// Keys of one answer of `key-value.keys`: a page.
 pub(crate) const MAX_KEYS: usize = 100;
+
+/// Random bytes that a guest gets at once: keys and tables of languages want some dozens.
+pub(crate) const MAX_RANDOM: u64 = 64 * 1024;
+
+/// Streams, pollables and the like that a guest holds of WASI at once: languages hold three for standard input and
+/// output, and one while they write.
+pub(crate) const MAX_WASI_RESOURCES: usize = 64;
 
 /// Lines of log that one call keeps; what is over is counted and dropped.
 pub(crate) const MAX_LOG_LINES: usize = 32;

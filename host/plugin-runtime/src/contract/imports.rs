@@ -1,10 +1,11 @@
-//! What a plugin wants of the host: our own interfaces, and nothing else.
+//! What a plugin wants of the host: our own interfaces, a WASI without authority, and nothing else.
 
 use switchhook_core::policy::Grants;
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 use wit_parser::{Interface, WorldItem, WorldKey};
 
 use super::{compare::Comparison, ours};
+use crate::wasi;
 
 /// The version of the contract that the imports of a component name.
 pub(super) fn contract(imports: &[String]) -> Option<String> {
@@ -24,6 +25,7 @@ pub(super) fn compare(comparison: &mut Comparison<'_>, grants: &Grants) {
                     }
                     instance(comparison, ours, id);
                 }
+                None if wasi::offers(name) => {}
                 None => comparison.error(unknown(name)),
             },
             Some(ComponentEntityType::Type { created: ComponentAnyTypeId::Defined(id), .. }) => {

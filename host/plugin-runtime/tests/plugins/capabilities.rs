@@ -50,6 +50,53 @@ pub(crate) mod asks_the_service {
     }
 }
 
+pub(crate) mod asks_the_system {
+    use switchhook_core::policy::Context;
+    use switchhook_plugin_runtime::Decision;
+
+    use super::*;
+
+    async fn running(configuration: &str) -> Host {
+        let host = Host::new();
+        host.activate(guests::ASKS_THE_SYSTEM, Slot::InviteRouter, configuration).await;
+        host
+    }
+
+    fn log<T>(decision: &Decision<T>) -> Vec<&str> {
+        decision.log.iter().map(|line| line.text.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn finds_clock_and_randomness_of_its_call_and_no_authority() {
+        let host = running("{}").await;
+        let (first, again) = (host.route(2).await, host.route(2).await);
+        assert_eq!(plan(&first).waves[0].rings.len(), 2);
+        assert_eq!(log(&first), log(&again), "the same call has the same system below it");
+        let said: Vec<&str> = log(&first)[0].split('-').collect();
+        let seconds = context().now.as_millis() / 1000;
+        let [now, random, variables, directories] = said[..] else { panic!("{said:?}") };
+        assert_eq!((now, variables, directories), (&*seconds.to_string(), "0", "0"));
+
+        let other = Context { seed: (8, 15), ..context() };
+        let other = host.slots.route(&other, &invite(2), &host.facts).await;
+        assert_ne!(log(&other)[0].split('-').nth(1), Some(random), "another call has other randomness");
+    }
+
+    #[tokio::test]
+    async fn cannot_sleep() {
+        let slept = running(r#""sleep""#).await.route(2).await;
+        let Some(Failure::Trapped(why)) = &slept.failure else { panic!("{:?}", slept.failure) };
+        assert!(why.starts_with("a plugin cannot sleep"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn prints_no_more_than_its_log_holds() {
+        let chatter = running(r#""chatter""#).await.route(2).await;
+        assert_eq!(chatter.failure, None);
+        assert_eq!(chatter.log.len(), 32);
+    }
+}
+
 pub(crate) mod fetches {
     use switchhook_core::policy::registration::Fetched;
 

@@ -14,7 +14,7 @@ use switchhook_plugin_runtime::{
 };
 
 use crate::{
-    capabilities::{asks_the_service, fetches, hunts},
+    capabilities::{asks_the_service, asks_the_system, fetches, hunts},
     harness::{Host, context, invite, parties, plan, settings, soon, text},
 };
 

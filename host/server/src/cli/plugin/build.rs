@@ -4,7 +4,9 @@
 //! installed into the project's folder at the first build.
 
 mod javascript;
+mod npm;
 mod python;
+mod quickjs;
 mod rust;
 mod tool;
 
@@ -38,6 +40,7 @@ impl Build {
         match project.manifest.language {
             Language::Rust => rust::build(&project)?,
             Language::JavaScript => javascript::build(&project)?,
+            Language::QuickJs => quickjs::build(&project)?,
             Language::Python => python::build(&project)?,
         }
         progress(&format!("built {}", component.display()));

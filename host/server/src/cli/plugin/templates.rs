@@ -29,7 +29,7 @@ pub(crate) struct Laid {
 /// Everything that a new project consists of.
 pub(crate) fn files(name: &str, slot: Slot, language: Language) -> Vec<Laid> {
     let every = format!("{}/every", language.as_str());
-    let example = format!("{}/{slot}", language.as_str());
+    let example = format!("{}/{slot}", examples(language));
     let mut laid: Vec<Laid> =
         ["every", &every, &example].into_iter().flat_map(|layer| below(&TEMPLATES, layer, "")).collect();
     laid.extend(below(&TEMPLATES, &format!("cases/{slot}"), "tests/"));
@@ -39,13 +39,21 @@ pub(crate) fn files(name: &str, slot: Slot, language: Language) -> Vec<Laid> {
     }
     laid.extend(match language {
         Language::Rust => sdk(),
-        Language::JavaScript | Language::Python => wit(slot),
+        Language::JavaScript | Language::QuickJs | Language::Python => wit(slot),
     });
     laid
 }
 
+/// Whose examples a language has: both engines of JavaScript run the same, but for numbers of 64 bits.
+const fn examples(language: Language) -> &'static str {
+    match language {
+        Language::QuickJs => Language::JavaScript.as_str(),
+        Language::Rust | Language::JavaScript | Language::Python => language.as_str(),
+    }
+}
+
 /// What stands for `{{…}}` in a template.
-fn words(name: &str, slot: Slot, language: Language) -> [(&'static str, &str); 7] {
+fn words(name: &str, slot: Slot, language: Language) -> [(&'static str, &str); 10] {
     let example = match slot {
         Slot::InviteRouter => "it rings phones first, and whatever else there is 20 seconds later.",
         Slot::NatPolicy => "two devices try directly for two seconds, then get a relay.",
@@ -53,8 +61,12 @@ fn words(name: &str, slot: Slot, language: Language) -> [(&'static str, &str); 7
     };
     let (source, contract, ignored) = match language {
         Language::Rust => ("src/lib.rs", "vendor/", "/target/"),
-        Language::JavaScript => ("app.js", "wit/", "/node_modules/"),
+        Language::JavaScript | Language::QuickJs => ("app.js", "wit/", "/node_modules/"),
         Language::Python => ("app.py", "wit/", "/.venv/\n__pycache__/"),
+    };
+    let (wide, from_number, end) = match language {
+        Language::JavaScript => ("BigInt", "BigInt(", ")"),
+        Language::QuickJs | Language::Rust | Language::Python => ("numbers here", "", ""),
     };
     [
         ("name", name),
@@ -64,6 +76,9 @@ fn words(name: &str, slot: Slot, language: Language) -> [(&'static str, &str); 7
         ("source", source),
         ("contract", contract),
         ("ignored", ignored),
+        ("u64", wide),
+        ("u64(", from_number),
+        (")u64", end),
     ]
 }
 
@@ -137,7 +152,8 @@ mod tests {
     use super::*;
 
     const SLOTS: [Slot; 3] = [Slot::InviteRouter, Slot::NatPolicy, Slot::RegistrationMethod];
-    const LANGUAGES: [Language; 3] = [Language::Rust, Language::JavaScript, Language::Python];
+    const LANGUAGES: [Language; 4] =
+        [Language::Rust, Language::JavaScript, Language::QuickJs, Language::Python];
 
     #[test]
     fn plug_3_every_slot_has_an_example_with_cases_in_every_language() {

@@ -16,10 +16,10 @@ export function validateConfig(configuration) {
 
 export function route(context, invite, targets, soFar, answers) {
   const { restAfter, ring } = settings(context.configuration);
-  // Milliseconds are 64 bit wide in the contract: BigInt.
+  // Milliseconds are 64 bit wide in the contract: {{u64}}.
   const wave = (targets, seconds) => ({
-    rings: targets.map((target) => ({ target: target.index, ringTime: BigInt(ring * 1000) })),
-    startsAfter: BigInt(seconds * 1000),
+    rings: targets.map((target) => ({ target: target.index, ringTime: {{u64(}}ring * 1000{{)u64}} })),
+    startsAfter: {{u64(}}seconds * 1000{{)u64}},
   });
   const first = wave(targets.filter((target) => target.kind === "phone"), 0);
   const rest = wave(targets.filter((target) => target.kind !== "phone"), restAfter);

@@ -14,14 +14,14 @@ export function validateConfig(configuration) {
 
 // No inbound text begins an attempt: devices ask for this method.
 export function claim(text) {
-  return undefined;
+  return null;
 }
 
 // The state is the number that the code was sent to.
 export function step(context, state, event) {
-  const expiresIn = BigInt(codeSeconds(context.configuration) * 1000);
+  const expiresIn = {{u64(}}codeSeconds(context.configuration) * 1000{{)u64}};
   const then = (number, effects) => ({ state: bytes(number), effects, expiresIn });
-  if (state === undefined) {
+  if (state == null) {
     if (event.tag !== "begun") throw refusal("unexpected", "This registration does not begin like that.");
     const number = event.val.find((field) => field.name === "number")?.value;
     if (number === undefined) throw refusal("number-missing", 'The field "number" is missing.');
