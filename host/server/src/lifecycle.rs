@@ -301,7 +301,7 @@ async fn set_up(app: &App, data: &Path, admin_token: &str) -> Result<(), FlowErr
 
 async fn first_tenant(app: &App, data: &Path) -> Result<(), FlowError> {
     let tenant = sandbox::default_tenant();
-    tenants::create(app, &tenant).await?;
+    tenants::create(app, &tenant, None).await?;
     let secret = tenants::put_sandbox(app, &tenant, sandbox::SEND_URL).await?;
     SandboxFile { secret }.write(data).map_err(|error| {
         FlowError::refused(switchhook_protocol::error::ErrorCode::Internal, &error.to_string())

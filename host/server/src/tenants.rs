@@ -18,6 +18,7 @@ use switchhook_storage::StorageError;
 use crate::{
     app::App,
     flows::FlowError,
+    http::admin::Administrator,
     plugins::{changes, load},
 };
 
@@ -30,19 +31,28 @@ pub const SANDBOX: &str = "sandbox";
 /// The short code of the sandbox gateway.
 pub const SANDBOX_NUMBER: &str = "70470";
 
-/// Makes a tenant; false if it was there.
-pub(crate) async fn create(app: &App, tenant: &TenantId) -> Result<bool, FlowError> {
+/// Makes a tenant; false if it was there. Its audit begins with who made it, unless that was the first start.
+pub(crate) async fn create(
+    app: &App,
+    tenant: &TenantId,
+    who: Option<Administrator>,
+) -> Result<bool, FlowError> {
     let made = app.storage.tenants().create(tenant, app.now()).await?;
     let storage = app.storage.of(tenant);
     let now = app.now();
+    // A start after a crash in between finds the tenant, and gives it the rest.
     if storage.plugins().list().await?.is_empty() {
+        let subject = tenant.clone();
         storage
             .run("tenant-create", async move |tx| {
                 for (count, built_in) in (1..).zip(builtin::all()) {
                     tx.put_artifact(&Digest::of(built_in.bytes).0, built_in.bytes.to_vec()).await?;
                     tx.put_plugin_version(&first_version(built_in, count, now)).await?;
                 }
-                Ok::<_, StorageError>(())
+                match &who {
+                    Some(who) => who.note(tx, ("tenant.create", subject.as_str()), now).await,
+                    None => Ok::<_, StorageError>(()),
+                }
             })
             .await?;
     }

@@ -13,6 +13,9 @@
 //!
 //! compiles only if it has a module named after each guest.
 
+mod aliases;
 pub mod by_hand;
+
+pub use aliases::aliases;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

@@ -1,7 +1,7 @@
 //! In Rust.
 
 use anyhow::{Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{project::Project, walk};
 
@@ -39,14 +39,54 @@ async fn plug_3_an_integrators_router_is_made_changed_built_checked_tested_and_r
     walk::uploaded_activated_and_rolled_back_under_load(&project).await
 }
 
+/// As `docs/PLUGINS.md` tells it.
 #[test]
-fn plug_3_the_examples_of_the_other_slots_pass_their_own_cases() -> Result<()> {
-    for slot in ["nat-policy", "registration-method"] {
-        let project = Project::new(slot, "rust", &format!("my-{slot}"))?;
-        project.run(&["build"])?.well()?;
-        let tested = project.run(&["test"])?.well()?;
-        ensure!(tested["passed"] == 2, "{tested:#}");
+fn plug_3_a_nat_policy_learns_that_two_symmetric_gateways_need_a_relay() -> Result<()> {
+    let project = Project::new("nat-policy", "rust", "my-policy")?;
+    project.edit("src/lib.rs", "nat::{NatPolicy, Patience,", "nat::{Mapping, NatPolicy, Party, Patience,")?;
+    let decide = "        if question.attempt.direct_failures > 0";
+    let hard = "
+        let hard = |party: &Party| party.mapping == Mapping::AddressAndPortDependent;
+        if hard(&question.a) && hard(&question.b) {
+            return Ok(Verdict::Relay(RelayHint { region: None }));
+        }
+";
+    project.edit("src/lib.rs", decide, &format!("{hard}{decide}"))?;
+    project.run(&["build"])?.well()?;
+
+    let text = std::fs::read_to_string(project.path("tests/directly-first.json"))?;
+    let mut case: Value = serde_json::from_str(&text)?;
+    case["name"] = json!("two symmetric gateways need a relay");
+    for side in ["a", "b"] {
+        case["decide"][side]["mapping"]["value"] = json!("address-and-port-dependent");
     }
+    case["expect"] = json!({ "verdict": { "relay": { "region": null } } });
+    project.write("tests/symmetric.json", &case)?;
+    let tested = project.run(&["test"])?.well()?;
+    ensure!(tested["passed"] == 3, "{tested:#}");
+    Ok(())
+}
+
+/// As `docs/PLUGINS.md` tells it.
+#[test]
+fn plug_3_a_registration_method_learns_to_refuse_numbers_of_strangers() -> Result<()> {
+    let project = Project::new("registration-method", "rust", "my-method")?;
+    let send = "        let to = number.value.clone();";
+    let ours = r#"
+        if !number.value.starts_with("+1555") {
+            return Err(Refusal::new("not-ours", "Only numbers of the company register here."));
+        }
+"#;
+    project.edit("src/lib.rs", send, &format!("{ours}{send}"))?;
+    project.run(&["build"])?.well()?;
+
+    let begun = json!({ "begun": [{ "name": "number", "value": "+442071838750" }] });
+    let refused = json!({ "refused": { "code": "not-ours" } });
+    let attempt = json!([{ "event": begun, "expect": refused }]);
+    let case = json!({ "name": "a stranger's number is refused", "configuration": {}, "attempt": attempt });
+    project.write("tests/stranger.json", &case)?;
+    let tested = project.run(&["test"])?.well()?;
+    ensure!(tested["passed"] == 3, "{tested:#}");
     Ok(())
 }
 

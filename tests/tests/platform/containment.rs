@@ -4,8 +4,8 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use switchhook_built_guests as guests;
-use switchhook_protocol::registration::RegisterBegin;
-use switchhook_tests::{host::Host, waiting::until};
+use switchhook_protocol::{error::ErrorCode, registration::RegisterBegin};
+use switchhook_tests::{host::Host, phone::refusal, waiting::until};
 
 use crate::{ALICE, BOB, install, routed};
 
@@ -38,6 +38,21 @@ async fn plug_4_a_router_that_fails_rings_every_device_and_its_tenant_sees_why()
         .await?;
         assert_eq!(line, format!("the declared default counts: {failure}"));
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn plug_4_a_method_that_wants_a_signature_for_somebody_else_ends_with_its_attempt() -> Result<()> {
+    let host = Host::start().await?;
+    install(&host.admin, "registration-method/strangers", guests::SIGNS_FOR_STRANGERS, json!({})).await?;
+    let phone = host.stranger().await?;
+    let begin = RegisterBegin { method: "strangers".parse()?, fields: [].into() };
+
+    let code = refusal(phone.client.register_begin(&begin).await)?;
+
+    assert_eq!(code, ErrorCode::RegistrationMismatch);
+    assert_eq!(host.stored().await?.get("outbox"), Some(&0), "no text is on its way");
+    assert!(phone.registrations().await?.is_empty());
     Ok(())
 }
 

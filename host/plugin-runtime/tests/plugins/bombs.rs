@@ -2,10 +2,13 @@
 //! others, and what runs goes on (PLUG-4).
 
 use switchhook_built_guests::{self as guests, by_hand};
-use switchhook_core::policy::Grants;
+use switchhook_core::policy::{
+    Grants,
+    route::{Plan, Routed},
+};
 use switchhook_plugin_runtime::{Class, CompileError, Examined, Failure, Slot, builtin, report};
 
-use crate::harness::{Host, soon};
+use crate::harness::{Host, invite, soon};
 
 #[tokio::test]
 async fn plug_4_a_loop_at_instantiation_is_out_of_fuel_before_it_says_anything() {
@@ -23,6 +26,18 @@ async fn plug_4_a_table_bomb_is_out_of_memory() {
     let compiled = soon(Host::new().runtime.compile(&bytes, Slot::InviteRouter)).await;
 
     assert_eq!(compiled.unwrap_err(), CompileError::Describe(Failure::OutOfMemory));
+}
+
+/// What is copied out counts, not what the guest has: a thousand lists that are the same one are a gigabyte.
+#[tokio::test]
+async fn plug_4_a_small_answer_that_is_a_gigabyte_when_copied_is_too_large_and_every_device_rings() {
+    let bytes = guests::aliases(router()).unwrap();
+    let host = Host::running(&bytes, Slot::InviteRouter).await;
+
+    let decision = soon(host.route(5)).await;
+
+    assert_eq!(decision.failure, Some(Failure::TooLarge));
+    assert_eq!(decision.outcome, Routed::Ring(Plan::ring_all(&invite(5).targets)));
 }
 
 #[tokio::test]
@@ -107,7 +122,7 @@ async fn says(bytes: &[u8], word: &str) {
 }
 
 fn large(component: &[u8]) -> Vec<u8> {
-    by_hand::padded(component, 1024 * 1024)
+    by_hand::padded(component, 2 * 1024 * 1024)
 }
 
 fn router() -> &'static [u8] {

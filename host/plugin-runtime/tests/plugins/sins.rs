@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use switchhook_built_guests as guests;
 use switchhook_core::policy::{
-    InvalidRequest,
+    Context, InvalidRequest,
     nat::{Decided, Mapping, Verdict},
     registration::{self, Event},
     route::{Finally, InvalidPlan, Plan, Routed, TargetIndex},
@@ -15,7 +16,7 @@ use switchhook_plugin_runtime::{
 
 use crate::{
     capabilities::{asks_the_service, asks_the_system, fetches, hunts},
-    harness::{Host, context, invite, parties, plan, settings, soon, text},
+    harness::{Host, active, context, invite, parties, plan, settings, soon, text},
 };
 
 macro_rules! is_tested {
@@ -78,6 +79,31 @@ mod loops_in_route {
 
         fails_with(&decision, &Failure::OutOfFuel);
         assert!(turns >= 20, "{turns} turns");
+    }
+
+    /// As many calls without end as there are instances, and twice as many that wait: of a tenant of its own.
+    #[tokio::test]
+    async fn of_one_tenant_leave_an_instance_to_its_neighbour() {
+        let host = Host::running(guests::LOOPS_IN_ROUTE, Slot::InviteRouter).await;
+        let neighbour = Context { tenant: "neighbour".parse().unwrap(), ..context() };
+        let plugin = host.runtime.compile(guests::HUNTS, Slot::InviteRouter).await.unwrap();
+        host.slots.activate(&neighbour.tenant, active(&plugin, "7")).unwrap();
+        let question = invite(3);
+        let greedy = context();
+        let flood = join_all((0..12).map(|_| host.slots.route(&greedy, &question, &host.facts)));
+        let calm = async {
+            let mut answered = 0;
+            for _ in 0..20 {
+                let decision = host.slots.route(&neighbour, &question, &host.facts).await;
+                answered += usize::from(decision.failure.is_none());
+            }
+            answered
+        };
+
+        let (flood, answered) = soon(Box::pin(async { tokio::join!(flood, calm) })).await;
+
+        assert_eq!(answered, 20);
+        assert!(flood.iter().all(|decision| decision.failure.is_some()));
     }
 
     #[tokio::test]
@@ -153,6 +179,22 @@ mod binds_nonsense {
 
         assert!(matches!(step.failure, Some(Failure::Invalid(InvalidOutput::Endpoint(_)))));
         assert_eq!(step.outcome, Err(registration::unavailable()));
+    }
+}
+
+mod signs_for_strangers {
+    use super::*;
+
+    /// Well formed: that nobody named this device is what the host's flow knows, and refuses (`platform` tests).
+    #[tokio::test]
+    async fn is_a_question_of_who_asks() {
+        let host = Host::running(guests::SIGNS_FOR_STRANGERS, Slot::RegistrationMethod).await;
+
+        let step = host.step("signs-for-strangers", None, Event::Begun(vec![])).await;
+
+        assert_eq!(step.failure, None);
+        let transition = step.outcome.unwrap();
+        assert!(matches!(&transition.effects[..], [registration::Effect::SendSignature(_)]));
     }
 }
 

@@ -12,7 +12,6 @@ use wasi::{
     random::random::get_random_u64,
 };
 
-#[expect(unsafe_code, reason = "generated")]
 mod generated {
     wit_bindgen::generate!({
         path: "wit",

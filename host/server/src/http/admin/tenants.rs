@@ -35,15 +35,8 @@ pub(crate) async fn create(
     Operator(who): Operator,
     Body(new): Body<NewTenant>,
 ) -> Result<StatusCode, Problem> {
-    let made = tenants::create(&app, &new.tenant).await?;
-    if !made {
-        return Ok(StatusCode::OK);
-    }
-    let now = app.now();
-    let tenant = new.tenant.clone();
-    let storage = app.storage.of(&new.tenant);
-    storage.run("audit", async move |tx| who.note(tx, ("tenant.create", tenant.as_str()), now).await).await?;
-    Ok(StatusCode::CREATED)
+    let made = tenants::create(&app, &new.tenant, Some(who)).await?;
+    Ok(if made { StatusCode::CREATED } else { StatusCode::OK })
 }
 
 /// Lists the tenants.
