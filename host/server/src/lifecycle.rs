@@ -25,7 +25,7 @@ use switchhook_delivery::{Outbound, SmsSender};
 use switchhook_plugin_runtime::{ArtefactSettings, Compiler, EngineError, Runtime, RuntimeSettings, Slots};
 use switchhook_protocol::{id::RelayHostId, server::CdxAddresses};
 use switchhook_relay::{Relay, RelayConfig};
-use switchhook_storage::{AdminToken, Clock, OpenError, Storage};
+use switchhook_storage::{AdminToken, AuditEntry, Clock, OpenError, Storage};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, Semaphore},
@@ -271,26 +271,44 @@ async fn bind_relay(
     Relay::bind(config, keys, Arc::new(clock::now)).await
 }
 
-/// First rows, what the process before left in doubt, and the plugins.
-async fn set_up(app: &App, data: &Path, admin_token: &str) -> Result<(), FlowError> {
-    let hash = secrets::hash(admin_token);
-    // The file is the truth: whoever deletes it and restarts has taken the former token back.
-    for former in app.storage.admin_tokens().list().await? {
-        if former.tenant.is_none() && former.hash != hash && former.revoked_at.is_none() {
-            app.storage.admin_tokens().revoke(&former.hash, app.now()).await?;
+/// Label of the token that the first start makes.
+const FIRST_ADMINISTRATOR: &str = "operator";
+
+/// The token of the file, which is the truth: whoever deletes it and restarts has taken the former one back.
+async fn first_administrator(app: &App, admin_token: &str) -> Result<(), FlowError> {
+    let (hash, tokens) = (secrets::hash(admin_token), app.storage.admin_tokens());
+    let noted = |action: &str| AuditEntry {
+        at: app.now(),
+        actor: "start".to_owned(),
+        action: action.to_owned(),
+        subject: FIRST_ADMINISTRATOR.to_owned(),
+        detail: String::new(),
+    };
+    let all = tokens.list().await?;
+    for former in &all {
+        // Those that an operator has made beside it have their end.
+        let of_file = former.tenant.is_none() && former.expires_at.is_none();
+        if of_file && former.hash != hash && former.revoked_at.is_none() {
+            tokens.revoke(&former.hash, noted("token.revoke")).await?;
         }
     }
-    if app.storage.admin_tokens().get(&hash).await?.is_none() {
-        let token = AdminToken {
-            hash,
-            tenant: None,
-            label: "operator".to_owned(),
-            created_at: app.now(),
-            expires_at: None,
-            revoked_at: None,
-        };
-        app.storage.admin_tokens().put(&token).await?;
+    if all.iter().any(|token| token.hash == hash) {
+        return Ok(());
     }
+    let token = AdminToken {
+        hash,
+        tenant: None,
+        label: FIRST_ADMINISTRATOR.to_owned(),
+        created_at: app.now(),
+        expires_at: None,
+        revoked_at: None,
+    };
+    Ok(tokens.put(&token, noted("token.create")).await?)
+}
+
+/// First rows, what the process before left in doubt, and the plugins.
+async fn set_up(app: &App, data: &Path, admin_token: &str) -> Result<(), FlowError> {
+    first_administrator(app, admin_token).await?;
     if app.storage.tenants().list().await?.is_empty() {
         first_tenant(app, data).await?;
     } else {

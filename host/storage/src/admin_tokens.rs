@@ -3,6 +3,7 @@
 use switchhook_protocol::{id::TenantId, time::Timestamp};
 
 use crate::{
+    audit::AuditEntry,
     cells::{Cells, millis},
     dialect::{Query, Row},
     error::StorageError,
@@ -46,10 +47,14 @@ impl Storage {
 }
 
 impl AdminTokens<'_> {
-    /// Stores a token.
-    pub async fn put(&self, token: &AdminToken) -> Result<(), StorageError> {
+    /// Stores a token of the operator's, and who made it.
+    pub async fn put(&self, token: &AdminToken, noted: AuditEntry) -> Result<(), StorageError> {
         let query = put(token);
-        self.0.run("put-admin-token", async move |tx| tx.write(query).await.map(drop)).await
+        let work = async move |tx: &mut Transaction<'_>| {
+            tx.write(query).await?;
+            tx.operator_audit(&noted).await
+        };
+        self.0.run("put-admin-token", work).await
     }
 
     /// The token of this hash, whether it still counts or not.
@@ -62,11 +67,17 @@ impl AdminTokens<'_> {
         self.0.all(sqlx::query(LIST), decode).await
     }
 
-    /// Takes a token back; says whether it counted until now.
-    pub async fn revoke(&self, hash: &[u8; 32], now: Timestamp) -> Result<bool, StorageError> {
-        let query = revoke(hash, now);
-        let revoked = self.0.run("revoke-admin-token", async move |tx| tx.write(query).await).await?;
-        Ok(revoked > 0)
+    /// Takes a token of the operator's back, and notes who did; says whether it counted until then.
+    pub async fn revoke(&self, hash: &[u8; 32], noted: AuditEntry) -> Result<bool, StorageError> {
+        let query = revoke(hash, noted.at);
+        let work = async move |tx: &mut Transaction<'_>| {
+            let revoked = tx.write(query).await? > 0;
+            if revoked {
+                tx.operator_audit(&noted).await?;
+            }
+            Ok::<_, StorageError>(revoked)
+        };
+        self.0.run("revoke-admin-token", work).await
     }
 }
 

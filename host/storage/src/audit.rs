@@ -6,7 +6,7 @@ use crate::{
     cells::{Cells, integer, millis},
     dialect::Row,
     error::StorageError,
-    lifecycle::TenantStorage,
+    lifecycle::{Storage, TenantStorage},
     transaction::Transaction,
 };
 
@@ -14,6 +14,10 @@ const APPEND: &str =
     "INSERT INTO audit (tenant, at, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5, $6)";
 const AFTER: &str = "SELECT id, at, actor, action, subject, detail FROM audit \
      WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3";
+const APPEND_OPERATORS: &str =
+    "INSERT INTO operator_audit (at, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5)";
+const AFTER_OPERATORS: &str = "SELECT id, at, actor, action, subject, detail FROM operator_audit \
+     WHERE id > $1 ORDER BY id LIMIT $2";
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +54,30 @@ impl Audit<'_> {
     }
 }
 
+impl Storage {
+    /// The operator's own changes after this position (0: from the first), each with its own.
+    pub async fn operator_audit(
+        &self,
+        position: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, AuditEntry)>, StorageError> {
+        let query = sqlx::query(AFTER_OPERATORS).bind(integer(position)).bind(limit);
+        self.all(query, decode).await
+    }
+}
+
 impl Transaction<'_> {
+    /// Notes a change of what belongs to no tenant.
+    pub(crate) async fn operator_audit(&mut self, entry: &AuditEntry) -> Result<(), StorageError> {
+        let query = sqlx::query(APPEND_OPERATORS)
+            .bind(millis(entry.at))
+            .bind(entry.actor.clone())
+            .bind(entry.action.clone())
+            .bind(entry.subject.clone())
+            .bind(entry.detail.clone());
+        self.write(query).await.map(drop)
+    }
+
     /// Notes a change.
     pub async fn audit(&mut self, entry: &AuditEntry) -> Result<(), StorageError> {
         let query = sqlx::query(APPEND)

@@ -232,6 +232,31 @@ async fn an_administrator_needs_a_token_that_counts() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn plug_1_an_operators_token_outlives_a_restart_and_its_audit_tells_who_made_it() -> Result<()> {
+    let mut host = Host::start().await?;
+    let new = json!({ "label": "second" });
+    let (made, body) = host.admin.ask(Method::POST, "tokens", Some(&new)).await?;
+    assert_eq!(made, StatusCode::CREATED, "{body}");
+    let (id, token) = (body["id"].as_str().context("an id")?, body["token"].as_str().context("a token")?);
+    let second = host.admin.with_token(token);
+
+    host.restart(async |_| Ok(())).await?;
+
+    let (status, _) = second.ask(Method::DELETE, &format!("tokens/{id}"), None).await?;
+    assert_eq!(status, StatusCode::NO_CONTENT, "it takes itself back");
+    let (refused, _) = second.ask(Method::GET, "audit", None).await?;
+    assert_eq!(refused, StatusCode::UNAUTHORIZED);
+    let (_, audit) = host.admin.ask(Method::GET, "audit", None).await?;
+    let entry = |entry: &Value| format!("{} {} {}", entry["actor"], entry["action"], entry["subject"]);
+    let entries: Vec<_> = audit["entries"].as_array().context("entries")?.iter().map(entry).collect();
+    let revoked = format!(r#""second" "token.revoke" "{id}""#);
+    let expected =
+        [r#""start" "token.create" "operator""#, r#""operator" "token.create" "second""#, &revoked];
+    assert_eq!(entries, expected);
+    Ok(())
+}
+
 /// An endpoint of the first tenant's, and a body of the right form.
 #[derive(Debug)]
 struct Endpoint {

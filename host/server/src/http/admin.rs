@@ -85,6 +85,17 @@ impl Administrator {
         &self.label
     }
 
+    /// The note of a change that it makes.
+    pub(crate) fn entry(&self, (action, subject): (&str, &str), detail: String, at: Timestamp) -> AuditEntry {
+        AuditEntry {
+            at,
+            actor: self.label.clone(),
+            action: action.to_owned(),
+            subject: subject.to_owned(),
+            detail,
+        }
+    }
+
     /// Notes a change in the transaction that makes it.
     pub(crate) async fn note(
         &self,
@@ -99,12 +110,11 @@ impl Administrator {
     pub(crate) async fn note_detail(
         &self,
         tx: &mut Transaction<'_>,
-        (action, subject): (&str, &str),
+        change: (&str, &str),
         detail: String,
         at: Timestamp,
     ) -> Result<(), StorageError> {
-        let (actor, action, subject) = (self.label.clone(), action.to_owned(), subject.to_owned());
-        tx.audit(&AuditEntry { at, actor, action, subject, detail }).await
+        tx.audit(&self.entry(change, detail, at)).await
     }
 }
 

@@ -127,16 +127,26 @@ on_each_database! {
             expires_at: Some(LATER),
             ..operator.clone()
         };
-        tokens.put(&operator).await.unwrap();
-        tokens.put(&of_acme).await.unwrap();
+        let noted = |action: &str, at| AuditEntry {
+            at,
+            actor: "operator".to_owned(),
+            action: action.to_owned(),
+            subject: "a token".to_owned(),
+            detail: String::new(),
+        };
+        tokens.put(&operator, noted("token.create", NOW)).await.unwrap();
+        tokens.put(&of_acme, noted("token.create", NOW)).await.unwrap();
         assert_eq!(tokens.get(&[1; 32]).await.unwrap(), Some(operator.clone()));
 
-        assert!(tokens.revoke(&[2; 32], LATER).await.unwrap());
-        assert!(!tokens.revoke(&[2; 32], LATER).await.unwrap());
+        assert!(tokens.revoke(&[2; 32], noted("token.revoke", LATER)).await.unwrap());
+        assert!(!tokens.revoke(&[2; 32], noted("token.revoke", LATER)).await.unwrap());
 
         let revoked = AdminToken { revoked_at: Some(LATER), ..of_acme };
         assert_eq!(tokens.list().await.unwrap(), [revoked, operator]);
         assert_eq!(tokens.get(&[3; 32]).await.unwrap(), None);
+        let audit = fixture.storage.operator_audit(1, 10).await.unwrap();
+        let entries: Vec<_> = audit.into_iter().map(|(_, entry)| entry).collect();
+        assert_eq!(entries, [noted("token.create", NOW), noted("token.revoke", LATER)], "once, after the first");
     }
 
     async fn the_audit_trail_is_read_in_order_from_any_place(fixture) {

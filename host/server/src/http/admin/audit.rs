@@ -9,7 +9,7 @@ use switchhook_protocol::time::Timestamp;
 use switchhook_storage::AuditEntry;
 use utoipa::{IntoParams, ToSchema};
 
-use super::OfTenant;
+use super::{OfTenant, Operator};
 use crate::{
     app::App,
     http::{extract::Query, problem::Problem},
@@ -23,6 +23,12 @@ pub(crate) struct Page {
     after: u64,
     #[serde(default)]
     limit: Option<u32>,
+}
+
+impl Page {
+    fn limit(&self) -> u32 {
+        self.limit.unwrap_or(limits::PAGE).min(limits::PAGE)
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,11 +59,26 @@ pub(crate) async fn list(
     OfTenant { tenant, .. }: OfTenant,
     Query(page): Query<Page>,
 ) -> Result<Json<Entries>, Problem> {
-    let limit = page.limit.unwrap_or(limits::PAGE).min(limits::PAGE);
-    let entries = app.storage.of(&tenant).audit().after(page.after, limit).await?;
-    let entries: Vec<Shown> = entries.into_iter().map(shown).collect();
+    let found = app.storage.of(&tenant).audit().after(page.after, page.limit()).await?;
+    Ok(Json(entries(found, &page)))
+}
+
+/// Lists who made the operator's tokens and took them back, page by page.
+#[utoipa::path(get, path = "/audit", operation_id = "list_operators_audit",
+    params(Page), responses((status = OK, body = Entries, description = "Changes, the oldest first.")))]
+pub(crate) async fn operators(
+    State(app): State<Arc<App>>,
+    Operator(_): Operator,
+    Query(page): Query<Page>,
+) -> Result<Json<Entries>, Problem> {
+    let found = app.storage.operator_audit(page.after, page.limit()).await?;
+    Ok(Json(entries(found, &page)))
+}
+
+fn entries(found: Vec<(u64, AuditEntry)>, page: &Page) -> Entries {
+    let entries: Vec<Shown> = found.into_iter().map(shown).collect();
     let next = entries.last().map_or(page.after, |last| last.position);
-    Ok(Json(Entries { entries, next }))
+    Entries { entries, next }
 }
 
 fn shown((position, entry): (u64, AuditEntry)) -> Shown {

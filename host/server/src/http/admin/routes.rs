@@ -63,6 +63,7 @@ routes! {
     get "/tenants/{tenant}/plugins/{slot}/{name}/logs" => show::logs;
     get "/tenants/{tenant}/plugins/{slot}/{name}/metrics" => show::metrics;
     get "/tenants/{tenant}/audit" => audit::list;
+    get "/audit" => audit::operators;
     get "/tenants/{tenant}/decisions" => sessions::decisions;
     get "/tenants/{tenant}/sessions/{session}" => sessions::show;
     get "/tenants/{tenant}/texts/in-doubt" => texts::in_doubt;

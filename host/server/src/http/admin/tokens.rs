@@ -7,7 +7,6 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::{error::ErrorCode, id::TenantId, time::Timestamp};
 use switchhook_storage::AdminToken;
-use tracing::info;
 use utoipa::ToSchema;
 
 use super::{OfTenant, Operator};
@@ -81,8 +80,8 @@ pub(crate) async fn create_operators(
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<Shown>), Problem> {
     let (row, made) = mint(&app, None, new)?;
-    app.storage.admin_tokens().put(&row).await?;
-    info!(actor = who.label(), token = row.label, "an operator's token is made");
+    let noted = who.entry(("token.create", &row.label), String::new(), app.now());
+    app.storage.admin_tokens().put(&row, noted).await?;
     Ok(made)
 }
 
@@ -129,8 +128,8 @@ pub(crate) async fn revoke_operators(
     Operator(who): Operator,
 ) -> Result<StatusCode, Problem> {
     let hash = own(&app, &id, None).await?;
-    app.storage.admin_tokens().revoke(&hash, app.now()).await?;
-    info!(actor = who.label(), token = id, "an operator's token is taken back");
+    let noted = who.entry(("token.revoke", &id), String::new(), app.now());
+    app.storage.admin_tokens().revoke(&hash, noted).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
