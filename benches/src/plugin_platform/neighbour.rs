@@ -5,7 +5,9 @@ use std::{io::Write as _, sync::Arc, time::Duration};
 
 use switchhook_built_guests::LOOPS_IN_ROUTE;
 use switchhook_core::policy::{Context, Facts, Slot};
-use switchhook_plugin_runtime::{ActivePlugin, Metrics, Runtime, RuntimeSettings, Slots, builtin::Builtin};
+use switchhook_plugin_runtime::{
+    ActivePlugin, Failure, Metrics, Runtime, RuntimeSettings, Slots, builtin::Builtin,
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
@@ -22,6 +24,10 @@ const COUNTED: Duration = Duration::from_secs(2);
 
 /// Calls of the noisy tenant at the same time: as many as a tenant has places.
 const NOISE: usize = 25;
+
+/// How long a caller of the noisy tenant waits when it was refused at once: about what a client's next
+/// request takes to come.
+const REFUSED: Duration = Duration::from_millis(1);
 
 /// Decisions a second and the 99th percentile, in milliseconds, of each round.
 #[derive(Default)]
@@ -118,7 +124,9 @@ fn noise((_, slots): &(Runtime, Arc<Slots>)) -> anyhow::Result<Vec<AbortOnDropHa
         let facts = Arc::new(Facts::default());
         AbortOnDropHandle::new(tasks.spawn(async move {
             loop {
-                slots.route(&context, &question, &facts).await;
+                if slots.route(&context, &question, &facts).await.failure == Some(Failure::Spent) {
+                    tokio::time::sleep(REFUSED).await;
+                }
             }
         }))
     };

@@ -12,6 +12,7 @@ use crate::{
     failure::Failure,
     limits::{Budget, Growth, MAX_HOST_CALLS, MAX_KEYS, MAX_LOG_LINE, MAX_LOG_LINES, MAX_OUTPUT},
     places::{Asker, Place},
+    turns::Burned,
     wasi::{self, Moment, Wasi},
 };
 
@@ -91,7 +92,7 @@ impl Running {
     ) -> Result<Self, Failure> {
         let since = Stopwatch::start();
         let mut place = engine.places.place(asker, budget.deadline).await?;
-        place.burned = budget.fuel;
+        place.burned.fuel = budget.fuel;
         let call = Call {
             growth: Growth::within(engine.room),
             wasi: Wasi::at(moment),
@@ -115,7 +116,9 @@ impl Running {
             Err(error) => Err(Failure::of(&error, self.store.data())),
         };
         let fuel = self.budget.fuel.saturating_sub(self.store.get_fuel().unwrap_or(0));
-        self.place.burned = fuel;
+        // A component that nobody owns yet has nobody's share: its tenant's uploads are counted elsewhere.
+        let in_vain = self.place.is_of_tenant() && outcome.as_ref().is_err_and(Failure::is_in_vain);
+        self.place.burned = Burned { fuel, in_vain };
         let log = self.store.into_data().into_log();
         Ended { outcome, took: self.since.elapsed(), fuel, log }
     }

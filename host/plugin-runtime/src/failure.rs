@@ -51,6 +51,9 @@ pub enum Failure {
     /// All instances were busy until the deadline.
     #[error("no instance was free in time")]
     Busy,
+    /// Its tenant burned its share in calls that gave no answer; it is asked again when that is paid off.
+    #[error("its tenant's share of fuel was burned in calls that gave no answer")]
+    Spent,
     /// It asked its tenant's services again and again, and did not decide.
     #[error("it asked in more rounds than there are")]
     AskedTooOften,
@@ -105,9 +108,15 @@ impl Failure {
             Self::Unreachable(_) => "unreachable",
             Self::NoAnswer(_) => "no-answer",
             Self::Busy => "busy",
+            Self::Spent => "spent",
             Self::AskedTooOften => "asked-too-often",
             Self::Host(_) => "host",
         }
+    }
+
+    /// Whether what the call burned brought nothing. A refusal is an answer.
+    pub(crate) const fn is_in_vain(&self) -> bool {
+        !matches!(self, Self::Refused(_))
     }
 
     /// What an error of a call into a guest means.

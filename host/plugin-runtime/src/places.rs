@@ -13,7 +13,7 @@ use crate::{
     clock::Stopwatch,
     failure::Failure,
     limits::{PART, SWEEP, Share},
-    turns::{Full, Ticket, Turns},
+    turns::{Burned, NoTurn, Ticket, Turns},
 };
 
 /// Who asks: a tenant, or nobody yet (a component that is looked at before it is a tenant's).
@@ -29,7 +29,7 @@ pub(crate) struct Place {
     places: Places,
     asker: Asker,
     /// What its asker pays for; who leaves a call alone pays all that it might have burned.
-    pub(crate) burned: u64,
+    pub(crate) burned: Burned,
 }
 
 #[derive(Debug)]
@@ -53,17 +53,21 @@ impl Places {
         Self(Arc::new(Inner { since: Stopwatch::start(), turns: Mutex::new(turns) }))
     }
 
-    /// A place for a call, or [`Failure::Busy`] when none is this asker's in time.
+    /// A place for a call; [`Failure::Busy`] when none is this asker's in time, [`Failure::Spent`] when it
+    /// burned its share in vain.
     pub(crate) async fn place(&self, asker: Asker, patience: Duration) -> Result<Place, Failure> {
         if self.turns().take(&asker, self.now()) {
             return Ok(self.given(asker));
         }
         let (given, turn) = oneshot::channel();
-        let ticket = self.turns().wait(&asker, given).map_err(|Full| Failure::Busy)?;
+        let ticket = self.turns().wait(&asker, given, self.now())?;
         let mut waiting = Waiting { places: self, asker: &asker, ticket, turn };
         // Its last call may have ended, or its debt may be paid, since it was told to wait.
         self.give();
-        timeout(patience, &mut waiting.turn).await.ok().and_then(Result::ok).ok_or(Failure::Busy)
+        match timeout(patience, &mut waiting.turn).await {
+            Ok(turn) => turn.map_err(|_dropped| Failure::Spent),
+            Err(_) => Err(Failure::Busy),
+        }
     }
 
     /// Gives the places that are free to those whose turn it is.
@@ -79,10 +83,10 @@ impl Places {
     }
 
     fn given(&self, asker: Asker) -> Place {
-        Place { places: self.clone(), asker, burned: 0 }
+        Place { places: self.clone(), asker, burned: Burned::default() }
     }
 
-    fn end(&self, asker: &Asker, burned: u64) {
+    fn end(&self, asker: &Asker, burned: Burned) {
         let now = self.now();
         let mut turns = self.turns();
         turns.end(asker, burned, now);
@@ -99,6 +103,22 @@ impl Places {
 
     fn turns(&self) -> MutexGuard<'_, Turns<Asker, oneshot::Sender<Place>>> {
         self.0.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Whether somebody pays for it.
+    pub(crate) const fn is_of_tenant(&self) -> bool {
+        self.asker.is_some()
+    }
+}
+
+impl From<NoTurn> for Failure {
+    fn from(why: NoTurn) -> Self {
+        match why {
+            NoTurn::Full => Self::Busy,
+            NoTurn::Spent => Self::Spent,
+        }
     }
 }
 
@@ -156,6 +176,20 @@ mod tests {
         }
 
         assert!(places.place(Some(tenant("c")), Duration::ZERO).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn plug_4_who_burned_its_share_in_vain_is_told_at_once_also_while_it_waits() {
+        let places = places(1);
+        let mut first = places.place(Some(tenant("a")), Duration::ZERO).await.unwrap();
+        first.burned = Burned { fuel: u64::MAX, in_vain: true };
+
+        let (second, ()) =
+            tokio::join!(places.place(Some(tenant("a")), Duration::from_mins(1)), async { drop(first) });
+        let third = places.place(Some(tenant("a")), Duration::from_mins(1)).await;
+
+        assert_eq!((second.unwrap_err(), third.unwrap_err()), (Failure::Spent, Failure::Spent));
+        assert!(places.place(Some(tenant("b")), Duration::ZERO).await.is_ok());
     }
 
     #[tokio::test]

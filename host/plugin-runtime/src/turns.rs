@@ -8,6 +8,10 @@
 //! the burst allows runs one call at a time until it owes less. Nothing has to wake it then: a
 //! tenant that waits has a call running or finds no place free, and the end of either looks again.
 //!
+//! Fuel that brought no answer (a loop, a trap) is counted apart, at the same rate and burst. Who owes
+//! more of that is *spent*: it has no turn at all until it owes less, since the declared default is
+//! what its calls would end with anyway, and the burning is what its neighbours would feel.
+//!
 //! [`Turns`] is the decision: no task, no clock. [`places`](crate::places) makes calls wait.
 
 use std::{
@@ -33,9 +37,22 @@ pub(crate) struct Turns<K, W> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
 
-/// As many calls of this asker wait as may.
+/// Why a call may not even wait.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Full;
+pub(crate) enum NoTurn {
+    /// As many calls of this asker wait as may.
+    Full,
+    /// It burned its share in vain.
+    Spent,
+}
+
+/// What a call cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Burned {
+    pub(crate) fuel: u64,
+    /// It brought no answer.
+    pub(crate) in_vain: bool,
+}
 
 #[derive(Debug)]
 struct Asker<W> {
@@ -43,6 +60,8 @@ struct Asker<W> {
     waiting: VecDeque<(Ticket, W)>,
     /// When all that it burned is paid off.
     paid: Duration,
+    /// When all that it burned in vain is paid off.
+    atoned: Duration,
 }
 
 impl<K: Ord + Clone, W> Turns<K, W> {
@@ -64,10 +83,13 @@ impl<K: Ord + Clone, W> Turns<K, W> {
     }
 
     /// Waits for a turn.
-    pub(crate) fn wait(&mut self, who: &K, waker: W) -> Result<Ticket, Full> {
+    pub(crate) fn wait(&mut self, who: &K, waker: W, now: Duration) -> Result<Ticket, NoTurn> {
         let asker = self.askers.entry(who.clone()).or_default();
+        if asker.is_spent(self.share, now) {
+            return Err(NoTurn::Spent);
+        }
         if asker.waiting.len() >= self.share.waiting {
-            return Err(Full);
+            return Err(NoTurn::Full);
         }
         if asker.waiting.is_empty() {
             self.round.push_back(who.clone());
@@ -105,17 +127,26 @@ impl<K: Ord + Clone, W> Turns<K, W> {
         Some((who, waker))
     }
 
-    /// A call has ended and gives its place back.
-    pub(crate) fn end(&mut self, who: &K, burned: u64, now: Duration) {
+    /// A call has ended and gives its place back. Who is spent by it waits no longer: those wakers are dropped.
+    pub(crate) fn end(&mut self, who: &K, burned: Burned, now: Duration) {
         self.free += 1;
         let share = self.share;
         let Some(asker) = self.askers.get_mut(who) else { return };
         asker.running = asker.running.saturating_sub(1);
-        asker.paid = asker.paid.max(now).saturating_add(share.pays(burned));
+        let price = share.pays(burned.fuel);
+        asker.paid = asker.paid.max(now).saturating_add(price);
+        if burned.in_vain {
+            asker.atoned = asker.atoned.max(now).saturating_add(price);
+        }
+        if asker.is_spent(share, now) && !asker.waiting.is_empty() {
+            asker.waiting.clear();
+            self.round.retain(|waiting| waiting != who);
+        }
     }
 
     /// Forgets who neither runs nor waits nor owes.
     pub(crate) fn forget_idle(&mut self, now: Duration) {
+        // What was burned in vain is part of what was burned.
         self.askers.retain(|_, asker| asker.running > 0 || !asker.waiting.is_empty() || asker.paid > now);
     }
 
@@ -128,13 +159,17 @@ impl<K: Ord + Clone, W> Turns<K, W> {
 impl<W> Asker<W> {
     fn may_run(&self, part: u32, share: Share, now: Duration) -> bool {
         let owes_too_much = self.paid.saturating_sub(now) > share.burst;
-        self.running < if owes_too_much { 1 } else { part }
+        self.running < if owes_too_much { 1 } else { part } && !self.is_spent(share, now)
+    }
+
+    fn is_spent(&self, share: Share, now: Duration) -> bool {
+        self.atoned.saturating_sub(now) > share.burst
     }
 }
 
 impl<W> Default for Asker<W> {
     fn default() -> Self {
-        Self { running: 0, waiting: VecDeque::new(), paid: Duration::ZERO }
+        Self { running: 0, waiting: VecDeque::new(), paid: Duration::ZERO, atoned: Duration::ZERO }
     }
 }
 
@@ -150,7 +185,7 @@ mod tests {
         let mut turns = turns(1, 1);
         assert!(turns.take(&"first", NOW));
         for (who, call) in [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("c", 5)] {
-            turns.wait(&who, call).unwrap();
+            turns.wait(&who, call, NOW).unwrap();
         }
 
         let mut order = vec![];
@@ -177,10 +212,10 @@ mod tests {
     fn plug_4_a_tenant_at_its_part_does_not_hold_up_those_behind_it() {
         let mut turns = turns(2, 1);
         assert!(turns.take(&"a", NOW) && turns.take(&"b", NOW));
-        turns.wait(&"a", 1).unwrap();
-        turns.wait(&"c", 2).unwrap();
+        turns.wait(&"a", 1, NOW).unwrap();
+        turns.wait(&"c", 2, NOW).unwrap();
 
-        turns.end(&"b", 0, NOW);
+        turns.end(&"b", burned(0), NOW);
 
         assert_eq!(turns.next(NOW), Some(("c", 2)));
         assert_eq!(turns.next(NOW), None);
@@ -190,18 +225,18 @@ mod tests {
     fn plug_4_more_calls_than_may_wait_are_told_at_once() {
         let mut turns = turns(1, 1);
         for call in 0..3 {
-            turns.wait(&"a", call).unwrap();
+            turns.wait(&"a", call, NOW).unwrap();
         }
 
-        assert_eq!(turns.wait(&"a", 3), Err(Full));
-        assert!(turns.wait(&"b", 4).is_ok());
+        assert_eq!(turns.wait(&"a", 3, NOW), Err(NoTurn::Full));
+        assert!(turns.wait(&"b", 4, NOW).is_ok());
     }
 
     #[test]
     fn plug_4_a_tenant_that_burned_its_share_runs_one_call_at_a_time_until_it_is_paid_off() {
         let mut turns = turns(4, 4);
         assert!(turns.take(&"a", NOW));
-        turns.end(&"a", 5_000, NOW);
+        turns.end(&"a", burned(5_000), NOW);
         let (owes, paid) = (NOW + Duration::from_millis(2_999), NOW + Duration::from_secs(3));
 
         assert!(turns.take(&"a", owes));
@@ -211,11 +246,27 @@ mod tests {
     }
 
     #[test]
+    fn plug_4_a_tenant_that_burned_its_share_in_vain_has_no_turn_until_it_is_paid_off() {
+        let mut turns = turns(4, 4);
+        assert!(turns.take(&"a", NOW) && turns.take(&"a", NOW));
+        turns.wait(&"a", 1, NOW).unwrap();
+        turns.end(&"a", Burned { fuel: 5_000, in_vain: true }, NOW);
+        let (owes, paid) = (NOW + Duration::from_millis(2_999), NOW + Duration::from_secs(3));
+
+        assert_eq!(turns.next(NOW), None, "who waited waits no longer");
+        turns.end(&"a", burned(0), NOW);
+        assert!(!turns.take(&"a", owes));
+        assert_eq!(turns.wait(&"a", 2, owes), Err(NoTurn::Spent));
+        assert!(turns.take(&"b", owes), "nobody else notices");
+        assert!(turns.take(&"a", paid));
+    }
+
+    #[test]
     fn a_call_that_gave_up_has_no_turn() {
         let mut turns = turns(1, 1);
         assert!(turns.take(&"a", NOW));
-        let gone = turns.wait(&"b", 1).unwrap();
-        turns.wait(&"c", 2).unwrap();
+        let gone = turns.wait(&"b", 1, NOW).unwrap();
+        turns.wait(&"c", 2, NOW).unwrap();
 
         turns.withdraw(&"b", gone);
 
@@ -225,7 +276,7 @@ mod tests {
     #[test]
     fn who_comes_while_its_own_calls_wait_waits_behind_them() {
         let mut turns = turns(1, 1);
-        turns.wait(&"a", 1).unwrap();
+        turns.wait(&"a", 1, NOW).unwrap();
 
         assert!(!turns.take(&"a", NOW));
         assert_eq!(turns.next(NOW), Some(("a", 1)));
@@ -235,8 +286,8 @@ mod tests {
     fn only_who_owes_nothing_is_forgotten() {
         let mut turns = turns(2, 2);
         assert!(turns.take(&"owes", NOW) && turns.take(&"idle", NOW));
-        turns.end(&"owes", 1_000, NOW);
-        turns.end(&"idle", 0, NOW);
+        turns.end(&"owes", burned(1_000), NOW);
+        turns.end(&"idle", burned(0), NOW);
 
         turns.forget_idle(NOW);
         assert_eq!(turns.known(), 1);
@@ -248,9 +299,13 @@ mod tests {
         Turns::new(places, part, SHARE)
     }
 
+    fn burned(fuel: u64) -> Burned {
+        Burned { fuel, in_vain: false }
+    }
+
     /// Whose turn it is when a call of `who` has ended.
     fn after(turns: &mut Turns<&'static str, u32>, who: &'static str) -> Option<(&'static str, u32)> {
-        turns.end(&who, 0, NOW);
+        turns.end(&who, burned(0), NOW);
         turns.next(NOW)
     }
 }

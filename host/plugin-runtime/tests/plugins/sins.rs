@@ -156,6 +156,20 @@ mod loops_in_step {
     }
 
     #[tokio::test]
+    async fn plug_4_burns_its_tenants_share_and_is_then_not_asked_for_a_while() {
+        let host = Host::running(guests::LOOPS_IN_STEP, Slot::RegistrationMethod).await;
+
+        // Each burns a second of its share; ten seconds of it may be burned at once.
+        let mut failures = vec![];
+        while failures.len() < 50 && failures.last() != Some(&Failure::Spent) {
+            failures.extend(soon(host.step("loops-in-step", None, Event::Deadline)).await.failure);
+        }
+
+        assert_eq!(failures.last(), Some(&Failure::Spent), "after {} calls", failures.len());
+        assert!(failures.len() > 10, "{failures:?}");
+    }
+
+    #[tokio::test]
     async fn runs_out_of_time_where_fuel_lasts_longer() {
         let mut hurried = settings();
         hurried.deadlines.step = Duration::ZERO;
