@@ -147,9 +147,14 @@ impl Admin {
         Ok(last.context("the NAT policy was not asked")?.outcome)
     }
 
+    /// What became of a session.
+    pub async fn session(&self, session: &SessionId) -> Result<Value> {
+        self.get(&format!("sessions/{session}")).await
+    }
+
     /// A session's leg of this device.
     pub async fn leg(&self, session: &SessionId, device: &DeviceId) -> Result<Value> {
-        let shown = self.get(&format!("sessions/{session}")).await?;
+        let shown = self.session(session).await?;
         let legs = shown.get("legs").and_then(Value::as_array).context("no legs")?;
         let own = legs.iter().find(|leg| leg.get("device").and_then(Value::as_str) == Some(device.as_str()));
         own.cloned().context("the device has no leg")
@@ -166,7 +171,7 @@ impl Admin {
 
     /// How far the invitation of the only invited user is.
     pub async fn invitation_state(&self, session: &SessionId) -> Result<String> {
-        let shown = self.get(&format!("sessions/{session}")).await?;
+        let shown = self.session(session).await?;
         let state = shown.pointer("/invitations/0/state").and_then(Value::as_str);
         Ok(state.context("no invitation")?.to_owned())
     }

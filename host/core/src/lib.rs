@@ -23,6 +23,7 @@ pub mod relay_token;
 pub mod rollout;
 pub mod row;
 pub mod seal;
+pub mod session;
 pub mod stun;
 pub mod ticket;
 pub mod transit;

@@ -52,6 +52,31 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
+    /// A device takes part from now on; nothing, if it does.
+    Join(Participant),
+    /// A device takes part no more.
+    Leave {
+        /// Of this session.
+        session: SessionId,
+        /// Which device.
+        device: DeviceId,
+    },
+    /// A device that takes part is alive.
+    Seen {
+        /// In this session.
+        session: SessionId,
+        /// Which device.
+        device: DeviceId,
+        /// When.
+        at: Timestamp,
+    },
+    /// Who takes part has changed.
+    SetGeneration {
+        /// Of this session.
+        session: SessionId,
+        /// To this one.
+        generation: u32,
+    },
     /// Do this later.
     Arm(Timer),
     /// Do no more of this session later.
@@ -217,6 +242,27 @@ pub struct Session {
     pub created_at: Timestamp,
     /// Its rows may be forgotten after this.
     pub expires_at: Timestamp,
+    /// Of its membership, from 1; tickets of an earlier one open nothing.
+    pub generation: u32,
+}
+
+/// A device that takes part in a running session: the session runs while it has some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Participant {
+    /// Of this session.
+    pub session: SessionId,
+    /// Which device.
+    pub device: DeviceId,
+    /// The identifier by which it takes part.
+    pub endpoint: EndpointId,
+    /// What the device is: `phone`, `tablet` …
+    pub kind: String,
+    /// Position of its user among the invited; none for the inviter.
+    pub user: Option<u16>,
+    /// Since when.
+    pub joined_at: Timestamp,
+    /// When a node last knew it alive; long after that it is taken out.
+    pub seen_at: Timestamp,
 }
 
 /// How far one invited user's invitation is.

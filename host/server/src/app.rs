@@ -1,6 +1,6 @@
 //! What a flow may use: the wired handles of one running server.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_core::relay_choice::RelayHost;
@@ -45,6 +45,8 @@ pub(crate) struct App {
     pub(crate) relay_realm: String,
     /// Hints to the outbox workers.
     pub(crate) outbox: Hints,
+    /// After this a participant whose device has vanished is taken out.
+    pub(crate) lost_after: Duration,
     /// A hint to the timer worker.
     pub(crate) timers: Notify,
     /// Places for uploads of plugins.

@@ -11,6 +11,7 @@ pub(crate) mod invite;
 pub(crate) mod registration;
 pub(crate) mod relay;
 pub(crate) mod ring;
+pub(crate) mod session;
 pub(crate) mod signal;
 pub(crate) mod sync;
 pub(crate) mod text;

@@ -24,6 +24,7 @@ mod online;
 mod outbound;
 mod outbox;
 mod plugins;
+mod presence;
 mod rates;
 mod sandbox;
 mod secrets;

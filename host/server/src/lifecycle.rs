@@ -9,6 +9,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::Router;
@@ -47,6 +48,7 @@ use crate::{
     online::Online,
     outbox,
     plugins::{self, Plugins, uploads::Uploads},
+    presence,
     rates::{Rate, Rates},
     sandbox::{self, SandboxFile},
     secrets::{self, SecretsError},
@@ -168,6 +170,7 @@ impl Server {
             },
             relay_realm: REALM.to_owned(),
             outbox: outbox::Hints::default(),
+            lost_after: Duration::from_secs(settings.sessions.lost_after_s.max(1).into()),
             timers: Notify::new(),
             uploads: Uploads::default(),
             unknown_sockets: Arc::new(Semaphore::new(limits::UNKNOWN_SOCKETS)),
@@ -335,6 +338,7 @@ fn run(app: &Arc<App>, listener: TcpListener, registry: Registry) {
     }
     app.tasks.spawn(timers::work(Arc::clone(app)));
     app.tasks.spawn(timers::sweep(Arc::clone(app)));
+    app.tasks.spawn(presence::work(Arc::clone(app)));
     app.tasks.spawn(plugins::lines::work(Arc::clone(app)));
 }
 
@@ -349,7 +353,7 @@ async fn accept(app: Arc<App>, listener: TcpListener, router: Router) {
                 Err(error) => {
                     // Out of file descriptors: others must end before another can begin.
                     warn!(%error, "a connection could not be taken");
-                    time::sleep(std::time::Duration::from_millis(50)).await;
+                    time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
             },

@@ -77,6 +77,12 @@ pub(crate) const TIMERS: u32 = 256;
 /// How often workers look by themselves, should a hint have been lost.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// Participants looked at each time.
+pub(crate) const UNSEEN: u32 = 4_096;
+
+/// Rings, and running sessions, of one snapshot: more than a person can have.
+pub(crate) const SNAPSHOT: u32 = 32;
+
 /// How often expired rows are swept.
 pub(crate) const SWEEP: Duration = Duration::from_secs(30);
 

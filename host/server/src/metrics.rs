@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     pub(crate) validated: Count,
     pub(crate) invited: Count,
     pub(crate) accepted: Count,
+    pub(crate) ended: Count,
+    pub(crate) lost: Count,
     pub(crate) cancelled: Count,
     pub(crate) stop_confirmed: Count,
     pub(crate) delivered: Count,
@@ -58,6 +60,8 @@ impl Metrics {
         count("register_validated", "Signatures validated", &self.validated);
         count("invite", "Invites committed", &self.invited);
         count("accept", "Accepts committed, retries included", &self.accepted);
+        count("end", "Participants that left a session", &self.ended);
+        count("lost_participant", "Participants taken out whom no node had seen", &self.lost);
         count("cancel", "Cancels by inviters", &self.cancelled);
         count("stop_confirmed", "Ringers that have really stopped", &self.stop_confirmed);
         count("delivered", "Mailbox messages written to sockets", &self.delivered);

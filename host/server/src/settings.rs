@@ -25,6 +25,8 @@ pub struct Settings {
     pub relay: Relay,
     /// What plugins may reach.
     pub plugins: Plugins,
+    /// Running sessions.
+    pub sessions: Sessions,
     /// The program that compiles uploads in a process of its own (`… compile-plugin`): this one, where it has
     /// that command. Without it they are compiled in this process.
     #[serde(skip)]
@@ -73,6 +75,14 @@ pub struct Plugins {
     pub allow_loopback: bool,
 }
 
+/// Running sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sessions {
+    /// Seconds after which a participant whose device has vanished is taken out.
+    pub lost_after_s: u16,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -81,8 +91,17 @@ impl Default for Settings {
             cdx: Cdx::default(),
             relay: Relay::default(),
             plugins: Plugins::default(),
+            sessions: Sessions::default(),
             compiler: None,
         }
+    }
+}
+
+impl Default for Sessions {
+    /// Longer than a change of networks and a client's tries to come back, shorter than people wait before a
+    /// frozen picture.
+    fn default() -> Self {
+        Self { lost_after_s: 60 }
     }
 }
 
@@ -135,6 +154,7 @@ impl Settings {
             cdx: Cdx { ports: [0, 0], ..Cdx::default() },
             relay: Relay { listen: any, ..Relay::default() },
             plugins: Plugins::default(),
+            sessions: Sessions::default(),
             compiler: None,
         }
     }

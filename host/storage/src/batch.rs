@@ -1,9 +1,9 @@
 //! Typed changes of many jobs, applied with one statement a kind.
 //!
 //! The order of kinds is fixed: acknowledgements, deliveries, sequence numbers, messages, then sessions,
-//! invitations, legs, timers, outbox. [`plan`] merges the changes so that this comes to the same as
+//! invitations, legs, participants, timers, outbox. [`plan`] merges the changes so that this comes to the same as
 //! making each in its turn: of two settings of one row the later counts, an `Arm` before a `Disarm`
-//! of its session is dropped, a message collapses earlier ones of its key.
+//! of its session is dropped, a `Join` before a `Leave` too, a message collapses earlier ones of its key.
 //!
 //! A mailbox's row is changed first: it holds back whoever else would append to the device. Messages
 //! get its next numbers in the order of the jobs. A job that asks for a device without mailbox, or for more
@@ -113,6 +113,10 @@ async fn write(connection: &mut Connection, plan: &Plan<'_>) -> Result<(), Stora
     many(connection, dialect::OPEN_LEG, plan.legs()).await?;
     many(connection, dialect::SET_INVITATION, &plan.set_invitations()).await?;
     many(connection, dialect::SET_LEG, &plan.set_legs()).await?;
+    many(connection, dialect::LEAVE, &plan.left()).await?;
+    many(connection, dialect::JOIN, &plan.joined()).await?;
+    many(connection, dialect::SEEN, &plan.seen()).await?;
+    many(connection, dialect::SET_GENERATION, &plan.generations()).await?;
     many(connection, dialect::DISARM, &plan.disarmed()).await?;
     many(connection, dialect::ARM, &plan.armed()).await?;
     many(connection, dialect::ENQUEUE, plan.outbox()).await
@@ -155,6 +159,10 @@ impl Change {
                 | Write::OpenLeg(_)
                 | Write::SetInvitation { .. }
                 | Write::SetLeg { .. }
+                | Write::Join(_)
+                | Write::Leave { .. }
+                | Write::Seen { .. }
+                | Write::SetGeneration { .. }
                 | Write::Arm(_)
                 | Write::Disarm(_)
                 | Write::Enqueue(_),

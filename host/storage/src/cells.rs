@@ -49,6 +49,12 @@ impl<'r> Cells<'r> {
         T::try_from(number).or_else(|_| self.corrupt())
     }
 
+    /// A whole number or nothing.
+    pub(crate) fn optional_number<T: TryFrom<i64>>(&mut self) -> Result<Option<T>, StorageError> {
+        let number: Option<i64> = self.cell()?;
+        number.map(|number| T::try_from(number).or_else(|_| self.corrupt())).transpose()
+    }
+
     /// Yes or no.
     pub(crate) fn flag(&mut self) -> Result<bool, StorageError> {
         Ok(self.number::<i64>()? != 0)

@@ -80,8 +80,9 @@ pub(crate) const APPEND: &str = "\
 /// Sessions.
 pub(crate) const OPEN_SESSION: &str = "\
     INSERT INTO sessions \
-        (tenant, session, application, inviter, inviter_endpoint, purpose, created_at, expires_at) \
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7 \
+        (tenant, session, application, inviter, inviter_endpoint, purpose, created_at, expires_at, generation) \
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, \
+        value ->> 8 \
     FROM jsonb_each($1) AS r";
 
 /// Invitations.
@@ -118,6 +119,32 @@ pub(crate) const PUSHED: &str = "\
         FROM jsonb_each($1)) AS r \
     WHERE legs.tenant = r.tenant AND legs.session = r.session AND legs.device = r.device \
         AND legs.state = 'queued'";
+
+/// Participants; one who takes part already stays as it is.
+pub(crate) const JOIN: &str = "\
+    INSERT INTO participants (tenant, session, device, endpoint, kind, position, joined_at, seen_at) \
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7 \
+    FROM jsonb_each($1) AS r WHERE true \
+    ON CONFLICT (tenant, session, device) DO NOTHING";
+
+/// (tenant, session, device): takes part no more.
+pub(crate) const LEAVE: &str = "\
+    DELETE FROM participants WHERE (tenant, session, device) IN \
+        (SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each($1) AS r)";
+
+/// (tenant, session, device, when): alive.
+pub(crate) const SEEN: &str = "\
+    UPDATE participants SET seen_at = r.seen_at \
+    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS session, value ->> 2 AS device, value ->> 3 AS seen_at \
+        FROM jsonb_each($1)) AS r \
+    WHERE participants.tenant = r.tenant AND participants.session = r.session AND participants.device = r.device \
+        AND participants.seen_at < r.seen_at";
+
+/// (tenant, session, generation).
+pub(crate) const SET_GENERATION: &str = "\
+    UPDATE sessions SET generation = r.generation \
+    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS session, value ->> 2 AS generation FROM jsonb_each($1)) AS r \
+    WHERE sessions.tenant = r.tenant AND sessions.session = r.session";
 
 /// (tenant, session): its timers are gone.
 pub(crate) const DISARM: &str = "\
@@ -174,6 +201,10 @@ mod tests {
             SET_INVITATION,
             SET_LEG,
             PUSHED,
+            JOIN,
+            LEAVE,
+            SEEN,
+            SET_GENERATION,
             DISARM,
             ARM,
             ENQUEUE,

@@ -1,20 +1,23 @@
-//! Sessions while they ring: invitations and legs.
+//! Sessions: while they ring invitations and legs, while they run participants.
 //!
 //! Written by typed writes. Take and its like read them inside their own transaction, through
 //! [`Transaction`]; `explain` and tests read them through [`Sessions`].
 
-use switchhook_core::row::{Invitation, Leg, Session};
-use switchhook_protocol::id::SessionId;
+use switchhook_core::row::{Invitation, Leg, Participant, Session};
+use switchhook_protocol::{
+    id::{DeviceId, SessionId, TenantId},
+    time::Timestamp,
+};
 
 use crate::{
-    cells::Cells,
+    cells::{Cells, millis},
     dialect::{Query, Row},
     error::StorageError,
-    lifecycle::TenantStorage,
+    lifecycle::{Storage, TenantStorage},
     transaction::Transaction,
 };
 
-const SESSION: &str = "SELECT session, application, inviter, inviter_endpoint, purpose, created_at, expires_at \
+const SESSION: &str = "SELECT session, application, inviter, inviter_endpoint, purpose, created_at, expires_at, generation \
      FROM sessions WHERE tenant = $1 AND session = $2";
 const INVITATIONS: &str = "SELECT session, position, endpoint, state, taken_by, rings_until FROM invitations \
      WHERE tenant = $1 AND session = $2 ORDER BY position";
@@ -24,6 +27,24 @@ const LEGS: &str = "SELECT session, position, device, wave, state, lease_until, 
      WHERE tenant = $1 AND session = $2 ORDER BY position, wave, device";
 const LEGS_OF_USER: &str = "SELECT session, position, device, wave, state, lease_until, ring, changed_at FROM legs \
      WHERE tenant = $1 AND session = $2 AND position = $3 ORDER BY wave, device";
+
+const PARTICIPANTS: &str = "SELECT session, device, endpoint, kind, position, joined_at, seen_at FROM participants \
+     WHERE tenant = $1 AND session = $2 ORDER BY coalesce(position, -1), device";
+const OF_DEVICE: &str = "SELECT session, application, inviter, inviter_endpoint, purpose, created_at, expires_at, \
+         generation \
+     FROM sessions WHERE tenant = $1 AND session IN ( \
+         SELECT session FROM participants WHERE tenant = $1 AND device = $2 \
+         UNION SELECT p.session FROM registrations AS g CROSS JOIN participants AS p \
+             WHERE g.tenant = $1 AND g.device = $2 AND p.tenant = g.tenant AND p.endpoint = g.endpoint) \
+     ORDER BY created_at, session LIMIT CAST($3 AS BIGINT)";
+const RINGING: &str = "SELECT s.session, s.application, s.inviter, s.inviter_endpoint, s.purpose, s.created_at, \
+         s.expires_at, s.generation, g.lease_until \
+     FROM legs AS g CROSS JOIN sessions AS s \
+     WHERE g.tenant = $1 AND g.device = $2 AND g.state IN ('queued', 'pushed', 'rang') AND g.lease_until > $3 \
+         AND s.tenant = g.tenant AND s.session = g.session \
+     ORDER BY s.created_at, s.session LIMIT CAST($4 AS BIGINT)";
+const UNSEEN: &str = "SELECT session, device, endpoint, kind, position, joined_at, seen_at, tenant FROM participants \
+     WHERE seen_at <= $1 ORDER BY seen_at LIMIT CAST($2 AS BIGINT)";
 
 /// The sessions of a tenant.
 #[derive(Debug)]
@@ -52,12 +73,63 @@ impl Sessions<'_> {
         self.0.storage().all(self.keyed(LEGS, session), decode_leg).await
     }
 
+    /// Who takes part: the inviter, then in the order of the invited.
+    pub async fn participants(&self, session: &SessionId) -> Result<Vec<Participant>, StorageError> {
+        self.0.storage().all(self.keyed(PARTICIPANTS, session), decode_participant).await
+    }
+
+    /// The running sessions in which a device takes part, or another one by an identifier of this device;
+    /// at most so many.
+    pub async fn of_device(&self, device: &DeviceId, limit: u32) -> Result<Vec<Session>, StorageError> {
+        self.0.storage().all(self.of(OF_DEVICE, device).bind(limit), decode_session).await
+    }
+
+    /// What rings on a device, and until when; at most so many.
+    pub async fn ringing(
+        &self,
+        device: &DeviceId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(Session, Timestamp)>, StorageError> {
+        let decode = |row: &Row| {
+            let mut cells = Cells::of("sessions", row);
+            Ok((session(&mut cells)?, cells.timestamp()?))
+        };
+        self.0.storage().all(self.of(RINGING, device).bind(millis(now)).bind(limit), decode).await
+    }
+
+    fn of(&self, statement: &'static str, device: &DeviceId) -> Query {
+        sqlx::query(statement).bind(self.0.tenant().as_str().to_owned()).bind(device.as_str().to_owned())
+    }
+
     fn keyed(&self, statement: &'static str, session: &SessionId) -> Query {
         keyed(statement, self.0.tenant().as_str(), session)
     }
 }
 
+impl Storage {
+    /// Participants of all tenants whom no node has seen since then, the longest unseen first, at most so many.
+    pub async fn unseen(
+        &self,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(TenantId, Participant)>, StorageError> {
+        let decode = |row: &Row| {
+            let mut cells = Cells::of("participants", row);
+            let participant = participant(&mut cells)?;
+            Ok((cells.parsed()?, participant))
+        };
+        self.all(sqlx::query(UNSEEN).bind(millis(since)).bind(limit), decode).await
+    }
+}
+
 impl Transaction<'_> {
+    /// Who takes part: the inviter, then in the order of the invited.
+    pub async fn participants(&mut self, session: &SessionId) -> Result<Vec<Participant>, StorageError> {
+        let query = keyed(PARTICIPANTS, self.tenant(), session);
+        self.all(query, decode_participant).await
+    }
+
     /// The session of this id.
     pub async fn session(&mut self, session: &SessionId) -> Result<Option<Session>, StorageError> {
         let query = keyed(SESSION, self.tenant(), session);
@@ -98,7 +170,10 @@ fn keyed(statement: &'static str, tenant: &str, session: &SessionId) -> Query {
 }
 
 fn decode_session(row: &Row) -> Result<Session, StorageError> {
-    let mut cells = Cells::of("sessions", row);
+    session(&mut Cells::of("sessions", row))
+}
+
+fn session(cells: &mut Cells<'_>) -> Result<Session, StorageError> {
     Ok(Session {
         id: cells.parsed()?,
         application: cells.parsed()?,
@@ -107,6 +182,23 @@ fn decode_session(row: &Row) -> Result<Session, StorageError> {
         purpose: cells.text()?,
         created_at: cells.timestamp()?,
         expires_at: cells.timestamp()?,
+        generation: cells.number()?,
+    })
+}
+
+fn decode_participant(row: &Row) -> Result<Participant, StorageError> {
+    participant(&mut Cells::of("participants", row))
+}
+
+fn participant(cells: &mut Cells<'_>) -> Result<Participant, StorageError> {
+    Ok(Participant {
+        session: cells.parsed()?,
+        device: cells.parsed()?,
+        endpoint: cells.parsed()?,
+        kind: cells.text()?,
+        user: cells.optional_number()?,
+        joined_at: cells.timestamp()?,
+        seen_at: cells.timestamp()?,
     })
 }
 

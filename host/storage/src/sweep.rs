@@ -15,7 +15,9 @@ const MESSAGES: &str = "DELETE FROM messages WHERE (tenant, device, seq) IN \
      (SELECT tenant, device, seq FROM messages WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) \
      RETURNING tenant, device, seq";
 const SESSIONS: &str = "DELETE FROM sessions WHERE (tenant, session) IN \
-     (SELECT tenant, session FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) \
+     (SELECT tenant, session FROM sessions AS s WHERE expires_at <= $1 AND NOT EXISTS \
+         (SELECT 1 FROM participants AS p WHERE p.tenant = s.tenant AND p.session = s.session) \
+      ORDER BY expires_at LIMIT $2) \
      RETURNING session, tenant";
 const ATTEMPTS: &str = "DELETE FROM attempts WHERE (tenant, attempt) IN \
      (SELECT tenant, attempt FROM attempts WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";

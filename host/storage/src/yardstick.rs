@@ -112,6 +112,7 @@ pub fn invite(device: &DeviceId, name: &str) -> Result<Vec<Write>, InvalidId> {
             purpose: "call".to_owned(),
             created_at: now,
             expires_at: later,
+            generation: 1,
         }),
         Write::OpenInvitation(Invitation {
             session: session.clone(),

@@ -17,6 +17,7 @@ use switchhook_protocol::{
     registration::{RegisterBegin, RegisterCode, RegisterValidate, RegistrationProgress},
     relay::{RelayRequest, RelayResponse, RelayUpdate},
     server::{PeerSignal, Welcome},
+    session::{End, InviteUpdate, SessionUpdate},
     time::millis,
 };
 use tokio::{
@@ -270,6 +271,12 @@ operations! {
     cancel(Cancel) -> Done;
     /// Says that this device's ringer has really stopped.
     stopped(Stopped) -> Done;
+    /// Shows the answering user's other devices who answered (INV-7).
+    invite_update(InviteUpdate) -> Done;
+    /// Tells everybody of the session that something has changed (INV-8).
+    session_update(SessionUpdate) -> Done;
+    /// Leaves a session (INV-8).
+    end(End) -> Done;
     /// Asks for the relay (NAT-4).
     relay_request(RelayRequest) -> RelayResponse;
     /// Tells the other side where the relay put this one (REL-4).

@@ -87,7 +87,9 @@ impl<R: Ringer> Rings<R> {
             | Event::Ringing(_)
             | Event::Outcome(_)
             | Event::RelayResponse(_)
-            | Event::RelayUpdate(_) => {}
+            | Event::RelayUpdate(_)
+            | Event::InviteUpdate(_)
+            | Event::SessionUpdate(_) => {}
         }
     }
 

@@ -53,7 +53,9 @@ impl Sessions {
             | Event::Decline(_)
             | Event::Ringing(_)
             | Event::Cancel(_)
-            | Event::Outcome(_) => return,
+            | Event::Outcome(_)
+            | Event::InviteUpdate(_)
+            | Event::SessionUpdate(_) => return,
         };
         self.with(session, |session| {
             if session.sender.try_send(noticed).is_err() {

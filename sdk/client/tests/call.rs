@@ -84,6 +84,9 @@ async fn serve(mut connection: FakeConnection, heard: mpsc::Sender<Operation>) {
             | Operation::Decline(_)
             | Operation::Cancel(_)
             | Operation::Stopped(_)
+            | Operation::InviteUpdate(_)
+            | Operation::SessionUpdate(_)
+            | Operation::End(_)
             | Operation::RelayUpdate(_)
             | Operation::PathReport(_)
             | Operation::Sync(_) => connection.answer(&id, &Done {}).await,

@@ -79,7 +79,13 @@ async fn an_enrolled_device_connects_and_its_requests_are_answered_by_their_ids(
         assert_eq!(operation, Operation::Cancel(Box::new(request.clone())));
         // Answered in the other order.
         connection.refuse(&second, ErrorCode::BadTicket).await.unwrap();
-        let snapshot = Snapshot { epoch: "e".parse().unwrap(), seq: 3, registrations: Vec::new() };
+        let snapshot = Snapshot {
+            epoch: "e".parse().unwrap(),
+            seq: 3,
+            registrations: Vec::new(),
+            rings: Vec::new(),
+            sessions: Vec::new(),
+        };
         connection.answer(&first, &snapshot).await.unwrap();
     });
     assert_eq!(sync.unwrap().seq, 3);
@@ -112,7 +118,13 @@ async fn a_lost_connection_fails_what_was_asked_and_comes_back_without_asking_ag
     let (answered, ()) = tokio::join!(client.sync(), async {
         let (id, operation) = soon(again.next_request()).await.unwrap();
         assert_eq!(operation.op(), "sync", "the cancel is not sent again");
-        let snapshot = Snapshot { epoch: "e".parse().unwrap(), seq: 0, registrations: Vec::new() };
+        let snapshot = Snapshot {
+            epoch: "e".parse().unwrap(),
+            seq: 0,
+            registrations: Vec::new(),
+            rings: Vec::new(),
+            sessions: Vec::new(),
+        };
         again.answer(&id, &snapshot).await.unwrap();
     });
     answered.unwrap();

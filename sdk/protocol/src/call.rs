@@ -1,6 +1,6 @@
 //! Requests with answers: which operation takes what, and gives what.
 
-use alloc::{boxed::Box, string::String};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -11,6 +11,7 @@ use crate::{
     invitation::{Accept, Accepted, Cancel, Decline, Invite, InviteStatus, Ringing, Stopped},
     registration::{RegisterBegin, RegisterCode, RegisterValidate, RegistrationProgress},
     relay::{RelayRequest, RelayResponse, RelayUpdate},
+    session::{End, InviteUpdate, RingingSession, RunningSession, SessionUpdate},
 };
 
 /// A request of one operation and what answers it.
@@ -38,7 +39,13 @@ pub struct Snapshot {
     /// The last sequence number given out; what is later arrives as events.
     pub seq: u64,
     /// The identifiers registered to this device.
-    pub registrations: alloc::vec::Vec<EndpointId>,
+    pub registrations: Vec<EndpointId>,
+    /// What rings on this device.
+    #[serde(default)]
+    pub rings: Vec<RingingSession>,
+    /// The running sessions of this device, and of its identifiers.
+    #[serde(default)]
+    pub sessions: Vec<RunningSession>,
 }
 
 /// `path-report`: which path worked, for policies that learn (NAT-3).
@@ -116,6 +123,9 @@ operations! {
     Decline = "decline" => Done;
     Cancel = "cancel" => Done;
     Stopped = "stopped" => Done;
+    InviteUpdate = "invite-update" => Done;
+    SessionUpdate = "session-update" => Done;
+    End = "end" => Done;
     RelayRequest = "relay.request" => RelayResponse;
     RelayUpdate = "relay.update" => Done;
     PathReport = "path-report" => Done;

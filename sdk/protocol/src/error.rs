@@ -93,6 +93,10 @@ codes! {
     BadTicket = "bad-ticket", 401, "Use the ticket that came with the session.";
     /// The ticket is over.
     TicketExpired = "ticket-expired", 410, "Start a new session.";
+    /// The session does not run: nobody has accepted yet, or it is over.
+    NotRunning = "not-running", 410, "Wait for the accept, or start a new session.";
+    /// Who takes part has changed since this ticket was made.
+    OldTicket = "old-ticket", 409, "Use the ticket of the newest session-update.";
     /// An observation was not sealed by this host's CDX.
     BadObservation = "bad-observation", 422, "Ask CDX again, and send its answer unchanged.";
     /// Another device of the same user accepted first.

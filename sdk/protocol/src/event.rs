@@ -11,6 +11,7 @@ use crate::{
     invitation::{Accepted, StopReason, UserOutcome},
     peer::Peer,
     relay::RelayCredentials,
+    session::{Answered, SessionChanged},
 };
 
 /// One message of a mailbox, as it arrives.
@@ -52,6 +53,10 @@ pub enum Event {
     RelayResponse(RelayGiven),
     /// Where the relay put the other side (REL-4).
     RelayUpdate(PeerRelayed),
+    /// Another device of this user answered (INV-7).
+    InviteUpdate(Answered),
+    /// A session has changed, or is over (INV-8).
+    SessionUpdate(SessionChanged),
 }
 
 impl Event {
@@ -66,6 +71,8 @@ impl Event {
             Self::Outcome(_) => "outcome",
             Self::RelayResponse(_) => "relay-response",
             Self::RelayUpdate(_) => "relay-update",
+            Self::InviteUpdate(_) => "invite-update",
+            Self::SessionUpdate(_) => "session-update",
         }
     }
 }

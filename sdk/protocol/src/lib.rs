@@ -27,6 +27,7 @@ pub mod peer;
 pub mod registration;
 pub mod relay;
 pub mod server;
+pub mod session;
 pub mod time;
 
 /// Name of the WebSocket subprotocol, with its version.

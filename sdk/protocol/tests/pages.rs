@@ -71,8 +71,18 @@ fn the_page_shows_every_kind_of_event() {
             Some(delivered.event.kind())
         })
         .collect();
-    let all =
-        ["invite", "accept", "decline", "ringing", "cancel", "outcome", "relay-response", "relay-update"];
+    let all = [
+        "invite",
+        "accept",
+        "decline",
+        "ringing",
+        "cancel",
+        "outcome",
+        "relay-response",
+        "relay-update",
+        "invite-update",
+        "session-update",
+    ];
     assert_eq!(kinds, all.into());
 }
 
@@ -163,7 +173,7 @@ macro_rules! each_operation {
         }
 
         fn answer_again(op: &str, ok: &str) -> Value {
-            use switchhook_protocol::{call::*, invitation::*, registration::*, relay::*};
+            use switchhook_protocol::{call::*, invitation::*, registration::*, relay::*, session::*};
             $(if op == $name::OP {
                 let read: <$name as Call>::Answer =
                     serde_json::from_str(ok).unwrap_or_else(|error| panic!("{op}: {error}: {ok}"));
@@ -176,7 +186,7 @@ macro_rules! each_operation {
 
 each_operation! {
     RegisterBegin RegisterCode RegisterValidate Invite Ringing Accept Decline Cancel Stopped
-    RelayRequest RelayUpdate PathReport Sync
+    InviteUpdate SessionUpdate End RelayRequest RelayUpdate PathReport Sync
 }
 
 /// Every participant that a frame shows.

@@ -9,6 +9,7 @@ use crate::stage::Stage;
 const ALICE: &str = "+15550100";
 const BOB: &str = "+15550101";
 
+/// INV-11.restart
 #[tokio::test]
 async fn inv_11_a_ticket_completes_the_call_after_the_host_was_killed() -> Result<()> {
     let mut stage = Stage::start().await?;

@@ -13,3 +13,4 @@ mod health;
 mod invitation;
 mod nat;
 mod registration;
+mod session;

@@ -85,10 +85,16 @@ async fn inv_11_a_ticket_gives_no_more_than_its_own_place() -> Result<()> {
     let before = host.stored().await?;
 
     // The invited takes nothing back, and has no relay before it was taken.
-    for op in ["cancel", "relay.request"] {
+    for (op, code) in [
+        ("cancel", ErrorCode::WrongRole),
+        ("relay.request", ErrorCode::NotRunning),
+        ("invite-update", ErrorCode::NotRunning),
+    ] {
         let answer = raw.request(op, json!({ "ticket": ticket })).await?;
-        assert_eq!(published(&answer), Some(ErrorCode::WrongRole), "{op}");
+        assert_eq!(published(&answer), Some(code), "{op}");
     }
+    let end = json!({ "ticket": ticket, "reason": "hung-up" });
+    assert_eq!(published(&raw.request("end", end).await?), Some(ErrorCode::NotRunning));
     // An alias is no ticket, and a ticket is no alias.
     let alias = text(&rung, "/body/inviter/alias")?;
     let answer = raw.request("decline", json!({ "ticket": alias, "reason": "busy" })).await?;

@@ -6,6 +6,7 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 use switchhook_protocol::{
     connection_data::Candidate,
+    endpoint::EndpointId,
     error::ErrorCode,
     event::Event,
     id::DeviceId,
@@ -19,7 +20,7 @@ use super::{NEWS_LIFE, message, set_invitation, set_leg, stop};
 use crate::{
     network::{InviterSide, NetworkFacts},
     policy::nat::Verdict,
-    row::{Device, Invitation, InvitationState, Leg, LegState, Write},
+    row::{Device, Invitation, InvitationState, Leg, LegState, Participant, Session, Write},
     seal::KeyRing,
     ticket::{Alias, Member, Role, SessionTicket, TICKET_LIFE},
 };
@@ -41,6 +42,10 @@ pub struct Accepting<'a> {
     pub inviter_side: &'a InviterSide,
     /// How the two connect.
     pub paths: &'a Paths,
+    /// The session's row.
+    pub session: &'a Session,
+    /// Who takes part already.
+    pub participants: &'a [Participant],
     /// When.
     pub now: Timestamp,
 }
@@ -107,6 +112,10 @@ pub fn accept(
     let own = &facts.device.id;
     let leg = legs.iter().find(|leg| leg.device == *own).ok_or(ErrorCode::BadTicket)?;
     may_take(invitation, leg, own, facts.now)?;
+    let repeat = invitation.state == InvitationState::Taken;
+    if repeat && !facts.participants.iter().any(|participant| participant.device == *own) {
+        return Err(ErrorCode::NotRunning);
+    }
     let mut writes = Vec::new();
     if invitation.state == InvitationState::Ringing {
         let taken = InvitationState::Taken;
@@ -114,6 +123,7 @@ pub fn accept(
         writes.push(set_leg(leg, LegState::Taken, facts.now));
         let others = legs.iter().filter(|leg| leg.device != *own);
         writes.extend(stop(others, StopReason::AnsweredElsewhere, facts.now, rng));
+        writes.extend(facts.joins(invitation.user));
     }
     let event = Event::Accept(facts.for_inviter(rng));
     let expires_at = facts.now.after(NEWS_LIFE);
@@ -143,6 +153,23 @@ fn may_take(invitation: &Invitation, leg: &Leg, own: &DeviceId, now: Timestamp) 
 }
 
 impl Accepting<'_> {
+    /// The inviter takes part from the first accept on.
+    fn joins(&self, user: u16) -> [Write; 2] {
+        let join = |device: &Device, endpoint: &EndpointId, user| {
+            Write::Join(Participant {
+                session: self.ticket.session.clone(),
+                device: device.id.clone(),
+                endpoint: endpoint.clone(),
+                kind: device.kind.clone(),
+                user,
+                joined_at: self.now,
+                seen_at: self.now,
+            })
+        };
+        let inviter = join(self.inviter, &self.session.inviter_endpoint, None);
+        [inviter, join(self.device, &self.ticket.own.endpoint, Some(user))]
+    }
+
     fn for_inviter(&self, rng: &mut impl CryptoRng) -> Accepted {
         let ticket = SessionTicket {
             role: Role::Inviter,
@@ -186,6 +213,7 @@ impl Accepting<'_> {
     fn renewed(&self) -> SessionTicket {
         let failed = u8::from(self.request.retry);
         SessionTicket {
+            generation: self.session.generation,
             direct_failures: self.ticket.direct_failures.saturating_add(failed),
             expires_at: self.now.after(TICKET_LIFE),
             ..self.ticket.clone()
@@ -226,6 +254,8 @@ mod tests {
             inviter: &alice(),
             inviter_side: &side,
             paths: &paths,
+            session: &ringing.session,
+            participants: &ringing.participants,
             now,
         };
         accept(facts, &ringing.invitation, &ringing.legs, &mut TestRng(9))
@@ -281,6 +311,18 @@ mod tests {
         assert_eq!(sent.len(), 1, "only the inviter hears of it");
         let ticket = SessionTicket::open(&ringing.keys, &accepted.ticket, &PHONE.parse().unwrap(), NOW);
         assert_eq!(ticket.unwrap().direct_failures, 1);
+    }
+
+    #[test]
+    fn inv_11_an_accept_starts_the_session_and_a_repeat_starts_none_that_is_over() {
+        let mut ringing = ringing(&[PHONE, TABLET]);
+        let taken = take(&ringing, PHONE).unwrap();
+        ringing.apply(&taken.writes);
+        let joined: Vec<_> = ringing.participants.iter().map(|it| (it.device.as_str(), it.user)).collect();
+        assert_eq!(joined, [(alice().id.as_str(), None), (PHONE, Some(0))]);
+        assert!(take(&ringing, PHONE).is_ok());
+        ringing.participants.clear();
+        assert_eq!(take_at(&ringing, PHONE, true, NOW), Err(ErrorCode::NotRunning));
     }
 
     #[test]

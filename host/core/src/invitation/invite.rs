@@ -20,6 +20,7 @@ use crate::{
     policy::route::{self, Plan},
     row::{Device, Invitation, InvitationState, Leg, LegState, Session, Target, Timer, TimerKind, Write},
     seal::KeyRing,
+    session::FIRST,
     ticket::{Alias, MediaKey, Member, Role, SessionTicket, TICKET_LIFE},
 };
 
@@ -159,6 +160,7 @@ impl Inviting<'_> {
             purpose: self.request.purpose.clone(),
             created_at: self.now,
             expires_at: expires_at.after(TICKET_LIFE),
+            generation: FIRST,
         })];
         let users: BTreeSet<u16> = rings.iter().map(|ring| ring.user).collect();
         for user in users {
@@ -236,7 +238,7 @@ impl Inviting<'_> {
         SessionTicket {
             session: self.session.clone(),
             application: self.inviter.application.clone(),
-            generation: 1,
+            generation: FIRST,
             role: Role::Inviter,
             own: self.member(),
             peer: None,

@@ -20,7 +20,7 @@ use super::invite::{Inviting, invite};
 use crate::{
     network::{InviterSide, NetworkFacts},
     policy::route::{AskAgain, Finally, Plan, Ring, TargetIndex, Wave},
-    row::{Device, Invitation, Leg, Target, Write},
+    row::{Device, Invitation, Leg, Participant, Session, Target, Write},
     seal::{KeyRing, RootKeys, Scope},
     testing::TestRng,
     ticket::SessionTicket,
@@ -35,6 +35,8 @@ pub(crate) struct Ringing {
     pub(crate) keys: KeyRing,
     pub(crate) invitation: Invitation,
     pub(crate) legs: Vec<Leg>,
+    pub(crate) session: Session,
+    pub(crate) participants: Vec<Participant>,
     rungs: Vec<(DeviceId, Event)>,
 }
 
@@ -56,10 +58,16 @@ pub(crate) fn ringing(devices: &[&str]) -> Ringing {
         Write::OpenInvitation(invitation) => Some(invitation.clone()),
         _ => None,
     });
+    let opened = invited.writes.iter().find_map(|write| match write {
+        Write::OpenSession(session) => Some(session.clone()),
+        _ => None,
+    });
     Ringing {
         keys: keys(),
         invitation: invitation.unwrap(),
         legs: rung_legs(&invited.writes),
+        session: opened.unwrap(),
+        participants: vec![],
         rungs: appended(&invited.writes),
     }
 }
@@ -105,6 +113,7 @@ impl Ringing {
                     let leg = self.legs.iter_mut().find(|leg| leg.device == *device);
                     leg.unwrap().state = *state;
                 }
+                Write::Join(participant) => self.participants.push(participant.clone()),
                 _ => {}
             }
         }

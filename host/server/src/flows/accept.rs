@@ -4,12 +4,13 @@ use switchhook_core::{
     invitation::accept::{self, Accepting, Paths, needs_relay},
     network::{InviterSide, NetworkFacts},
     policy::nat::{self, Verdict},
-    row::Device,
+    row::{Device, Participant, Session},
     ticket::SessionTicket,
 };
 use switchhook_protocol::{
     error::ErrorCode,
     invitation::{Accept, Accepted},
+    time::Timestamp,
 };
 
 use super::{Caller, FlowError, invite::check_session_key, relay};
@@ -35,7 +36,10 @@ pub(crate) async fn accept(app: &App, caller: &Caller, request: Accept) -> Resul
             let session = &accepting.ticket.session;
             let invitation = tx.invitation(session, user).await?.ok_or(ErrorCode::NoLongerRinging)?;
             let legs = tx.legs_of(session, user).await?;
-            let taken = accept::accept(accepting.facts(now), &invitation, &legs, &mut rng)?;
+            let row = tx.session(session).await?.ok_or(ErrorCode::NoLongerRinging)?;
+            let participants = tx.participants(session).await?;
+            let facts = accepting.facts((&row, &participants), now);
+            let taken = accept::accept(facts, &invitation, &legs, &mut rng)?;
             let committed = tx.apply(taken.writes).await?;
             Ok::<_, FlowError>((committed, taken.accepted))
         })
@@ -90,7 +94,11 @@ struct Owned {
 }
 
 impl Owned {
-    const fn facts(&self, now: switchhook_protocol::time::Timestamp) -> Accepting<'_> {
+    const fn facts<'a>(
+        &'a self,
+        (session, participants): (&'a Session, &'a [Participant]),
+        now: Timestamp,
+    ) -> Accepting<'a> {
         Accepting {
             keys: &self.keys,
             ticket: &self.ticket,
@@ -99,6 +107,8 @@ impl Owned {
             inviter: &self.inviter,
             inviter_side: &self.inviter_side,
             paths: &self.paths,
+            session,
+            participants,
             now,
         }
     }

@@ -4,8 +4,7 @@ use switchhook_core::{
     invitation::accept::RelayPair,
     relay,
     relay_choice::choose,
-    row::InvitationState,
-    ticket::{Member, Role, SessionTicket},
+    ticket::{Member, SessionTicket},
 };
 use switchhook_protocol::{
     call::{Done, PathReport},
@@ -14,7 +13,7 @@ use switchhook_protocol::{
 };
 use tracing::info;
 
-use super::{Caller, FlowError};
+use super::{Caller, FlowError, session::participant};
 use crate::app::App;
 
 pub(crate) async fn request(
@@ -22,7 +21,7 @@ pub(crate) async fn request(
     caller: &Caller,
     request: RelayRequest,
 ) -> Result<RelayResponse, FlowError> {
-    let ticket = open(app, caller, &request.ticket).await?;
+    let ticket = participant(app, caller, &request.ticket).await?;
     let own = credentials(app, caller, &ticket, &ticket.own)?;
     let peers = credentials(app, caller, &ticket, ticket.peer()?)?;
     let writes = relay::give(&ticket, peers, app.now(), &mut app.rng())?;
@@ -33,7 +32,7 @@ pub(crate) async fn request(
 }
 
 pub(crate) async fn update(app: &App, caller: &Caller, request: RelayUpdate) -> Result<Done, FlowError> {
-    let ticket = open(app, caller, &request.ticket).await?;
+    let ticket = participant(app, caller, &request.ticket).await?;
     let keys = app.keys.of(&caller.tenant);
     let writes = relay::update(&keys, &ticket, &request, app.now(), &mut app.rng())?;
     let committed = app.storage.of(&caller.tenant).commit("relay-update", writes).await?;
@@ -42,7 +41,7 @@ pub(crate) async fn update(app: &App, caller: &Caller, request: RelayUpdate) -> 
 }
 
 pub(crate) async fn path_report(app: &App, caller: &Caller, request: PathReport) -> Result<Done, FlowError> {
-    let ticket = open(app, caller, &request.ticket).await?;
+    let ticket = participant(app, caller, &request.ticket).await?;
     app.metrics.path(request.path);
     info!(
         tenant.id = %caller.tenant, session.id = %ticket.session, device.id = %caller.device.id,
@@ -83,19 +82,4 @@ fn credentials(
     let keys = app.keys.relay(&choice.a.id);
     let host = relay::Host { row: choice.a, keys: &keys, realm: app.relay_realm() };
     Ok(relay::credentials(host, (&caller.tenant, ticket, member), app.now(), &mut app.rng()))
-}
-
-/// Opens a ticket of a session that runs: the invited side is the one that was taken.
-async fn open(app: &App, caller: &Caller, sealed: &str) -> Result<SessionTicket, FlowError> {
-    let keys = app.keys.of(&caller.tenant);
-    let ticket = SessionTicket::open(&keys, sealed, &caller.device.id, app.now())?;
-    let invited = match ticket.role {
-        Role::Inviter => ticket.peer()?,
-        Role::Invited { .. } => &ticket.own,
-    };
-    let invitations = app.storage.of(&caller.tenant).sessions().invitations(&ticket.session).await?;
-    let taken = invitations.iter().any(|invitation| {
-        invitation.state == InvitationState::Taken && invitation.taken_by.as_ref() == Some(&invited.device)
-    });
-    if taken { Ok(ticket) } else { Err(ErrorCode::WrongRole.into()) }
 }

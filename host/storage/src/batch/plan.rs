@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use data_encoding::HEXLOWER;
 use switchhook_core::row::{
-    Invitation, InvitationState, Leg, LegState, Message, OutboxEntry, Session, Timer, Write,
+    Invitation, InvitationState, Leg, LegState, Message, OutboxEntry, Participant, Session, Timer, Write,
 };
 use switchhook_protocol::{
     id::{DeviceId, GatewayId, SessionId},
@@ -22,14 +22,20 @@ type Maybe<'a> = Option<&'a str>;
 
 /// Tenant, device, number, message, event, expiry, collapse key.
 pub(super) type MessageRow<'a> = (Text<'a>, Text<'a>, i64, Text<'a>, Text<'a>, i64, Maybe<'a>);
-/// Tenant, session, application, inviter, its identifier, purpose, creation, expiry.
-pub(super) type SessionRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64, i64);
+/// Tenant, session, application, inviter, its identifier, purpose, creation, expiry, generation.
+pub(super) type SessionRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64, i64, u32);
 /// Tenant, session, position, identifier, state, taken by, end of ringing.
 pub(super) type InvitationRow<'a> = (Text<'a>, Text<'a>, u16, Text<'a>, Text<'a>, Maybe<'a>, i64);
 /// Tenant, session, device, position, wave, state, lease, ring, change.
 pub(super) type LegRow<'a> = (Text<'a>, Text<'a>, Text<'a>, u16, u8, Text<'a>, i64, Maybe<'a>, i64);
 /// Tenant, entry, attempt, gateway, payload in hexadecimal, state, time.
 pub(super) type OutboxRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Maybe<'a>, String, Text<'a>, i64);
+
+/// A participant's key: tenant, session, device.
+type Who<'a> = (Text<'a>, Text<'a>, Text<'a>);
+/// Tenant, session, device, identifier, kind, position, joined, seen.
+pub(super) type ParticipantRow<'a> =
+    (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, Option<u16>, i64, i64);
 
 /// The merged changes of a batch.
 #[derive(Debug, Default)]
@@ -47,6 +53,10 @@ pub(super) struct Plan<'a> {
     legs: Vec<LegRow<'a>>,
     set_invitations: BTreeMap<(Text<'a>, Text<'a>, u16), (Text<'a>, Maybe<'a>)>,
     set_legs: BTreeMap<(Text<'a>, Text<'a>, Text<'a>), (Text<'a>, i64)>,
+    joined: BTreeMap<Who<'a>, &'a Participant>,
+    left: BTreeSet<Who<'a>>,
+    seen: BTreeMap<Who<'a>, i64>,
+    generations: BTreeMap<(Text<'a>, Text<'a>), u32>,
     disarmed: BTreeSet<(Text<'a>, Text<'a>)>,
     armed: BTreeMap<(Text<'a>, Text<'a>, Text<'a>, u16), i64>,
     outbox: Vec<OutboxRow<'a>>,
@@ -94,6 +104,18 @@ impl<'a> Plan<'a> {
             }
             Write::SetLeg { session, device, state, at } => {
                 self.set_leg(tenant, (session, device), *state, *at);
+            }
+            Write::Join(participant) => {
+                let who = (tenant, participant.session.as_str(), participant.device.as_str());
+                self.joined.entry(who).or_insert(participant);
+            }
+            Write::Leave { session, device } => self.leave((tenant, session.as_str(), device.as_str())),
+            Write::Seen { session, device, at } => {
+                let seen = self.seen.entry((tenant, session.as_str(), device.as_str())).or_default();
+                *seen = (*seen).max(millis(*at));
+            }
+            Write::SetGeneration { session, generation } => {
+                self.generations.insert((tenant, session.as_str()), *generation);
             }
             Write::Arm(timer) => self.arm(tenant, timer),
             Write::Disarm(session) => self.disarm(tenant, session),
@@ -178,6 +200,11 @@ impl<'a> Plan<'a> {
         self.set_legs.insert((tenant, session.as_str(), device.as_str()), value);
     }
 
+    fn leave(&mut self, who: Who<'a>) {
+        self.joined.remove(&who);
+        self.left.insert(who);
+    }
+
     fn arm(&mut self, tenant: Text<'a>, timer: &'a Timer) {
         let (kind, number) = words::of_timer(timer.kind);
         self.armed.insert((tenant, timer.session.as_str(), kind, number), millis(timer.due_at));
@@ -233,6 +260,26 @@ impl<'a> Plan<'a> {
         self.set_legs.iter().map(|(key, value)| (key.0, key.1, key.2, value.0, value.1)).collect()
     }
 
+    pub(super) fn joined(&self) -> Vec<ParticipantRow<'a>> {
+        let row = |((tenant, session, device), it): (&Who<'a>, &&'a Participant)| {
+            let (endpoint, kind) = (it.endpoint.reveal(), it.kind.as_str());
+            (*tenant, *session, *device, endpoint, kind, it.user, millis(it.joined_at), millis(it.seen_at))
+        };
+        self.joined.iter().map(row).collect()
+    }
+
+    pub(super) fn left(&self) -> Vec<Who<'a>> {
+        self.left.iter().copied().collect()
+    }
+
+    pub(super) fn seen(&self) -> Vec<(Text<'a>, Text<'a>, Text<'a>, i64)> {
+        self.seen.iter().map(|(who, at)| (who.0, who.1, who.2, *at)).collect()
+    }
+
+    pub(super) fn generations(&self) -> Vec<(Text<'a>, Text<'a>, u32)> {
+        self.generations.iter().map(|(session, generation)| (session.0, session.1, *generation)).collect()
+    }
+
     pub(super) fn disarmed(&self) -> Vec<(Text<'a>, Text<'a>)> {
         self.disarmed.iter().copied().collect()
     }
@@ -256,6 +303,7 @@ fn session_row<'a>(tenant: Text<'a>, session: &'a Session) -> SessionRow<'a> {
         &session.purpose,
         millis(session.created_at),
         millis(session.expires_at),
+        session.generation,
     )
 }
 

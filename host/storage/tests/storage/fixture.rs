@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use switchhook_core::row::{
     Attempt, Device, Gateway, Invitation, InvitationState, Leg, LegState, Message, OutboxEntry, OutboxKind,
-    OutboxState, Registration, Secret, SecretKind, Session, Timer, TimerKind, TransitAnswer,
+    OutboxState, Participant, Registration, Secret, SecretKind, Session, Timer, TimerKind, TransitAnswer,
 };
 use switchhook_protocol::{
     device_key::{Algorithm, DeviceKey, KeyBytes},
@@ -214,6 +214,19 @@ pub(crate) fn session(name: &str) -> Session {
         purpose: "call".to_owned(),
         created_at: NOW,
         expires_at: LATER,
+        generation: 1,
+    }
+}
+
+pub(crate) fn participant(session: &str, device: &str) -> Participant {
+    Participant {
+        session: session_id(session),
+        device: id(device),
+        endpoint: alice(),
+        kind: "phone".to_owned(),
+        user: None,
+        joined_at: NOW,
+        seen_at: NOW,
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use switchhook_core::row::{InvitationState, LegState, TimerKind, Write};
-use switchhook_protocol::id::DeviceId;
+use switchhook_core::row::{InvitationState, LegState, Participant, TimerKind, Write};
+use switchhook_protocol::{id::DeviceId, time::Timestamp};
 use switchhook_storage::{StorageError, TenantStorage, Transaction};
 use tokio::sync::Barrier;
 
-use crate::fixture::{EARLIER, LATER, NOW, id, invitation, leg, session, session_id, timer};
+use crate::fixture::{
+    EARLIER, LATER, NOW, id, invitation, leg, participant, registration, session, session_id, timer,
+};
 
 on_each_database! {
     async fn a_call_comes_back_as_it_was(fixture) {
@@ -105,6 +107,74 @@ on_each_database! {
         assert_eq!(acme.sessions().invitations(&call).await.unwrap(), []);
         assert_eq!(acme.sessions().legs(&call).await.unwrap(), []);
         assert_eq!(fixture.storage.timers().next_due().await.unwrap(), None);
+    }
+
+    async fn a_session_runs_while_it_has_participants_and_is_kept_as_long(fixture) {
+        let acme = fixture.with_devices(&["phone", "tablet"]).await;
+        open(&acme).await;
+        let (call, late) = (session_id("call"), Timestamp::from_millis(LATER.as_millis() + 1));
+        let joins = vec![
+            Write::Join(participant("call", "phone")),
+            Write::Join(Participant { user: Some(0), joined_at: LATER, ..participant("call", "tablet") }),
+        ];
+        acme.commit("join", joins).await.unwrap();
+        // Who takes part already stays as it is.
+        let again = Participant { joined_at: LATER, ..participant("call", "phone") };
+        acme.commit("join", vec![Write::Join(again)]).await.unwrap();
+
+        let joined = acme.sessions().participants(&call).await.unwrap();
+        assert!(joined.iter().map(|it| (it.device.as_str(), it.user, it.joined_at))
+            .eq([("phone", None, NOW), ("tablet", Some(0), LATER)]));
+        assert_eq!(fixture.storage.sweep(late).await.unwrap().sessions, 0);
+
+        let (session, left) = (call.clone(), |device| Write::Leave { session: call.clone(), device: id(device) });
+        let writes = vec![left("phone"), Write::SetGeneration { session, generation: 2 }];
+        acme.commit("leave", writes).await.unwrap();
+        assert_eq!(acme.sessions().get(&call).await.unwrap().unwrap().generation, 2);
+        // Whoever joins and leaves in one transaction is gone.
+        let writes = vec![Write::Join(participant("call", "phone")), left("phone"), left("tablet")];
+        acme.commit("leave", writes).await.unwrap();
+        assert_eq!(acme.sessions().participants(&call).await.unwrap(), []);
+        assert_eq!(fixture.storage.sweep(late).await.unwrap().sessions, 1);
+    }
+
+    async fn the_longest_unseen_participants_are_found_first(fixture) {
+        let acme = fixture.with_devices(&["phone", "tablet"]).await;
+        open(&acme).await;
+        let joins = ["phone", "tablet"].map(|device| Write::Join(participant("call", device)));
+        acme.commit("join", joins.to_vec()).await.unwrap();
+        let seen = |at| Write::Seen { session: session_id("call"), device: id("phone"), at };
+        acme.commit("seen", vec![seen(LATER), seen(EARLIER)]).await.unwrap();
+
+        let unseen = async |since| fixture.storage.unseen(since, 9).await.unwrap();
+
+        let devices = |found: Vec<(_, Participant)>| -> Vec<String> {
+            found.into_iter().map(|(_, it)| it.device.to_string()).collect()
+        };
+        assert_eq!(devices(unseen(NOW).await), ["tablet"]);
+        assert_eq!(devices(unseen(LATER).await), ["tablet", "phone"]);
+        assert_eq!(devices(unseen(EARLIER).await), Vec::<String>::new());
+    }
+
+    async fn a_device_finds_its_running_sessions_and_those_of_its_identifiers(fixture) {
+        let acme = fixture.with_devices(&["phone", "tablet", "stranger"]).await;
+        open(&acme).await;
+        let rang = Write::SetLeg {
+            session: session_id("call"),
+            device: id("phone"),
+            state: LegState::Rang,
+            at: NOW,
+        };
+        acme.commit("join", vec![rang, Write::Join(participant("call", "phone"))]).await.unwrap();
+        acme.run("register", async |tx| tx.bind(&registration("tablet")).await).await.unwrap();
+
+        for (device, sessions) in [("phone", 1), ("tablet", 1), ("stranger", 0)] {
+            assert_eq!(acme.sessions().of_device(&id(device), 9).await.unwrap().len(), sessions, "{device}");
+        }
+        let until = |found: Vec<(_, Timestamp)>| found.into_iter().map(|(_, until)| until).collect::<Vec<_>>();
+        assert_eq!(until(acme.sessions().ringing(&id("phone"), NOW, 9).await.unwrap()), [LATER]);
+        assert_eq!(until(acme.sessions().ringing(&id("phone"), LATER, 9).await.unwrap()), []);
+        assert_eq!(until(acme.sessions().ringing(&id("stranger"), NOW, 9).await.unwrap()), []);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use switchhook_core::row::{Invitation, InvitationState, Leg, LegState};
+use switchhook_core::row::{Invitation, InvitationState, Leg, LegState, Participant};
 use switchhook_protocol::{
     error::ErrorCode,
     id::{DeviceId, SessionId},
@@ -35,6 +35,8 @@ pub(crate) struct Shown {
     created_at: Timestamp,
     invitations: Vec<ShownInvitation>,
     legs: Vec<ShownLeg>,
+    /// Who takes part while it runs.
+    participants: Vec<ShownParticipant>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,6 +66,21 @@ struct ShownLeg {
     silent: bool,
 }
 
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Participant)]
+struct ShownParticipant {
+    #[schema(value_type = String)]
+    device: DeviceId,
+    endpoint: String,
+    /// Position among the invited; none for the inviter.
+    user: Option<u16>,
+    #[schema(value_type = u64)]
+    joined_at: Timestamp,
+    /// When a node last knew the device alive.
+    #[schema(value_type = u64)]
+    seen_at: Timestamp,
+}
+
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct About {
@@ -90,6 +107,7 @@ pub(crate) async fn show(
     let session = storage.sessions().get(&id).await?.ok_or(ErrorCode::NotFound)?;
     let invitations = storage.sessions().invitations(&id).await?;
     let legs = storage.sessions().legs(&id).await?;
+    let participants = storage.sessions().participants(&id).await?;
     let now = app.now();
     Ok(Json(Shown {
         session: session.id,
@@ -98,6 +116,7 @@ pub(crate) async fn show(
         created_at: session.created_at,
         invitations: invitations.into_iter().map(invitation).collect(),
         legs: legs.into_iter().map(|row| leg(row, now)).collect(),
+        participants: participants.into_iter().map(participant).collect(),
     }))
 }
 
@@ -115,6 +134,11 @@ pub(crate) async fn decisions(
 fn invitation(row: Invitation) -> ShownInvitation {
     let endpoint = row.endpoint.to_string();
     ShownInvitation { user: row.user, endpoint, state: row.state, taken_by: row.taken_by }
+}
+
+fn participant(row: Participant) -> ShownParticipant {
+    let Participant { device, endpoint, user, joined_at, seen_at, .. } = row;
+    ShownParticipant { device, endpoint: endpoint.to_string(), user, joined_at, seen_at }
 }
 
 fn leg(row: Leg, now: Timestamp) -> ShownLeg {

@@ -1,0 +1,135 @@
+//! A running session: what participants tell each other, who leaves, who is lost (INV-7, INV-8, INV-11).
+
+use switchhook_core::{
+    row::{Participant, Session, Target},
+    session::{self, LOST, Ringing, Running},
+    ticket::SessionTicket,
+};
+use switchhook_protocol::{
+    call::Done,
+    error::ErrorCode,
+    id::{SessionId, TenantId},
+    session::{End, InviteUpdate, SessionUpdate},
+    time::Timestamp,
+};
+use switchhook_storage::{Committed, Transaction};
+
+use super::{Caller, FlowError};
+use crate::app::App;
+
+pub(crate) async fn show_answer(
+    app: &App,
+    caller: &Caller,
+    request: InviteUpdate,
+) -> Result<Done, FlowError> {
+    let (ticket, now, mut rng) = (open(app, caller, &request.ticket)?, app.now(), app.rng());
+    let storage = app.storage.of(&caller.tenant);
+    let committed = storage
+        .run("invite-update", async move |tx| {
+            let loaded = Loaded::load(tx, &ticket.session).await?;
+            let writes = loaded.running(now).show_answer(&ticket, &mut rng)?;
+            Ok::<_, FlowError>(tx.apply(writes).await?)
+        })
+        .await?;
+    app.wake(&caller.tenant, &committed);
+    Ok(Done {})
+}
+
+pub(crate) async fn update(app: &App, caller: &Caller, request: SessionUpdate) -> Result<Done, FlowError> {
+    let (ticket, now, mut rng) = (open(app, caller, &request.ticket)?, app.now(), app.rng());
+    let storage = app.storage.of(&caller.tenant);
+    let committed = storage
+        .run("session-update", async move |tx| {
+            let loaded = Loaded::load(tx, &ticket.session).await?;
+            let writes = loaded.running(now).update(&ticket, &request.data, &mut rng)?;
+            Ok::<_, FlowError>(tx.apply(writes).await?)
+        })
+        .await?;
+    app.wake(&caller.tenant, &committed);
+    Ok(Done {})
+}
+
+pub(crate) async fn end(app: &App, caller: &Caller, request: End) -> Result<Done, FlowError> {
+    session::check_reason(&request.reason)?;
+    let (keys, ticket) = (app.keys.of(&caller.tenant), open(app, caller, &request.ticket)?);
+    let (now, mut rng) = (app.now(), app.rng());
+    let storage = app.storage.of(&caller.tenant);
+    let committed = storage
+        .run("end", async move |tx| {
+            let loaded = Loaded::load(tx, &ticket.session).await?;
+            let running = loaded.running(now);
+            let who = running.participant(&ticket)?;
+            let (invitations, legs) =
+                (tx.invitations(&ticket.session).await?, tx.legs(&ticket.session).await?);
+            let ringing = Ringing { invitations: &invitations, legs: &legs };
+            let writes = running.leave(who, &request.reason, (&keys, ringing), &mut rng);
+            Ok::<_, FlowError>(tx.apply(writes).await?)
+        })
+        .await?;
+    app.wake(&caller.tenant, &committed);
+    app.metrics.ended.inc();
+    Ok(Done {})
+}
+
+/// Takes a participant out whom no node has seen for long, unless one has meanwhile.
+pub(crate) async fn lose(app: &App, tenant: &TenantId, lost: Participant) -> Result<(), FlowError> {
+    let (keys, now, mut rng) = (app.keys.of(tenant), app.now(), app.rng());
+    let committed = app
+        .storage
+        .of(tenant)
+        .run("lose-participant", async move |tx| {
+            let loaded = Loaded::load(tx, &lost.session).await?;
+            let running = loaded.running(now);
+            let still = |it: &&Participant| it.device == lost.device && it.seen_at == lost.seen_at;
+            let Some(who) = running.participants.iter().find(still) else {
+                return Ok(Committed::default());
+            };
+            let (invitations, legs) = (tx.invitations(&lost.session).await?, tx.legs(&lost.session).await?);
+            let ringing = Ringing { invitations: &invitations, legs: &legs };
+            let writes = running.leave(who, LOST, (&keys, ringing), &mut rng);
+            Ok::<_, FlowError>(tx.apply(writes).await?)
+        })
+        .await?;
+    app.wake(tenant, &committed);
+    app.metrics.lost.inc();
+    Ok(())
+}
+
+/// The ticket of a device that takes part in a running session.
+pub(crate) async fn participant(
+    app: &App,
+    caller: &Caller,
+    sealed: &str,
+) -> Result<SessionTicket, FlowError> {
+    let ticket = open(app, caller, sealed)?;
+    let storage = app.storage.of(&caller.tenant);
+    let session = storage.sessions().get(&ticket.session).await?.ok_or(ErrorCode::NotRunning)?;
+    let participants = storage.sessions().participants(&ticket.session).await?;
+    let running = Running { session: &session, participants: &participants, devices: &[], now: app.now() };
+    running.participant(&ticket)?;
+    Ok(ticket)
+}
+
+fn open(app: &App, caller: &Caller, sealed: &str) -> Result<SessionTicket, ErrorCode> {
+    SessionTicket::open(&app.keys.of(&caller.tenant), sealed, &caller.device.id, app.now())
+}
+
+/// What a transaction has read of a session.
+struct Loaded {
+    session: Session,
+    participants: Vec<Participant>,
+    devices: Vec<Target>,
+}
+
+impl Loaded {
+    async fn load(tx: &mut Transaction<'_>, session: &SessionId) -> Result<Self, FlowError> {
+        let session = tx.session(session).await?.ok_or(ErrorCode::NotRunning)?;
+        let participants = tx.participants(&session.id).await?;
+        let devices = tx.targets(&session.application, &session::identifiers(&participants)).await?;
+        Ok(Self { session, participants, devices })
+    }
+
+    fn running(&self, now: Timestamp) -> Running<'_> {
+        Running { session: &self.session, participants: &self.participants, devices: &self.devices, now }
+    }
+}

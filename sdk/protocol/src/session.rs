@@ -1,0 +1,127 @@
+//! Sessions that run: what participants tell each other, and what the users' other devices are shown (INV-7, INV-8, INV-18).
+
+use alloc::{string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{endpoint::EndpointId, id::SessionId};
+
+/// `invite-update`: the inviter shows the answering user's other devices who answered (INV-7).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteUpdate {
+    /// The inviter's ticket, as it came with the accept.
+    pub ticket: String,
+}
+
+/// `session-update`: something about the session has changed (INV-8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionUpdate {
+    /// The session ticket.
+    pub ticket: String,
+    /// The application's, at most [`MAX_UPDATE`] bytes.
+    pub data: serde_json::Value,
+}
+
+/// Largest `data` of a `session-update`, in bytes: a description of what is shown, not a file.
+pub const MAX_UPDATE: usize = 4 * 1024;
+
+/// `end`: this participant leaves (INV-8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// The session ticket.
+    pub ticket: String,
+    /// A word for the others: `hung-up` or one of the application's, at most 64 bytes.
+    pub reason: String,
+}
+
+/// Another device of this user answered (INV-7, INV-18).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The session.
+    pub session: SessionId,
+    /// Which of this device's identifiers was invited.
+    pub invited: EndpointId,
+    /// Who invited.
+    pub from: EndpointId,
+    /// What the device that answered is: `phone`, `tablet` …
+    pub answered_by: String,
+    /// How long the session had run when this was said, in milliseconds.
+    pub running_ms: u64,
+}
+
+/// A session has changed, or is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionChanged {
+    /// The session.
+    pub session: SessionId,
+    /// Who changed it.
+    pub by: EndpointId,
+    /// What happened.
+    #[serde(flatten)]
+    pub change: Change,
+    /// How long it had run when this was said, in milliseconds.
+    pub running_ms: u64,
+}
+
+/// What happened to a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub enum Change {
+    /// A participant told so.
+    Told {
+        /// The application's.
+        data: serde_json::Value,
+    },
+    /// A participant left, the others go on.
+    Left {
+        /// Its word; `lost` if its device vanished.
+        reason: String,
+        /// What the receiver goes on with, if it takes part.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        renewed: Option<Renewed>,
+    },
+    /// It is over.
+    Ended {
+        /// The word of who ended it; `lost` if the device vanished.
+        reason: String,
+    },
+}
+
+/// After a change of who takes part: what came before opens nothing any more (INV-11).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewed {
+    /// The receiver's ticket for one of the others.
+    pub ticket: String,
+    /// Which one.
+    pub towards: EndpointId,
+    /// The new key of connectivity checks and datagrams, 32 bytes, base64url.
+    pub media_key: String,
+}
+
+/// One session in the answer to `sync`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningSession {
+    /// The session.
+    pub session: SessionId,
+    /// What it is for.
+    pub purpose: String,
+    /// Whether this device takes part; if not, another device of one of its identifiers does (INV-18).
+    pub takes_part: bool,
+    /// Who takes part.
+    pub participants: Vec<EndpointId>,
+    /// Since its first accept, in milliseconds.
+    pub running_ms: u64,
+}
+
+/// One ring in the answer to `sync`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RingingSession {
+    /// The session.
+    pub session: SessionId,
+    /// Who invites.
+    pub from: EndpointId,
+    /// What it is for.
+    pub purpose: String,
+    /// How long this device's ring still lasts, in milliseconds.
+    pub rings_ms: u64,
+}
