@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod cdx;
+pub mod explain;
 pub mod invitation;
 pub mod mint;
 pub mod network;

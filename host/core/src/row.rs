@@ -339,6 +339,52 @@ pub struct Leg {
     pub ring: Option<String>,
     /// When its state last changed.
     pub changed_at: Timestamp,
+    /// When it came so far.
+    pub times: Milestones,
+}
+
+/// When a leg came so far; none if it never did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Milestones {
+    /// Its ring was put into the mailbox.
+    pub queued: Option<Timestamp>,
+    /// Its ring was written to a connection.
+    pub pushed: Option<Timestamp>,
+    /// Its ringer had begun.
+    pub rang: Option<Timestamp>,
+    /// It was taken, it declined, or it was told to stop.
+    pub ended: Option<Timestamp>,
+    /// Its ringer had really stopped, or it never rang.
+    pub silent: Option<Timestamp>,
+}
+
+impl Milestones {
+    /// The milestone that is reached with a state; none is reached with a leg that is planned.
+    pub fn reached(state: LegState, at: Timestamp) -> Self {
+        let mut reached = Self::default();
+        let milestone = match state {
+            LegState::Planned => return reached,
+            LegState::Queued => &mut reached.queued,
+            LegState::Pushed => &mut reached.pushed,
+            LegState::Rang => &mut reached.rang,
+            LegState::Taken | LegState::Declined | LegState::Stopped => &mut reached.ended,
+            LegState::StopConfirmed => &mut reached.silent,
+        };
+        *milestone = Some(at);
+        reached
+    }
+
+    /// Both together; what was reached first counts.
+    #[must_use]
+    pub fn and(self, later: Self) -> Self {
+        Self {
+            queued: self.queued.or(later.queued),
+            pushed: self.pushed.or(later.pushed),
+            rang: self.rang.or(later.rang),
+            ended: self.ended.or(later.ended),
+            silent: self.silent.or(later.silent),
+        }
+    }
 }
 
 /// What is to be done later about a session.

@@ -268,7 +268,7 @@ mod tests {
     use super::*;
     use crate::{
         invitation::testing::{NOW, appended, keys},
-        row::LegState,
+        row::{LegState, Milestones},
         testing::TestRng,
     };
 
@@ -450,6 +450,7 @@ mod tests {
             lease_until: NOW,
             ring: None,
             changed_at: NOW,
+            times: Milestones::default(),
         });
         let told = told(&call.leave(0));
         assert!(told.iter().any(|(device, event)| device == "carol-phone"

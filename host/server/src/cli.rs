@@ -3,6 +3,7 @@
 mod admin;
 mod compile_plugin;
 mod docs;
+mod explain;
 mod plugin;
 mod print;
 mod sandbox;
@@ -42,6 +43,8 @@ enum Command {
     Tenant(tenant::Tenant),
     /// Make, list and revoke tokens of a running server.
     Token(token::Token),
+    /// Why did it not ring? Everything that is known of a session or an identifier, on one line of time.
+    Explain(explain::Explain),
     /// Compile a component from standard input; a server runs this for each upload.
     #[command(hide = true)]
     CompilePlugin(compile_plugin::CompilePlugin),
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Plugin(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Tenant(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Token(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
+        Command::Explain(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::CompilePlugin(command) => command.run().map(succeeded),
         Command::Docs(command) => command.run().map(succeeded),
         Command::Completions { shell } => {

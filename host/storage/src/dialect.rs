@@ -93,9 +93,10 @@ pub(crate) const OPEN_INVITATION: &str = "\
 
 /// Legs.
 pub(crate) const OPEN_LEG: &str = "\
-    INSERT INTO legs (tenant, session, device, position, wave, state, lease_until, ring, changed_at) \
+    INSERT INTO legs (tenant, session, device, position, wave, state, lease_until, ring, changed_at, \
+        queued_at, pushed_at, rang_at, ended_at, silent_at) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, \
-        value ->> 8 \
+        value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13 \
     FROM jsonb_each($1) AS r";
 
 /// (tenant, session, position, state, taken by).
@@ -105,16 +106,19 @@ pub(crate) const SET_INVITATION: &str = "\
         value ->> 4 AS taken_by FROM jsonb_each($1)) AS r \
     WHERE invitations.tenant = r.tenant AND invitations.session = r.session AND invitations.position = r.position";
 
-/// (tenant, session, device, state, when).
+/// (tenant, session, device, state, when, milestones): a milestone that was reached before stays.
 pub(crate) const SET_LEG: &str = "\
-    UPDATE legs SET state = r.state, changed_at = r.changed_at \
+    UPDATE legs SET state = r.state, changed_at = r.changed_at, queued_at = coalesce(queued_at, r.queued), \
+        pushed_at = coalesce(pushed_at, r.pushed), rang_at = coalesce(rang_at, r.rang), \
+        ended_at = coalesce(ended_at, r.ended), silent_at = coalesce(silent_at, r.silent) \
     FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS session, value ->> 2 AS device, value ->> 3 AS state, \
-        value ->> 4 AS changed_at FROM jsonb_each($1)) AS r \
+        value ->> 4 AS changed_at, value ->> 5 AS queued, value ->> 6 AS pushed, value ->> 7 AS rang, \
+        value ->> 8 AS ended, value ->> 9 AS silent FROM jsonb_each($1)) AS r \
     WHERE legs.tenant = r.tenant AND legs.session = r.session AND legs.device = r.device";
 
 /// (tenant, session, device, when): pushed, if it waited.
 pub(crate) const PUSHED: &str = "\
-    UPDATE legs SET state = 'pushed', changed_at = r.changed_at \
+    UPDATE legs SET state = 'pushed', changed_at = r.changed_at, pushed_at = r.changed_at \
     FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS session, value ->> 2 AS device, value ->> 3 AS changed_at \
         FROM jsonb_each($1)) AS r \
     WHERE legs.tenant = r.tenant AND legs.session = r.session AND legs.device = r.device \

@@ -14,6 +14,8 @@ use crate::{
     transaction::Transaction,
 };
 
+const REACHED_BY: &str = "SELECT d.device, g.endpoint, d.kind FROM registrations AS g CROSS JOIN devices AS d \
+     WHERE g.tenant = $1 AND g.endpoint = $2 AND d.tenant = g.tenant AND d.device = g.device ORDER BY d.device";
 const OF_DEVICE: &str =
     "SELECT device, endpoint FROM registrations WHERE tenant = $1 AND device = $2 ORDER BY endpoint";
 const HOLDS: &str = "SELECT device FROM registrations WHERE tenant = $1 AND device = $2 AND endpoint = $3";
@@ -41,6 +43,13 @@ impl Registrations<'_> {
         endpoints: &[EndpointId],
     ) -> Result<Vec<Target>, StorageError> {
         let query = of_endpoints(self.0.tenant().as_str(), application, endpoints)?;
+        self.0.storage().all(query, target).await
+    }
+
+    /// The devices that an identifier reaches, of all applications.
+    pub async fn reached_by(&self, endpoint: &EndpointId) -> Result<Vec<Target>, StorageError> {
+        let tenant = self.0.tenant().as_str().to_owned();
+        let query = sqlx::query(REACHED_BY).bind(tenant).bind(endpoint.reveal().to_owned());
         self.0.storage().all(query, target).await
     }
 

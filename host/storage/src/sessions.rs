@@ -3,8 +3,9 @@
 //! Written by typed writes. Take and its like read them inside their own transaction, through
 //! [`Transaction`]; `explain` and tests read them through [`Sessions`].
 
-use switchhook_core::row::{Invitation, Leg, Participant, Session};
+use switchhook_core::row::{Invitation, Leg, Milestones, Participant, Session};
 use switchhook_protocol::{
+    endpoint::EndpointId,
     id::{DeviceId, SessionId, TenantId},
     time::Timestamp,
 };
@@ -23,9 +24,11 @@ const INVITATIONS: &str = "SELECT session, position, endpoint, state, taken_by, 
      WHERE tenant = $1 AND session = $2 ORDER BY position";
 const INVITATION: &str = "SELECT session, position, endpoint, state, taken_by, rings_until FROM invitations \
      WHERE tenant = $1 AND session = $2 AND position = $3";
-const LEGS: &str = "SELECT session, position, device, wave, state, lease_until, ring, changed_at FROM legs \
+const LEGS: &str = "SELECT session, position, device, wave, state, lease_until, ring, changed_at, \
+         queued_at, pushed_at, rang_at, ended_at, silent_at FROM legs \
      WHERE tenant = $1 AND session = $2 ORDER BY position, wave, device";
-const LEGS_OF_USER: &str = "SELECT session, position, device, wave, state, lease_until, ring, changed_at FROM legs \
+const LEGS_OF_USER: &str = "SELECT session, position, device, wave, state, lease_until, ring, changed_at, \
+         queued_at, pushed_at, rang_at, ended_at, silent_at FROM legs \
      WHERE tenant = $1 AND session = $2 AND position = $3 ORDER BY wave, device";
 
 const PARTICIPANTS: &str = "SELECT session, device, endpoint, kind, position, joined_at, seen_at FROM participants \
@@ -43,6 +46,11 @@ const RINGING: &str = "SELECT s.session, s.application, s.inviter, s.inviter_end
      WHERE g.tenant = $1 AND g.device = $2 AND g.state IN ('queued', 'pushed', 'rang') AND g.lease_until > $3 \
          AND s.tenant = g.tenant AND s.session = g.session \
      ORDER BY s.created_at, s.session LIMIT CAST($4 AS BIGINT)";
+const OF_ENDPOINT: &str = "SELECT s.session, s.application, s.inviter, s.inviter_endpoint, s.purpose, s.created_at, \
+         s.expires_at, s.generation \
+     FROM invitations AS i CROSS JOIN sessions AS s \
+     WHERE i.tenant = $1 AND i.endpoint = $2 AND s.tenant = i.tenant AND s.session = i.session \
+     ORDER BY s.created_at DESC, s.session LIMIT CAST($3 AS BIGINT)";
 const UNSEEN: &str = "SELECT session, device, endpoint, kind, position, joined_at, seen_at, tenant FROM participants \
      WHERE seen_at <= $1 ORDER BY seen_at LIMIT CAST($2 AS BIGINT)";
 
@@ -82,6 +90,13 @@ impl Sessions<'_> {
     /// at most so many.
     pub async fn of_device(&self, device: &DeviceId, limit: u32) -> Result<Vec<Session>, StorageError> {
         self.0.storage().all(self.of(OF_DEVICE, device).bind(limit), decode_session).await
+    }
+
+    /// The sessions to which an identifier was invited, the newest first, at most so many.
+    pub async fn of_endpoint(&self, endpoint: &EndpointId, limit: u32) -> Result<Vec<Session>, StorageError> {
+        let tenant = self.0.tenant().as_str().to_owned();
+        let query = sqlx::query(OF_ENDPOINT).bind(tenant).bind(endpoint.reveal().to_owned()).bind(limit);
+        self.0.storage().all(query, decode_session).await
     }
 
     /// What rings on a device, and until when; at most so many.
@@ -225,5 +240,12 @@ fn decode_leg(row: &Row) -> Result<Leg, StorageError> {
         lease_until: cells.timestamp()?,
         ring: cells.optional_text()?,
         changed_at: cells.timestamp()?,
+        times: Milestones {
+            queued: cells.optional_timestamp()?,
+            pushed: cells.optional_timestamp()?,
+            rang: cells.optional_timestamp()?,
+            ended: cells.optional_timestamp()?,
+            silent: cells.optional_timestamp()?,
+        },
     })
 }

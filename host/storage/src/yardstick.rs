@@ -9,7 +9,7 @@ use std::{
 };
 
 use switchhook_core::row::{
-    Device, Invitation, InvitationState, Leg, LegState, Message, Session, Timer, TimerKind, Write,
+    Device, Invitation, InvitationState, Leg, LegState, Message, Milestones, Session, Timer, TimerKind, Write,
 };
 use switchhook_protocol::{
     device_key::{Algorithm, DeviceKey, KeyBytes},
@@ -131,6 +131,7 @@ pub fn invite(device: &DeviceId, name: &str) -> Result<Vec<Write>, InvalidId> {
             lease_until: later,
             ring: None,
             changed_at: now,
+            times: Milestones::default(),
         }),
         Write::Append(Message {
             device: device.clone(),

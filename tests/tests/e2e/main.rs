@@ -9,6 +9,7 @@
 )]
 
 mod call;
+mod explain;
 mod health;
 mod invitation;
 mod nat;

@@ -18,7 +18,10 @@ use super::{message, to_json};
 use crate::{
     network::{InviterSide, NetworkFacts},
     policy::route::{self, Plan},
-    row::{Device, Invitation, InvitationState, Leg, LegState, Session, Target, Timer, TimerKind, Write},
+    row::{
+        Device, Invitation, InvitationState, Leg, LegState, Milestones, Session, Target, Timer, TimerKind,
+        Write,
+    },
     seal::KeyRing,
     session::FIRST,
     ticket::{Alias, MediaKey, Member, Role, SessionTicket, TICKET_LIFE},
@@ -193,15 +196,17 @@ impl Inviting<'_> {
     fn leg(&self, ring: &Planned<'_>, event: &Event, rng: &mut impl CryptoRng) -> Vec<Write> {
         let lease_until = self.now.after(ring.ends_after());
         let at_once = ring.starts_after.is_zero();
+        let state = if at_once { LegState::Queued } else { LegState::Planned };
         let leg = Leg {
             session: self.session.clone(),
             user: ring.user,
             device: ring.target.device.clone(),
             wave: ring.wave,
-            state: if at_once { LegState::Queued } else { LegState::Planned },
+            state,
             lease_until,
             ring: (!at_once).then(|| to_json(event)),
             changed_at: self.now,
+            times: Milestones::reached(state, self.now),
         };
         let ring = at_once.then(|| message(&leg.device, event, (None, lease_until), rng));
         core::iter::once(Write::OpenLeg(leg)).chain(ring).collect()

@@ -1,6 +1,7 @@
 //! Administration: bearer tokens, scoped to a tenant or the operator's; every change is audited.
 
 mod audit;
+mod explain;
 mod gateways;
 pub(crate) mod openapi;
 mod plugins;

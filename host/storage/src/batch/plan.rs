@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use data_encoding::HEXLOWER;
 use switchhook_core::row::{
-    Invitation, InvitationState, Leg, LegState, Message, OutboxEntry, Participant, Session, Timer, Write,
+    Invitation, InvitationState, Leg, LegState, Message, Milestones, OutboxEntry, Participant, Session,
+    Timer, Write,
 };
 use switchhook_protocol::{
     id::{DeviceId, GatewayId, SessionId},
@@ -26,8 +27,13 @@ pub(super) type MessageRow<'a> = (Text<'a>, Text<'a>, i64, Text<'a>, Text<'a>, i
 pub(super) type SessionRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64, i64, u32);
 /// Tenant, session, position, identifier, state, taken by, end of ringing.
 pub(super) type InvitationRow<'a> = (Text<'a>, Text<'a>, u16, Text<'a>, Text<'a>, Maybe<'a>, i64);
-/// Tenant, session, device, position, wave, state, lease, ring, change.
-pub(super) type LegRow<'a> = (Text<'a>, Text<'a>, Text<'a>, u16, u8, Text<'a>, i64, Maybe<'a>, i64);
+/// A milestone.
+type At = Option<i64>;
+/// Tenant, session, device, position, wave, state, lease, ring, change, milestones.
+pub(super) type LegRow<'a> =
+    (Text<'a>, Text<'a>, Text<'a>, u16, u8, Text<'a>, i64, Maybe<'a>, i64, At, At, At, At, At);
+/// Tenant, session, device, state, change, milestones.
+pub(super) type SetLegRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64, At, At, At, At, At);
 /// Tenant, entry, attempt, gateway, payload in hexadecimal, state, time.
 pub(super) type OutboxRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Maybe<'a>, String, Text<'a>, i64);
 
@@ -38,7 +44,7 @@ pub(super) type ParticipantRow<'a> =
     (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, Option<u16>, i64, i64);
 
 /// The merged changes of a batch.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Plan<'a> {
     acknowledged: BTreeMap<(Text<'a>, Text<'a>), u64>,
     delivered: BTreeMap<(Text<'a>, Text<'a>), u64>,
@@ -52,7 +58,7 @@ pub(super) struct Plan<'a> {
     invitations: Vec<InvitationRow<'a>>,
     legs: Vec<LegRow<'a>>,
     set_invitations: BTreeMap<(Text<'a>, Text<'a>, u16), (Text<'a>, Maybe<'a>)>,
-    set_legs: BTreeMap<(Text<'a>, Text<'a>, Text<'a>), (Text<'a>, i64)>,
+    set_legs: BTreeMap<(Text<'a>, Text<'a>, Text<'a>), (Text<'a>, i64, Milestones)>,
     joined: BTreeMap<Who<'a>, &'a Participant>,
     left: BTreeSet<Who<'a>>,
     seen: BTreeMap<Who<'a>, i64>,
@@ -175,6 +181,11 @@ impl<'a> Plan<'a> {
             millis(leg.lease_until),
             leg.ring.as_deref(),
             millis(leg.changed_at),
+            leg.times.queued.map(millis),
+            leg.times.pushed.map(millis),
+            leg.times.rang.map(millis),
+            leg.times.ended.map(millis),
+            leg.times.silent.map(millis),
         ));
     }
 
@@ -196,8 +207,8 @@ impl<'a> Plan<'a> {
         state: LegState,
         at: Timestamp,
     ) {
-        let value = (state.word(), millis(at));
-        self.set_legs.insert((tenant, session.as_str(), device.as_str()), value);
+        let leg = self.set_legs.entry((tenant, session.as_str(), device.as_str())).or_default();
+        *leg = (state.word(), millis(at), leg.2.and(Milestones::reached(state, at)));
     }
 
     fn leave(&mut self, who: Who<'a>) {
@@ -256,8 +267,15 @@ impl<'a> Plan<'a> {
         self.set_invitations.iter().map(|(key, value)| (key.0, key.1, key.2, value.0, value.1)).collect()
     }
 
-    pub(super) fn set_legs(&self) -> Vec<(Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64)> {
-        self.set_legs.iter().map(|(key, value)| (key.0, key.1, key.2, value.0, value.1)).collect()
+    pub(super) fn set_legs(&self) -> Vec<SetLegRow<'a>> {
+        let row =
+            |((tenant, session, device), (state, at, times)): (&Who<'a>, &(Text<'a>, i64, Milestones))| {
+                let [queued, pushed, rang, ended, silent] =
+                    [times.queued, times.pushed, times.rang, times.ended, times.silent]
+                        .map(|at| at.map(millis));
+                (*tenant, *session, *device, *state, *at, queued, pushed, rang, ended, silent)
+            };
+        self.set_legs.iter().map(row).collect()
     }
 
     pub(super) fn joined(&self) -> Vec<ParticipantRow<'a>> {

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use switchhook_core::row::{
-    Attempt, Device, Gateway, Invitation, InvitationState, Leg, LegState, Message, OutboxEntry, OutboxKind,
-    OutboxState, Participant, Registration, Secret, SecretKind, Session, Timer, TimerKind, TransitAnswer,
+    Attempt, Device, Gateway, Invitation, InvitationState, Leg, LegState, Message, Milestones, OutboxEntry,
+    OutboxKind, OutboxState, Participant, Registration, Secret, SecretKind, Session, Timer, TimerKind,
+    TransitAnswer,
 };
 use switchhook_protocol::{
     device_key::{Algorithm, DeviceKey, KeyBytes},
@@ -251,6 +252,7 @@ pub(crate) fn leg(session: &str, device: &str) -> Leg {
         lease_until: LATER,
         ring: Some("{}".to_owned()),
         changed_at: NOW,
+        times: Milestones::default(),
     }
 }
 

@@ -22,7 +22,7 @@ on_each_database! {
         fill(&acme).await;
 
         assert_eq!(seen(&other).await, Vec::<&str>::new());
-        assert_eq!(seen(&acme).await.len(), 27);
+        assert_eq!(seen(&acme).await.len(), 29);
     }
 
     async fn another_tenant_changes_nothing(fixture) {
@@ -53,7 +53,7 @@ on_each_database! {
 
         change_everything(&other).await;
 
-        assert_eq!(seen(&acme).await.len(), 27);
+        assert_eq!(seen(&acme).await.len(), 29);
         let call = session_id("call");
         assert_eq!(acme.sessions().legs(&call).await.unwrap(), [leg("call", "phone")]);
         assert_eq!(other.sessions().legs(&call).await.unwrap()[0].state, LegState::Stopped);
@@ -177,6 +177,8 @@ async fn seen(storage: &TenantStorage) -> Vec<&'static str> {
         ("invitations", !storage.sessions().invitations(&call).await.unwrap().is_empty()),
         ("participants", !storage.sessions().participants(&call).await.unwrap().is_empty()),
         ("running", !storage.sessions().of_device(&phone, 9).await.unwrap().is_empty()),
+        ("of endpoint", !storage.sessions().of_endpoint(&alice(), 9).await.unwrap().is_empty()),
+        ("reached by", !storage.registrations().reached_by(&alice()).await.unwrap().is_empty()),
         ("ringing", !storage.sessions().ringing(&phone, NOW, 9).await.unwrap().is_empty()),
         ("legs", !storage.sessions().legs(&call).await.unwrap().is_empty()),
         ("outbox", storage.outbox_entry(&message_id("text")).await.unwrap().is_some()),

@@ -10,7 +10,7 @@ use axum::{
 use utoipa::OpenApi;
 
 use super::{
-    audit, gateways, openapi,
+    audit, explain, gateways, openapi,
     plugins::{changes, secrets, show, upload},
     sessions, tenants, texts, tokens,
 };
@@ -65,6 +65,7 @@ routes! {
     get "/tenants/{tenant}/audit" => audit::list;
     get "/audit" => audit::operators;
     get "/tenants/{tenant}/decisions" => sessions::decisions;
+    get "/tenants/{tenant}/explain" => explain::explain;
     get "/tenants/{tenant}/sessions/{session}" => sessions::show;
     get "/tenants/{tenant}/texts/in-doubt" => texts::in_doubt;
     post "/tenants/{tenant}/texts/{text}/resend" => texts::resend;

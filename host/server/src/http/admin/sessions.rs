@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use switchhook_core::row::{Invitation, InvitationState, Leg, LegState, Participant};
+use switchhook_core::{
+    explain::is_silent,
+    row::{Invitation, InvitationState, Leg, LegState, Participant},
+};
 use switchhook_protocol::{
     error::ErrorCode,
     id::{DeviceId, SessionId},
@@ -143,11 +146,11 @@ fn participant(row: Participant) -> ShownParticipant {
 
 fn leg(row: Leg, now: Timestamp) -> ShownLeg {
     ShownLeg {
+        silent: is_silent(&row, now),
         user: row.user,
         device: row.device,
         state: row.state,
         lease_until: row.lease_until,
         changed_at: row.changed_at,
-        silent: row.state == LegState::StopConfirmed || row.lease_until <= now,
     }
 }

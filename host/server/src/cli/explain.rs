@@ -1,0 +1,106 @@
+//! `switchhook explain`: why did it not ring?
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::Value;
+use switchhook_protocol::id::TenantId;
+
+use super::{
+    admin::Server,
+    print::{FAINT, Form, GOOD, ODD, styled},
+};
+
+/// Explains what became of a session, or of the last invites to an identifier.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A session's id, or an identifier such as +15550100.
+    about: String,
+    /// Whose session or identifier.
+    #[arg(long, env = "SWITCHHOOK_TENANT", default_value = "default")]
+    tenant: TenantId,
+    #[command(flatten)]
+    server: Server,
+    #[command(flatten)]
+    form: Form,
+}
+
+impl Explain {
+    pub(crate) async fn run(self) -> Result<ExitCode> {
+        let path = format!("tenants/{}/explain", self.tenant);
+        let known: Value = self.server.admin()?.get(&path, &[("about", self.about)]).await?;
+        self.form.answer(&known, words)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn words(known: &Value) -> String {
+    let findings = all(known, "findings").map(|finding| {
+        let sentence = finding.as_str().unwrap_or_default();
+        format!("{} {sentence}", styled(ODD, "!"))
+    });
+    let devices = all(known, "devices").map(|device| {
+        let online = flag(device, "online");
+        let state = if online { styled(GOOD, "online") } else { styled(ODD, "away") };
+        let waiting = device.get("waiting").and_then(Value::as_u64).unwrap_or(0);
+        format!("{} {} {state}, {waiting} messages wait", text(device, "kind"), text(device, "device"))
+    });
+    let sessions = all(known, "sessions").map(session);
+    findings.chain(devices).chain(sessions).collect::<Vec<_>>().join("\n")
+}
+
+/// A session: its users, then one line of time with what devices did and plugins decided.
+fn session(of: &Value) -> String {
+    let head = format!(
+        "\n{} {}{}",
+        text(of, "session"),
+        text(of, "purpose"),
+        if flag(of, "runs") { styled(GOOD, " running") } else { String::new() }
+    );
+    let users = all(of, "users").map(|user| {
+        let number = |name| user.get(name).and_then(Value::as_u64).unwrap_or(0);
+        let (rang, devices) = (number("rang"), number("devices"));
+        format!("  {} {}: {rang} of {devices} devices rang", text(user, "endpoint"), text(user, "state"))
+    });
+    let mut line: Vec<(u64, String)> =
+        all(of, "line").map(|event| (at(event, "at"), happened(event))).collect();
+    line.extend(all(of, "decisions").map(|decision| (at(decision, "at"), decided(decision))));
+    line.sort_by_key(|(at, _)| *at);
+    let since = at(of, "created_at");
+    let line = line.into_iter().map(|(at, words)| {
+        // A router is asked before the invite is committed.
+        let after = i128::from(at) - i128::from(since);
+        format!("  {} {words}", styled(FAINT, &format!("{after:>7} ms")))
+    });
+    std::iter::once(head).chain(users).chain(line).collect::<Vec<_>>().join("\n")
+}
+
+fn happened(event: &Value) -> String {
+    format!("{} {}", text(event, "what"), text(event, "device"))
+}
+
+fn decided(decision: &Value) -> String {
+    let failure = decision.get("failure").and_then(Value::as_str);
+    let failure = failure.map(|why| styled(ODD, &format!(" (default: {why})"))).unwrap_or_default();
+    let version = decision.get("version").and_then(Value::as_u64).unwrap_or(0);
+    let (slot, plugin, outcome) =
+        (text(decision, "slot"), text(decision, "plugin"), text(decision, "outcome"));
+    format!("{slot} {plugin} v{version}: {outcome}{failure}")
+}
+
+fn all<'a>(of: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+    of.get(name).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn text<'a>(of: &'a Value, name: &str) -> &'a str {
+    of.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn flag(of: &Value, name: &str) -> bool {
+    of.get(name).and_then(Value::as_bool).unwrap_or(false)
+}
+
+fn at(of: &Value, name: &str) -> u64 {
+    of.get(name).and_then(Value::as_u64).unwrap_or(0)
+}

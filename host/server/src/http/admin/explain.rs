@@ -1,0 +1,239 @@
+//! "Why did it not ring?": of a session or an identifier, everything that is known, on one line of time.
+//!
+//! Route, legs, mailboxes, what plugins decided, who took part. Sessions are kept for a day; decisions
+//! while the process lives, the last few thousand.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use switchhook_core::{
+    explain::{Happened, Why, is_silent, line, of_user, why},
+    row::{Invitation, InvitationState, Leg, LegState, Session},
+};
+use switchhook_protocol::{
+    endpoint::EndpointId,
+    error::ErrorCode,
+    id::{DeviceId, SessionId, TenantId},
+    time::{Timestamp, millis},
+};
+use switchhook_storage::{StorageError, TenantStorage};
+use utoipa::ToSchema;
+
+use super::OfTenant;
+use crate::{
+    app::App,
+    decisions::DecisionRecord,
+    http::{extract::Query, problem::Problem},
+};
+
+/// Sessions of an identifier that are explained: the newest.
+const SESSIONS: u32 = 10;
+
+/// Messages of a mailbox that are counted.
+const WAITING: u32 = 100;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Asked {
+    /// A session's id, or an identifier.
+    about: String,
+}
+
+/// What is known.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Explanation {
+    /// In sentences, the most telling first.
+    findings: Vec<String>,
+    /// Devices that the identifier reaches now; empty for a session.
+    devices: Vec<Reached>,
+    /// The newest first.
+    sessions: Vec<Explained>,
+}
+
+/// A device that an identifier reaches.
+#[derive(Debug, Serialize, ToSchema)]
+struct Reached {
+    #[schema(value_type = String)]
+    device: DeviceId,
+    kind: String,
+    /// Whether it has a connection here.
+    online: bool,
+    /// Messages that wait in its mailbox, counted up to 100.
+    waiting: usize,
+}
+
+/// One session.
+#[derive(Debug, Serialize, ToSchema)]
+struct Explained {
+    #[schema(value_type = String)]
+    session: SessionId,
+    purpose: String,
+    #[schema(value_type = u64)]
+    created_at: Timestamp,
+    /// Whether it has participants.
+    runs: bool,
+    users: Vec<User>,
+    devices: Vec<Rung>,
+    /// What happened, in order.
+    line: Vec<Event>,
+    /// What plugins decided, as long as the process remembers it.
+    decisions: Vec<DecisionRecord>,
+}
+
+/// One invited user.
+#[derive(Debug, Serialize, ToSchema)]
+struct User {
+    /// Masked.
+    endpoint: String,
+    #[schema(value_type = String)]
+    state: InvitationState,
+    devices: usize,
+    rang: usize,
+}
+
+/// One device of the plan.
+#[derive(Debug, Serialize, ToSchema)]
+struct Rung {
+    #[schema(value_type = String)]
+    device: DeviceId,
+    wave: u8,
+    #[schema(value_type = String)]
+    state: LegState,
+    /// Whether it rang, and if not, why: a word and a sentence.
+    #[schema(value_type = String)]
+    why: Why,
+    because: &'static str,
+    /// Proof of silence: the stop is confirmed, or the lease is over.
+    silent: bool,
+}
+
+/// A point of the line.
+#[derive(Debug, Serialize, ToSchema)]
+struct Event {
+    #[schema(value_type = u64)]
+    at: Timestamp,
+    /// Since the invite.
+    after_ms: u64,
+    #[schema(value_type = Option<String>)]
+    device: Option<DeviceId>,
+    #[schema(value_type = String)]
+    what: Happened,
+}
+
+/// Explains a session, or the last sessions of an identifier.
+#[utoipa::path(get, path = "/tenants/{tenant}/explain", operation_id = "explain", params(Asked),
+    responses((status = OK, body = Explanation, description = "What is known; identifiers masked.")))]
+pub(crate) async fn explain(
+    State(app): State<Arc<App>>,
+    OfTenant { tenant, .. }: OfTenant,
+    Query(Asked { about }): Query<Asked>,
+) -> Result<Json<Explanation>, Problem> {
+    let storage = app.storage.of(&tenant);
+    if let Ok(id) = about.parse::<SessionId>()
+        && let Some(session) = storage.sessions().get(&id).await?
+    {
+        let explained = explained(&app, &storage, session).await?;
+        return Ok(Json(Explanation {
+            findings: explained.findings(),
+            devices: vec![],
+            sessions: vec![explained],
+        }));
+    }
+    let endpoint: EndpointId = about.parse().or(Err(ErrorCode::NotFound))?;
+    let devices = reached(&app, &tenant, &storage, &endpoint).await?;
+    let mut sessions = Vec::new();
+    for session in storage.sessions().of_endpoint(&endpoint, SESSIONS).await? {
+        sessions.push(explained(&app, &storage, session).await?);
+    }
+    Ok(Json(Explanation { findings: findings(&devices, &sessions), devices, sessions }))
+}
+
+async fn reached(
+    app: &App,
+    tenant: &TenantId,
+    storage: &TenantStorage,
+    endpoint: &EndpointId,
+) -> Result<Vec<Reached>, StorageError> {
+    let mut devices = Vec::new();
+    for target in storage.registrations().reached_by(endpoint).await? {
+        devices.push(Reached {
+            online: app.online.has(&(tenant.clone(), target.device.clone())),
+            waiting: storage.mailbox(&target.device).after(0, WAITING, app.now()).await?.len(),
+            device: target.device,
+            kind: target.kind,
+        });
+    }
+    Ok(devices)
+}
+
+async fn explained(app: &App, storage: &TenantStorage, session: Session) -> Result<Explained, StorageError> {
+    let sessions = storage.sessions();
+    let invitations = sessions.invitations(&session.id).await?;
+    let legs = sessions.legs(&session.id).await?;
+    let participants = sessions.participants(&session.id).await?;
+    let now = app.now();
+    let event = |moment: switchhook_core::explain::Moment| Event {
+        after_ms: millis(session.created_at.until(moment.at)),
+        at: moment.at,
+        device: moment.device,
+        what: moment.what,
+    };
+    Ok(Explained {
+        runs: !participants.is_empty(),
+        users: invitations.iter().map(|invitation| user(invitation, &legs)).collect(),
+        line: line(&session, &legs, &participants).into_iter().map(event).collect(),
+        devices: legs.into_iter().map(|leg| rung(leg, now)).collect(),
+        decisions: app.decisions.of(storage.tenant(), Some(session.id.as_str())),
+        created_at: session.created_at,
+        purpose: session.purpose,
+        session: session.id,
+    })
+}
+
+fn user(invitation: &Invitation, legs: &[Leg]) -> User {
+    let (rang, devices, state) = of_user(invitation, legs);
+    User { endpoint: invitation.endpoint.to_string(), state, devices, rang }
+}
+
+fn rung(leg: Leg, now: Timestamp) -> Rung {
+    let why = why(&leg, now);
+    Rung {
+        why,
+        because: why.sentence(),
+        silent: is_silent(&leg, now),
+        device: leg.device,
+        wave: leg.wave,
+        state: leg.state,
+    }
+}
+
+impl Explained {
+    fn findings(&self) -> Vec<String> {
+        let failed = self.decisions.iter().filter_map(|decision| {
+            let why = decision.failure.as_deref()?;
+            Some(format!("the {} gave no answer, its default counts: {why}", decision.slot))
+        });
+        let silent = self.devices.iter().filter(|device| device.why != Why::Rang);
+        let unconfirmed =
+            self.devices.iter().filter(|device| device.state == LegState::Stopped && !device.silent);
+        failed
+            .chain(silent.map(|device| format!("{}: {}", device.device, device.because)))
+            .chain(unconfirmed.map(|device| format!("{}: it has not said that it stopped", device.device)))
+            .collect()
+    }
+}
+
+fn findings(devices: &[Reached], sessions: &[Explained]) -> Vec<String> {
+    if devices.is_empty() {
+        return vec!["no device is registered for this identifier".to_owned()];
+    }
+    let away = devices.iter().filter(|device| !device.online);
+    let mut findings: Vec<String> =
+        away.map(|device| format!("{}: it has no connection now", device.device)).collect();
+    match sessions.first() {
+        Some(newest) => findings.extend(newest.findings()),
+        None => findings.push("nobody has invited it since yesterday".to_owned()),
+    }
+    findings
+}

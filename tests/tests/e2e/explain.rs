@@ -1,0 +1,142 @@
+//! "Why did it not ring?": the answer differs with the reason, and from that of a call that went well.
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use switchhook_protocol::{event::Event, invitation::StopReason};
+use switchhook_tests::{host::Host, phone::Phone, waiting::until};
+use tokio::process::Command;
+
+const ALICE: &str = "+15550100";
+const BOB: &str = "+15550101";
+
+#[tokio::test]
+async fn a_call_that_went_well_has_no_finding_and_its_whole_course_on_one_line_of_time() -> Result<()> {
+    let host = Host::start().await?;
+    let (mut alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let status = alice.invite(BOB).await?;
+    let rung = bob.expect_invite().await?;
+    rings(&mut alice).await?;
+    bob.accept(&rung).await??;
+
+    let course = ["invited", "queued", "pushed", "rang", "taken", "joined", "joined"];
+    let known = until("the whole course", async || {
+        let known = explain(&host, status.session.as_str()).await?;
+        Ok((line(&known) == course).then_some(known))
+    })
+    .await?;
+
+    assert_eq!(findings(&known), Vec::<String>::new());
+    let session = &known.pointer("/sessions/0").context("a session")?;
+    assert_eq!(session.pointer("/runs"), Some(&true.into()));
+    assert_eq!(session.pointer("/users/0/rang"), Some(&1.into()));
+    let slots = session.pointer("/decisions").and_then(Value::as_array).context("decisions")?;
+    assert!(slots.iter().map(|decision| &decision["slot"]).eq(["invite-router", "nat-policy"]));
+    assert!(!known.to_string().contains(BOB), "identifiers are masked");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_identifier_that_nobody_has_is_told_from_one_whose_device_is_away() -> Result<()> {
+    let host = Host::start().await?;
+    let (alice, bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let device = bob.device().clone();
+
+    assert_eq!(
+        findings(&explain(&host, "+15550177").await?),
+        ["no device is registered for this identifier"]
+    );
+    assert_eq!(findings(&explain(&host, BOB).await?), ["nobody has invited it since yesterday"]);
+
+    let _gone = bob.leave().await;
+    alice.invite(BOB).await?;
+    let away = [
+        format!("{device}: it has no connection now"),
+        format!("{device}: the ring waits in its mailbox: the device has no connection"),
+    ];
+    until("the device is away", async || {
+        let known = explain(&host, BOB).await?;
+        let waits = known.pointer("/devices/0/waiting") == Some(&1.into());
+        Ok((findings(&known) == away && waits).then_some(()))
+    })
+    .await
+}
+
+/// Proof of silence: the device that has not confirmed is named, and no longer when it has.
+#[tokio::test]
+async fn a_device_that_has_not_confirmed_its_stop_is_named_until_it_has() -> Result<()> {
+    let host = Host::start().await?;
+    let (alice, mut phone) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let mut tablet = host.device("tablet", BOB).await?;
+    tablet.hold_bell();
+    let status = alice.invite(BOB).await?;
+    let (rung, _) = (phone.expect_invite().await?, tablet.expect_invite().await?);
+    host.admin.leg_is(&status.session, tablet.device(), "rang").await?;
+    phone.accept(&rung).await??;
+    assert_eq!(tablet.expect_cancel(&status.session).await?, StopReason::AnsweredElsewhere);
+
+    let named = format!("{}: it has not said that it stopped", tablet.device());
+    assert!(findings(&explain(&host, status.session.as_str()).await?).contains(&named));
+
+    tablet.let_go();
+    host.admin.leg_is(&status.session, tablet.device(), "stop-confirmed").await?;
+    assert!(!findings(&explain(&host, status.session.as_str()).await?).contains(&named));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_command_says_it_in_words() -> Result<()> {
+    let host = Host::start().await?;
+    let (mut alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let status = alice.invite(BOB).await?;
+    bob.expect_invite().await?;
+    rings(&mut alice).await?;
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_switchhook-under-test"));
+    command.args(["explain", BOB]).env_remove("SWITCHHOOK_TOKEN");
+    command.env("SWITCHHOOK_SERVER", format!("http://{}", host.addresses().http));
+    let output = command.env("SWITCHHOOK_DATA", host.data()).output().await?;
+
+    let words = String::from_utf8(output.stdout)?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for expected in
+        ["phone", "online", status.session.as_str(), "1 of 1 devices rang", "invited", "invite-router"]
+    {
+        assert!(words.contains(expected), "{expected} is not in\n{words}");
+    }
+    assert!(!words.contains('\u{1b}'), "a pipe gets no colours");
+    Ok(())
+}
+
+/// Another tenant's session is nobody's business.
+#[tokio::test]
+async fn a_session_of_another_tenant_is_not_explained() -> Result<()> {
+    let host = Host::start().await?;
+    let (alice, _bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let status = alice.invite(BOB).await?;
+    let other = host.admin.at("other");
+    other.create_tenant().await?;
+
+    let known = other.get(&format!("explain?about={}", status.session)).await?;
+
+    assert_eq!(findings(&known), ["no device is registered for this identifier"]);
+    assert_eq!(known.pointer("/sessions"), Some(&Value::Array(vec![])));
+    Ok(())
+}
+
+async fn explain(host: &Host, about: &str) -> Result<Value> {
+    host.admin.get(&format!("explain?about={}", about.replace('+', "%2B"))).await
+}
+
+fn findings(known: &Value) -> Vec<String> {
+    let findings = known["findings"].as_array().into_iter().flatten();
+    findings.map(|finding| finding.as_str().unwrap_or_default().to_owned()).collect()
+}
+
+fn line(known: &Value) -> Vec<&str> {
+    let line = known.pointer("/sessions/0/line").and_then(Value::as_array);
+    line.into_iter().flatten().filter_map(|event| event["what"].as_str()).collect()
+}
+
+async fn rings(inviter: &mut Phone) -> Result<()> {
+    inviter.expect_event("ringing", |event| matches!(event, Event::Ringing(_)).then_some(())).await
+}
