@@ -59,12 +59,12 @@ impl AdminTokens<'_> {
 
     /// The token of this hash, whether it still counts or not.
     pub async fn get(&self, hash: &[u8; 32]) -> Result<Option<AdminToken>, StorageError> {
-        self.0.one(sqlx::query(GET).bind(hash.to_vec()), decode).await
+        self.0.one(Query::from(GET).bind(hash.to_vec()), decode).await
     }
 
     /// All, oldest first.
     pub async fn list(&self) -> Result<Vec<AdminToken>, StorageError> {
-        self.0.all(sqlx::query(LIST), decode).await
+        self.0.all(Query::from(LIST), decode).await
     }
 
     /// Takes a token of the operator's back, and notes who did; says whether it counted until then.
@@ -99,7 +99,7 @@ impl Transaction<'_> {
 }
 
 fn put(token: &AdminToken) -> Query {
-    sqlx::query(PUT)
+    Query::from(PUT)
         .bind(token.hash.to_vec())
         .bind(token.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()))
         .bind(token.label.clone())
@@ -109,7 +109,7 @@ fn put(token: &AdminToken) -> Query {
 }
 
 fn revoke(hash: &[u8; 32], now: Timestamp) -> Query {
-    sqlx::query(REVOKE).bind(hash.to_vec()).bind(millis(now))
+    Query::from(REVOKE).bind(hash.to_vec()).bind(millis(now))
 }
 
 fn decode(row: &Row) -> Result<AdminToken, StorageError> {

@@ -107,7 +107,7 @@ impl Transaction<'_> {
 }
 
 fn get(tenant: &str, attempt: &AttemptId) -> Query {
-    sqlx::query(GET).bind(tenant.to_owned()).bind(attempt.as_str().to_owned())
+    Query::from(GET).bind(tenant.to_owned()).bind(attempt.as_str().to_owned())
 }
 
 fn with_key(
@@ -116,12 +116,12 @@ fn with_key(
     (method, key): (&MethodName, &str),
     now: Timestamp,
 ) -> Query {
-    let query = sqlx::query(statement).bind(tenant.to_owned()).bind(method.as_str().to_owned());
+    let query = Query::from(statement).bind(tenant.to_owned()).bind(method.as_str().to_owned());
     query.bind(key.to_owned()).bind(millis(now))
 }
 
 fn insert(tenant: &str, attempt: &Attempt) -> Query {
-    sqlx::query(INSERT)
+    Query::from(INSERT)
         .bind(tenant.to_owned())
         .bind(attempt.id.as_str().to_owned())
         .bind(attempt.method.as_str().to_owned())
@@ -134,7 +134,7 @@ fn insert(tenant: &str, attempt: &Attempt) -> Query {
 }
 
 fn update(tenant: &str, attempt: &Attempt, expected: u64) -> Query {
-    sqlx::query(UPDATE)
+    Query::from(UPDATE)
         .bind(tenant.to_owned())
         .bind(attempt.id.as_str().to_owned())
         .bind(integer(expected))

@@ -4,7 +4,7 @@ use switchhook_protocol::time::Timestamp;
 
 use crate::{
     cells::{Cells, integer, millis},
-    dialect::Row,
+    dialect::{Query, Row},
     error::StorageError,
     lifecycle::{Storage, TenantStorage},
     transaction::Transaction,
@@ -49,7 +49,7 @@ impl Audit<'_> {
     /// The entries after this position (0: from the first), each with its own.
     pub async fn after(&self, position: u64, limit: u32) -> Result<Vec<(u64, AuditEntry)>, StorageError> {
         let tenant = self.0.tenant().as_str().to_owned();
-        let query = sqlx::query(AFTER).bind(tenant).bind(integer(position)).bind(limit);
+        let query = Query::from(AFTER).bind(tenant).bind(integer(position)).bind(limit);
         self.0.storage().all(query, decode).await
     }
 }
@@ -61,7 +61,7 @@ impl Storage {
         position: u64,
         limit: u32,
     ) -> Result<Vec<(u64, AuditEntry)>, StorageError> {
-        let query = sqlx::query(AFTER_OPERATORS).bind(integer(position)).bind(limit);
+        let query = Query::from(AFTER_OPERATORS).bind(integer(position)).bind(limit);
         self.all(query, decode).await
     }
 }
@@ -69,7 +69,7 @@ impl Storage {
 impl Transaction<'_> {
     /// Notes a change of what belongs to no tenant.
     pub(crate) async fn operator_audit(&mut self, entry: &AuditEntry) -> Result<(), StorageError> {
-        let query = sqlx::query(APPEND_OPERATORS)
+        let query = Query::from(APPEND_OPERATORS)
             .bind(millis(entry.at))
             .bind(entry.actor.clone())
             .bind(entry.action.clone())
@@ -80,7 +80,7 @@ impl Transaction<'_> {
 
     /// Notes a change.
     pub async fn audit(&mut self, entry: &AuditEntry) -> Result<(), StorageError> {
-        let query = sqlx::query(APPEND)
+        let query = Query::from(APPEND)
             .bind(self.tenant().to_owned())
             .bind(millis(entry.at))
             .bind(entry.actor.clone())

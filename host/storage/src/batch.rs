@@ -25,7 +25,7 @@ use switchhook_protocol::{
 };
 
 use crate::{
-    dialect::{self, Connection},
+    dialect::{self, Connection, Query, Statement},
     error::StorageError,
 };
 
@@ -125,11 +125,11 @@ async fn write(connection: &mut Connection, plan: &Plan<'_>) -> Result<(), Stora
 /// Runs a statement for many rows; nothing, if there are none.
 pub(crate) async fn many<R: Serialize + Sync>(
     connection: &mut Connection,
-    statement: &'static str,
+    statement: Statement,
     rows: &[R],
 ) -> Result<(), StorageError> {
     if let Some(rows) = json(rows)? {
-        sqlx::query(statement).bind(rows).execute(connection).await?;
+        connection.execute(Query::from(statement).bind(rows)).await?;
     }
     Ok(())
 }

@@ -3,10 +3,11 @@
 //! [`Cells`] reads a row from left to right; each query names its columns in that order, the row's
 //! key first. What does not fit its type makes the row corrupt.
 
-use sqlx::Row as _;
 use switchhook_protocol::time::Timestamp;
 
-use crate::{dialect::Row, error::StorageError, words::Word};
+use crate::{
+    dialect::{Cell, Row},
+    error::StorageError, words::Word};
 
 /// A row, read from left to right.
 pub(crate) struct Cells<'r> {
@@ -96,15 +97,12 @@ impl<'r> Cells<'r> {
 
     /// Says that this row breaks an invariant.
     pub(crate) fn corrupt<T>(&self) -> Result<T, StorageError> {
-        let key = self.row.try_get::<String, _>(0);
+        let key = self.row.cell::<String>(0);
         Err(StorageError::Corrupt { table: self.table, row: key.unwrap_or_else(|_| "?".to_owned()) })
     }
 
-    fn cell<T>(&mut self) -> Result<T, StorageError>
-    where
-        T: sqlx::Type<crate::dialect::Database> + for<'a> sqlx::Decode<'a, crate::dialect::Database>,
-    {
-        let cell = self.row.try_get(self.next);
+    fn cell<T: Cell>(&mut self) -> Result<T, StorageError> {
+        let cell = self.row.cell(self.next);
         self.next += 1;
         cell.or_else(|_| self.corrupt())
     }

@@ -71,7 +71,7 @@ impl Transaction<'_> {
     ) -> Result<(), StorageError> {
         let tenant = self.tenant().to_owned();
         let id = device.id.as_str().to_owned();
-        let query = sqlx::query(INSERT)
+        let query = Query::from(INSERT)
             .bind(tenant.clone())
             .bind(id.clone())
             .bind(device.application.as_str().to_owned())
@@ -81,7 +81,7 @@ impl Transaction<'_> {
             .bind(push_token_hash.to_vec())
             .bind(millis(device.enrolled_at));
         self.write(query).await?;
-        let mailbox = sqlx::query(INSERT_MAILBOX).bind(tenant).bind(id).bind(epoch.as_str().to_owned());
+        let mailbox = Query::from(INSERT_MAILBOX).bind(tenant).bind(id).bind(epoch.as_str().to_owned());
         self.write(mailbox).await.map(drop)
     }
 
@@ -99,7 +99,7 @@ impl Transaction<'_> {
 
     /// Gives a device another push token; says whether there is such a device.
     pub async fn set_push_token(&mut self, device: &DeviceId, hash: &[u8; 32]) -> Result<bool, StorageError> {
-        let query = sqlx::query(SET_PUSH_TOKEN)
+        let query = Query::from(SET_PUSH_TOKEN)
             .bind(self.tenant().to_owned())
             .bind(device.as_str().to_owned())
             .bind(hash.to_vec());
@@ -108,11 +108,11 @@ impl Transaction<'_> {
 }
 
 fn get(tenant: &str, device: &DeviceId) -> Query {
-    sqlx::query(GET).bind(tenant.to_owned()).bind(device.as_str().to_owned())
+    Query::from(GET).bind(tenant.to_owned()).bind(device.as_str().to_owned())
 }
 
 fn by_push_token(tenant: &str, hash: &[u8; 32]) -> Query {
-    sqlx::query(BY_PUSH_TOKEN).bind(tenant.to_owned()).bind(hash.to_vec())
+    Query::from(BY_PUSH_TOKEN).bind(tenant.to_owned()).bind(hash.to_vec())
 }
 
 fn decode(row: &Row) -> Result<Device, StorageError> {

@@ -66,6 +66,9 @@ pub enum OpenError {
     /// It is no database of ours, or of a later version.
     #[error("the schema cannot be brought up to date")]
     Schema(#[from] sqlx::migrate::MigrateError),
+    /// The writer's thread does not start.
+    #[error("the writer does not start")]
+    Writer(#[source] io::Error),
     /// The database did not open.
     #[error("the database did not open")]
     Database(#[from] sqlx::Error),

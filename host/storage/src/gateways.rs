@@ -41,7 +41,7 @@ impl Gateways<'_> {
 
     /// All, by name.
     pub async fn list(&self) -> Result<Vec<Gateway>, StorageError> {
-        let query = sqlx::query(LIST).bind(self.0.tenant().as_str().to_owned());
+        let query = Query::from(LIST).bind(self.0.tenant().as_str().to_owned());
         self.0.storage().all(query, decode).await
     }
 
@@ -59,7 +59,7 @@ impl Gateways<'_> {
 impl Transaction<'_> {
     /// Stores a transit; one of the same name takes the place of the former.
     pub async fn put_gateway(&mut self, gateway: &Gateway) -> Result<(), StorageError> {
-        let query = sqlx::query(PUT)
+        let query = Query::from(PUT)
             .bind(self.tenant().to_owned())
             .bind(gateway.id.as_str().to_owned())
             .bind(gateway.number.clone())
@@ -76,7 +76,7 @@ impl Transaction<'_> {
 
     /// Stores what a message is answered with, once: a second is a conflict.
     pub async fn put_transit_answer(&mut self, answer: &TransitAnswer) -> Result<(), StorageError> {
-        let query = sqlx::query(PUT_ANSWER)
+        let query = Query::from(PUT_ANSWER)
             .bind(self.tenant().to_owned())
             .bind(answer.gateway.as_str().to_owned())
             .bind(answer.message.clone())
@@ -99,11 +99,11 @@ impl Transaction<'_> {
 }
 
 fn get(tenant: &str, gateway: &GatewayId) -> Query {
-    sqlx::query(GET).bind(tenant.to_owned()).bind(gateway.as_str().to_owned())
+    Query::from(GET).bind(tenant.to_owned()).bind(gateway.as_str().to_owned())
 }
 
 fn answer(tenant: &str, gateway: &GatewayId, message: &str) -> Query {
-    sqlx::query(GET_ANSWER).bind(tenant.to_owned()).bind(gateway.as_str().to_owned()).bind(message.to_owned())
+    Query::from(GET_ANSWER).bind(tenant.to_owned()).bind(gateway.as_str().to_owned()).bind(message.to_owned())
 }
 
 fn decode(row: &Row) -> Result<Gateway, StorageError> {

@@ -1,18 +1,8 @@
 //! Opening and closing; a tenant's part; the way to the writer and to the readers.
 
-use std::{
-    fmt,
-    fs::{File, OpenOptions, TryLockError},
-    io,
-    num::NonZeroU32,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fmt, io, num::NonZeroU32, path::Path, sync::Arc};
 
-use sqlx::{
-    Connection as _,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::sqlite::SqliteSynchronous;
 use switchhook_core::row::Write;
 use switchhook_protocol::{id::TenantId, time::Timestamp};
 use tokio::sync::{oneshot, watch};
@@ -20,7 +10,8 @@ use tracing::Instrument as _;
 
 use crate::{
     batch::{Change, Committed},
-    dialect::{Connection, Pool, Query, Row},
+    database::{self, Database, Held, Opened},
+    dialect::{Pool, Query, Row, sqlite},
     error::{OpenError, StorageError},
     job::{Asking, Job, Work},
     limits,
@@ -55,8 +46,8 @@ impl fmt::Debug for Clock {
 /// How storage is opened.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The database's file; made if missing, with `-wal`, `-shm` and `.lock` beside it.
-    pub path: PathBuf,
+    /// Where rows are kept.
+    pub database: Database,
     /// Connections that read; about as many as cores.
     pub readers: NonZeroU32,
     /// Asked where a write depends on the time: what has expired in a full mailbox.
@@ -64,11 +55,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// This file, and as many readers as cores.
-    pub fn new(path: impl Into<PathBuf>, clock: Clock) -> Self {
+    /// This database (a file is SQLite's), and as many readers as cores.
+    pub fn new(database: impl Into<Database>, clock: Clock) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let readers = u32::try_from(cores).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-        Self { path: path.into(), readers, clock }
+        Self { database: database.into(), readers, clock }
     }
 }
 
@@ -106,18 +97,11 @@ impl Drop for Inner {
     }
 }
 
-/// What exists while the database is open, and goes after it.
-struct Held {
-    _lock: File,
-    _folder: Option<tempfile::TempDir>,
-}
-
 impl Storage {
-    /// Opens a database, makes it if it is missing, and brings its schema up to date.
+    /// Opens a database, makes it if it is a file that is missing, and brings its schema up to date.
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
-        let options = options(&settings.path).synchronous(SqliteSynchronous::Full);
-        let lock = lock(&settings.path)?;
-        Self::start(settings, options, Held { _lock: lock, _folder: None }).await
+        let Settings { database, readers, clock } = settings;
+        Self::start(database.open(readers).await?, clock)
     }
 
     /// Storage that nothing outlives: the yardstick "the same in memory".
@@ -130,32 +114,24 @@ impl Storage {
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let folder =
             tempfile::tempdir_in(&parent).map_err(|source| OpenError::File { path: parent, source })?;
-        let settings = Settings::new(folder.path().join("switchhook.db"), clock);
-        let options = options(&settings.path).synchronous(SqliteSynchronous::Off);
-        let lock = lock(&settings.path)?;
-        Self::start(settings, options, Held { _lock: lock, _folder: Some(folder) }).await
+        let path = folder.path().join("switchhook.db");
+        let options = sqlite::writer(&path, SqliteSynchronous::Off);
+        let held = Held::new(sqlite::lock(&path)?, Some(folder));
+        let Settings { readers, clock, .. } = Settings::new(path, clock);
+        Self::start(database::open_sqlite(options, readers, held).await?, clock)
     }
 
-    async fn start(settings: Settings, options: SqliteConnectOptions, held: Held) -> Result<Self, OpenError> {
-        let mut connection = Connection::connect_with(&options.clone().create_if_missing(true)).await?;
-        sqlx::migrate!("../../migrations/sqlite").run(&mut connection).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(settings.readers.get())
-            .acquire_timeout(limits::WAIT_FOR_READER)
-            .test_before_acquire(false)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .connect_lazy_with(options.pragma("query_only", "on"));
+    fn start(Opened { readers, link, held }: Opened, clock: Clock) -> Result<Self, OpenError> {
         let queue = Arc::new(Queue::new(limits::QUEUE, limits::QUEUE_OF_TENANT));
         let metrics = Metrics::default();
         let writer = Writer {
-            connection,
+            link,
             queue: Arc::clone(&queue),
             readers: readers.clone(),
-            clock: settings.clock,
+            clock,
             metrics: metrics.clone(),
         };
-        let ended = begin(writer, held).map_err(|source| OpenError::File { path: settings.path, source })?;
+        let ended = begin(writer, held).map_err(OpenError::Writer)?;
         Ok(Self { inner: Arc::new(Inner { readers, queue, metrics, ended }) })
     }
 
@@ -179,7 +155,7 @@ impl Storage {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        self.one(sqlx::query("SELECT 1"), |_| Ok(())).await.map(drop)
+        self.one(Query::from("SELECT 1"), |_| Ok(())).await.map(drop)
     }
 
     /// Runs a transaction of the host itself, which has no tenant.
@@ -231,7 +207,7 @@ impl Storage {
         query: Query,
         decode: impl Fn(&Row) -> Result<T, StorageError> + Send,
     ) -> Result<Option<T>, StorageError> {
-        query.fetch_optional(&self.inner.readers).await?.as_ref().map(decode).transpose()
+        self.inner.readers.fetch_optional(query).await?.as_ref().map(decode).transpose()
     }
 
     /// Reads rows.
@@ -240,7 +216,7 @@ impl Storage {
         query: Query,
         decode: impl Fn(&Row) -> Result<T, StorageError> + Send,
     ) -> Result<Vec<T>, StorageError> {
-        query.fetch_all(&self.inner.readers).await?.iter().map(decode).collect()
+        self.inner.readers.fetch_all(query).await?.iter().map(decode).collect()
     }
 }
 
@@ -284,47 +260,8 @@ impl TenantStorage {
     }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
-    use sqlx::ConnectOptions as _;
-
-    SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .busy_timeout(limits::BUSY_TIMEOUT)
-        .foreign_keys(true)
-        .statement_cache_capacity(limits::STATEMENTS)
-        .pragma("wal_autocheckpoint", limits::CHECKPOINT_PAGES.to_string())
-        .disable_statement_logging()
-}
-
-/// Makes the file, readable by its owner alone (SQLite gives its log the same mode), and keeps other
-/// processes away: two writers would take each other's outbox entries for those of a dead process.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let refused = |path: &Path| {
-        let path = path.to_owned();
-        move |source| OpenError::File { path, source }
-    };
-    let beside = path.with_extension("lock");
-    let lock = private(&beside).map_err(refused(&beside))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(source)) => return Err(refused(&beside)(source)),
-    }
-    private(path).map_err(refused(path))?;
-    Ok(lock)
-}
-
-fn private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).read(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
 fn begin(writer: Writer, held: Held) -> io::Result<watch::Receiver<bool>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (end, ended) = watch::channel(false);
     std::thread::Builder::new().name("storage-writer".to_owned()).spawn(move || {
         runtime.block_on(writer.run());

@@ -26,6 +26,25 @@ pub const WAIT_FOR_READER: Duration = Duration::from_secs(3);
 /// How long SQLite tries again while another process (a backup, `sqlite3`) holds its lock.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long PostgreSQL works at one statement, waiting for other nodes included, and waits for the next one
+/// of a transaction. A group takes milliseconds: a node that is silent for so long has stopped, and
+/// holds its tenants back from the others.
+pub const STATEMENT: Duration = Duration::from_secs(5);
+
+/// How long a group may take on PostgreSQL, all in all. Later than the database itself gives up, so that this is
+/// for a network that swallows its word.
+pub const GROUP_TIME: Duration = Duration::from_secs(8);
+
+/// How long the writer tries to reach the database again before a group is given up: less than
+/// [`WAIT_FOR_WRITER`], so that who waits behind it is not told "busy" instead.
+pub const RECONNECT: Duration = Duration::from_secs(2);
+
+/// The first pause between two tries; each is twice as long as the one before.
+pub const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
+
+/// A connection to PostgreSQL that was idle for so long is asked for a sign of life before it reads.
+pub const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
 /// Prepared statements that a connection keeps. All of ours, with room.
 pub const STATEMENTS: usize = 256;
 

@@ -12,7 +12,7 @@ use switchhook_protocol::{
 use crate::{
     batch::Change,
     cells::{Cells, integer, millis},
-    dialect::Row,
+    dialect::{Query, Row},
     error::StorageError,
     lifecycle::TenantStorage,
 };
@@ -44,7 +44,7 @@ impl TenantStorage {
 impl Mailbox<'_> {
     /// Where it stands.
     pub async fn state(&self, now: Timestamp) -> Result<Option<MailboxState>, StorageError> {
-        let query = sqlx::query(STATE)
+        let query = Query::from(STATE)
             .bind(self.storage.tenant().as_str().to_owned())
             .bind(self.device.as_str().to_owned())
             .bind(millis(now));
@@ -58,7 +58,7 @@ impl Mailbox<'_> {
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<StoredMessage>, StorageError> {
-        let query = sqlx::query(AFTER)
+        let query = Query::from(AFTER)
             .bind(self.storage.tenant().as_str().to_owned())
             .bind(self.device.as_str().to_owned())
             .bind(integer(seq))

@@ -10,7 +10,7 @@ use switchhook_protocol::id::{MessageId, TenantId};
 
 use crate::{
     cells::Cells,
-    dialect::Row,
+    dialect::{Query, Row},
     error::StorageError,
     lifecycle::{Storage, TenantStorage},
     transaction::Transaction,
@@ -52,7 +52,7 @@ impl Outbox<'_> {
         if self.in_state(kind, OutboxState::Queued, 1).await?.is_empty() {
             return Ok(Vec::new());
         }
-        let query = sqlx::query(CLAIM).bind(kind.word()).bind(limit);
+        let query = Query::from(CLAIM).bind(kind.word()).bind(limit);
         let mut claimed = self.0.run("claim-outbox", async move |tx| tx.all(query, decode).await).await?;
         claimed.sort_by_key(|(_, entry)| entry.queued_at);
         Ok(claimed)
@@ -62,8 +62,8 @@ impl Outbox<'_> {
     /// requests wait again.
     pub async fn doubt(&self) -> Result<Vec<OfTenant>, StorageError> {
         let doubt = async move |tx: &mut Transaction<'_>| {
-            tx.write(sqlx::query(QUEUE_AGAIN)).await?;
-            tx.all(sqlx::query(DOUBT), decode).await
+            tx.write(Query::from(QUEUE_AGAIN)).await?;
+            tx.all(Query::from(DOUBT), decode).await
         };
         self.0.run("doubt-outbox", doubt).await
     }
@@ -75,7 +75,7 @@ impl Outbox<'_> {
         state: OutboxState,
         limit: u32,
     ) -> Result<Vec<OfTenant>, StorageError> {
-        let query = sqlx::query(IN_STATE).bind(state.word()).bind(kind.word()).bind(limit);
+        let query = Query::from(IN_STATE).bind(state.word()).bind(kind.word()).bind(limit);
         self.0.all(query, decode).await
     }
 }
@@ -83,7 +83,7 @@ impl Outbox<'_> {
 impl TenantStorage {
     /// One entry.
     pub async fn outbox_entry(&self, entry: &MessageId) -> Result<Option<OutboxEntry>, StorageError> {
-        let query = sqlx::query(GET).bind(self.tenant().as_str().to_owned()).bind(entry.as_str().to_owned());
+        let query = Query::from(GET).bind(self.tenant().as_str().to_owned()).bind(entry.as_str().to_owned());
         self.storage().one(query, |row| decode(row).map(|(_, entry)| entry)).await
     }
 }
@@ -96,7 +96,7 @@ impl Transaction<'_> {
         from: OutboxState,
         to: OutboxState,
     ) -> Result<bool, StorageError> {
-        let query = sqlx::query(MOVE)
+        let query = Query::from(MOVE)
             .bind(self.tenant().to_owned())
             .bind(entry.as_str().to_owned())
             .bind(from.word())

@@ -5,7 +5,7 @@ use switchhook_protocol::time::Timestamp;
 
 use crate::{
     cells::{Cells, integer, millis},
-    dialect::Row,
+    dialect::{Query, Row},
     error::StorageError,
     lifecycle::TenantStorage,
     limits,
@@ -56,7 +56,7 @@ impl TenantStorage {
 impl PluginLog<'_> {
     /// The lines after this position (0: from the first kept), each with its own.
     pub async fn after(&self, position: u64, limit: u32) -> Result<Vec<(u64, PluginLine)>, StorageError> {
-        let query = sqlx::query(AFTER)
+        let query = Query::from(AFTER)
             .bind(self.storage.tenant().as_str().to_owned())
             .bind(self.slot.word())
             .bind(self.name.to_owned())
@@ -75,7 +75,7 @@ impl Transaction<'_> {
         lines: &[PluginLine],
     ) -> Result<(), StorageError> {
         let of_plugin = |statement: &'static str, tenant: &str| {
-            sqlx::query(statement).bind(tenant.to_owned()).bind(slot.word()).bind(name.to_owned())
+            Query::from(statement).bind(tenant.to_owned()).bind(slot.word()).bind(name.to_owned())
         };
         let last = of_plugin(LAST, self.tenant());
         let mut position: u64 =

@@ -54,7 +54,7 @@ impl Transaction<'_> {
 }
 
 fn of_plugin(statement: &'static str, tenant: &str, (slot, name): (Slot, &str)) -> Query {
-    sqlx::query(statement).bind(tenant.to_owned()).bind(slot.word()).bind(name.to_owned())
+    Query::from(statement).bind(tenant.to_owned()).bind(slot.word()).bind(name.to_owned())
 }
 
 fn decode(row: &Row) -> Result<(String, Vec<u8>), StorageError> {

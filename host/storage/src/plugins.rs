@@ -66,7 +66,7 @@ impl TenantStorage {
 impl Plugins<'_> {
     /// The component of this digest.
     pub async fn artifact(&self, digest: &[u8; 32]) -> Result<Option<Vec<u8>>, StorageError> {
-        let query = sqlx::query(ARTIFACT).bind(self.tenant()).bind(digest.to_vec());
+        let query = Query::from(ARTIFACT).bind(self.tenant()).bind(digest.to_vec());
         let bytes = |row: &Row| {
             let mut cells = Cells::of("artifacts", row);
             cells.text()?;
@@ -77,12 +77,12 @@ impl Plugins<'_> {
 
     /// The versions that are asked: active or draining.
     pub async fn loaded(&self) -> Result<Vec<PluginVersion>, StorageError> {
-        self.0.storage().all(sqlx::query(LOADED).bind(self.tenant()), decode).await
+        self.0.storage().all(Query::from(LOADED).bind(self.tenant()), decode).await
     }
 
     /// All versions, by slot, name and version.
     pub async fn list(&self) -> Result<Vec<PluginVersion>, StorageError> {
-        self.0.storage().all(sqlx::query(LIST).bind(self.tenant()), decode).await
+        self.0.storage().all(Query::from(LIST).bind(self.tenant()), decode).await
     }
 
     /// The versions of one plugin, oldest first.
@@ -92,7 +92,7 @@ impl Plugins<'_> {
 
     /// What each plugin is granted, as JSON; one that is not there is granted nothing.
     pub async fn grants(&self) -> Result<Vec<(Slot, String, String)>, StorageError> {
-        let query = sqlx::query(GRANTS).bind(self.tenant());
+        let query = Query::from(GRANTS).bind(self.tenant());
         let grants = |row: &Row| {
             let mut cells = Cells::of("plugin_grants", row);
             let name = cells.text()?;
@@ -103,7 +103,7 @@ impl Plugins<'_> {
 
     /// Counts the changes of this tenant's plugins.
     pub async fn revision(&self) -> Result<u64, StorageError> {
-        let revision = self.0.storage().one(sqlx::query(REVISION).bind(self.tenant()), revision).await?;
+        let revision = self.0.storage().one(Query::from(REVISION).bind(self.tenant()), revision).await?;
         Ok(revision.map_or(0, |(_, revision)| revision))
     }
 
@@ -115,12 +115,12 @@ impl Plugins<'_> {
 impl Storage {
     /// The plugin revisions of all tenants: who has loaded an older one loads again.
     pub async fn plugin_revisions(&self) -> Result<Vec<(TenantId, u64)>, StorageError> {
-        self.all(sqlx::query(REVISIONS), revision).await
+        self.all(Query::from(REVISIONS), revision).await
     }
 
     /// Ends the draining of versions that no attempt asks any more; says which.
     pub async fn end_draining(&self) -> Result<Vec<(TenantId, NamedVersion)>, StorageError> {
-        self.run("end-draining", async move |tx| tx.all(sqlx::query(DRAINED), drained).await).await
+        self.run("end-draining", async move |tx| tx.all(Query::from(DRAINED), drained).await).await
     }
 }
 
@@ -128,7 +128,7 @@ impl Transaction<'_> {
     /// Stores a component; the same bytes are stored once.
     pub async fn put_artifact(&mut self, digest: &[u8; 32], bytes: Vec<u8>) -> Result<(), StorageError> {
         let query =
-            sqlx::query(PUT_ARTIFACT).bind(self.tenant().to_owned()).bind(digest.to_vec()).bind(bytes);
+            Query::from(PUT_ARTIFACT).bind(self.tenant().to_owned()).bind(digest.to_vec()).bind(bytes);
         self.write(query).await.map(drop)
     }
 
@@ -144,13 +144,13 @@ impl Transaction<'_> {
 
     /// All versions of the tenant's plugins, by slot, name and version.
     pub async fn all_plugin_versions(&mut self) -> Result<Vec<PluginVersion>, StorageError> {
-        let query = sqlx::query(LIST).bind(self.tenant().to_owned());
+        let query = Query::from(LIST).bind(self.tenant().to_owned());
         self.all(query, decode).await
     }
 
     /// Stores a new version; false if its number is taken.
     pub async fn put_plugin_version(&mut self, version: &PluginVersion) -> Result<bool, StorageError> {
-        let query = keyed(sqlx::query(PUT), self.tenant(), version)
+        let query = keyed(Query::from(PUT), self.tenant(), version)
             .bind(version.digest.to_vec())
             .bind(integer(version.size))
             .bind(version.webhook.clone())
@@ -167,7 +167,7 @@ impl Transaction<'_> {
 
     /// Stores what changes of a version: state, count of activations, configuration.
     pub async fn set_plugin_version(&mut self, version: &PluginVersion) -> Result<(), StorageError> {
-        let query = keyed(sqlx::query(SET), self.tenant(), version)
+        let query = keyed(Query::from(SET), self.tenant(), version)
             .bind(version.state.word())
             .bind(integer(version.activated))
             .bind(version.configuration.clone());
@@ -182,7 +182,7 @@ impl Transaction<'_> {
         name: &str,
         grants: &str,
     ) -> Result<(), StorageError> {
-        let query = sqlx::query(PUT_GRANTS)
+        let query = Query::from(PUT_GRANTS)
             .bind(self.tenant().to_owned())
             .bind(slot.word())
             .bind(name.to_owned())
@@ -192,7 +192,7 @@ impl Transaction<'_> {
     }
 
     async fn raise_plugin_revision(&mut self) -> Result<(), StorageError> {
-        let raise = sqlx::query(RAISE).bind(self.tenant().to_owned());
+        let raise = Query::from(RAISE).bind(self.tenant().to_owned());
         self.write(raise).await.map(drop)
     }
 }
@@ -206,7 +206,7 @@ fn keyed(query: Query, tenant: &str, version: &PluginVersion) -> Query {
 }
 
 fn versions_of(tenant: &str, slot: Slot, name: &str) -> Query {
-    sqlx::query(OF).bind(tenant.to_owned()).bind(slot.word()).bind(name.to_owned())
+    Query::from(OF).bind(tenant.to_owned()).bind(slot.word()).bind(name.to_owned())
 }
 
 fn decode(row: &Row) -> Result<PluginVersion, StorageError> {

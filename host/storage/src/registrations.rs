@@ -60,7 +60,7 @@ impl Registrations<'_> {
 
     /// Whether this identifier reaches this device.
     pub async fn holds(&self, device: &DeviceId, endpoint: &EndpointId) -> Result<bool, StorageError> {
-        let query = sqlx::query(HOLDS)
+        let query = Query::from(HOLDS)
             .bind(self.0.tenant().as_str().to_owned())
             .bind(device.as_str().to_owned())
             .bind(endpoint.reveal().to_owned());
@@ -71,7 +71,7 @@ impl Registrations<'_> {
 impl Transaction<'_> {
     /// Stores a proven association; a repeat takes the place of the former.
     pub async fn bind(&mut self, registration: &Registration) -> Result<(), StorageError> {
-        let query = sqlx::query(BIND)
+        let query = Query::from(BIND)
             .bind(self.tenant().to_owned())
             .bind(registration.device.as_str().to_owned())
             .bind(registration.endpoint.reveal().to_owned())
@@ -104,12 +104,12 @@ fn of_endpoints(
     endpoints: &[EndpointId],
 ) -> Result<Query, StorageError> {
     let endpoints = serde_json::to_string(endpoints).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    let query = sqlx::query(dialect::TARGETS).bind(tenant.to_owned()).bind(application.as_str().to_owned());
+    let query = Query::from(dialect::TARGETS).bind(tenant.to_owned()).bind(application.as_str().to_owned());
     Ok(query.bind(endpoints))
 }
 
 fn of_device(tenant: &str, device: &DeviceId) -> Query {
-    sqlx::query(OF_DEVICE).bind(tenant.to_owned()).bind(device.as_str().to_owned())
+    Query::from(OF_DEVICE).bind(tenant.to_owned()).bind(device.as_str().to_owned())
 }
 
 fn target(row: &Row) -> Result<Target, StorageError> {

@@ -36,7 +36,7 @@ impl TenantStorage {
 impl Transaction<'_> {
     /// Stores a secret; a new one of the same id takes the place of the former.
     pub async fn put_secret(&mut self, secret: &Secret) -> Result<(), StorageError> {
-        let query = sqlx::query(PUT)
+        let query = Query::from(PUT)
             .bind(self.tenant().to_owned())
             .bind(secret.id.clone())
             .bind(secret.kind.word())
@@ -77,7 +77,7 @@ impl Transaction<'_> {
 }
 
 fn keyed(statement: &'static str, tenant: &str, id: &str, kind: SecretKind) -> Query {
-    sqlx::query(statement).bind(tenant.to_owned()).bind(kind.word()).bind(id.to_owned())
+    Query::from(statement).bind(tenant.to_owned()).bind(kind.word()).bind(id.to_owned())
 }
 
 fn tries_left(row: &Row) -> Result<u8, StorageError> {

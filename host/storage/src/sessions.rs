@@ -114,7 +114,7 @@ impl Sessions<'_> {
     }
 
     fn of(&self, statement: &'static str, device: &DeviceId) -> Query {
-        sqlx::query(statement).bind(self.0.tenant().as_str().to_owned()).bind(device.as_str().to_owned())
+        Query::from(statement).bind(self.0.tenant().as_str().to_owned()).bind(device.as_str().to_owned())
     }
 
     fn keyed(&self, statement: &'static str, session: &SessionId) -> Query {
@@ -134,7 +134,7 @@ impl Storage {
             let participant = participant(&mut cells)?;
             Ok((cells.parsed()?, participant))
         };
-        self.all(sqlx::query(UNSEEN).bind(millis(since)).bind(limit), decode).await
+        self.all(Query::from(UNSEEN).bind(millis(since)).bind(limit), decode).await
     }
 }
 
@@ -181,7 +181,7 @@ impl Transaction<'_> {
 }
 
 fn keyed(statement: &'static str, tenant: &str, session: &SessionId) -> Query {
-    sqlx::query(statement).bind(tenant.to_owned()).bind(session.as_str().to_owned())
+    Query::from(statement).bind(tenant.to_owned()).bind(session.as_str().to_owned())
 }
 
 fn decode_session(row: &Row) -> Result<Session, StorageError> {

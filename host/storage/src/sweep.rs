@@ -5,6 +5,7 @@ use switchhook_protocol::time::Timestamp;
 use crate::{
     batch::lost,
     cells::{Cells, millis},
+    dialect::Query,
     error::StorageError,
     lifecycle::Storage,
     limits,
@@ -66,12 +67,12 @@ impl Storage {
             Ok(Swept {
                 messages: sweep_messages(tx, now).await?,
                 sessions: sweep_sessions(tx, now).await?,
-                attempts: tx.write(sqlx::query(ATTEMPTS).bind(millis(now)).bind(limits::SWEEP)).await?,
-                secrets: tx.write(sqlx::query(SECRETS).bind(millis(now)).bind(limits::SWEEP)).await?,
+                attempts: tx.write(Query::from(ATTEMPTS).bind(millis(now)).bind(limits::SWEEP)).await?,
+                secrets: tx.write(Query::from(SECRETS).bind(millis(now)).bind(limits::SWEEP)).await?,
                 transit_answers: tx
-                    .write(sqlx::query(ANSWERS).bind(millis(kept)).bind(limits::SWEEP))
+                    .write(Query::from(ANSWERS).bind(millis(kept)).bind(limits::SWEEP))
                     .await?,
-                outbox: tx.write(sqlx::query(OUTBOX).bind(millis(kept)).bind(limits::SWEEP)).await?,
+                outbox: tx.write(Query::from(OUTBOX).bind(millis(kept)).bind(limits::SWEEP)).await?,
             })
         })
         .await
@@ -79,13 +80,13 @@ impl Storage {
 }
 
 async fn sweep_messages(tx: &mut Transaction<'_>, now: Timestamp) -> Result<u64, StorageError> {
-    let deleted = tx.all(sqlx::query(MESSAGES).bind(millis(now)).bind(limits::SWEEP), lost).await?;
+    let deleted = tx.all(Query::from(MESSAGES).bind(millis(now)).bind(limits::SWEEP), lost).await?;
     tx.lose(&deleted).await?;
     Ok(u64::try_from(deleted.len()).unwrap_or(u64::MAX))
 }
 
 async fn sweep_sessions(tx: &mut Transaction<'_>, now: Timestamp) -> Result<u64, StorageError> {
-    let query = sqlx::query(SESSIONS).bind(millis(now)).bind(limits::SWEEP);
+    let query = Query::from(SESSIONS).bind(millis(now)).bind(limits::SWEEP);
     let gone = tx
         .all(query, |row| {
             let mut cells = Cells::of("sessions", row);

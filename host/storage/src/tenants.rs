@@ -4,6 +4,7 @@ use switchhook_protocol::{id::TenantId, time::Timestamp};
 
 use crate::{
     cells::{Cells, millis},
+    dialect::Query,
     error::StorageError,
     lifecycle::{Storage, TenantStorage},
     transaction::Transaction,
@@ -30,27 +31,27 @@ impl Storage {
 impl Tenants<'_> {
     /// Makes a tenant; says whether it is new.
     pub async fn create(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, StorageError> {
-        let query = sqlx::query(CREATE).bind(tenant.as_str().to_owned()).bind(millis(now));
+        let query = Query::from(CREATE).bind(tenant.as_str().to_owned()).bind(millis(now));
         let made = self.0.run("create-tenant", async move |tx| tx.write(query).await).await?;
         Ok(made > 0)
     }
 
     /// Whether it exists.
     pub async fn exists(&self, tenant: &TenantId) -> Result<bool, StorageError> {
-        let query = sqlx::query(EXISTS).bind(tenant.as_str().to_owned());
+        let query = Query::from(EXISTS).bind(tenant.as_str().to_owned());
         Ok(self.0.one(query, |_| Ok(())).await?.is_some())
     }
 
     /// All, in the order of their ids.
     pub async fn list(&self) -> Result<Vec<TenantId>, StorageError> {
-        self.0.all(sqlx::query(LIST), |row| Cells::of("tenants", row).parsed()).await
+        self.0.all(Query::from(LIST), |row| Cells::of("tenants", row).parsed()).await
     }
 }
 
 impl TenantStorage {
     /// The tenant's settings as JSON; `{}` until they are set. None if there is no such tenant.
     pub async fn settings(&self) -> Result<Option<String>, StorageError> {
-        let query = sqlx::query(SETTINGS).bind(self.tenant().as_str().to_owned());
+        let query = Query::from(SETTINGS).bind(self.tenant().as_str().to_owned());
         self.storage().one(query, |row| Cells::of("tenants", row).text()).await
     }
 }
@@ -58,7 +59,7 @@ impl TenantStorage {
 impl Transaction<'_> {
     /// Replaces the tenant's settings.
     pub async fn set_settings(&mut self, settings: &str) -> Result<(), StorageError> {
-        let query = sqlx::query(SET_SETTINGS).bind(self.tenant().to_owned()).bind(settings.to_owned());
+        let query = Query::from(SET_SETTINGS).bind(self.tenant().to_owned()).bind(settings.to_owned());
         self.write(query).await.map(drop)
     }
 }

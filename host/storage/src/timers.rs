@@ -8,7 +8,7 @@ use switchhook_protocol::{id::TenantId, time::Timestamp};
 
 use crate::{
     cells::{Cells, millis},
-    dialect::Row,
+    dialect::{Query, Row},
     error::StorageError,
     lifecycle::Storage,
     transaction::Transaction,
@@ -34,7 +34,7 @@ impl Storage {
 impl Timers<'_> {
     /// Those that are due, the longest due first, at most so many.
     pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<(TenantId, Timer)>, StorageError> {
-        self.0.all(sqlx::query(DUE).bind(millis(now)).bind(limit), decode).await
+        self.0.all(Query::from(DUE).bind(millis(now)).bind(limit), decode).await
     }
 
     /// When the next one is due.
@@ -44,7 +44,7 @@ impl Timers<'_> {
             cells.text()?;
             cells.timestamp()
         };
-        self.0.one(sqlx::query(NEXT_DUE), decode).await
+        self.0.one(Query::from(NEXT_DUE), decode).await
     }
 }
 
@@ -52,7 +52,7 @@ impl Transaction<'_> {
     /// Takes a timer for oneself; false if it was claimed, disarmed or armed anew.
     pub async fn claim_timer(&mut self, timer: &Timer) -> Result<bool, StorageError> {
         let (kind, number) = words::of_timer(timer.kind);
-        let query = sqlx::query(CLAIM)
+        let query = Query::from(CLAIM)
             .bind(self.tenant().to_owned())
             .bind(timer.session.as_str().to_owned())
             .bind(kind)

@@ -9,7 +9,7 @@ use switchhook_core::row::Write;
 
 use crate::{
     batch::{self, Change, Committed, Part},
-    dialect::{Connection, Query, Row},
+    dialect::{Connection, Query, Row, Statement},
     error::StorageError,
     lifecycle::Clock,
 };
@@ -63,14 +63,14 @@ impl<'c> Transaction<'c> {
 
     /// Writes; says how many rows changed.
     pub(crate) async fn write(&mut self, query: Query) -> Result<u64, StorageError> {
-        let written = query.execute(&mut *self.connection).await.map_err(StorageError::from);
-        self.note(written).map(|done| done.rows_affected())
+        let written = self.connection.execute(query).await.map_err(StorageError::from);
+        self.note(written)
     }
 
     /// Runs a batch's statement for many rows.
     pub(crate) async fn many<R: serde::Serialize + Sync>(
         &mut self,
-        statement: &'static str,
+        statement: Statement,
         rows: &[R],
     ) -> Result<(), StorageError> {
         let written = batch::many(self.connection, statement, rows).await;
@@ -83,7 +83,7 @@ impl<'c> Transaction<'c> {
         query: Query,
         decode: impl Fn(&Row) -> Result<T, StorageError>,
     ) -> Result<Option<T>, StorageError> {
-        let row = query.fetch_optional(&mut *self.connection).await.map_err(StorageError::from);
+        let row = self.connection.fetch_optional(query).await.map_err(StorageError::from);
         self.note(row)?.as_ref().map(decode).transpose()
     }
 
@@ -93,7 +93,7 @@ impl<'c> Transaction<'c> {
         query: Query,
         decode: impl Fn(&Row) -> Result<T, StorageError>,
     ) -> Result<Vec<T>, StorageError> {
-        let rows = query.fetch_all(&mut *self.connection).await.map_err(StorageError::from);
+        let rows = self.connection.fetch_all(query).await.map_err(StorageError::from);
         self.note(rows)?.iter().map(decode).collect()
     }
 

@@ -3,20 +3,23 @@
 //! It lives on a thread of its own, with a runtime for this thread only: closures need not be `Send`
 //! once they run, and no flood of other tasks delays a commit that many wait for.
 //!
-//! When undoing a savepoint fails, SQLite has given up the whole transaction (disk full, I/O error):
-//! nothing more may be written then, as it would commit by itself. The group ends and everybody
-//! hears the error.
+//! When a savepoint cannot be undone, the database has given up the whole transaction (disk full, I/O
+//! error) or is away: nothing more may be written then, as it would commit by itself. The group ends, everybody
+//! hears the error, and the connection is given up with it; the next group gets a new one.
 
-use std::{error::Error, panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::BTreeSet, error::Error, io, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
-use sqlx::Connection as _;
 use switchhook_protocol::id::TenantId;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
 use crate::{
     batch::{self, Change, Committed, Part},
-    dialect::{self, Connection, Database, Pool},
+    database::Link,
+    dialect::{Connection, Pool},
     error::StorageError,
     job::{Closure, Confirm, Job, Ran, Work},
     lifecycle::Clock,
@@ -28,7 +31,7 @@ use crate::{
 
 /// The writer.
 pub(crate) struct Writer {
-    pub(crate) connection: Connection,
+    pub(crate) link: Link,
     pub(crate) queue: Arc<Queue<Option<TenantId>, Job>>,
     pub(crate) readers: Pool,
     pub(crate) clock: Clock,
@@ -57,8 +60,6 @@ enum Step {
     Alone { tenant: Option<TenantId>, name: &'static str, queued_at: Instant, closure: Box<dyn Closure> },
 }
 
-type Group<'c> = sqlx::Transaction<'c, Database>;
-
 impl Writer {
     /// Writes until the queue is closed and empty; then leaves a database without a log.
     pub(crate) async fn run(mut self) {
@@ -69,29 +70,23 @@ impl Writer {
         }
         // Readers would keep the log from being emptied.
         self.readers.close().await;
-        if let Err(error) = sqlx::query(dialect::CHECKPOINT).execute(&mut self.connection).await {
-            tracing::warn!(error = cause(&error), "the log was not written back");
+        if let Err(error) = self.link.close().await {
+            tracing::warn!(error = cause(&error), "the writer's connection did not end well");
         }
-        drop(self.connection.close().await);
     }
 
     async fn commit(&mut self, jobs: Vec<Job>) {
         let mut applied = Vec::with_capacity(jobs.len());
-        let outcome = match self.connection.begin_with(dialect::BEGIN).await {
-            Ok(mut group) => match apply(&mut group, jobs, &self.clock, &mut applied).await {
-                Ok(()) => commit(group, &applied).await,
-                Err(error) => group.rollback().await.map_err(StorageError::from).and(Err(error)),
-            },
-            Err(error) => {
-                let error = StorageError::from(error);
-                for job in jobs {
-                    refuse(job, &error);
-                }
-                Err(error)
+        let outcome = match self.link.group_time() {
+            None => self.group(jobs, &mut applied).await,
+            Some(time) => {
+                let late = |_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into());
+                timeout(time, self.group(jobs, &mut applied)).await.unwrap_or_else(late)
             }
         };
         if let Err(error) = &outcome {
             tracing::error!(error = cause(error), "a group was not committed");
+            self.link.give_up().await;
         }
         for job in applied {
             if outcome.is_ok() {
@@ -100,30 +95,56 @@ impl Writer {
             (job.confirm)(outcome.clone());
         }
     }
+
+    /// Applies and commits. An error means that nothing was committed, but for one: where the database was
+    /// asked to commit and did not answer, nobody knows.
+    async fn group(&mut self, jobs: Vec<Job>, applied: &mut Vec<Applied>) -> Result<(), StorageError> {
+        let begun = match self.link.connection().await {
+            Ok(connection) => connection.begin(&tenants(&jobs)).await.map(|()| connection),
+            Err(error) => Err(error),
+        };
+        let connection = match begun {
+            Ok(connection) => connection,
+            Err(error) => {
+                let error = StorageError::from(error);
+                steps(jobs).into_iter().for_each(|step| step.refuse(&error));
+                return Err(error);
+            }
+        };
+        apply(connection, jobs, &self.clock, applied).await?;
+        fail_points(applied, "before");
+        connection.commit().await?;
+        fail_points(applied, "after");
+        Ok(())
+    }
 }
 
-async fn commit(group: Group<'_>, applied: &[Applied]) -> Result<(), StorageError> {
-    fail_points(applied, "before");
-    group.commit().await?;
-    fail_points(applied, "after");
-    Ok(())
+/// Whose jobs these are.
+fn tenants(jobs: &[Job]) -> BTreeSet<&str> {
+    jobs.iter().map(|job| text(job.tenant.as_ref())).collect()
 }
 
-/// Applies every job of the group, in order. An error means that the group is lost; the callers of what
-/// is dropped hear that it was abandoned.
+/// Applies every job of the group, in order. An error means that the group is lost; who is not in
+/// `applied` has heard of it.
 async fn apply(
-    group: &mut Group<'_>,
+    group: &mut Connection,
     jobs: Vec<Job>,
     clock: &Clock,
     applied: &mut Vec<Applied>,
 ) -> Result<(), StorageError> {
-    for step in steps(jobs) {
-        match step {
-            Step::Together(jobs) => typed(group, jobs, clock, applied).await?,
+    let mut steps = steps(jobs).into_iter();
+    for step in steps.by_ref() {
+        let done = match step {
+            Step::Together(jobs) => typed(group, jobs, clock, applied).await,
             Step::Alone { tenant, name, queued_at, closure } => {
-                let confirm = run(group, closure, text(tenant.as_ref()), clock).await?;
+                let (confirm, ended) = run(group, closure, text(tenant.as_ref()), clock).await;
                 applied.extend(confirm.map(|confirm| Applied { name, queued_at, confirm }));
+                ended
             }
+        };
+        if let Err(lost) = done {
+            steps.for_each(|step| step.refuse(&lost));
+            return Err(lost);
         }
     }
     Ok(())
@@ -147,49 +168,65 @@ fn steps(jobs: Vec<Job>) -> Vec<Step> {
     steps
 }
 
-/// Runs a closure in a savepoint. None if it panicked: dropping its answer has told its caller.
+/// Runs a closure in a savepoint. Nobody is to be told if it panicked: dropping its answer has told its caller.
 async fn run(
-    group: &mut Group<'_>,
+    group: &mut Connection,
     closure: Box<dyn Closure>,
     tenant: &str,
     clock: &Clock,
-) -> Result<Option<Confirm>, StorageError> {
-    let mut savepoint = group.begin().await?;
-    let mut transaction = Transaction::new(&mut savepoint, tenant, clock);
-    let ran = AssertUnwindSafe(closure.run(&mut transaction)).catch_unwind().await;
-    match ran {
-        Ok(Ran { keep: true, confirm }) => savepoint.commit().await.map(|()| Some(confirm)),
-        Ok(Ran { keep: false, confirm }) => savepoint.rollback().await.map(|()| Some(confirm)),
-        Err(_panic) => savepoint.rollback().await.map(|()| None),
+) -> (Option<Confirm>, Result<(), StorageError>) {
+    if let Err(error) = group.savepoint().await {
+        let lost = StorageError::from(error);
+        closure.refuse(lost.clone());
+        return (None, Err(lost));
     }
-    .map_err(StorageError::from)
+    let mut transaction = Transaction::new(group, tenant, clock);
+    let ran = AssertUnwindSafe(closure.run(&mut transaction)).catch_unwind().await;
+    let (keep, confirm) = ran.map_or((false, None), |Ran { keep, confirm }| (keep, Some(confirm)));
+    let ended = if keep { group.keep().await } else { group.undo().await };
+    (confirm, ended.map_err(StorageError::from))
 }
 
 /// Applies typed jobs together; if that fails, one by one.
 async fn typed(
-    group: &mut Group<'_>,
+    group: &mut Connection,
     jobs: Vec<Typed>,
     clock: &Clock,
     applied: &mut Vec<Applied>,
 ) -> Result<(), StorageError> {
+    match answers(group, &jobs, clock).await {
+        Ok(answers) => {
+            applied.extend(jobs.into_iter().zip(answers).map(|(job, answer)| job.applied(answer)));
+            Ok(())
+        }
+        Err(lost) => {
+            jobs.into_iter().for_each(|job| job.refuse(&lost));
+            Err(lost)
+        }
+    }
+}
+
+async fn answers(
+    group: &mut Connection,
+    jobs: &[Typed],
+    clock: &Clock,
+) -> Result<Vec<Result<Committed, StorageError>>, StorageError> {
     let together: Vec<&Typed> = jobs.iter().collect();
-    let answers = match in_savepoint(group, &together, clock).await? {
-        Ok(answers) => answers,
-        Err(error) if jobs.len() == 1 => vec![Err(error)],
+    match in_savepoint(group, &together, clock).await? {
+        Ok(answers) => Ok(answers),
+        Err(error) if jobs.len() == 1 => Ok(vec![Err(error)]),
         Err(_of_somebody) => {
             let mut answers = Vec::with_capacity(jobs.len());
-            for job in &jobs {
+            for job in jobs {
                 answers.extend(alone(group, job, clock).await?);
             }
-            answers
+            Ok(answers)
         }
-    };
-    applied.extend(jobs.into_iter().zip(answers).map(|(job, answer)| job.applied(answer)));
-    Ok(())
+    }
 }
 
 async fn alone(
-    group: &mut Group<'_>,
+    group: &mut Connection,
     job: &Typed,
     clock: &Clock,
 ) -> Result<Vec<Result<Committed, StorageError>>, StorageError> {
@@ -198,23 +235,36 @@ async fn alone(
 
 /// Applies jobs in a savepoint, which a failure undoes. The outer error: it could not be undone.
 async fn in_savepoint(
-    group: &mut Group<'_>,
+    group: &mut Connection,
     jobs: &[&Typed],
     clock: &Clock,
 ) -> Result<Result<Vec<Result<Committed, StorageError>>, StorageError>, StorageError> {
     let parts: Vec<Part<'_>> = jobs.iter().map(|job| job.part()).collect();
-    let mut savepoint = group.begin().await?;
-    let answers = batch::apply(&mut savepoint, &parts, || clock.now()).await;
+    group.savepoint().await?;
+    let answers = batch::apply(group, &parts, || clock.now()).await;
     match &answers {
-        Ok(_) => savepoint.commit().await?,
-        Err(_) => savepoint.rollback().await?,
+        Ok(_) => group.keep().await?,
+        Err(_) => group.undo().await?,
     }
     Ok(answers)
+}
+
+impl Step {
+    fn refuse(self, error: &StorageError) {
+        match self {
+            Self::Together(jobs) => jobs.into_iter().for_each(|job| job.refuse(error)),
+            Self::Alone { closure, .. } => closure.refuse(error.clone()),
+        }
+    }
 }
 
 impl Typed {
     fn part(&self) -> Part<'_> {
         Part { tenant: text(self.tenant.as_ref()), changes: &self.changes }
+    }
+
+    fn refuse(self, error: &StorageError) {
+        drop(self.answer.send(Err(error.clone())));
     }
 
     fn applied(self, prepared: Result<Committed, StorageError>) -> Applied {
@@ -230,13 +280,6 @@ impl Typed {
 /// Whose a job is, as text; the host's own belong to no tenant, whose ids are never empty.
 fn text(tenant: Option<&TenantId>) -> &str {
     tenant.map_or("", TenantId::as_str)
-}
-
-fn refuse(job: Job, error: &StorageError) {
-    match job.work {
-        Work::Typed { answer, .. } => drop(answer.send(Err(error.clone()))),
-        Work::Closure(closure) => closure.refuse(error.clone()),
-    }
 }
 
 /// An error with its sources, for the log.

@@ -7,7 +7,7 @@ use switchhook_protocol::{id::DeviceId, time::Timestamp};
 use super::{Part, json, many, plan::Plan};
 use crate::{
     cells::{Cells, integer, millis},
-    dialect::{self, Connection, Row},
+    dialect::{self, Connection, Query, Row},
     error::StorageError,
     limits,
 };
@@ -59,7 +59,7 @@ impl<'a> Mailboxes<'a> {
         let rows: Vec<_> =
             mailboxes.all.iter().map(|((tenant, device), it)| (tenant, device, it.wanted)).collect();
         if let Some(rows) = json(&rows)? {
-            let reserved = sqlx::query(dialect::RESERVE).bind(rows).fetch_all(connection).await?;
+            let reserved = connection.fetch_all(Query::from(dialect::RESERVE).bind(rows)).await?;
             let mut reserved = reserved.iter().map(numbers).collect::<Result<Vec<_>, _>>()?;
             reserved.sort_unstable();
             mailboxes.note(&reserved);
@@ -90,8 +90,8 @@ impl<'a> Mailboxes<'a> {
             if stored.held.saturating_add(it.wanted) <= limits::MAILBOX {
                 continue;
             }
-            let expired = sqlx::query(DROP_EXPIRED).bind(*tenant).bind(*device).bind(millis(now()));
-            let dropped = expired.fetch_all(&mut *connection).await?;
+            let expired = Query::from(DROP_EXPIRED).bind(*tenant).bind(*device).bind(millis(now()));
+            let dropped = connection.fetch_all(expired).await?;
             stored.held = stored.held.saturating_sub(u32::try_from(dropped.len()).unwrap_or(u32::MAX));
             lose(connection, dropped.iter().map(lost)).await?;
         }
@@ -152,7 +152,7 @@ fn numbers(row: &Row) -> Result<Numbers, StorageError> {
 /// Drops undelivered messages that the plan's messages take the place of.
 pub(super) async fn collapse(connection: &mut Connection, plan: &Plan<'_>) -> Result<(), StorageError> {
     let Some(keys) = json(&plan.collapsing())? else { return Ok(()) };
-    let stored = sqlx::query(dialect::COLLAPSE).bind(keys).fetch_all(&mut *connection).await?;
+    let stored = connection.fetch_all(Query::from(dialect::COLLAPSE).bind(keys)).await?;
     let of_batch =
         plan.collapsed().map(|(tenant, device, seq)| Ok((tenant.to_owned(), device.to_owned(), seq)));
     lose(connection, stored.iter().map(lost).chain(of_batch)).await

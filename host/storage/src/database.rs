@@ -1,0 +1,180 @@
+//! Which database, how it is opened, and the writer's way to it.
+
+use std::{fmt, fs::File, io, num::NonZeroU32, path::PathBuf, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _,
+    postgres::PgConnectOptions,
+    sqlite::{SqliteConnectOptions, SqliteSynchronous},
+};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::{
+    dialect::{Connection, Pool, Query, postgres, sqlite},
+    error::OpenError,
+    limits,
+};
+
+/// A database.
+#[derive(Clone)]
+pub enum Database {
+    /// A file, of one process.
+    Sqlite {
+        /// Made if missing, with `-wal`, `-shm` and `.lock` beside it.
+        path: PathBuf,
+    },
+    /// A database that exists, of any number of processes.
+    Postgres {
+        /// `postgres://user:password@host/database`; `sslmode=verify-full` and its like are understood.
+        url: String,
+    },
+}
+
+/// A URL may have a password.
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { path } => f.debug_struct("Sqlite").field("path", path).finish(),
+            Self::Postgres { .. } => f.debug_struct("Postgres").finish_non_exhaustive(),
+        }
+    }
+}
+
+/// A file is SQLite's.
+impl From<PathBuf> for Database {
+    fn from(path: PathBuf) -> Self {
+        Self::Sqlite { path }
+    }
+}
+
+/// A database that is open, its schema up to date.
+pub(crate) struct Opened {
+    pub(crate) readers: Pool,
+    pub(crate) link: Link,
+    pub(crate) held: Held,
+}
+
+/// What exists while the database is open, and goes after it.
+#[derive(Default)]
+pub(crate) struct Held {
+    _lock: Option<File>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Held {
+    /// A lock, and perhaps the folder of a database that nothing outlives.
+    pub(crate) const fn new(lock: File, folder: Option<tempfile::TempDir>) -> Self {
+        Self { _lock: Some(lock), _folder: folder }
+    }
+}
+
+/// The writer's connection, and how it is made anew.
+///
+/// After a group that was not committed the connection is given up: whatever state it is in, the next group has a
+/// whole one.
+pub(crate) struct Link {
+    way: Way,
+    connection: Option<Connection>,
+}
+
+enum Way {
+    Sqlite(SqliteConnectOptions),
+    Postgres(PgConnectOptions),
+}
+
+impl Database {
+    /// Opens it and brings its schema up to date.
+    pub(crate) async fn open(self, readers: NonZeroU32) -> Result<Opened, OpenError> {
+        match self {
+            Self::Sqlite { path } => {
+                let held = Held::new(sqlite::lock(&path)?, None);
+                open_sqlite(sqlite::writer(&path, SqliteSynchronous::Full), readers, held).await
+            }
+            Self::Postgres { url } => open_postgres(postgres::database(&url)?, readers).await,
+        }
+    }
+}
+
+/// Opens SQLite on a file that is locked.
+pub(crate) async fn open_sqlite(
+    options: SqliteConnectOptions,
+    readers: NonZeroU32,
+    held: Held,
+) -> Result<Opened, OpenError> {
+    let mut connection = options.connect().await?;
+    sqlx::migrate!("../../migrations/sqlite").run(&mut connection).await?;
+    let readers = Pool::Sqlite(sqlite::readers(&options, readers));
+    let connection = Some(Connection::Sqlite(connection));
+    Ok(Opened { readers, link: Link { way: Way::Sqlite(options), connection }, held })
+}
+
+/// The writer connects by itself, as a connection belongs to the runtime that it was made on.
+async fn open_postgres(options: PgConnectOptions, readers: NonZeroU32) -> Result<Opened, OpenError> {
+    let mut connection = options.connect().await?;
+    // Nodes that start at once wait for each other here.
+    sqlx::migrate!("../../migrations/postgres").run(&mut connection).await?;
+    connection.close().await?;
+    let readers = Pool::Postgres(postgres::readers(options.clone(), readers));
+    let link = Link { way: Way::Postgres(postgres::writer(options)), connection: None };
+    Ok(Opened { readers, link, held: Held::default() })
+}
+
+impl Link {
+    /// The connection; tries for a while to make one if there is none.
+    pub(crate) async fn connection(&mut self) -> Result<&mut Connection, sqlx::Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    /// Gives the connection up; the database undoes what was not committed.
+    pub(crate) async fn give_up(&mut self) {
+        // SQLite's is closed before the next one writes; PostgreSQL's may not answer, and its end is noticed.
+        if let Some(connection @ Connection::Sqlite(_)) = self.connection.take() {
+            drop(connection.close().await);
+        }
+    }
+
+    /// How long a group may take. SQLite is no further away than the disk.
+    pub(crate) const fn group_time(&self) -> Option<Duration> {
+        match self.way {
+            Way::Sqlite(_) => None,
+            Way::Postgres(_) => Some(limits::GROUP_TIME),
+        }
+    }
+
+    /// Ends it; leaves a SQLite database without a log.
+    pub(crate) async fn close(mut self) -> Result<(), sqlx::Error> {
+        let Some(mut connection) = self.connection.take() else { return Ok(()) };
+        if matches!(connection, Connection::Sqlite(_)) {
+            connection.execute(Query::from(sqlite::CHECKPOINT)).await?;
+        }
+        connection.close().await
+    }
+
+    async fn connect(&self) -> Result<Connection, sqlx::Error> {
+        let until = Instant::now() + limits::RECONNECT;
+        let mut pause = limits::RECONNECT_PAUSE;
+        loop {
+            let late = |_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+            let failed = match timeout_at(until, self.try_to_connect()).await.unwrap_or_else(late) {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error,
+            };
+            if Instant::now() + pause >= until {
+                return Err(failed);
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+    }
+
+    async fn try_to_connect(&self) -> Result<Connection, sqlx::Error> {
+        match &self.way {
+            Way::Sqlite(options) => options.connect().await.map(Connection::Sqlite),
+            Way::Postgres(options) => options.connect().await.map(Connection::Postgres),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! PostgreSQL: one database, any number of nodes (how they take turns: [`super::turns`]).
+//!
+//! All our statements reach stored rows by a key. A plan that was made while a table was small would
+//! scan it, and be kept while the table grows; so scans and what goes with them are discouraged.
+
+use std::{num::NonZeroU32, str::FromStr as _, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{error::OpenError, limits};
+
+/// How the database of this URL is reached, for the work of a migration, which may take long.
+pub(crate) fn database(url: &str) -> Result<PgConnectOptions, OpenError> {
+    let options = PgConnectOptions::from_str(url)?;
+    Ok(options
+        .application_name("switchhook")
+        .statement_cache_capacity(limits::STATEMENTS)
+        .disable_statement_logging())
+}
+
+/// How the writer's connection is made: what it confirms is on the disk.
+pub(crate) fn writer(database: PgConnectOptions) -> PgConnectOptions {
+    let limit = milliseconds(limits::STATEMENT);
+    by_key(database)
+        .application_name("switchhook writer")
+        .options([("synchronous_commit", "on")])
+        .options([("statement_timeout", &limit), ("idle_in_transaction_session_timeout", &limit)])
+}
+
+/// Connections that read.
+pub(crate) fn readers(database: PgConnectOptions, count: NonZeroU32) -> PgPool {
+    let options = by_key(database)
+        .application_name("switchhook reader")
+        .options([("default_transaction_read_only", "on")])
+        .options([("statement_timeout", milliseconds(limits::STATEMENT))]);
+    PgPoolOptions::new()
+        .max_connections(count.get())
+        .acquire_timeout(limits::WAIT_FOR_READER)
+        .test_before_acquire(false)
+        .before_acquire(|connection, it| {
+            Box::pin(async move {
+                if it.idle_for >= limits::TRUSTED_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .connect_lazy_with(options)
+}
+
+fn by_key(options: PgConnectOptions) -> PgConnectOptions {
+    let discouraged = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"];
+    options.options(discouraged.map(|setting| (setting, "off")))
+}
+
+fn milliseconds(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}
