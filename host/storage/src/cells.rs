@@ -7,7 +7,9 @@ use switchhook_protocol::time::Timestamp;
 
 use crate::{
     dialect::{Cell, Row},
-    error::StorageError, words::Word};
+    error::StorageError,
+    words::Word,
+};
 
 /// A row, read from left to right.
 pub(crate) struct Cells<'r> {

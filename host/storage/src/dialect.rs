@@ -258,7 +258,11 @@ pub(crate) const FORGET_SESSION: [Statement; 3] = [
         ROWS,
         " AS r)",
     ),
-    both!("DELETE FROM legs WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM ", ROWS, " AS r)"),
+    both!(
+        "DELETE FROM legs WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM ",
+        ROWS,
+        " AS r)"
+    ),
     DISARM,
 ];
 
@@ -301,7 +305,8 @@ mod tests {
     /// A scan of a stored table would make each commit as slow as the table is long.
     #[tokio::test]
     async fn batches_look_their_rows_up_by_key() {
-        let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect("sqlite::memory:").await.unwrap();
+        let mut connection =
+            <sqlx::SqliteConnection as sqlx::Connection>::connect("sqlite::memory:").await.unwrap();
         sqlx::migrate!("../../migrations/sqlite").run(&mut connection).await.unwrap();
         let statements = [
             RESERVE,

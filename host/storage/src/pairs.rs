@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use switchhook_core::policy::registration::Pair;
 
 use crate::{
-    cells::Cells, dialect::{Query, Row}, error::StorageError, lifecycle::TenantStorage, transaction::Transaction,
+    cells::Cells,
+    dialect::{Query, Row},
+    error::StorageError,
+    lifecycle::TenantStorage,
+    transaction::Transaction,
 };
 
 const ALL: &str = "SELECT key, value FROM pairs WHERE tenant = $1 ORDER BY key";

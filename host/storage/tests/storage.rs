@@ -24,5 +24,7 @@ mod registration;
 mod reopen;
 #[path = "storage/ringing.rs"]
 mod ringing;
+#[path = "storage/server.rs"]
+mod server;
 #[path = "storage/walls.rs"]
 mod walls;

@@ -1,7 +1,8 @@
 //! A database of each kind, and rows to put into it.
 
-use std::path::PathBuf;
+use std::path::Path;
 
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use switchhook_core::row::{
     Attempt, Device, Gateway, Invitation, InvitationState, Leg, LegState, Message, Milestones, OutboxEntry,
     OutboxKind, OutboxState, Participant, Registration, Secret, SecretKind, Session, Timer, TimerKind,
@@ -13,8 +14,10 @@ use switchhook_protocol::{
     id::{DeviceId, MessageId, SessionId, TenantId},
     time::Timestamp,
 };
-use switchhook_storage::{Clock, Settings, Storage, TenantStorage};
+use switchhook_storage::{Clock, Database, Settings, Storage, TenantStorage};
 use tokio::sync::oneshot;
+
+use crate::server;
 
 /// Runs each body on each database: `storage` is freshly made, with tenant [`ACME`].
 macro_rules! on_each_database {
@@ -26,6 +29,13 @@ macro_rules! on_each_database {
             #[tokio::test]
             async fn sqlite() {
                 super::$name(crate::fixture::Fixture::sqlite().await).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                if let Some(fixture) = crate::fixture::Fixture::postgres(stringify!($name)).await {
+                    super::$name(fixture).await;
+                }
             }
         }
     )*};
@@ -41,21 +51,56 @@ pub(crate) const LATER: Timestamp = Timestamp::from_millis(1_100_000);
 /// An opened database.
 pub(crate) struct Fixture {
     pub(crate) storage: Storage,
-    folder: tempfile::TempDir,
+    pub(crate) database: Database,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Fixture {
     pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let storage = Storage::open(settings(folder.path().join("switchhook.db"))).await.unwrap();
+        let path = folder.path().join("switchhook.db");
+        Self::open(Database::Sqlite { path }, Some(folder)).await
+    }
+
+    /// None, and the test says so, where there is no PostgreSQL.
+    pub(crate) async fn postgres(test: &str) -> Option<Self> {
+        match server::database().await {
+            Ok(url) => Some(Self::open(Database::Postgres { url }, None).await),
+            Err(why) => {
+                println!("skipped: {test}: {why}");
+                None
+            }
+        }
+    }
+
+    async fn open(database: Database, folder: Option<tempfile::TempDir>) -> Self {
+        let storage = Storage::open(settings(database.clone())).await.unwrap();
         for name in ["acme", "other"] {
             storage.tenants().create(&tenant(name), NOW).await.unwrap();
         }
-        Self { storage, folder }
+        Self { storage, database, _folder: folder }
     }
 
-    pub(crate) fn path(&self) -> PathBuf {
-        self.folder.path().join("switchhook.db")
+    /// The file of a SQLite database.
+    pub(crate) fn path(&self) -> &Path {
+        match &self.database {
+            Database::Sqlite { path } => path,
+            Database::Postgres { .. } => panic!("it is no file"),
+        }
+    }
+
+    /// Says something to the database behind the storage's back.
+    pub(crate) async fn say(&self, statement: &'static str) {
+        match &self.database {
+            Database::Sqlite { path } => {
+                let mut connection = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+                sqlx::query(statement).execute(&mut connection).await.unwrap();
+            }
+            Database::Postgres { url } => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                sqlx::query(statement).execute(&mut connection).await.unwrap();
+            }
+        }
     }
 
     /// Tenant `acme`.
@@ -75,7 +120,7 @@ impl Fixture {
     /// Closes, and opens again.
     pub(crate) async fn reopen(&mut self) {
         self.storage.close().await;
-        self.storage = Storage::open(settings(self.path())).await.unwrap();
+        self.storage = Storage::open(settings(self.database.clone())).await.unwrap();
     }
 }
 
@@ -109,8 +154,8 @@ impl Held {
     }
 }
 
-pub(crate) fn settings(path: PathBuf) -> Settings {
-    Settings::new(path, Clock::new(|| NOW))
+pub(crate) fn settings(database: Database) -> Settings {
+    Settings::new(database, Clock::new(|| NOW))
 }
 
 pub(crate) async fn enrol(storage: &TenantStorage, name: &str) {

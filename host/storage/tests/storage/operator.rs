@@ -1,6 +1,5 @@
 //! Tenants, plugins, tokens, the audit trail, and rows that are broken.
 
-use sqlx::Connection as _;
 use switchhook_core::{
     policy::Slot,
     row::{Attempt, PluginVersion, VersionState},
@@ -170,9 +169,7 @@ on_each_database! {
 
     async fn a_broken_row_is_named_and_is_not_taken_for_an_absent_one(fixture) {
         let acme = fixture.with_devices(&["phone"]).await;
-        let mut connection = sqlx::SqliteConnection::connect(fixture.path().to_str().unwrap()).await.unwrap();
-        let broken = sqlx::query("UPDATE devices SET key_algorithm = 'rot13'");
-        broken.execute(&mut connection).await.unwrap();
+        fixture.say("UPDATE devices SET key_algorithm = 'rot13'").await;
 
         let read = acme.devices().get(&id("phone")).await;
 

@@ -1,9 +1,9 @@
 //! What is there after the process has ended, one way or another.
 
 use switchhook_core::row::{OutboxEntry, OutboxKind, OutboxState, Write};
-use switchhook_storage::{OpenError, Storage, StorageError};
+use switchhook_storage::{Clock, OpenError, Storage, StorageError};
 
-use crate::fixture::{NOW, entry, message_id, session, session_id, settings};
+use crate::fixture::{Fixture, NOW, entry, message_id, session, session_id, settings, tenant};
 
 on_each_database! {
     async fn what_was_confirmed_is_there_after_reopening(fixture) {
@@ -15,7 +15,7 @@ on_each_database! {
         assert!(fixture.acme().sessions().get(&session_id("call")).await.unwrap().is_some());
     }
 
-    async fn a_closed_storage_takes_nothing_in_and_leaves_one_file(fixture) {
+    async fn a_closed_storage_takes_nothing_in(fixture) {
         let acme = fixture.acme();
         let waiting = acme.commit("invite", vec![Write::OpenSession(session("call"))]);
         let (committed, ()) = tokio::join!(waiting, fixture.storage.close());
@@ -25,24 +25,6 @@ on_each_database! {
         assert!(matches!(late, Err(StorageError::Closed)));
         assert!(matches!(acme.sessions().get(&session_id("call")).await, Err(StorageError::Closed)));
         assert!(matches!(fixture.storage.ping().await, Err(StorageError::Closed)));
-        assert!(fixture.path().exists());
-        assert!(!fixture.path().with_extension("db-wal").exists());
-    }
-
-    async fn a_second_process_is_kept_away(fixture) {
-        let second = Storage::open(settings(fixture.path())).await;
-        assert!(matches!(second, Err(OpenError::InUse(path)) if path == fixture.path()));
-        fixture.storage.ping().await.unwrap();
-    }
-
-    async fn only_the_owner_reads_the_files(fixture) {
-        #[cfg(unix)]
-        for extension in ["db", "db-wal", "lock"] {
-            use std::os::unix::fs::PermissionsExt as _;
-            let file = std::fs::metadata(fixture.path().with_extension(extension)).unwrap();
-            assert_eq!(file.permissions().mode() & 0o777, 0o600, "{extension}");
-        }
-        fixture.storage.close().await;
     }
 
     async fn what_was_being_performed_is_in_doubt_and_not_performed_again(fixture) {
@@ -81,15 +63,48 @@ on_each_database! {
         let performing = OutboxEntry { state: OutboxState::Performing, ..fetch };
         assert!(again.iter().map(|(_, entry)| entry).eq([&performing]));
     }
+}
 
-    async fn storage_in_memory_keeps_the_same_promises_until_it_is_closed(fixture) {
-        drop(fixture);
-        let storage = Storage::in_memory(switchhook_storage::Clock::new(|| NOW)).await.unwrap();
-        let tenant = crate::fixture::tenant("acme");
-        storage.tenants().create(&tenant, NOW).await.unwrap();
-        let acme = storage.of(&tenant);
-        acme.commit("invite", vec![Write::OpenSession(session("call"))]).await.unwrap();
-        assert!(acme.sessions().get(&session_id("call")).await.unwrap().is_some());
-        storage.close().await;
+#[tokio::test]
+async fn a_closed_file_is_one_file() {
+    let fixture = Fixture::sqlite().await;
+    fixture.acme().commit("invite", vec![Write::OpenSession(session("call"))]).await.unwrap();
+    assert!(fixture.path().with_extension("db-wal").exists());
+
+    fixture.storage.close().await;
+
+    assert!(fixture.path().exists());
+    assert!(!fixture.path().with_extension("db-wal").exists());
+}
+
+#[tokio::test]
+async fn a_second_process_is_kept_away_from_a_file() {
+    let fixture = Fixture::sqlite().await;
+    let second = Storage::open(settings(fixture.database.clone())).await;
+    assert!(matches!(second, Err(OpenError::InUse(path)) if path == fixture.path()));
+    fixture.storage.ping().await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_reads_the_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let fixture = Fixture::sqlite().await;
+    for extension in ["db", "db-wal", "lock"] {
+        let file = std::fs::metadata(fixture.path().with_extension(extension)).unwrap();
+        assert_eq!(file.permissions().mode() & 0o777, 0o600, "{extension}");
     }
+    fixture.storage.close().await;
+}
+
+#[tokio::test]
+async fn storage_in_memory_keeps_the_same_promises_until_it_is_closed() {
+    let storage = Storage::in_memory(Clock::new(|| NOW)).await.unwrap();
+    let tenant = tenant("acme");
+    storage.tenants().create(&tenant, NOW).await.unwrap();
+    let acme = storage.of(&tenant);
+    acme.commit("invite", vec![Write::OpenSession(session("call"))]).await.unwrap();
+    assert!(acme.sessions().get(&session_id("call")).await.unwrap().is_some());
+    storage.close().await;
 }
