@@ -1,9 +1,10 @@
 //! Which database, how it is opened, and the writer's way to it.
 
-use std::{fmt, fs::File, io, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fmt, fs::File, io, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _,
+    error::DatabaseError,
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteSynchronous},
 };
@@ -120,8 +121,22 @@ async fn open_postgres(options: PgConnectOptions, readers: NonZeroU32) -> Result
 }
 
 impl Link {
+    /// Begins a group's transaction (see [`Connection::begin`]). A connection that was lost since the last
+    /// group is made anew: nothing was done on it.
+    pub(crate) async fn begin(&mut self, tenants: &BTreeSet<&str>) -> Result<&mut Connection, sqlx::Error> {
+        let kept = self.connection.is_some();
+        match self.connection().await?.begin(tenants).await {
+            Err(error) if kept && is_lost(&error) => {
+                self.give_up().await;
+                self.connection().await?.begin(tenants).await?;
+            }
+            begun => begun?,
+        }
+        self.connection().await
+    }
+
     /// The connection; tries for a while to make one if there is none.
-    pub(crate) async fn connection(&mut self) -> Result<&mut Connection, sqlx::Error> {
+    async fn connection(&mut self) -> Result<&mut Connection, sqlx::Error> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.connect().await?,
@@ -177,4 +192,12 @@ impl Link {
             Way::Postgres(options) => options.connect().await.map(Connection::Postgres),
         }
     }
+}
+
+/// Whether this says that there is no connection any more: in the network's words, or in the server's
+/// last ones (class 57P: it was told to stop).
+fn is_lost(error: &sqlx::Error) -> bool {
+    let said = error.as_database_error().and_then(DatabaseError::code);
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))
+        || said.is_some_and(|code| code.starts_with("57P"))
 }

@@ -79,6 +79,10 @@ impl From<sqlx::Error> for StorageError {
         use sqlx::error::ErrorKind;
 
         let rule = error.as_database_error().and_then(|refused| match refused.kind() {
+            // PostgreSQL has no text with a NUL in it: it says so of an argument, or of JSON.
+            _ if matches!(refused.code().as_deref(), Some("22021" | "22P05")) => {
+                Some(refused.message().to_owned())
+            }
             ErrorKind::UniqueViolation
             | ErrorKind::ForeignKeyViolation
             | ErrorKind::NotNullViolation

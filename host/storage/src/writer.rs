@@ -99,15 +99,13 @@ impl Writer {
     /// Applies and commits. An error means that nothing was committed, but for one: where the database was
     /// asked to commit and did not answer, nobody knows.
     async fn group(&mut self, jobs: Vec<Job>, applied: &mut Vec<Applied>) -> Result<(), StorageError> {
-        let begun = match self.link.connection().await {
-            Ok(connection) => connection.begin(&tenants(&jobs)).await.map(|()| connection),
-            Err(error) => Err(error),
-        };
-        let connection = match begun {
+        let connection = match self.link.begin(&tenants(&jobs)).await {
             Ok(connection) => connection,
             Err(error) => {
                 let error = StorageError::from(error);
-                steps(jobs).into_iter().for_each(|step| step.refuse(&error));
+                for step in steps(jobs) {
+                    step.refuse(&error);
+                }
                 return Err(error);
             }
         };
@@ -200,7 +198,9 @@ async fn typed(
             Ok(())
         }
         Err(lost) => {
-            jobs.into_iter().for_each(|job| job.refuse(&lost));
+            for job in jobs {
+                job.refuse(&lost);
+            }
             Err(lost)
         }
     }

@@ -16,10 +16,14 @@ mod crash;
 mod group;
 #[path = "storage/mailbox.rs"]
 mod mailbox;
+#[path = "storage/nodes.rs"]
+mod nodes;
 #[path = "storage/operator.rs"]
 mod operator;
 #[path = "storage/registration.rs"]
 mod registration;
+#[path = "storage/postgres.rs"]
+mod postgres;
 #[path = "storage/reopen.rs"]
 mod reopen;
 #[path = "storage/ringing.rs"]

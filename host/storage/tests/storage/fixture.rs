@@ -103,6 +103,13 @@ impl Fixture {
         }
     }
 
+    /// What PostgreSQL counts.
+    pub(crate) async fn count(&self, statement: &'static str) -> i64 {
+        let Database::Postgres { url } = &self.database else { panic!("it is a file") };
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        sqlx::query_scalar(statement).fetch_one(&mut connection).await.unwrap()
+    }
+
     /// Tenant `acme`.
     pub(crate) fn acme(&self) -> TenantStorage {
         self.storage.of(&tenant("acme"))

@@ -178,7 +178,7 @@ on_each_database! {
     }
 }
 
-async fn open(storage: &TenantStorage) {
+pub(crate) async fn open(storage: &TenantStorage) {
     let writes = vec![
         Write::OpenSession(session("call")),
         Write::OpenInvitation(invitation("call", 1)),
@@ -190,7 +190,7 @@ async fn open(storage: &TenantStorage) {
 }
 
 /// The compare-and-set of an accept; says whether this device was taken.
-async fn take(storage: &TenantStorage, device: DeviceId, start: Arc<Barrier>) -> bool {
+pub(crate) async fn take(storage: &TenantStorage, device: DeviceId, start: Arc<Barrier>) -> bool {
     start.wait().await;
     let taken = storage.run("take", async move |tx| {
         let session = session_id("call");
@@ -205,7 +205,7 @@ async fn take(storage: &TenantStorage, device: DeviceId, start: Arc<Barrier>) ->
     taken.await.unwrap()
 }
 
-async fn claim(storage: &TenantStorage, timer: &switchhook_core::row::Timer) -> bool {
+pub(crate) async fn claim(storage: &TenantStorage, timer: &switchhook_core::row::Timer) -> bool {
     let timer = timer.clone();
     storage.run("claim", async move |tx| tx.claim_timer(&timer).await).await.unwrap()
 }

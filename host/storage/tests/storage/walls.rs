@@ -84,7 +84,7 @@ on_each_database! {
 }
 
 /// One row into every table.
-async fn fill(storage: &TenantStorage) {
+pub(crate) async fn fill(storage: &TenantStorage) {
     enrol(storage, "phone").await;
     let writes = vec![
         Write::OpenSession(session("call")),
@@ -118,7 +118,7 @@ async fn fill(storage: &TenantStorage) {
 }
 
 /// The same rows, changed by every means that there is.
-async fn change_everything(storage: &TenantStorage) {
+pub(crate) async fn change_everything(storage: &TenantStorage) {
     let (session, device) = (session_id("call"), id("phone"));
     storage.mailbox(&device).mark_delivered(9).await.unwrap();
     storage.mailbox(&device).acknowledge(9).await.unwrap();
@@ -154,7 +154,7 @@ async fn change_everything(storage: &TenantStorage) {
 }
 
 /// Every read of a tenant, by name, that gives the row of [`fill`].
-async fn seen(storage: &TenantStorage) -> Vec<&'static str> {
+pub(crate) async fn seen(storage: &TenantStorage) -> Vec<&'static str> {
     let (call, phone) = (session_id("call"), id("phone"));
     let transit = "transit".parse().unwrap();
     let sms = "sms".parse().unwrap();

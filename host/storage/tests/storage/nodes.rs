@@ -1,0 +1,136 @@
+//! Two nodes on one PostgreSQL: what one writer promises, two promise together.
+
+use std::sync::Arc;
+
+use switchhook_core::row::{InvitationState, OutboxKind, TimerKind, Write};
+use switchhook_storage::{Storage, StorageError, TenantStorage};
+use tokio::{sync::Barrier, task::JoinSet};
+
+use crate::{
+    fixture::{Fixture, Held, NOW, entry, id, message, session, session_id, settings, tenant, timer},
+    ringing::{claim, open, take},
+};
+
+/// Runs each body on two nodes: the fixture's and the other, which share a database.
+macro_rules! on_two_nodes {
+    ($(async fn $name:ident($fixture:ident, $other:ident) $body:block)*) => {$(
+        #[tokio::test]
+        async fn $name() {
+            let Some($fixture) = Fixture::postgres(stringify!($name)).await else { return };
+            let $other = Storage::open(settings($fixture.database.clone())).await.unwrap();
+            $body
+        }
+    )*};
+}
+
+on_two_nodes! {
+    async fn inv_6_of_two_devices_that_accept_on_two_nodes_one_is_taken(fixture, other) {
+        let here = fixture.acme();
+        let there = other.of(here.tenant());
+        open(&here).await;
+        for _ in 0..30 {
+            let (session, state) = (session_id("call"), InvitationState::Ringing);
+            let ringing = Write::SetInvitation { session, user: 0, state, taken_by: None };
+            here.commit("ring-again", vec![ringing]).await.unwrap();
+            let start = Arc::new(Barrier::new(2));
+
+            let (phone, tablet) = tokio::join!(
+                take(&here, id("phone"), Arc::clone(&start)),
+                take(&there, id("tablet"), start),
+            );
+
+            assert_ne!(phone, tablet);
+            let winner = if phone { id("phone") } else { id("tablet") };
+            for node in [&here, &there] {
+                let stored = node.sessions().invitations(&session_id("call")).await.unwrap();
+                assert_eq!(stored[0].taken_by.as_ref(), Some(&winner));
+            }
+        }
+    }
+
+    async fn what_two_nodes_append_to_one_mailbox_has_no_gap_and_no_double(fixture, other) {
+        let here = fixture.with_devices(&["phone"]).await;
+        let there = other.of(here.tenant());
+
+        let mut senders = JoinSet::new();
+        for (number, node) in [&here, &there, &here, &there].into_iter().enumerate() {
+            let node = node.clone();
+            senders.spawn(async move {
+                for call in 0..100 {
+                    let message = message("phone", &format!("{number}-{call}"));
+                    node.commit("invite", vec![Write::Append(message)]).await.unwrap();
+                }
+            });
+        }
+        senders.join_all().await;
+
+        let stored = here.mailbox(&id("phone")).after(0, 1_000, NOW).await.unwrap();
+        assert!(stored.iter().map(|message| message.seq).eq(1..=400));
+    }
+
+    async fn a_timer_that_two_nodes_find_due_is_claimed_once(fixture, other) {
+        let here = fixture.acme();
+        let there = other.of(here.tenant());
+        for wave in 0..30 {
+            here.commit("invite", vec![Write::Arm(timer("call", TimerKind::Wave(wave), NOW))]).await.unwrap();
+            let due = timer("call", TimerKind::Wave(wave), NOW);
+
+            let (one, another) = tokio::join!(claim(&here, &due), claim(&there, &due));
+
+            assert_ne!(one, another);
+        }
+    }
+
+    async fn an_outside_effect_is_claimed_by_one_node(fixture, other) {
+        let writes = (0..40).map(|number| Write::Enqueue(entry(&format!("text-{number}"), NOW))).collect();
+        fixture.acme().commit("transit", writes).await.unwrap();
+
+        let (mut claimed, there) = tokio::join!(claim_all(&fixture.storage), claim_all(&other));
+
+        claimed.extend(there);
+        claimed.sort_unstable();
+        claimed.dedup();
+        assert_eq!(claimed.len(), 40);
+    }
+
+    async fn a_tenant_is_made_once_over_all_nodes(fixture, other) {
+        for name in ["one", "two", "three"].map(tenant) {
+            let (here, there) = (fixture.storage.tenants(), other.tenants());
+            let (here, there) = tokio::join!(here.create(&name, NOW), there.create(&name, NOW));
+            assert_ne!(here.unwrap(), there.unwrap());
+        }
+    }
+
+    async fn a_tenants_transactions_wait_for_each_other_and_for_no_other_tenants(fixture, other) {
+        let here = fixture.acme();
+        let there = other.of(here.tenant());
+        let held = Held::hold(&here).await;
+
+        let neighbour = other.of(&tenant("other"));
+        neighbour.commit("invite", vec![Write::OpenSession(session("call"))]).await.unwrap();
+        let (waited, ()) = tokio::join!(opened_by_the_other(&there), async {
+            while fixture.count("SELECT count(*) FROM pg_locks WHERE NOT granted").await == 0 {}
+            held.release().await;
+            here.commit("invite", vec![Write::OpenSession(session("after"))]).await.unwrap();
+        });
+
+        waited.unwrap();
+        assert!(there.sessions().get(&session_id("after")).await.unwrap().is_some());
+    }
+}
+
+/// Claims in small portions until there is nothing left.
+async fn claim_all(storage: &Storage) -> Vec<String> {
+    let mut claimed = Vec::new();
+    loop {
+        let portion = storage.outbox().claim(OutboxKind::Text, 3).await.unwrap();
+        if portion.is_empty() {
+            return claimed;
+        }
+        claimed.extend(portion.into_iter().map(|(_, entry)| entry.id.as_str().to_owned()));
+    }
+}
+
+async fn opened_by_the_other(storage: &TenantStorage) -> Result<(), StorageError> {
+    storage.commit("invite", vec![Write::OpenSession(session("waits"))]).await.map(drop)
+}

@@ -1,0 +1,160 @@
+//! A server that goes away and comes back, and how it finds rows.
+
+use std::collections::BTreeMap;
+
+use sqlx::{Connection as _, PgConnection, Row as _};
+use switchhook_core::row::{OutboxKind, Write};
+use switchhook_storage::{Database, StorageError, TenantStorage};
+use tokio::sync::oneshot;
+
+use crate::{
+    fixture::{Fixture, Held, NOW, message, session, session_id},
+    walls::{change_everything, fill, seen},
+};
+
+const KILL: &str = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+     WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+#[tokio::test]
+async fn a_connection_that_was_lost_between_two_groups_is_not_missed() {
+    let Some(fixture) = Fixture::postgres("a_connection_that_was_lost_between_two_groups").await else { return };
+    let acme = fixture.acme();
+    open(&acme, "before").await.unwrap();
+
+    fixture.say(KILL).await;
+
+    open(&acme, "after").await.unwrap();
+    assert!(is_open(&acme, "before").await && is_open(&acme, "after").await);
+}
+
+#[tokio::test]
+async fn the_jobs_of_a_group_whose_connection_is_lost_hear_so_and_later_ones_work() {
+    let Some(fixture) = Fixture::postgres("the_jobs_of_a_group_whose_connection_is_lost").await else { return };
+    let acme = fixture.acme();
+    let held = Held::hold(&acme).await;
+    let (begun, has_begun) = oneshot::channel();
+    let (end, ended) = oneshot::channel::<()>();
+
+    let (first, closure, last, ()) = tokio::join!(
+        open(&acme, "first"),
+        acme.run("wait", async move |_| {
+            begun.send(()).unwrap();
+            ended.await.unwrap();
+            Ok::<(), StorageError>(())
+        }),
+        open(&acme, "last"),
+        async {
+            held.release().await;
+            has_begun.await.unwrap();
+            fixture.say(KILL).await;
+            end.send(()).unwrap();
+        },
+    );
+
+    for lost in [first, closure, last] {
+        assert!(matches!(lost, Err(StorageError::Away(_))), "{lost:?}");
+    }
+    open(&acme, "after").await.unwrap();
+    for (name, kept) in [("first", false), ("last", false), ("after", true)] {
+        assert_eq!(is_open(&acme, name).await, kept, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_confirmed_is_lost_and_nothing_refused_is_kept_while_connections_die() {
+    let Some(fixture) = Fixture::postgres("nothing_confirmed_is_lost_while_connections_die").await else {
+        return;
+    };
+    let acme = fixture.acme();
+    let (done, mut is_done) = oneshot::channel::<()>();
+
+    let commits = async {
+        let mut confirmed = Vec::new();
+        for number in 0..400 {
+            let name = format!("call-{number}");
+            if open(&acme, &name).await.is_ok() {
+                confirmed.push(name);
+            }
+        }
+        done.send(()).unwrap();
+        confirmed
+    };
+    let deaths = async {
+        let mut deaths = 0;
+        while is_done.try_recv().is_err() {
+            fixture.say(KILL).await;
+            deaths += 1;
+        }
+        deaths
+    };
+    let (confirmed, deaths) = tokio::join!(commits, deaths);
+
+    assert!(deaths > 3 && !confirmed.is_empty(), "{deaths} deaths, {} commits", confirmed.len());
+    for name in &confirmed {
+        assert!(is_open(&acme, name).await, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn text_that_postgres_cannot_hold_is_refused_and_takes_no_neighbour_along() {
+    let Some(fixture) = Fixture::postgres("text_that_postgres_cannot_hold").await else { return };
+    let acme = fixture.with_devices(&["phone"]).await;
+    let held = Held::hold(&acme).await;
+    let purpose = "a\0b".to_owned();
+    let odd = Write::OpenSession(switchhook_core::row::Session { purpose, ..session("odd") });
+
+    let (odd, neighbour, ()) = tokio::join!(
+        acme.commit("invite", vec![odd, Write::Append(message("phone", "odd"))]),
+        acme.commit("invite", vec![Write::Append(message("phone", "even"))]),
+        held.release(),
+    );
+
+    assert!(matches!(odd, Err(StorageError::Conflict { .. })), "{odd:?}");
+    neighbour.unwrap();
+    let pair = switchhook_core::policy::registration::Pair { key: "a\0b".to_owned(), value: Some(vec![1]) };
+    let put = acme.run("put", async move |tx| tx.put_pair(&pair).await).await;
+    assert!(matches!(put, Err(StorageError::Conflict { .. })), "{put:?}");
+}
+
+/// A scan of a stored table would make each statement as slow as the table is long.
+#[tokio::test]
+async fn rows_are_looked_up_by_key() {
+    let Some(fixture) = Fixture::postgres("rows_are_looked_up_by_key").await else { return };
+    let before = scans(&fixture).await;
+    let acme = fixture.acme();
+    fill(&acme).await;
+    seen(&acme).await;
+    change_everything(&acme).await;
+    fixture.storage.outbox().claim(OutboxKind::Text, 9).await.unwrap();
+    fixture.storage.timers().due(NOW, 9).await.unwrap();
+    fixture.storage.sweep(NOW).await.unwrap();
+
+    // What connections have counted shows when they end.
+    fixture.storage.close().await;
+
+    assert_eq!(scans(&fixture).await, before);
+}
+
+/// How often each table was read from its first row to its last.
+async fn scans(fixture: &Fixture) -> BTreeMap<String, i64> {
+    let Database::Postgres { url } = &fixture.database else { return BTreeMap::new() };
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let scans = sqlx::query("SELECT CAST(relname AS TEXT), seq_scan FROM pg_stat_user_tables");
+    let scans = scans.fetch_all(&mut connection).await.unwrap();
+    scans.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+async fn open(storage: &TenantStorage, name: &str) -> Result<(), StorageError> {
+    storage.commit("invite", vec![Write::OpenSession(session(name))]).await.map(drop)
+}
+
+/// A reader may find out here that its connection is gone.
+async fn is_open(storage: &TenantStorage, name: &str) -> bool {
+    loop {
+        match storage.sessions().get(&session_id(name)).await {
+            Ok(found) => return found.is_some(),
+            Err(StorageError::Away(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
