@@ -20,7 +20,7 @@ use crate::{command, repository::Repository};
 const WASM_TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32v1-none"];
 
 /// Programs of others that tests call.
-const COUNTERPARTS: [Counterpart; 5] = [
+const COUNTERPARTS: [Counterpart; 6] = [
     Counterpart {
         package: "coturn",
         programs: &["turnutils_uclient", "turnutils_stunclient"],
@@ -28,9 +28,13 @@ const COUNTERPARTS: [Counterpart; 5] = [
     },
     Counterpart { package: "nodejs", programs: &["node"], service: None },
     Counterpart { package: "npm", programs: &["npm"], service: None },
+    Counterpart { package: "postgresql", programs: &["initdb", "postgres"], service: Some("postgresql") },
     Counterpart { package: "python3-venv", programs: &["python3"], service: None },
     Counterpart { package: "valgrind", programs: &["valgrind"], service: None },
 ];
+
+/// Debian keeps PostgreSQL's programs out of the path, in a folder `bin` for each version.
+const POSTGRESQL: &str = "/usr/lib/postgresql";
 
 /// Seconds until an installation is given up.
 const INSTALL_LIMIT: &str = "300";
@@ -70,7 +74,7 @@ struct Counterpart {
 pub(crate) fn counterparts() {
     for counterpart in COUNTERPARTS {
         let Counterpart { package, programs, .. } = counterpart;
-        if programs.iter().all(|program| in_path(program)) {
+        if programs.iter().all(|program| in_path(program) || of_postgresql(program)) {
             continue;
         }
         if !may_install() {
@@ -121,6 +125,11 @@ fn apt_get(arguments: &[&str]) -> Command {
 fn in_path(program: &str) -> bool {
     env::var_os("PATH")
         .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).exists()))
+}
+
+fn of_postgresql(program: &str) -> bool {
+    let versions = fs::read_dir(POSTGRESQL).into_iter().flatten().flatten();
+    versions.into_iter().any(|version| version.path().join("bin").join(program).exists())
 }
 
 /// While this lives, packages that are installed start no service of theirs.

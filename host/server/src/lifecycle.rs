@@ -26,7 +26,7 @@ use switchhook_delivery::{Outbound, SmsSender};
 use switchhook_plugin_runtime::{ArtefactSettings, Compiler, EngineError, Runtime, RuntimeSettings, Slots};
 use switchhook_protocol::{id::RelayHostId, server::CdxAddresses};
 use switchhook_relay::{Relay, RelayConfig};
-use switchhook_storage::{AdminToken, AuditEntry, Clock, OpenError, Storage};
+use switchhook_storage::{AdminToken, AuditEntry, Clock, Database, OpenError, Storage};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, Semaphore},
@@ -127,7 +127,7 @@ impl Server {
         make_data_folder(&settings.data)?;
         let keys = Keys::new(secrets::root_keys(&settings.data, &mut rand::rng())?);
         let admin_token = secrets::admin_token(&settings.data, &mut rand::rng())?;
-        let storage = open(&settings.data).await?;
+        let storage = open(settings).await?;
         let mut registry = Registry::default();
         storage.metrics().register(&mut registry);
         let plugins = plugin_runtime(settings, &keys.host(), &mut registry)?;
@@ -219,9 +219,12 @@ fn make_data_folder(data: &Path) -> Result<(), StartError> {
     builder.create(data).map_err(|error| StartError::Data(data.to_owned(), error))
 }
 
-async fn open(data: &Path) -> Result<Storage, OpenError> {
-    let clock = Clock::new(clock::now);
-    Storage::open(switchhook_storage::Settings::new(data.join("switchhook.db"), clock)).await
+async fn open(settings: &Settings) -> Result<Storage, OpenError> {
+    let database = match &settings.database {
+        Some(url) => Database::Postgres { url: url.reveal().to_owned() },
+        None => Database::Sqlite { path: settings.data.join("switchhook.db") },
+    };
+    Storage::open(switchhook_storage::Settings::new(database, Clock::new(clock::now))).await
 }
 
 fn plugin_runtime(

@@ -4,7 +4,7 @@
 //! the caller's home, loopback, built-in relay and CDX.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Where database, secrets and compiled plugins lie; made at the first start.
     pub data: PathBuf,
+    /// A PostgreSQL database to use instead of a file in the data folder.
+    #[serde(skip_serializing)]
+    pub database: Option<DatabaseUrl>,
     /// HTTP and WebSocket.
     pub http: Http,
     /// Connection data exchange: STUN on two UDP ports.
@@ -32,6 +35,40 @@ pub struct Settings {
     #[serde(skip)]
     pub compiler: Option<PathBuf>,
 }
+
+/// Where a PostgreSQL database is: `postgres://user:password@host/database`.
+///
+/// Prints masked: it may have a password.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The real thing, for the driver.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for DatabaseUrl {
+    type Error = NotAPostgresUrl;
+
+    fn try_from(url: String) -> Result<Self, Self::Error> {
+        let of_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        of_postgres.then_some(Self(url)).ok_or(NotAPostgresUrl)
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl(…)")
+    }
+}
+
+/// A text that is no URL of a PostgreSQL database.
+#[derive(Debug, thiserror::Error)]
+#[error("a database is postgres://user:password@host/name")]
+pub struct NotAPostgresUrl;
 
 /// HTTP and WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +124,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             data: PathBuf::from("switchhook-data"),
+            database: None,
             http: Http::default(),
             cdx: Cdx::default(),
             relay: Relay::default(),
@@ -150,6 +188,7 @@ impl Settings {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             data,
+            database: None,
             http: Http { listen: any },
             cdx: Cdx { ports: [0, 0], ..Cdx::default() },
             relay: Relay { listen: any, ..Relay::default() },
@@ -178,5 +217,16 @@ mod tests {
         assert_eq!(read.http, Http::default());
         let wrong = toml::from_str::<Settings>("[relay]\nallow_lopback = true").unwrap_err();
         assert!(wrong.to_string().contains("allow_lopback"), "{wrong}");
+    }
+
+    #[test]
+    fn a_database_is_postgres_or_the_file_and_its_password_is_not_printed() {
+        let url = "postgres://switchhook:secret@db/switchhook";
+        let read = toml::from_str::<Settings>(&format!("database = \"{url}\"")).unwrap();
+        assert_eq!(read.database.as_ref().map(DatabaseUrl::reveal), Some(url));
+        assert!(!format!("{read:?}").contains("secret"));
+        assert!(!toml::to_string(&read).unwrap().contains("secret"));
+        assert_eq!(toml::from_str::<Settings>("").unwrap().database, None);
+        toml::from_str::<Settings>("database = \"mysql://db\"").unwrap_err();
     }
 }

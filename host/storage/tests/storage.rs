@@ -20,10 +20,10 @@ mod mailbox;
 mod nodes;
 #[path = "storage/operator.rs"]
 mod operator;
-#[path = "storage/registration.rs"]
-mod registration;
 #[path = "storage/postgres.rs"]
 mod postgres;
+#[path = "storage/registration.rs"]
+mod registration;
 #[path = "storage/reopen.rs"]
 mod reopen;
 #[path = "storage/ringing.rs"]

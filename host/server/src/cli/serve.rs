@@ -68,7 +68,8 @@ impl Serve {
             settings.data.clone_from(data);
         }
         if self.free_ports {
-            settings = Settings::on_free_ports(settings.data);
+            let database = settings.database;
+            settings = Settings { database, ..Settings::on_free_ports(settings.data) };
         }
         if let Some(listen) = self.listen {
             settings.http.listen = listen;

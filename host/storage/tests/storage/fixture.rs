@@ -63,6 +63,7 @@ impl Fixture {
     }
 
     /// None, and the test says so, where there is no PostgreSQL.
+    #[expect(clippy::print_stdout, reason = "who runs tests is told which did not test")]
     pub(crate) async fn postgres(test: &str) -> Option<Self> {
         match server::database().await {
             Ok(url) => Some(Self::open(Database::Postgres { url }, None).await),

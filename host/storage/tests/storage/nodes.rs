@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use switchhook_core::row::{InvitationState, OutboxKind, TimerKind, Write};
-use switchhook_storage::{Storage, StorageError, TenantStorage};
+use switchhook_storage::Storage;
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
     fixture::{Fixture, Held, NOW, entry, id, message, session, session_id, settings, tenant, timer},
     ringing::{claim, open, take},
 };
+
+/// How many transactions wait for their turn.
+const WAITING: &str = "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database \
+     WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted";
 
 /// Runs each body on two nodes: the fixture's and the other, which share a database.
 macro_rules! on_two_nodes {
@@ -108,14 +112,28 @@ on_two_nodes! {
 
         let neighbour = other.of(&tenant("other"));
         neighbour.commit("invite", vec![Write::OpenSession(session("call"))]).await.unwrap();
-        let (waited, ()) = tokio::join!(opened_by_the_other(&there), async {
-            while fixture.count("SELECT count(*) FROM pg_locks WHERE NOT granted").await == 0 {}
+        let waits = there.commit("invite", vec![Write::OpenSession(session("call"))]);
+        let (waited, ()) = tokio::join!(waits, async {
+            while fixture.count(WAITING).await == 0 {}
+            assert_eq!(there.sessions().get(&session_id("call")).await.unwrap(), None);
             held.release().await;
-            here.commit("invite", vec![Write::OpenSession(session("after"))]).await.unwrap();
         });
 
         waited.unwrap();
-        assert!(there.sessions().get(&session_id("after")).await.unwrap().is_some());
+        assert!(here.sessions().get(&session_id("call")).await.unwrap().is_some());
+    }
+
+    async fn the_hosts_own_transactions_wait_for_those_of_every_tenant(fixture, other) {
+        let held = Held::hold(&fixture.acme()).await;
+
+        let (tenants, new) = (other.tenants(), tenant("new"));
+        let (made, ()) = tokio::join!(tenants.create(&new, NOW), async {
+            while fixture.count(WAITING).await == 0 {}
+            assert!(!tenants.exists(&new).await.unwrap());
+            held.release().await;
+        });
+
+        assert!(made.unwrap());
     }
 }
 
@@ -129,8 +147,4 @@ async fn claim_all(storage: &Storage) -> Vec<String> {
         }
         claimed.extend(portion.into_iter().map(|(_, entry)| entry.id.as_str().to_owned()));
     }
-}
-
-async fn opened_by_the_other(storage: &TenantStorage) -> Result<(), StorageError> {
-    storage.commit("invite", vec![Write::OpenSession(session("waits"))]).await.map(drop)
 }

@@ -17,7 +17,9 @@ const KILL: &str = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 
 #[tokio::test]
 async fn a_connection_that_was_lost_between_two_groups_is_not_missed() {
-    let Some(fixture) = Fixture::postgres("a_connection_that_was_lost_between_two_groups").await else { return };
+    let Some(fixture) = Fixture::postgres("a_connection_that_was_lost_between_two_groups").await else {
+        return;
+    };
     let acme = fixture.acme();
     open(&acme, "before").await.unwrap();
 
@@ -29,7 +31,9 @@ async fn a_connection_that_was_lost_between_two_groups_is_not_missed() {
 
 #[tokio::test]
 async fn the_jobs_of_a_group_whose_connection_is_lost_hear_so_and_later_ones_work() {
-    let Some(fixture) = Fixture::postgres("the_jobs_of_a_group_whose_connection_is_lost").await else { return };
+    let Some(fixture) = Fixture::postgres("the_jobs_of_a_group_whose_connection_is_lost").await else {
+        return;
+    };
     let acme = fixture.acme();
     let held = Held::hold(&acme).await;
     let (begun, has_begun) = oneshot::channel();
