@@ -4,10 +4,12 @@ use std::{io, path::PathBuf, sync::Arc};
 
 use switchhook_protocol::id::DeviceId;
 
-/// Why a read or a transaction failed. A transaction that failed left nothing behind.
+/// Why a read or a transaction failed. A transaction that failed left nothing behind, but for one case
+/// ([`Self::Away`]).
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
-    /// The database does not answer, or cannot do what it should: disk full, file gone.
+    /// The database does not answer, or cannot do what it should: disk full, file gone. If it went away
+    /// while it was committing, it is not known whether the transaction was performed.
     #[error("the database is away")]
     Away(#[source] Arc<sqlx::Error>),
     /// A stored row breaks an invariant.

@@ -1,8 +1,8 @@
 //! What Switchhook remembers.
 //!
-//! One SQLite file: WAL, `synchronous=FULL`, a pool of readers and **one** writer with group commit.
-//! [`Storage::open`] gives it, [`Storage::of`] a tenant's part: every row, key and question has a
-//! tenant, and nothing crosses.
+//! One SQLite file (WAL, `synchronous=FULL`), or one PostgreSQL database that several nodes share; a pool
+//! of readers and, in each node, **one** writer with group commit. [`Storage::open`] gives it,
+//! [`Storage::of`] a tenant's part: every row, key and question has a tenant, and nothing crosses.
 //!
 //! **Reads** go to the pool: `storage.of(tenant).devices().get(id)`. Absent is `Option`; a row that
 //! breaks an invariant is [`StorageError::Corrupt`], a database that does not answer
@@ -21,6 +21,11 @@
 //!
 //! A confirmed write is on the disk. A job that waited too long and is given up is not performed
 //! ([`StorageError::Busy`]).
+//!
+//! **Several nodes** on one PostgreSQL come to the same as one: at the begin of a group its writer waits for the
+//! turn of each tenant in it, so that the transactions of a tenant are serial over all nodes
+//! ([`dialect::turns`]). A writer whose connection is lost makes a new one. The jobs of the group that was lost with it
+//! hear [`StorageError::Away`], those that come later are done.
 //!
 //! The SQL is what SQLite and PostgreSQL share; the rest stands in [`dialect`].
 

@@ -3,7 +3,8 @@
 //! Who performs entries claims them first: queued → performing, committed. What is found performing
 //! when a process starts was perhaps performed by the one before. A text is then in doubt, reported,
 //! and not performed again by itself; a request is queued again, since its idempotency key makes the
-//! second one harmless (DESIGN §2.8).
+//! second one harmless (DESIGN §2.8). An entry does not say which process performs it: of several nodes on one
+//! database, one that starts takes those of the others for left behind.
 
 use switchhook_core::row::{OutboxEntry, OutboxKind, OutboxState};
 use switchhook_protocol::id::{MessageId, TenantId};

@@ -65,35 +65,36 @@ async fn the_jobs_of_a_group_whose_connection_is_lost_hear_so_and_later_ones_wor
 }
 
 #[tokio::test]
-async fn nothing_confirmed_is_lost_and_nothing_refused_is_kept_while_connections_die() {
-    let Some(fixture) = Fixture::postgres("nothing_confirmed_is_lost_while_connections_die").await else {
+async fn inv_11_nothing_confirmed_is_lost_while_connections_die() {
+    let Some(fixture) = Fixture::postgres("inv_11_nothing_confirmed_is_lost_while_connections_die").await
+    else {
         return;
     };
     let acme = fixture.acme();
-    let (done, mut is_done) = oneshot::channel::<()>();
+    let (killed, mut all_killed) = oneshot::channel::<()>();
 
     let commits = async {
         let mut confirmed = Vec::new();
-        for number in 0..400 {
+        for number in 0.. {
+            if all_killed.try_recv().is_ok() {
+                break;
+            }
             let name = format!("call-{number}");
             if open(&acme, &name).await.is_ok() {
                 confirmed.push(name);
             }
         }
-        done.send(()).unwrap();
         confirmed
     };
     let deaths = async {
-        let mut deaths = 0;
-        while is_done.try_recv().is_err() {
+        for _ in 0..20 {
             fixture.say(KILL).await;
-            deaths += 1;
         }
-        deaths
+        killed.send(()).unwrap();
     };
-    let (confirmed, deaths) = tokio::join!(commits, deaths);
+    let (confirmed, ()) = tokio::join!(commits, deaths);
 
-    assert!(deaths > 3 && !confirmed.is_empty(), "{deaths} deaths, {} commits", confirmed.len());
+    assert!(!confirmed.is_empty());
     for name in &confirmed {
         assert!(is_open(&acme, name).await, "{name}");
     }

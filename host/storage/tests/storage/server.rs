@@ -12,7 +12,7 @@ use std::{
     fs::{self, File, OpenOptions},
     hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState},
     io,
-    os::unix::{fs::chown, process::CommandExt as _},
+    os::unix::{fs::chown, net::UnixStream, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
@@ -78,8 +78,11 @@ impl Server {
         format!("postgres://{USER}@localhost/{database}?host={}", self.folder.display())
     }
 
-    fn answers(&self) -> bool {
-        std::os::unix::net::UnixStream::connect(self.folder.join(".s.PGSQL.5432")).is_ok()
+    /// It listens before it is ready, and says in a file when it is; one that died listens no more.
+    fn is_ready(&self) -> bool {
+        let said = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
+        said.lines().nth(7).is_some_and(|status| status.trim() == "ready")
+            && UnixStream::connect(self.folder.join(".s.PGSQL.5432")).is_ok()
     }
 }
 
@@ -105,9 +108,9 @@ fn start(programs: &Path) -> io::Result<Server> {
     // A socket's path has to be short.
     let folder = std::env::temp_dir().join(format!("switchhook-{:x}", place.finish()));
     let server = Server { folder, _used: used };
-    if !server.answers() {
+    if !server.is_ready() {
         keep(programs, &server.folder, open(&beside.join("postgres.used"))?)?;
-        while !server.answers() {
+        while !server.is_ready() {
             std::thread::sleep(Duration::from_millis(20));
             let gone = !server.folder.exists();
             assert!(!gone, "the server did not start");
