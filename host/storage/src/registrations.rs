@@ -49,7 +49,7 @@ impl Registrations<'_> {
     /// The devices that an identifier reaches, of all applications.
     pub async fn reached_by(&self, endpoint: &EndpointId) -> Result<Vec<Target>, StorageError> {
         let tenant = self.0.tenant().as_str().to_owned();
-        let query = sqlx::query(REACHED_BY).bind(tenant).bind(endpoint.reveal().to_owned());
+        let query = Query::from(REACHED_BY).bind(tenant).bind(endpoint.reveal().to_owned());
         self.0.storage().all(query, target).await
     }
 

@@ -95,7 +95,7 @@ impl Sessions<'_> {
     /// The sessions to which an identifier was invited, the newest first, at most so many.
     pub async fn of_endpoint(&self, endpoint: &EndpointId, limit: u32) -> Result<Vec<Session>, StorageError> {
         let tenant = self.0.tenant().as_str().to_owned();
-        let query = sqlx::query(OF_ENDPOINT).bind(tenant).bind(endpoint.reveal().to_owned()).bind(limit);
+        let query = Query::from(OF_ENDPOINT).bind(tenant).bind(endpoint.reveal().to_owned()).bind(limit);
         self.0.storage().all(query, decode_session).await
     }
 
