@@ -11,5 +11,6 @@ pub mod host;
 pub mod phone;
 pub mod process;
 pub mod raw;
+pub mod service;
 pub mod stored;
 pub mod waiting;

@@ -89,7 +89,7 @@ pub fn why(leg: &Leg, now: Timestamp) -> Why {
     let over = times.ended.is_some() || times.silent.is_some() || leg.lease_until <= now;
     match (times.queued, times.pushed, times.rang) {
         (_, _, Some(_)) => Why::Rang,
-        _ if matches!(leg.state, LegState::Taken | LegState::Declined) => Why::Answered,
+        _ if matches!(leg.state, LegState::Taken | LegState::Declined | LegState::Busy) => Why::Answered,
         (None, ..) if over => Why::OverBeforeItsWave,
         (None, ..) => Why::WaveToCome,
         (_, None, _) if over => Why::WasAway,
@@ -123,7 +123,7 @@ fn of_leg(leg: &Leg) -> impl Iterator<Item = Moment> {
     let times = leg.times;
     let ended = match leg.state {
         LegState::Taken => Happened::Taken,
-        LegState::Declined => Happened::Declined,
+        LegState::Declined | LegState::Busy => Happened::Declined,
         LegState::Planned
         | LegState::Queued
         | LegState::Pushed

@@ -15,6 +15,7 @@ pub mod accept;
 pub mod answer;
 pub mod invite;
 pub mod ring;
+pub mod routing;
 
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
@@ -74,7 +75,11 @@ pub(crate) fn stop<'a>(
                 writes.push(set_leg(leg, LegState::Stopped, now));
                 writes.push(message(&leg.device, &event, (None, now.after(NEWS_LIFE)), rng));
             }
-            LegState::Taken | LegState::Declined | LegState::Stopped | LegState::StopConfirmed => {}
+            LegState::Taken
+            | LegState::Declined
+            | LegState::Busy
+            | LegState::Stopped
+            | LegState::StopConfirmed => {}
         }
     }
     writes

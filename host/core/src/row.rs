@@ -28,7 +28,7 @@ pub enum Write {
     OpenSession(Session),
     /// Open an invited user's invitation.
     OpenInvitation(Invitation),
-    /// Open one device's leg.
+    /// Open one device's leg, or anew if the device is rung again.
     OpenLeg(Leg),
     /// Move an invitation on.
     SetInvitation {
@@ -76,6 +76,22 @@ pub enum Write {
         session: SessionId,
         /// To this one.
         generation: u32,
+    },
+    /// What the session's routing goes on with.
+    SetRouting {
+        /// Of this session.
+        session: SessionId,
+        /// Sealed.
+        routing: Option<String>,
+    },
+    /// A user's ringing goes on.
+    RingUntil {
+        /// Of this session.
+        session: SessionId,
+        /// Of this user.
+        user: u16,
+        /// Until then.
+        until: Timestamp,
     },
     /// Do this later.
     Arm(Timer),
@@ -157,7 +173,7 @@ pub struct Registration {
 }
 
 /// A device that can be rung.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The identifier that reaches it.
     pub endpoint: EndpointId,
@@ -244,6 +260,8 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// Of its membership, from 1; tickets of an earlier one open nothing.
     pub generation: u32,
+    /// What its routing goes on with, sealed; none if nothing goes on.
+    pub routing: Option<String>,
 }
 
 /// A device that takes part in a running session: the session runs while it has some.
@@ -314,10 +332,22 @@ pub enum LegState {
     Taken,
     /// The device declined.
     Declined,
+    /// The device declined, as its user is in another session.
+    Busy,
     /// Told to stop.
     Stopped,
     /// The ringer has really stopped.
     StopConfirmed,
+}
+
+impl LegState {
+    /// Whether its device rings or will.
+    pub const fn may_ring(self) -> bool {
+        match self {
+            Self::Planned | Self::Queued | Self::Pushed | Self::Rang => true,
+            Self::Taken | Self::Declined | Self::Busy | Self::Stopped | Self::StopConfirmed => false,
+        }
+    }
 }
 
 /// One rung device.
@@ -367,7 +397,7 @@ impl Milestones {
             LegState::Queued => &mut reached.queued,
             LegState::Pushed => &mut reached.pushed,
             LegState::Rang => &mut reached.rang,
-            LegState::Taken | LegState::Declined | LegState::Stopped => &mut reached.ended,
+            LegState::Taken | LegState::Declined | LegState::Busy | LegState::Stopped => &mut reached.ended,
             LegState::StopConfirmed => &mut reached.silent,
         };
         *milestone = Some(at);
@@ -395,6 +425,8 @@ pub enum TimerKind {
     Wave(u8),
     /// The ring time of this user is over.
     RingEnd(u16),
+    /// The router is asked how the ringing of this user goes on.
+    Reroute(u16),
 }
 
 /// Something to be done later; claimed by any node, once.

@@ -56,6 +56,8 @@ pub enum Purpose {
     Outbox,
     /// What the host must remember of a secret that it made.
     Secret,
+    /// What a session's routing goes on with.
+    Routing,
 }
 
 impl Purpose {
@@ -69,6 +71,7 @@ impl Purpose {
             Self::PluginState => b"plugin-state",
             Self::Outbox => b"outbox",
             Self::Secret => b"secret",
+            Self::Routing => b"routing",
         }
     }
 }

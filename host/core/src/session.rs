@@ -293,6 +293,7 @@ mod tests {
                 created_at: NOW,
                 expires_at: NOW,
                 generation: FIRST,
+                routing: None,
             },
             participants: people.iter().enumerate().map(|(at, who)| participant(at, who)).collect(),
             devices: people.iter().flat_map(|who| [device(who, "phone"), device(who, "tablet")]).collect(),

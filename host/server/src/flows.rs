@@ -10,6 +10,7 @@ pub(crate) mod hello;
 pub(crate) mod invite;
 pub(crate) mod registration;
 pub(crate) mod relay;
+pub(crate) mod reroute;
 pub(crate) mod ring;
 pub(crate) mod session;
 pub(crate) mod signal;

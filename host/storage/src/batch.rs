@@ -117,6 +117,8 @@ async fn write(connection: &mut Connection, plan: &Plan<'_>) -> Result<(), Stora
     many(connection, dialect::JOIN, &plan.joined()).await?;
     many(connection, dialect::SEEN, &plan.seen()).await?;
     many(connection, dialect::SET_GENERATION, &plan.generations()).await?;
+    many(connection, dialect::SET_ROUTING, &plan.routings()).await?;
+    many(connection, dialect::RING_UNTIL, &plan.ring_untils()).await?;
     many(connection, dialect::DISARM, &plan.disarmed()).await?;
     many(connection, dialect::ARM, &plan.armed()).await?;
     many(connection, dialect::ENQUEUE, plan.outbox()).await
@@ -163,6 +165,8 @@ impl Change {
                 | Write::Leave { .. }
                 | Write::Seen { .. }
                 | Write::SetGeneration { .. }
+                | Write::SetRouting { .. }
+                | Write::RingUntil { .. }
                 | Write::Arm(_)
                 | Write::Disarm(_)
                 | Write::Enqueue(_),

@@ -137,9 +137,10 @@ pub(crate) const APPEND: Statement = both!(
 /// Sessions.
 pub(crate) const OPEN_SESSION: Statement = both!(
     "INSERT INTO sessions \
-        (tenant, session, application, inviter, inviter_endpoint, purpose, created_at, expires_at, generation) \
+        (tenant, session, application, inviter, inviter_endpoint, purpose, created_at, expires_at, generation, \
+         routing) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
-        CAST(value ->> 6 AS BIGINT), CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT) \
+        CAST(value ->> 6 AS BIGINT), CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT), value ->> 9 \
     FROM ",
     ROWS,
     " AS r",
@@ -155,7 +156,7 @@ pub(crate) const OPEN_INVITATION: Statement = both!(
     " AS r",
 );
 
-/// Legs.
+/// Legs; one that is rung again begins anew.
 pub(crate) const OPEN_LEG: Statement = both!(
     "INSERT INTO legs (tenant, session, device, position, wave, state, lease_until, ring, changed_at, \
         queued_at, pushed_at, rang_at, ended_at, silent_at) \
@@ -165,7 +166,12 @@ pub(crate) const OPEN_LEG: Statement = both!(
         CAST(value ->> 11 AS BIGINT), CAST(value ->> 12 AS BIGINT), CAST(value ->> 13 AS BIGINT) \
     FROM ",
     ROWS,
-    " AS r",
+    " AS r WHERE true \
+    ON CONFLICT (tenant, session, device) DO UPDATE \
+    SET position = excluded.position, wave = excluded.wave, state = excluded.state, \
+        lease_until = excluded.lease_until, ring = excluded.ring, changed_at = excluded.changed_at, \
+        queued_at = excluded.queued_at, pushed_at = excluded.pushed_at, rang_at = excluded.rang_at, \
+        ended_at = excluded.ended_at, silent_at = excluded.silent_at",
 );
 
 /// (tenant, session, position, state, taken by).
@@ -233,6 +239,25 @@ pub(crate) const SEEN: Statement = both!(
     ") AS r \
     WHERE participants.tenant = r.tenant AND participants.session = r.session AND participants.device = r.device \
         AND participants.seen_at < r.seen_at",
+);
+
+/// (tenant, session, routing).
+pub(crate) const SET_ROUTING: Statement = both!(
+    "UPDATE sessions SET routing = r.routing \
+    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS session, value ->> 2 AS routing FROM ",
+    ROWS,
+    ") AS r \
+    WHERE sessions.tenant = r.tenant AND sessions.session = r.session",
+);
+
+/// (tenant, session, position, until).
+pub(crate) const RING_UNTIL: Statement = both!(
+    "UPDATE invitations SET rings_until = r.until \
+    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS session, CAST(value ->> 2 AS BIGINT) AS position, \
+        CAST(value ->> 3 AS BIGINT) AS until FROM ",
+    ROWS,
+    ") AS r \
+    WHERE invitations.tenant = r.tenant AND invitations.session = r.session AND invitations.position = r.position",
 );
 
 /// (tenant, session, generation).
@@ -326,6 +351,8 @@ mod tests {
             LEAVE,
             SEEN,
             SET_GENERATION,
+            SET_ROUTING,
+            RING_UNTIL,
             DISARM,
             ARM,
             ENQUEUE,

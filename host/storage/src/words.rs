@@ -53,6 +53,7 @@ words! {
         Rang = "rang",
         Taken = "taken",
         Declined = "declined",
+        Busy = "busy",
         Stopped = "stopped",
         StopConfirmed = "stop-confirmed",
     }
@@ -73,6 +74,7 @@ pub(crate) fn of_timer(kind: TimerKind) -> (&'static str, u16) {
     match kind {
         TimerKind::Wave(wave) => ("wave", wave.into()),
         TimerKind::RingEnd(user) => ("ring-end", user),
+        TimerKind::Reroute(user) => ("reroute", user),
     }
 }
 
@@ -81,6 +83,7 @@ pub(crate) fn timer_of(word: &str, number: u16) -> Option<TimerKind> {
     match word {
         "wave" => u8::try_from(number).ok().map(TimerKind::Wave),
         "ring-end" => Some(TimerKind::RingEnd(number)),
+        "reroute" => Some(TimerKind::Reroute(number)),
         _ => None,
     }
 }
@@ -109,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_timer_comes_back_as_it_was() {
-        for kind in [TimerKind::Wave(255), TimerKind::RingEnd(65_535)] {
+        for kind in [TimerKind::Wave(255), TimerKind::RingEnd(65_535), TimerKind::Reroute(1)] {
             let (word, number) = of_timer(kind);
             assert_eq!(timer_of(word, number), Some(kind));
         }

@@ -113,6 +113,7 @@ pub fn invite(device: &DeviceId, name: &str) -> Result<Vec<Write>, InvalidId> {
             created_at: now,
             expires_at: later,
             generation: 1,
+            routing: None,
         }),
         Write::OpenInvitation(Invitation {
             session: session.clone(),

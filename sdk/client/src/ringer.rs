@@ -86,6 +86,7 @@ impl<R: Ringer> Rings<R> {
             | Event::Decline(_)
             | Event::Ringing(_)
             | Event::Outcome(_)
+            | Event::Rerouted(_)
             | Event::RelayResponse(_)
             | Event::RelayUpdate(_)
             | Event::InviteUpdate(_)

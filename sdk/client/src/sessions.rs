@@ -54,6 +54,7 @@ impl Sessions {
             | Event::Ringing(_)
             | Event::Cancel(_)
             | Event::Outcome(_)
+            | Event::Rerouted(_)
             | Event::InviteUpdate(_)
             | Event::SessionUpdate(_) => return,
         };

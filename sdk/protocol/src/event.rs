@@ -1,6 +1,6 @@
 //! Events: the durable kinds, which go through the device's mailbox (PUSH-4).
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     endpoint::EndpointId,
     id::{Epoch, MessageId, SessionId},
-    invitation::{Accepted, StopReason, UserOutcome},
+    invitation::{Accepted, RungDevice, StopReason, UserOutcome},
     peer::Peer,
     relay::RelayCredentials,
     session::{Answered, SessionChanged},
@@ -49,6 +49,8 @@ pub enum Event {
     Cancel(CancelRing),
     /// What became of one invited user without an accept (INV-4).
     Outcome(Outcome),
+    /// The routing went on after busy, a decline or no answer (INV-3).
+    Rerouted(Rerouted),
     /// The relay for this session, asked for by the other side (REL-2).
     RelayResponse(RelayGiven),
     /// Where the relay put the other side (REL-4).
@@ -69,6 +71,7 @@ impl Event {
             Self::Ringing(_) => "ringing",
             Self::Cancel(_) => "cancel",
             Self::Outcome(_) => "outcome",
+            Self::Rerouted(_) => "rerouted",
             Self::RelayResponse(_) => "relay-response",
             Self::RelayUpdate(_) => "relay-update",
             Self::InviteUpdate(_) => "invite-update",
@@ -138,6 +141,20 @@ pub struct Outcome {
     pub endpoint: EndpointId,
     /// What became of it.
     pub outcome: UserOutcome,
+    /// The router's word for it, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<String>,
+}
+
+/// The routing went on: more devices ring, or some again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rerouted {
+    /// The session.
+    pub session: SessionId,
+    /// Which devices.
+    pub devices: Vec<RungDevice>,
+    /// How long it rings from now on at most, in milliseconds.
+    pub ring_ms: u64,
 }
 
 /// The relay for this session.

@@ -140,6 +140,8 @@ pub enum StopReason {
 pub enum UserOutcome {
     /// Every device declined.
     AllDeclined,
+    /// Every device declined because its user is in another session.
+    Busy,
     /// The ring time is over.
     NoAnswer,
 }

@@ -78,6 +78,7 @@ fn the_page_shows_every_kind_of_event() {
         "ringing",
         "cancel",
         "outcome",
+        "rerouted",
         "relay-response",
         "relay-update",
         "invite-update",

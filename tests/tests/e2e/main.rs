@@ -14,4 +14,5 @@ mod health;
 mod invitation;
 mod nat;
 mod registration;
+mod routing;
 mod session;

@@ -1,64 +1,32 @@
 //! A tenant's own service in a slot: asked by signed requests, held to the rules of plugins.
 
-use std::{
-    net::Ipv4Addr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
-use axum::{Json, Router, http::HeaderMap, routing::post};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use switchhook_core::transit::verify;
 use switchhook_protocol::registration::RegisterBegin;
 use switchhook_tests::{
     host::Host,
-    waiting::{now, until},
+    service::{SECRET, Service},
+    waiting::until,
 };
-use tokio::net::TcpListener;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::{ALICE, BOB, routed};
 
-const SECRET: &str = "a secret of the tenant's own";
 const ROUTER: &str = "invite-router/own";
 
-/// A service in a slot; it ends when dropped.
-struct Service {
-    url: String,
-    /// Whether the next answers are nonsense.
-    nonsense: Arc<Mutex<bool>>,
-    _serving: AbortOnDropHandle<()>,
-}
+/// Whether the next answers are nonsense.
+type Nonsense = Arc<Mutex<bool>>;
 
-impl Service {
-    async fn start() -> Result<Self> {
-        let nonsense = Arc::new(Mutex::new(false));
-        let broken = Arc::clone(&nonsense);
-        let answer = async move |headers: HeaderMap, body: String| {
-            if !is_signed(&headers, &body) {
-                return (StatusCode::UNAUTHORIZED, Json(json!({})));
-            }
-            let asked = serde_json::from_str(&body).unwrap_or_default();
-            let broken = *broken.lock().unwrap_or_else(PoisonError::into_inner);
-            (StatusCode::OK, Json(if broken { json!({"sing": {}}) } else { answer(&asked) }))
-        };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let url = format!("http://localhost:{}/policy", listener.local_addr()?.port());
-        let router = Router::new().route("/policy", post(answer));
-        let serving =
-            TaskTracker::new().spawn(async move { axum::serve(listener, router).await.unwrap_or_default() });
-        Ok(Self { url, nonsense, _serving: AbortOnDropHandle::new(serving) })
-    }
-
-    fn upload(&self) -> Value {
-        json!({ "webhook": { "url": self.url, "secret": SECRET } })
-    }
-}
-
-fn is_signed(headers: &HeaderMap, body: &str) -> bool {
-    let signature = headers.get("switchhook-signature").and_then(|signature| signature.to_str().ok());
-    signature.is_some_and(|signature| verify(SECRET.as_bytes(), body.as_bytes(), signature, now()).is_ok())
+async fn service() -> Result<(Service, Nonsense)> {
+    let nonsense = Nonsense::default();
+    let broken = Arc::clone(&nonsense);
+    let service = Service::start(move |asked| {
+        let broken = *broken.lock().unwrap_or_else(PoisonError::into_inner);
+        if broken { json!({"sing": {}}) } else { answer(asked) }
+    });
+    Ok((service.await?, nonsense))
 }
 
 /// Rings tablets alone, accepts any configuration but `false`, and binds whoever begins as `own-<event>`.
@@ -80,7 +48,7 @@ fn answer(asked: &Value) -> Value {
 
 #[tokio::test]
 async fn a_webhook_routes_like_a_component_and_fails_like_one() -> Result<()> {
-    let (host, service) = (host().await?, Service::start().await?);
+    let (host, (service, nonsense)) = (host().await?, service().await?);
     let (alice, _phone) = (host.phone(ALICE).await?, host.phone(BOB).await?);
     let _tablet = host.device("tablet", BOB).await?;
     assert_eq!(upload(&host, ROUTER, &service.upload()).await?.0, StatusCode::CREATED);
@@ -90,7 +58,7 @@ async fn a_webhook_routes_like_a_component_and_fails_like_one() -> Result<()> {
     let kinds: Vec<&str> = status.devices.iter().map(|device| device.kind.as_str()).collect();
     assert_eq!(kinds, ["tablet"]);
 
-    *service.nonsense.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    *nonsense.lock().unwrap_or_else(PoisonError::into_inner) = true;
     let status = alice.invite(BOB).await?;
     assert_eq!(status.devices.len(), 2, "the declared default counts");
     let (_, _, failure) = routed(&host, status.session.as_str()).await?;
@@ -106,7 +74,7 @@ async fn a_webhook_routes_like_a_component_and_fails_like_one() -> Result<()> {
 
 #[tokio::test]
 async fn a_webhook_is_listed_judges_its_configuration_and_survives_a_restart() -> Result<()> {
-    let (mut host, service) = (host().await?, Service::start().await?);
+    let (mut host, (service, _)) = (host().await?, service().await?);
     upload(&host, ROUTER, &service.upload()).await?;
     let wrong =
         host.admin.change(ROUTER, "activate", &json!({ "version": 1, "configuration": false })).await?;
@@ -131,7 +99,7 @@ async fn a_webhook_is_listed_judges_its_configuration_and_survives_a_restart() -
 
 #[tokio::test]
 async fn reg_12_a_webhook_registers_whom_it_knows() -> Result<()> {
-    let (host, service) = (host().await?, Service::start().await?);
+    let (host, (service, _)) = (host().await?, service().await?);
     let plugin = "registration-method/own";
     upload(&host, plugin, &service.upload()).await?;
     host.admin.changed(plugin, "activate", &json!({ "version": 1 })).await?;
@@ -148,7 +116,7 @@ async fn reg_12_a_webhook_registers_whom_it_knows() -> Result<()> {
 #[tokio::test]
 async fn plug_4_a_webhook_that_is_none_is_refused_with_the_reason() -> Result<()> {
     let (open, closed) = (host().await?, Host::start().await?);
-    let service = Service::start().await?;
+    let (service, _) = service().await?;
     let refused = async |host: &Host, webhook: Value, wanted: StatusCode, words: &str| {
         let (status, problem) = upload(host, ROUTER, &json!({ "webhook": webhook })).await?;
         assert_eq!(status, wanted, "{problem}");

@@ -141,6 +141,7 @@ fn may_take(invitation: &Invitation, leg: &Leg, own: &DeviceId, now: Timestamp) 
             | LegState::Rang
             | LegState::Taken
             | LegState::Declined
+            | LegState::Busy
             | LegState::Stopped
             | LegState::StopConfirmed => Err(ErrorCode::NoLongerRinging),
         },

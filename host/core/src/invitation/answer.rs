@@ -11,8 +11,13 @@ use switchhook_protocol::{
     time::Timestamp,
 };
 
-use super::{NEWS_LIFE, message, set_invitation, set_leg, stop};
+use super::{
+    NEWS_LIFE, message,
+    routing::{Routing, became, reroute},
+    set_invitation, set_leg, stop,
+};
 use crate::{
+    policy::route::LegResult,
     row::{Invitation, InvitationState, Leg, LegState, Write},
     seal::KeyRing,
     ticket::{Alias, SessionTicket},
@@ -21,12 +26,16 @@ use crate::{
 /// Longest reason of a decline, in bytes.
 pub const MAX_REASON: usize = 64;
 
-/// Decides a decline: the inviter is told, and once more when it was the user's last device (INV-4).
+/// The reason of a decline that means: in another session.
+pub const BUSY: &str = "busy";
+
+/// Decides a decline: the inviter is told, and once more when it was the user's last device (INV-4). The
+/// router may want to be asked first.
 pub fn decline(
     keys: &KeyRing,
     ticket: &SessionTicket,
     reason: &str,
-    (invitation, legs): (&Invitation, &[Leg]),
+    (invitation, legs, routing): (&Invitation, &[Leg], Option<&Routing>),
     now: Timestamp,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<Write>, ErrorCode> {
@@ -34,7 +43,7 @@ pub fn decline(
         return Err(ErrorCode::TooLarge);
     }
     let leg = own_leg(ticket, legs)?;
-    if leg.state == LegState::Declined {
+    if matches!(leg.state, LegState::Declined | LegState::Busy) {
         return Ok(Vec::new());
     }
     if invitation.state != InvitationState::Ringing || !rings(leg) {
@@ -48,11 +57,27 @@ pub fn decline(
         endpoint: ticket.own.endpoint.clone(),
         reason: reason.into(),
     });
-    let mut writes = alloc::vec![set_leg(leg, LegState::Declined, now), message(inviter, &told, until, rng)];
-    let last = legs.iter().all(|other| other.device == leg.device || other.state == LegState::Declined);
-    if last {
-        writes.push(set_invitation(&leg.session, leg.user, InvitationState::Declined, None));
-        writes.push(outcome(invitation, inviter, UserOutcome::AllDeclined, now, rng));
+    let (state, result) = if reason == BUSY {
+        (LegState::Busy, LegResult::Busy)
+    } else {
+        (LegState::Declined, LegResult::Declined)
+    };
+    let mut writes = alloc::vec![set_leg(leg, state, now), message(inviter, &told, until, rng)];
+    let is_last = |other: &&Leg| {
+        other.device == leg.device || matches!(other.state, LegState::Declined | LegState::Busy)
+    };
+    let last = legs.iter().all(|other| is_last(&other));
+    let asked = routing.is_some_and(|it| it.after(result) || (last && it.forward().is_some()));
+    if asked {
+        writes.push(reroute(invitation, now));
+    } else if last {
+        let own = Leg { state, ..leg.clone() };
+        let ended: Vec<&Leg> =
+            legs.iter().map(|other| if other.device == leg.device { &own } else { other }).collect();
+        let (state, became) = became(&ended);
+        writes.push(set_invitation(&leg.session, leg.user, state, None));
+        let word = routing.and_then(Routing::word);
+        writes.push(outcome(invitation, inviter, (became, word), now, rng));
     }
     Ok(writes)
 }
@@ -91,6 +116,7 @@ pub fn ringing(
         LegState::Planned
         | LegState::Taken
         | LegState::Declined
+        | LegState::Busy
         | LegState::Stopped
         | LegState::StopConfirmed => return Err(ErrorCode::NoLongerRinging),
     }
@@ -110,7 +136,7 @@ pub fn stopped(ticket: &SessionTicket, legs: &[Leg], now: Timestamp) -> Result<V
         LegState::Planned | LegState::Queued | LegState::Pushed | LegState::Rang | LegState::Stopped => {
             alloc::vec![set_leg(leg, LegState::StopConfirmed, now)]
         }
-        LegState::Taken | LegState::Declined | LegState::StopConfirmed => Vec::new(),
+        LegState::Taken | LegState::Declined | LegState::Busy | LegState::StopConfirmed => Vec::new(),
     })
 }
 
@@ -118,7 +144,7 @@ pub fn stopped(ticket: &SessionTicket, legs: &[Leg], now: Timestamp) -> Result<V
 pub(crate) fn outcome(
     invitation: &Invitation,
     inviter: &DeviceId,
-    outcome: UserOutcome,
+    (outcome, word): (UserOutcome, Option<String>),
     now: Timestamp,
     rng: &mut impl CryptoRng,
 ) -> Write {
@@ -126,6 +152,7 @@ pub(crate) fn outcome(
         session: invitation.session.clone(),
         endpoint: invitation.endpoint.clone(),
         outcome,
+        word,
     });
     message(inviter, &event, (None, now.after(NEWS_LIFE)), rng)
 }
@@ -152,7 +179,7 @@ mod tests {
 
     fn decline_by(rung: &Ringing, device: &str) -> Result<Vec<Write>, ErrorCode> {
         let (ticket, ..) = rung.accepting(device, false);
-        decline(&rung.keys, &ticket, "busy", (&rung.invitation, &rung.legs), NOW, &mut TestRng(2))
+        decline(&rung.keys, &ticket, "later", (&rung.invitation, &rung.legs, None), NOW, &mut TestRng(2))
     }
 
     #[test]
@@ -161,7 +188,7 @@ mod tests {
         let first = decline_by(&rung, PHONE).unwrap();
         let sent = appended(&first);
         assert!(matches!(&sent[..], [(to, Event::Decline(declined))]
-            if *to == alice().id && declined.reason == "busy"));
+            if *to == alice().id && declined.reason == "later"));
         rung.apply(&first);
         let second = decline_by(&rung, TABLET).unwrap();
         let sent = appended(&second);

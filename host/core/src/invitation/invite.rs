@@ -1,9 +1,14 @@
 //! The invite itself: from targets and plan to rows, rings and a status for the inviter (INV-1 to INV-3).
 
-use alloc::{collections::BTreeSet, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 use core::time::Duration;
 
 use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
 use switchhook_protocol::{
     endpoint::EndpointId,
     error::ErrorCode,
@@ -14,10 +19,14 @@ use switchhook_protocol::{
     time::{Timestamp, millis},
 };
 
-use super::{message, to_json};
+use super::{
+    message,
+    routing::{Asked, Routing},
+    to_json,
+};
 use crate::{
     network::{InviterSide, NetworkFacts},
-    policy::route::{self, Plan},
+    policy::route::Plan,
     row::{
         Device, Invitation, InvitationState, Leg, LegState, Milestones, Session, Target, Timer, TimerKind,
         Write,
@@ -33,6 +42,15 @@ pub const MAX_DISPLAY_NAME: usize = 128;
 /// Most devices that one invite rings.
 pub const MAX_FAN_OUT: usize = 64;
 
+/// A device that can be rung, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reachable {
+    /// Position of its user among the invited.
+    pub user: u16,
+    /// The device, and the identifier that reaches it.
+    pub target: Target,
+}
+
 /// What an invite is decided from.
 #[derive(Debug, Clone, Copy)]
 pub struct Inviting<'a> {
@@ -42,12 +60,8 @@ pub struct Inviting<'a> {
     pub session: &'a SessionId,
     /// The inviter's device.
     pub inviter: &'a Device,
-    /// What it asks for.
-    pub request: &'a Invite,
-    /// Who it is on the network.
-    pub network: &'a NetworkFacts,
-    /// Devices that can be rung, as the router saw them.
-    pub targets: &'a [Target],
+    /// What it asks for, and the devices that the router was told of.
+    pub routing: &'a Routing,
     /// The router's plan for them.
     pub plan: &'a Plan,
     /// When.
@@ -74,10 +88,15 @@ pub fn check(request: &Invite) -> Result<(), ErrorCode> {
 }
 
 /// One target per device, the inviter's own left out: a device reached by two identifiers rings once.
-pub fn targets(registered: Vec<Target>, inviter: &DeviceId) -> Result<Vec<Target>, ErrorCode> {
+pub fn targets(
+    registered: Vec<Target>,
+    inviter: &DeviceId,
+    invited: &[EndpointId],
+) -> Result<Vec<Reachable>, ErrorCode> {
     let mut seen = BTreeSet::new();
     let rings = |target: &Target| target.device != *inviter && seen.insert(target.device.clone());
-    let targets: Vec<Target> = registered.into_iter().filter(rings).collect();
+    let reachable = |target: Target| Reachable { user: user_of(&target, invited), target };
+    let targets: Vec<Reachable> = registered.into_iter().filter(rings).map(reachable).collect();
     if targets.is_empty() {
         return Err(ErrorCode::NoneRegistered);
     }
@@ -88,35 +107,29 @@ pub fn targets(registered: Vec<Target>, inviter: &DeviceId) -> Result<Vec<Target
 }
 
 /// The position of a target's user among the invited.
-pub fn user_of(target: &Target, invited: &[EndpointId]) -> u16 {
+fn user_of(target: &Target, invited: &[EndpointId]) -> u16 {
     let position = invited.iter().position(|endpoint| *endpoint == target.endpoint);
     u16::try_from(position.unwrap_or_default()).unwrap_or_default()
 }
 
 /// Decides an invite.
 pub fn invite(facts: Inviting<'_>, rng: &mut impl CryptoRng) -> Result<Invited, ErrorCode> {
-    let rings: Vec<Planned<'_>> = planned(&facts);
+    let rings = Planned::of(facts.plan, &facts.routing.targets, 0);
     let Some(longest) = rings.iter().map(Planned::ends_after).max() else {
         return Err(ErrorCode::RouteRefused);
     };
-    let media_key = MediaKey::mint(rng);
-    let rung = facts.rung_by_all(rng);
-    let mut writes = facts.opening(&rings, facts.now.after(longest));
+    let ringing = facts.ringing();
+    let rung = ringing.rung_by_all(rng);
+    let mut writes = facts.opening(&ringing, &rings, facts.now.after(longest), rng);
     let mut devices = Vec::new();
     for ring in rings {
-        let alias = facts.alias(&ring.target.device, rng);
-        let ticket = facts.ticket_for(&ring, media_key).seal(facts.keys, rng);
-        let event = Event::Invite(Rung { ticket, invited: ring.target.endpoint.clone(), ..rung.clone() });
-        writes.extend(facts.leg(&ring, &event, rng));
-        devices.push(RungDevice {
-            alias,
-            endpoint: ring.target.endpoint.clone(),
-            kind: ring.target.kind.clone(),
-        });
+        let alias = ringing.alias(&ring.of.target.device, rng);
+        devices.push(rung_device(alias, &ring.of.target));
+        writes.extend(ringing.leg(&ring, &rung, rng));
     }
     let status = InviteStatus {
         session: facts.session.clone(),
-        ticket: facts.own_ticket(media_key).seal(facts.keys, rng),
+        ticket: ringing.own_ticket().seal(facts.keys, rng),
         devices,
         not_registered: facts.not_registered(),
         ring_ms: millis(longest),
@@ -124,152 +137,205 @@ pub fn invite(facts: Inviting<'_>, rng: &mut impl CryptoRng) -> Result<Invited, 
     Ok(Invited { writes, status })
 }
 
+/// A rung device, as the inviter is told.
+pub(crate) fn rung_device(alias: String, target: &Target) -> RungDevice {
+    RungDevice { alias, endpoint: target.endpoint.clone(), kind: target.kind.clone() }
+}
+
 /// A target with its place in the plan.
-struct Planned<'a> {
-    target: &'a Target,
-    user: u16,
+pub(crate) struct Planned<'a> {
+    pub(crate) of: &'a Reachable,
     wave: u8,
     starts_after: Duration,
     ring_time: Duration,
 }
 
-impl Planned<'_> {
-    fn ends_after(&self) -> Duration {
+impl<'a> Planned<'a> {
+    /// The rings of a plan, its waves counted from this one.
+    pub(crate) fn of(plan: &Plan, targets: &'a [Reachable], first_wave: u8) -> Vec<Self> {
+        let waves = (first_wave..=u8::MAX).zip(&plan.waves);
+        waves
+            .flat_map(|(wave, it)| it.rings.iter().map(move |ring| (wave, it.starts_after, ring)))
+            .filter_map(|(wave, starts_after, ring)| {
+                let of = targets.get(usize::from(ring.target.0))?;
+                Some(Self { of, wave, starts_after, ring_time: ring.ring_time })
+            })
+            .collect()
+    }
+
+    pub(crate) fn ends_after(&self) -> Duration {
         self.starts_after + self.ring_time
     }
 }
 
-fn planned<'a>(facts: &Inviting<'a>) -> Vec<Planned<'a>> {
-    let ring = |wave: u8, starts_after, ring: &route::Ring| {
-        let target = facts.targets.get(usize::from(ring.target.0))?;
-        let user = user_of(target, &facts.request.invited);
-        Some(Planned { target, user, wave, starts_after, ring_time: ring.ring_time })
-    };
-    let waves = (0..=u8::MAX).zip(&facts.plan.waves);
-    waves
-        .flat_map(|(index, wave)| wave.rings.iter().map(move |of| (index, wave.starts_after, of)))
-        .filter_map(|(index, starts_after, of)| ring(index, starts_after, of))
-        .collect()
+/// What rings devices of one session, at its invite and when its routing goes on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ringing<'a> {
+    pub(crate) keys: &'a KeyRing,
+    pub(crate) session: &'a SessionId,
+    pub(crate) inviter: &'a Device,
+    pub(crate) asked: &'a Asked,
+    pub(crate) network: &'a NetworkFacts,
+    pub(crate) media_key: MediaKey,
+    pub(crate) generation: u32,
+    pub(crate) now: Timestamp,
 }
 
-impl Inviting<'_> {
+impl<'a> Inviting<'a> {
+    const fn ringing(&self) -> Ringing<'a> {
+        Ringing {
+            keys: self.keys,
+            session: self.session,
+            inviter: self.inviter,
+            asked: &self.routing.asked,
+            network: &self.routing.network,
+            media_key: self.routing.media_key,
+            generation: FIRST,
+            now: self.now,
+        }
+    }
+
     /// The session's row, one invitation for each user who is rung, and their timers.
-    fn opening(&self, rings: &[Planned<'_>], expires_at: Timestamp) -> Vec<Write> {
+    fn opening(
+        &self,
+        ringing: &Ringing<'_>,
+        rings: &[Planned<'_>],
+        expires_at: Timestamp,
+        rng: &mut impl CryptoRng,
+    ) -> Vec<Write> {
+        let asked = &self.routing.asked;
+        let routing = Routing {
+            ask_again: self.plan.ask_again,
+            finally: self.plan.finally.clone(),
+            plans: 1,
+            ..self.routing.clone()
+        };
         let mut writes = alloc::vec![Write::OpenSession(Session {
             id: self.session.clone(),
             application: self.inviter.application.clone(),
             inviter: self.inviter.id.clone(),
-            inviter_endpoint: self.request.from.clone(),
-            purpose: self.request.purpose.clone(),
+            inviter_endpoint: asked.from.clone(),
+            purpose: asked.purpose.clone(),
             created_at: self.now,
             expires_at: expires_at.after(TICKET_LIFE),
             generation: FIRST,
+            routing: routing.seal(self.keys, rng),
         })];
-        let users: BTreeSet<u16> = rings.iter().map(|ring| ring.user).collect();
+        let users: BTreeSet<u16> = rings.iter().map(|ring| ring.of.user).collect();
         for user in users {
-            let of_user = rings.iter().filter(|ring| ring.user == user);
+            let of_user = rings.iter().filter(|ring| ring.of.user == user);
             let Some(last) = of_user.max_by_key(|ring| ring.ends_after()) else { continue };
             let rings_until = self.now.after(last.ends_after());
+            let invited = asked.invited.get(usize::from(user));
             writes.push(Write::OpenInvitation(Invitation {
                 session: self.session.clone(),
                 user,
-                endpoint: last.target.endpoint.clone(),
+                endpoint: invited.unwrap_or(&last.of.target.endpoint).clone(),
                 state: InvitationState::Ringing,
                 taken_by: None,
                 rings_until,
             }));
-            writes.push(self.timer(TimerKind::RingEnd(user), rings_until));
+            writes.push(ringing.timer(TimerKind::RingEnd(user), rings_until));
         }
-        for (index, wave) in (0..=u8::MAX).zip(&self.plan.waves) {
-            if !wave.starts_after.is_zero() {
-                writes.push(self.timer(TimerKind::Wave(index), self.now.after(wave.starts_after)));
-            }
-        }
+        writes.extend(ringing.waves(rings));
         writes
     }
 
-    fn timer(&self, kind: TimerKind, due_at: Timestamp) -> Write {
+    fn not_registered(&self) -> Vec<EndpointId> {
+        let registered =
+            |endpoint: &&EndpointId| !self.routing.targets.iter().any(|it| it.target.endpoint == **endpoint);
+        self.routing.asked.invited.iter().filter(registered).cloned().collect()
+    }
+}
+
+impl Ringing<'_> {
+    /// The timers of the waves that begin later.
+    pub(crate) fn waves(&self, rings: &[Planned<'_>]) -> Vec<Write> {
+        let later = rings.iter().filter(|ring| !ring.starts_after.is_zero());
+        let waves: BTreeMap<u8, Duration> = later.map(|ring| (ring.wave, ring.starts_after)).collect();
+        let arm = |(wave, after)| self.timer(TimerKind::Wave(wave), self.now.after(after));
+        waves.into_iter().map(arm).collect()
+    }
+
+    pub(crate) fn timer(&self, kind: TimerKind, due_at: Timestamp) -> Write {
         Write::Arm(Timer { session: self.session.clone(), kind, due_at })
     }
 
     /// The leg of one device, and its ring if its wave begins at once.
-    fn leg(&self, ring: &Planned<'_>, event: &Event, rng: &mut impl CryptoRng) -> Vec<Write> {
+    pub(crate) fn leg(&self, ring: &Planned<'_>, rung: &Rung, rng: &mut impl CryptoRng) -> Vec<Write> {
+        let ticket = self.ticket_for(ring).seal(self.keys, rng);
+        let event = Event::Invite(Rung { ticket, invited: ring.of.target.endpoint.clone(), ..rung.clone() });
         let lease_until = self.now.after(ring.ends_after());
         let at_once = ring.starts_after.is_zero();
         let state = if at_once { LegState::Queued } else { LegState::Planned };
         let leg = Leg {
             session: self.session.clone(),
-            user: ring.user,
-            device: ring.target.device.clone(),
+            user: ring.of.user,
+            device: ring.of.target.device.clone(),
             wave: ring.wave,
             state,
             lease_until,
-            ring: (!at_once).then(|| to_json(event)),
+            ring: (!at_once).then(|| to_json(&event)),
             changed_at: self.now,
             times: Milestones::reached(state, self.now),
         };
-        let ring = at_once.then(|| message(&leg.device, event, (None, lease_until), rng));
+        let ring = at_once.then(|| message(&leg.device, &event, (None, lease_until), rng));
         core::iter::once(Write::OpenLeg(leg)).chain(ring).collect()
     }
 
     /// What every rung device is told alike.
-    fn rung_by_all(&self, rng: &mut impl CryptoRng) -> Rung {
+    pub(crate) fn rung_by_all(&self, rng: &mut impl CryptoRng) -> Rung {
         let side = InviterSide {
             session: self.session.clone(),
             network: self.network.clone(),
-            session_key: self.request.session_key.clone(),
+            session_key: self.asked.session_key.clone(),
         };
         Rung {
             session: self.session.clone(),
             ticket: String::new(),
             inviter: Peer {
                 alias: self.alias(&self.inviter.id, rng),
-                endpoint: self.request.from.clone(),
+                endpoint: self.asked.from.clone(),
                 device_key: self.inviter.key.clone(),
-                session_key: self.request.session_key.clone(),
+                session_key: self.asked.session_key.clone(),
             },
-            invited: self.request.from.clone(),
+            invited: self.asked.from.clone(),
             inviter_connection_data: side.seal(self.keys, rng),
-            purpose: self.request.purpose.clone(),
-            display_name: self.request.display_name.clone(),
+            purpose: self.asked.purpose.clone(),
+            display_name: self.asked.display_name.clone(),
         }
     }
 
-    fn alias(&self, device: &DeviceId, rng: &mut impl CryptoRng) -> String {
+    pub(crate) fn alias(&self, device: &DeviceId, rng: &mut impl CryptoRng) -> String {
         Alias { session: self.session.clone(), device: device.clone() }.seal(self.keys, rng)
     }
 
-    fn own_ticket(&self, media_key: MediaKey) -> SessionTicket {
+    fn own_ticket(&self) -> SessionTicket {
         SessionTicket {
             session: self.session.clone(),
             application: self.inviter.application.clone(),
-            generation: FIRST,
+            generation: self.generation,
             role: Role::Inviter,
             own: self.member(),
             peer: None,
-            media_key,
+            media_key: self.media_key,
             direct_failures: 0,
             expires_at: self.now.after(TICKET_LIFE),
         }
     }
 
-    fn ticket_for(&self, ring: &Planned<'_>, media_key: MediaKey) -> SessionTicket {
+    fn ticket_for(&self, ring: &Planned<'_>) -> SessionTicket {
+        let Target { device, endpoint, .. } = &ring.of.target;
         SessionTicket {
-            role: Role::Invited { user: ring.user },
-            own: Member { device: ring.target.device.clone(), endpoint: ring.target.endpoint.clone() },
+            role: Role::Invited { user: ring.of.user },
+            own: Member { device: device.clone(), endpoint: endpoint.clone() },
             peer: Some(self.member()),
-            ..self.own_ticket(media_key)
+            ..self.own_ticket()
         }
     }
 
     fn member(&self) -> Member {
-        Member { device: self.inviter.id.clone(), endpoint: self.request.from.clone() }
-    }
-
-    fn not_registered(&self) -> Vec<EndpointId> {
-        let registered =
-            |endpoint: &&EndpointId| !self.targets.iter().any(|target| target.endpoint == **endpoint);
-        self.request.invited.iter().filter(registered).cloned().collect()
+        Member { device: self.inviter.id.clone(), endpoint: self.asked.from.clone() }
     }
 }
 
@@ -280,20 +346,18 @@ mod tests {
     use super::*;
     use crate::{
         invitation::testing::{
-            NOW, PHONE, TABLET, alice, invite_request, keys, network, ring_all, rung_legs, target,
+            NOW, PHONE, TABLET, alice, invite_request, keys, reachable, ring_all, routing, rung_legs, target,
         },
         policy::route::{Ring, TargetIndex, Wave},
         testing::TestRng,
     };
 
-    fn invited(targets: &[Target], plan: &Plan) -> Result<Invited, ErrorCode> {
+    fn invited(targets: &[Reachable], plan: &Plan) -> Result<Invited, ErrorCode> {
         let facts = Inviting {
             keys: &keys(),
             session: &session(),
             inviter: &alice(),
-            request: &invite_request(),
-            network: &network(),
-            targets,
+            routing: &routing(targets.to_vec()),
             plan,
             now: NOW,
         };
@@ -304,8 +368,12 @@ mod tests {
         "s".parse().unwrap()
     }
 
-    fn both() -> Vec<Target> {
-        vec![target(PHONE), target(TABLET)]
+    fn both() -> Vec<Reachable> {
+        vec![reachable(PHONE), reachable(TABLET)]
+    }
+
+    fn targets(registered: Vec<Target>) -> Result<Vec<Reachable>, ErrorCode> {
+        super::targets(registered, &alice().id, &invite_request().invited)
     }
 
     #[test]
@@ -357,15 +425,15 @@ mod tests {
 
     #[test]
     fn inv_4_nobody_registered_is_an_answer_of_its_own_and_a_plan_without_rings_another() {
-        assert_eq!(targets(vec![], &alice().id), Err(ErrorCode::NoneRegistered));
-        assert_eq!(targets(vec![target("alice-phone")], &alice().id), Err(ErrorCode::NoneRegistered));
+        assert_eq!(targets(vec![]), Err(ErrorCode::NoneRegistered));
+        assert_eq!(targets(vec![target("alice-phone")]), Err(ErrorCode::NoneRegistered));
         assert_eq!(invited(&both(), &ring_all(0)), Err(ErrorCode::RouteRefused));
     }
 
     #[test]
     fn inv_15_a_device_reached_by_two_identifiers_gets_one_leg() {
         let twice = Target { endpoint: "bob@example.com".parse().unwrap(), ..target(PHONE) };
-        let targets = targets(vec![target(PHONE), twice, target(TABLET)], &alice().id).unwrap();
+        let targets = targets(vec![target(PHONE), twice, target(TABLET)]).unwrap();
         assert_eq!(targets, both());
     }
 }

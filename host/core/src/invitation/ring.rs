@@ -9,9 +9,14 @@ use switchhook_protocol::{
     time::Timestamp,
 };
 
-use super::{answer::outcome, set_invitation, set_leg, stop};
+use super::{
+    answer::outcome,
+    routing::{Routing, reroute},
+    set_invitation, set_leg, stop,
+};
 use crate::{
     mint,
+    policy::route::LegResult,
     row::{Invitation, InvitationState, Leg, LegState, Message, Write},
 };
 
@@ -39,22 +44,28 @@ pub fn begin_wave(
     writes
 }
 
-/// Ends the ring time of a user: whoever has not answered is stopped, and the inviter is told (INV-4).
+/// Ends the ring time of a user: whoever has not answered is stopped, and the inviter is told (INV-4), or the
+/// router is asked how to go on.
 pub fn end(
     invitation: &Invitation,
     legs: &[Leg],
-    inviter: &DeviceId,
+    (inviter, routing): (&DeviceId, Option<&Routing>),
     now: Timestamp,
     rng: &mut impl CryptoRng,
 ) -> Vec<Write> {
     if invitation.state != InvitationState::Ringing {
         return Vec::new();
     }
-    let mut writes =
-        alloc::vec![set_invitation(&invitation.session, invitation.user, InvitationState::NoAnswer, None)];
     let legs = legs.iter().filter(|leg| leg.user == invitation.user);
-    writes.extend(stop(legs, StopReason::NoAnswer, now, rng));
-    writes.push(outcome(invitation, inviter, UserOutcome::NoAnswer, now, rng));
+    let mut writes = stop(legs, StopReason::NoAnswer, now, rng);
+    if routing.is_some_and(|it| it.after(LegResult::NoAnswer) || it.forward().is_some()) {
+        writes.push(reroute(invitation, now));
+        return writes;
+    }
+    let no_answer = InvitationState::NoAnswer;
+    writes.push(set_invitation(&invitation.session, invitation.user, no_answer, None));
+    let word = routing.and_then(Routing::word);
+    writes.push(outcome(invitation, inviter, (UserOutcome::NoAnswer, word), now, rng));
     writes
 }
 
@@ -71,13 +82,13 @@ mod tests {
     #[test]
     fn inv_4_ring_time_over_is_told_to_the_inviter_and_stops_the_devices() {
         let mut rung = ringing(&[PHONE]);
-        let writes = end(&rung.invitation, &rung.legs, &alice().id, NOW, &mut TestRng(2));
+        let writes = end(&rung.invitation, &rung.legs, (&alice().id, None), NOW, &mut TestRng(2));
         assert!(
             matches!(&appended(&writes)[..], [(stopped, Event::Cancel(_)), (told, Event::Outcome(outcome))]
             if stopped.as_str() == PHONE && *told == alice().id && outcome.outcome == UserOutcome::NoAnswer)
         );
         rung.apply(&writes);
-        assert_eq!(end(&rung.invitation, &rung.legs, &alice().id, NOW, &mut TestRng(2)), []);
+        assert_eq!(end(&rung.invitation, &rung.legs, (&alice().id, None), NOW, &mut TestRng(2)), []);
     }
 
     #[test]

@@ -16,7 +16,10 @@ use switchhook_protocol::{
     time::Timestamp,
 };
 
-use super::invite::{Inviting, invite};
+use super::{
+    invite::{Inviting, Reachable, invite},
+    routing::{Asked, Routing},
+};
 use crate::{
     network::{InviterSide, NetworkFacts},
     policy::route::{AskAgain, Finally, Plan, Ring, TargetIndex, Wave},
@@ -41,15 +44,13 @@ pub(crate) struct Ringing {
 }
 
 pub(crate) fn ringing(devices: &[&str]) -> Ringing {
-    let targets: Vec<Target> = devices.iter().map(|device| target(device)).collect();
+    let targets: Vec<Reachable> = devices.iter().map(|device| reachable(device)).collect();
     let (inviter, session) = (alice(), "session".parse().unwrap());
     let facts = Inviting {
         keys: &keys(),
         session: &session,
         inviter: &inviter,
-        request: &invite_request(),
-        network: &network(),
-        targets: &targets,
+        routing: &routing(targets),
         plan: &ring_all(u16::try_from(devices.len()).unwrap()),
         now: NOW,
     };
@@ -153,6 +154,14 @@ pub(crate) fn alice() -> Device {
 pub(crate) fn target(device: &str) -> Target {
     let kind = device.rsplit('-').next().map(String::from);
     Target { endpoint: "+15550101".parse().unwrap(), device: device.parse().unwrap(), kind: kind.unwrap() }
+}
+
+pub(crate) fn routing(targets: Vec<Reachable>) -> Routing {
+    Routing::new(Asked::from(&invite_request()), network(), targets, &mut TestRng(3))
+}
+
+pub(crate) fn reachable(device: &str) -> Reachable {
+    Reachable { user: 0, target: target(device) }
 }
 
 pub(crate) fn invite_request() -> Invite {

@@ -1,21 +1,23 @@
 //! Invite: rings every device of the people invited, and tells the inviter which (INV-1 to INV-3).
 
 use switchhook_core::{
-    invitation::invite::{self, Inviting},
+    invitation::{
+        invite::{self, Inviting},
+        routing::{Asked, Routing},
+    },
     mint,
     network::NetworkFacts,
-    policy::route::{self, Finally},
-    row::Target,
+    policy::route::{Finally, Plan},
 };
 use switchhook_protocol::{
     device_key::Statement,
     error::ErrorCode,
-    id::TenantId,
+    id::SessionId,
     invitation::{Invite, InviteStatus},
     peer::SessionKey,
 };
 
-use super::{Caller, FlowError};
+use super::{Caller, FlowError, reroute};
 use crate::app::App;
 
 pub(crate) async fn invite(app: &App, caller: &Caller, request: Invite) -> Result<InviteStatus, FlowError> {
@@ -29,26 +31,18 @@ pub(crate) async fn invite(app: &App, caller: &Caller, request: Invite) -> Resul
         return Err(ErrorCode::NotYourIdentifier.into());
     }
     let registered = storage.registrations().of_endpoints(&inviter.application, &request.invited).await?;
-    let targets = invite::targets(registered, &inviter.id)?;
+    let targets = invite::targets(registered, &inviter.id, &request.invited)?;
 
     let session = mint::session(&mut app.rng());
-    let question = question(app, tenant, &request, &network, &targets);
-    let plan = app.plugins.route(app, caller, &session, question).await?;
-
+    let routing = Routing::new(Asked::from(&request), network, targets, &mut app.rng());
+    let (routing, plan) = plan(app, caller, &session, routing).await?;
     if let (true, Finally::GiveUp(word)) = (plan.waves.is_empty(), &plan.finally) {
         return Err(FlowError::refused(ErrorCode::RouteRefused, word));
     }
 
-    let facts = Inviting {
-        keys: &app.keys.of(tenant),
-        session: &session,
-        inviter,
-        request: &request,
-        network: &network,
-        targets: &targets,
-        plan: &plan,
-        now: app.now(),
-    };
+    let keys = app.keys.of(tenant);
+    let facts =
+        Inviting { keys: &keys, session: &session, inviter, routing: &routing, plan: &plan, now: app.now() };
     let invited = invite::invite(facts, &mut app.rng())?;
     let committed = storage.commit("invite", invited.writes).await?;
     app.wake(tenant, &committed);
@@ -64,28 +58,22 @@ pub(crate) fn check_session_key(caller: &Caller, key: &SessionKey) -> Result<(),
     if signed && key.public.0.len() == 32 { Ok(()) } else { Err(ErrorCode::Unauthorized) }
 }
 
-fn question(
+/// Asks the router; a plan that rings nobody and names somebody to go on to is followed.
+async fn plan(
     app: &App,
-    tenant: &TenantId,
-    request: &Invite,
-    network: &NetworkFacts,
-    targets: &[Target],
-) -> route::Question {
-    let target = |target: &Target| route::Target {
-        user: invite::user_of(target, &request.invited),
-        kind: target.kind.clone(),
-        region: String::new(),
-        online: app.online.has(&(tenant.clone(), target.device.clone())),
-    };
-    route::Question {
-        invite: route::Invite {
-            inviter: request.from.clone(),
-            invited: request.invited.clone(),
-            purpose: request.purpose.clone(),
-            inviter_region: network.region().unwrap_or_default().to_owned(),
-        },
-        targets: targets.iter().map(target).collect(),
-        so_far: Vec::new(),
-        answers: Vec::new(),
+    caller: &Caller,
+    session: &SessionId,
+    mut routing: Routing,
+) -> Result<(Routing, Plan), FlowError> {
+    loop {
+        let question = reroute::question(app, &caller.tenant, &routing, Vec::new());
+        let plan = app.plugins.route(app, caller, session, question).await?;
+        match &plan.finally {
+            Finally::Forward(to) if plan.waves.is_empty() && routing.may_forward(to) => {
+                let storage = app.storage.of(&caller.tenant);
+                reroute::forward(&storage, &caller.device, &mut routing, (0, to)).await?;
+            }
+            Finally::Forward(_) | Finally::GiveUp(_) | Finally::Bridge(_) => return Ok((routing, plan)),
+        }
     }
 }

@@ -1,18 +1,21 @@
 //! What time does to a ringing session: timers, claimed once, by any node (INV-4).
 
 use switchhook_core::{
-    invitation::ring,
+    invitation::{ring, routing::Routing},
     row::{Timer, TimerKind},
 };
 use switchhook_protocol::id::TenantId;
 use switchhook_storage::Committed;
 
-use super::FlowError;
+use super::{FlowError, reroute};
 use crate::app::App;
 
 /// Does what a timer says, unless another already did.
 pub(crate) async fn fire(app: &App, tenant: &TenantId, timer: Timer) -> Result<(), FlowError> {
-    let (now, mut rng) = (app.now(), app.rng());
+    if let TimerKind::Reroute(user) = timer.kind {
+        return reroute::reroute(app, tenant, timer, user).await;
+    }
+    let (keys, now, mut rng) = (app.keys.of(tenant), app.now(), app.rng());
     let storage = app.storage.of(tenant);
     let committed = storage
         .run("timer", async move |tx| {
@@ -29,9 +32,13 @@ pub(crate) async fn fire(app: &App, tenant: &TenantId, timer: Timer) -> Result<(
                 TimerKind::RingEnd(user) => {
                     let invitation = invitations.iter().find(|invitation| invitation.user == user);
                     invitation.map_or_else(Vec::new, |invitation| {
-                        ring::end(invitation, &legs, &session.inviter, now, &mut rng)
+                        let routing = Routing::of(&session, &keys);
+                        let told = (&session.inviter, routing.as_ref());
+                        ring::end(invitation, &legs, told, now, &mut rng)
                     })
                 }
+                // The router is asked outside of the transaction.
+                TimerKind::Reroute(_) => Vec::new(),
             };
             Ok::<_, FlowError>(tx.apply(writes).await?)
         })

@@ -23,8 +23,9 @@ type Maybe<'a> = Option<&'a str>;
 
 /// Tenant, device, number, message, event, expiry, collapse key.
 pub(super) type MessageRow<'a> = (Text<'a>, Text<'a>, i64, Text<'a>, Text<'a>, i64, Maybe<'a>);
-/// Tenant, session, application, inviter, its identifier, purpose, creation, expiry, generation.
-pub(super) type SessionRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64, i64, u32);
+/// Tenant, session, application, inviter, its identifier, purpose, creation, expiry, generation, routing.
+pub(super) type SessionRow<'a> =
+    (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64, i64, u32, Maybe<'a>);
 /// Tenant, session, position, identifier, state, taken by, end of ringing.
 pub(super) type InvitationRow<'a> = (Text<'a>, Text<'a>, u16, Text<'a>, Text<'a>, Maybe<'a>, i64);
 /// A milestone.
@@ -63,6 +64,8 @@ pub(super) struct Plan<'a> {
     left: BTreeSet<Who<'a>>,
     seen: BTreeMap<Who<'a>, i64>,
     generations: BTreeMap<(Text<'a>, Text<'a>), u32>,
+    routings: BTreeMap<(Text<'a>, Text<'a>), Maybe<'a>>,
+    ring_untils: BTreeMap<(Text<'a>, Text<'a>, u16), i64>,
     disarmed: BTreeSet<(Text<'a>, Text<'a>)>,
     armed: BTreeMap<(Text<'a>, Text<'a>, Text<'a>, u16), i64>,
     outbox: Vec<OutboxRow<'a>>,
@@ -122,6 +125,12 @@ impl<'a> Plan<'a> {
             }
             Write::SetGeneration { session, generation } => {
                 self.generations.insert((tenant, session.as_str()), *generation);
+            }
+            Write::SetRouting { session, routing } => {
+                self.routings.insert((tenant, session.as_str()), routing.as_deref());
+            }
+            Write::RingUntil { session, user, until } => {
+                self.ring_untils.insert((tenant, session.as_str(), *user), millis(*until));
             }
             Write::Arm(timer) => self.arm(tenant, timer),
             Write::Disarm(session) => self.disarm(tenant, session),
@@ -298,6 +307,14 @@ impl<'a> Plan<'a> {
         self.generations.iter().map(|(session, generation)| (session.0, session.1, *generation)).collect()
     }
 
+    pub(super) fn routings(&self) -> Vec<(Text<'a>, Text<'a>, Maybe<'a>)> {
+        self.routings.iter().map(|(session, routing)| (session.0, session.1, *routing)).collect()
+    }
+
+    pub(super) fn ring_untils(&self) -> Vec<(Text<'a>, Text<'a>, u16, i64)> {
+        self.ring_untils.iter().map(|(user, until)| (user.0, user.1, user.2, *until)).collect()
+    }
+
     pub(super) fn disarmed(&self) -> Vec<(Text<'a>, Text<'a>)> {
         self.disarmed.iter().copied().collect()
     }
@@ -322,6 +339,7 @@ fn session_row<'a>(tenant: Text<'a>, session: &'a Session) -> SessionRow<'a> {
         millis(session.created_at),
         millis(session.expires_at),
         session.generation,
+        session.routing.as_deref(),
     )
 }
 

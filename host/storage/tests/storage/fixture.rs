@@ -269,6 +269,7 @@ pub(crate) fn session(name: &str) -> Session {
         created_at: NOW,
         expires_at: LATER,
         generation: 1,
+        routing: None,
     }
 }
 
