@@ -112,8 +112,11 @@ pub(crate) async fn open_sqlite(
 /// The writer connects by itself, as a connection belongs to the runtime that it was made on.
 async fn open_postgres(options: PgConnectOptions, readers: NonZeroU32) -> Result<Opened, OpenError> {
     let mut connection = options.connect().await?;
+    let mut migrations = sqlx::migrate!("../../migrations/postgres");
+    // During a rollout a node of the former version may start on the schema of the next.
+    migrations.set_ignore_missing(true);
     // Nodes that start at once wait for each other here.
-    sqlx::migrate!("../../migrations/postgres").run(&mut connection).await?;
+    migrations.run(&mut connection).await?;
     connection.close().await?;
     let readers = Pool::Postgres(postgres::readers(options.clone(), readers));
     let link = Link { way: Way::Postgres(postgres::writer(options)), connection: None };
@@ -200,4 +203,15 @@ fn is_lost(error: &sqlx::Error) -> bool {
     let said = error.as_database_error().and_then(DatabaseError::code);
     matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))
         || said.is_some_and(|code| code.starts_with("57P"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let url = "postgres://switchhook:secret@db/switchhook".to_owned();
+        assert_eq!(format!("{:?}", Database::Postgres { url }), "Postgres { .. }");
+    }
 }

@@ -21,6 +21,7 @@ pub enum StorageError {
         row: String,
     },
     /// What was to be written contradicts what is stored: the key is taken, or what it belongs to is missing.
+    /// Or the database cannot hold it.
     #[error("the write contradicts what is stored: {rule}")]
     Conflict {
         /// The database's name for the broken rule: columns, no values.
@@ -81,8 +82,8 @@ impl From<sqlx::Error> for StorageError {
         use sqlx::error::ErrorKind;
 
         let rule = error.as_database_error().and_then(|refused| match refused.kind() {
-            // PostgreSQL has no text with a NUL in it: it says so of an argument, or of JSON.
-            _ if matches!(refused.code().as_deref(), Some("22021" | "22P05")) => {
+            // What PostgreSQL cannot hold: text with a NUL in it, as argument or in JSON; a key of pages.
+            _ if matches!(refused.code().as_deref(), Some("22021" | "22P05" | "54000")) => {
                 Some(refused.message().to_owned())
             }
             ErrorKind::UniqueViolation

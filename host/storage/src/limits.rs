@@ -26,10 +26,12 @@ pub const WAIT_FOR_READER: Duration = Duration::from_secs(3);
 /// How long SQLite tries again while another process (a backup, `sqlite3`) holds its lock.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long PostgreSQL works at one statement, waiting for other nodes included, and waits for the next one
-/// of a transaction. A group takes milliseconds: a node that is silent for so long has stopped, and
-/// holds its tenants back from the others.
+/// How long PostgreSQL works at one statement, waiting for other nodes included.
 pub const STATEMENT: Duration = Duration::from_secs(5);
+
+/// How long PostgreSQL waits for the next statement of a transaction. A group takes milliseconds: a node that is
+/// silent for so long has stopped. Less than [`STATEMENT`], so that who waits for its tenants gets them.
+pub const SILENCE: Duration = Duration::from_secs(3);
 
 /// How long a group may take on PostgreSQL, all in all. Later than the database itself gives up, so that this is
 /// for a network that swallows its word.

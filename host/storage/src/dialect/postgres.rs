@@ -23,11 +23,11 @@ pub(crate) fn database(url: &str) -> Result<PgConnectOptions, OpenError> {
 
 /// How the writer's connection is made: what it confirms is on the disk.
 pub(crate) fn writer(database: PgConnectOptions) -> PgConnectOptions {
-    let limit = milliseconds(limits::STATEMENT);
     by_key(database)
         .application_name("switchhook writer")
         .options([("synchronous_commit", "on")])
-        .options([("statement_timeout", &limit), ("idle_in_transaction_session_timeout", &limit)])
+        .options([("statement_timeout", milliseconds(limits::STATEMENT))])
+        .options([("idle_in_transaction_session_timeout", milliseconds(limits::SILENCE))])
 }
 
 /// Connections that read.

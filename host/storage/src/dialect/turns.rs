@@ -17,7 +17,7 @@
 //! - Inside the group a job sees the earlier ones, as on SQLite: it is the same transaction.
 //!
 //! A node that stops in the middle of a group would hold up others; the database ends its transaction
-//! after [`crate::limits::STATEMENT`].
+//! after [`crate::limits::SILENCE`].
 
 use std::collections::BTreeSet;
 

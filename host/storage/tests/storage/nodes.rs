@@ -105,6 +105,16 @@ on_two_nodes! {
         }
     }
 
+    async fn a_node_of_the_former_version_starts_on_the_schema_of_the_next(fixture, other) {
+        other.close().await;
+        fixture.say("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+            VALUES (9999, 'of the next version', true, 'x', 0)").await;
+
+        let other = Storage::open(settings(fixture.database.clone())).await.unwrap();
+
+        assert!(other.tenants().exists(&tenant("acme")).await.unwrap());
+    }
+
     async fn a_tenants_transactions_wait_for_each_other_and_for_no_other_tenants(fixture, other) {
         let here = fixture.acme();
         let there = other.of(here.tenant());

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use sqlx::{Connection as _, PgConnection, Row as _};
-use switchhook_core::row::{OutboxKind, Write};
+use switchhook_core::{
+    policy::registration::Pair,
+    row::{OutboxKind, Session, Write},
+};
 use switchhook_storage::{Database, StorageError, TenantStorage};
 use tokio::sync::oneshot;
 
@@ -101,12 +104,12 @@ async fn inv_11_nothing_confirmed_is_lost_while_connections_die() {
 }
 
 #[tokio::test]
-async fn text_that_postgres_cannot_hold_is_refused_and_takes_no_neighbour_along() {
-    let Some(fixture) = Fixture::postgres("text_that_postgres_cannot_hold").await else { return };
+async fn what_postgres_cannot_hold_is_refused_and_takes_no_neighbour_along() {
+    let Some(fixture) = Fixture::postgres("what_postgres_cannot_hold_is_refused").await else { return };
     let acme = fixture.with_devices(&["phone"]).await;
     let held = Held::hold(&acme).await;
     let purpose = "a\0b".to_owned();
-    let odd = Write::OpenSession(switchhook_core::row::Session { purpose, ..session("odd") });
+    let odd = Write::OpenSession(Session { purpose, ..session("odd") });
 
     let (odd, neighbour, ()) = tokio::join!(
         acme.commit("invite", vec![odd, Write::Append(message("phone", "odd"))]),
@@ -116,9 +119,13 @@ async fn text_that_postgres_cannot_hold_is_refused_and_takes_no_neighbour_along(
 
     assert!(matches!(odd, Err(StorageError::Conflict { .. })), "{odd:?}");
     neighbour.unwrap();
-    let pair = switchhook_core::policy::registration::Pair { key: "a\0b".to_owned(), value: Some(vec![1]) };
-    let put = acme.run("put", async move |tx| tx.put_pair(&pair).await).await;
-    assert!(matches!(put, Err(StorageError::Conflict { .. })), "{put:?}");
+    // Of the long one nothing repeats, so that it is not compressed.
+    let long = (0..1_000).map(|number: u32| format!("{:x}", number.pow(2))).collect::<Vec<_>>().concat();
+    for key in ["a\0b".to_owned(), long] {
+        let pair = Pair { key, value: Some(vec![1]) };
+        let put = acme.run("put", async move |tx| tx.put_pair(&pair).await).await;
+        assert!(matches!(put, Err(StorageError::Conflict { .. })), "{put:?}");
+    }
 }
 
 /// A scan of a stored table would make each statement as slow as the table is long.
