@@ -76,6 +76,8 @@ impl Held {
 pub(crate) struct Link {
     way: Way,
     connection: Option<Connection>,
+    /// A connection was given up, and none was made since.
+    was_lost: bool,
 }
 
 enum Way {
@@ -106,7 +108,7 @@ pub(crate) async fn open_sqlite(
     sqlx::migrate!("../../migrations/sqlite").run(&mut connection).await?;
     let readers = Pool::Sqlite(sqlite::readers(&options, readers));
     let connection = Some(Connection::Sqlite(connection));
-    Ok(Opened { readers, link: Link { way: Way::Sqlite(options), connection }, held })
+    Ok(Opened { readers, link: Link::new(Way::Sqlite(options), connection), held })
 }
 
 /// The writer connects by itself, as a connection belongs to the runtime that it was made on.
@@ -119,11 +121,15 @@ async fn open_postgres(options: PgConnectOptions, readers: NonZeroU32) -> Result
     migrations.run(&mut connection).await?;
     connection.close().await?;
     let readers = Pool::Postgres(postgres::readers(options.clone(), readers));
-    let link = Link { way: Way::Postgres(postgres::writer(options)), connection: None };
+    let link = Link::new(Way::Postgres(postgres::writer(options)), None);
     Ok(Opened { readers, link, held: Held::default() })
 }
 
 impl Link {
+    const fn new(way: Way, connection: Option<Connection>) -> Self {
+        Self { way, connection, was_lost: false }
+    }
+
     /// Begins a group's transaction (see [`Connection::begin`]). A connection that was lost since the last
     /// group is made anew: nothing was done on it.
     pub(crate) async fn begin(&mut self, tenants: &BTreeSet<&str>) -> Result<&mut Connection, sqlx::Error> {
@@ -144,11 +150,15 @@ impl Link {
             Some(connection) => connection,
             None => self.connect().await?,
         };
+        if std::mem::take(&mut self.was_lost) {
+            tracing::info!("the writer is connected to the database again");
+        }
         Ok(self.connection.insert(connection))
     }
 
     /// Gives the connection up; the database undoes what was not committed.
     pub(crate) async fn give_up(&mut self) {
+        self.was_lost = true;
         // SQLite's is closed before the next one writes; PostgreSQL's may not answer, and its end is noticed.
         if let Some(connection @ Connection::Sqlite(_)) = self.connection.take() {
             drop(connection.close().await);

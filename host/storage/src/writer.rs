@@ -66,7 +66,10 @@ impl Writer {
         while let Some(jobs) = self.queue.take(limits::GROUP).await {
             let jobs: Vec<Job> = jobs.into_iter().filter(Job::begin).collect();
             self.metrics.group(jobs.len(), self.queue.len());
-            self.commit(jobs).await;
+            // Everybody may have given up while the database was away.
+            if !jobs.is_empty() {
+                self.commit(jobs).await;
+            }
         }
         // Readers would keep the log from being emptied.
         self.readers.close().await;
