@@ -15,7 +15,7 @@ mod connection;
 pub(crate) mod postgres;
 mod query;
 pub(crate) mod sqlite;
-mod turns;
+pub(crate) mod turns;
 
 pub(crate) use connection::{Cell, Connection, Pool, Row};
 pub(crate) use query::{Query, Statement};
