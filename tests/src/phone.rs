@@ -16,7 +16,7 @@ use switchhook_protocol::{
     error::ErrorCode,
     event::{Event, Outcome, Rung},
     id::{DeviceId, SessionId},
-    invitation::{Accept, Accepted, Invite, InviteStatus, StopReason},
+    invitation::{Accept, Accepted, Invite, InviteStatus, StopReason, TakeMode},
 };
 use switchhook_server::Carrier;
 use tokio::sync::{Semaphore, mpsc};
@@ -242,6 +242,7 @@ impl Phone {
             display_name: "Alice".to_owned(),
             connection_data: prepared.connection_data().clone(),
             session_key: prepared.session_key().clone(),
+            take: TakeMode::First,
         })
     }
 

@@ -11,7 +11,7 @@ use switchhook_protocol::{
     client::{Ack, ClientMessage, Said},
     connection_data::ConnectionData,
     device_key::{KeyBytes, Statement},
-    invitation::Invite,
+    invitation::{Invite, TakeMode},
     peer::SessionKey,
 };
 use tokio::task::JoinSet;
@@ -176,6 +176,7 @@ fn invite(installation: &Installation, from: &Device, to: &Device) -> anyhow::Re
         display_name: "Alice".to_owned(),
         connection_data: ConnectionData::default(),
         session_key: SessionKey { public: KeyBytes(public.to_vec()), signature },
+        take: TakeMode::First,
     };
     Ok(ClientMessage::request(&"1".parse()?, &invite)?)
 }

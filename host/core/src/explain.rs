@@ -89,7 +89,13 @@ pub fn why(leg: &Leg, now: Timestamp) -> Why {
     let over = times.ended.is_some() || times.silent.is_some() || leg.lease_until <= now;
     match (times.queued, times.pushed, times.rang) {
         (_, _, Some(_)) => Why::Rang,
-        _ if matches!(leg.state, LegState::Taken | LegState::Declined | LegState::Busy) => Why::Answered,
+        _ if matches!(
+            leg.state,
+            LegState::Offered | LegState::Taken | LegState::Declined | LegState::Busy
+        ) =>
+        {
+            Why::Answered
+        }
         (None, ..) if over => Why::OverBeforeItsWave,
         (None, ..) => Why::WaveToCome,
         (_, None, _) if over => Why::WasAway,
@@ -128,6 +134,7 @@ fn of_leg(leg: &Leg) -> impl Iterator<Item = Moment> {
         | LegState::Queued
         | LegState::Pushed
         | LegState::Rang
+        | LegState::Offered
         | LegState::Stopped
         | LegState::StopConfirmed => Happened::ToldToStop,
     };

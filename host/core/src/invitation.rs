@@ -16,6 +16,7 @@ pub mod answer;
 pub mod invite;
 pub mod ring;
 pub mod routing;
+pub mod take;
 
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
@@ -70,7 +71,7 @@ pub(crate) fn stop<'a>(
     for leg in legs {
         match leg.state {
             LegState::Planned => writes.push(set_leg(leg, LegState::StopConfirmed, now)),
-            LegState::Queued | LegState::Pushed | LegState::Rang => {
+            LegState::Queued | LegState::Pushed | LegState::Rang | LegState::Offered => {
                 let event = Event::Cancel(CancelRing { session: leg.session.clone(), reason });
                 writes.push(set_leg(leg, LegState::Stopped, now));
                 writes.push(message(&leg.device, &event, (None, now.after(NEWS_LIFE)), rng));

@@ -11,6 +11,7 @@ use switchhook_protocol::{
     device_key::DeviceKey,
     endpoint::EndpointId,
     id::{ApplicationId, AttemptId, DeviceId, Epoch, GatewayId, MessageId, MethodName, SessionId},
+    invitation::TakeMode,
     time::Timestamp,
 };
 
@@ -262,6 +263,8 @@ pub struct Session {
     pub generation: u32,
     /// What its routing goes on with, sealed; none if nothing goes on.
     pub routing: Option<String>,
+    /// Who chooses among the devices that accept.
+    pub take: TakeMode,
 }
 
 /// A device that takes part in a running session: the session runs while it has some.
@@ -328,6 +331,8 @@ pub enum LegState {
     Pushed,
     /// The ringer has begun.
     Rang,
+    /// The device accepted, and the inviter has not taken it yet (INV-6).
+    Offered,
     /// The device took the invite.
     Taken,
     /// The device declined.
@@ -344,7 +349,7 @@ impl LegState {
     /// Whether its device rings or will.
     pub const fn may_ring(self) -> bool {
         match self {
-            Self::Planned | Self::Queued | Self::Pushed | Self::Rang => true,
+            Self::Planned | Self::Queued | Self::Pushed | Self::Rang | Self::Offered => true,
             Self::Taken | Self::Declined | Self::Busy | Self::Stopped | Self::StopConfirmed => false,
         }
     }
@@ -393,7 +398,7 @@ impl Milestones {
     pub fn reached(state: LegState, at: Timestamp) -> Self {
         let mut reached = Self::default();
         let milestone = match state {
-            LegState::Planned => return reached,
+            LegState::Planned | LegState::Offered => return reached,
             LegState::Queued => &mut reached.queued,
             LegState::Pushed => &mut reached.pushed,
             LegState::Rang => &mut reached.rang,

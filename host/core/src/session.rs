@@ -263,7 +263,7 @@ pub fn running_ms(participants: &[Participant], now: Timestamp) -> u64 {
 mod tests {
     use core::time::Duration;
 
-    use switchhook_protocol::invitation::StopReason;
+    use switchhook_protocol::invitation::{StopReason, TakeMode};
 
     use super::*;
     use crate::{
@@ -294,6 +294,7 @@ mod tests {
                 expires_at: NOW,
                 generation: FIRST,
                 routing: None,
+                take: TakeMode::First,
             },
             participants: people.iter().enumerate().map(|(at, who)| participant(at, who)).collect(),
             devices: people.iter().flat_map(|who| [device(who, "phone"), device(who, "tablet")]).collect(),

@@ -15,6 +15,7 @@ pub(crate) mod ring;
 pub(crate) mod session;
 pub(crate) mod signal;
 pub(crate) mod sync;
+pub(crate) mod take;
 pub(crate) mod text;
 
 use std::time::Duration;

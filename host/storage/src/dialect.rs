@@ -138,9 +138,10 @@ pub(crate) const APPEND: Statement = both!(
 pub(crate) const OPEN_SESSION: Statement = both!(
     "INSERT INTO sessions \
         (tenant, session, application, inviter, inviter_endpoint, purpose, created_at, expires_at, generation, \
-         routing) \
+         routing, take) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
-        CAST(value ->> 6 AS BIGINT), CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT), value ->> 9 \
+        CAST(value ->> 6 AS BIGINT), CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT), value ->> 9, \
+        value ->> 10 \
     FROM ",
     ROWS,
     " AS r",

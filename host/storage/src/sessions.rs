@@ -18,7 +18,7 @@ use crate::{
     transaction::Transaction,
 };
 
-const SESSION: &str = "SELECT session, application, inviter, inviter_endpoint, purpose, created_at, expires_at, generation, routing \
+const SESSION: &str = "SELECT session, application, inviter, inviter_endpoint, purpose, created_at, expires_at, generation, routing, take \
      FROM sessions WHERE tenant = $1 AND session = $2";
 const INVITATIONS: &str = "SELECT session, position, endpoint, state, taken_by, rings_until FROM invitations \
      WHERE tenant = $1 AND session = $2 ORDER BY position";
@@ -34,20 +34,21 @@ const LEGS_OF_USER: &str = "SELECT session, position, device, wave, state, lease
 const PARTICIPANTS: &str = "SELECT session, device, endpoint, kind, position, joined_at, seen_at FROM participants \
      WHERE tenant = $1 AND session = $2 ORDER BY coalesce(position, -1), device";
 const OF_DEVICE: &str = "SELECT session, application, inviter, inviter_endpoint, purpose, created_at, expires_at, \
-         generation, routing \
+         generation, routing, take \
      FROM sessions WHERE tenant = $1 AND session IN ( \
          SELECT session FROM participants WHERE tenant = $1 AND device = $2 \
          UNION SELECT p.session FROM registrations AS g CROSS JOIN participants AS p \
              WHERE g.tenant = $1 AND g.device = $2 AND p.tenant = g.tenant AND p.endpoint = g.endpoint) \
      ORDER BY created_at, session LIMIT CAST($3 AS BIGINT)";
 const RINGING: &str = "SELECT s.session, s.application, s.inviter, s.inviter_endpoint, s.purpose, s.created_at, \
-         s.expires_at, s.generation, s.routing, g.lease_until \
+         s.expires_at, s.generation, s.routing, s.take, \
+         g.lease_until \
      FROM legs AS g CROSS JOIN sessions AS s \
      WHERE g.tenant = $1 AND g.device = $2 AND g.state IN ('queued', 'pushed', 'rang') AND g.lease_until > $3 \
          AND s.tenant = g.tenant AND s.session = g.session \
      ORDER BY s.created_at, s.session LIMIT CAST($4 AS BIGINT)";
 const OF_ENDPOINT: &str = "SELECT s.session, s.application, s.inviter, s.inviter_endpoint, s.purpose, s.created_at, \
-         s.expires_at, s.generation, s.routing \
+         s.expires_at, s.generation, s.routing, s.take \
      FROM invitations AS i CROSS JOIN sessions AS s \
      WHERE i.tenant = $1 AND i.endpoint = $2 AND s.tenant = i.tenant AND s.session = i.session \
      ORDER BY s.created_at DESC, s.session LIMIT CAST($3 AS BIGINT)";
@@ -199,6 +200,7 @@ fn session(cells: &mut Cells<'_>) -> Result<Session, StorageError> {
         expires_at: cells.timestamp()?,
         generation: cells.number()?,
         routing: cells.optional_text()?,
+        take: cells.word()?,
     })
 }
 

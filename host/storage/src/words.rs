@@ -6,7 +6,7 @@ use switchhook_core::{
     policy::Slot,
     row::{InvitationState, LegState, OutboxKind, OutboxState, SecretKind, TimerKind, VersionState},
 };
-use switchhook_protocol::device_key::Algorithm;
+use switchhook_protocol::{device_key::Algorithm, invitation::TakeMode};
 
 /// An enum that is stored as a word.
 pub(crate) trait Word: Copy + 'static {
@@ -51,6 +51,7 @@ words! {
         Queued = "queued",
         Pushed = "pushed",
         Rang = "rang",
+        Offered = "offered",
         Taken = "taken",
         Declined = "declined",
         Busy = "busy",
@@ -65,6 +66,7 @@ words! {
         InDoubt = "in-doubt",
     }
     OutboxKind { Text = "text", Fetch = "fetch" }
+    TakeMode { First = "first", Choose = "choose" }
     VersionState { Inactive = "inactive", Active = "active", Draining = "draining", Killed = "killed" }
     Slot { RegistrationMethod = "registration-method", NatPolicy = "nat-policy", InviteRouter = "invite-router" }
 }
@@ -104,6 +106,7 @@ mod tests {
         check::<SecretKind>();
         check::<InvitationState>();
         check::<LegState>();
+        check::<TakeMode>();
         check::<OutboxState>();
         check::<OutboxKind>();
         check::<Slot>();

@@ -14,6 +14,7 @@ use switchhook_core::row::{
 use switchhook_protocol::{
     device_key::{Algorithm, DeviceKey, KeyBytes},
     id::{DeviceId, InvalidId},
+    invitation::TakeMode,
     time::Timestamp,
 };
 use tokio::{task::JoinSet, time::Instant};
@@ -114,6 +115,7 @@ pub fn invite(device: &DeviceId, name: &str) -> Result<Vec<Write>, InvalidId> {
             expires_at: later,
             generation: 1,
             routing: None,
+            take: TakeMode::First,
         }),
         Write::OpenInvitation(Invitation {
             session: session.clone(),

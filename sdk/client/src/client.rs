@@ -13,7 +13,7 @@ use switchhook_protocol::{
     error::ErrorBody,
     event::Delivered,
     id::{RequestId, TenantId},
-    invitation::{Accept, Accepted, Cancel, Decline, Invite, InviteStatus, Ringing, Stopped},
+    invitation::{Accept, Accepted, Cancel, Decline, Invite, InviteStatus, Ringing, Stopped, Take},
     registration::{RegisterBegin, RegisterCode, RegisterValidate, RegistrationProgress},
     relay::{RelayRequest, RelayResponse, RelayUpdate},
     server::{PeerSignal, Welcome},
@@ -265,6 +265,8 @@ operations! {
     ringing(Ringing) -> Done;
     /// Takes an invite (INV-4).
     accept(Accept) -> Accepted;
+    /// Takes devices that accepted, after an invite with `take: choose` (INV-6).
+    take(Take) -> Done;
     /// Says no to an invite (INV-4).
     decline(Decline) -> Done;
     /// Takes one's invite back (INV-17).

@@ -15,7 +15,7 @@
 //!     identity::DeviceKey,
 //!     network::SystemNetwork,
 //! };
-//! use switchhook_protocol::{event::Event, invitation::Invite};
+//! use switchhook_protocol::{event::Event, invitation::{Invite, TakeMode}};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let settings = Settings::new("ws://127.0.0.1:7470", "default".parse()?, "phone".parse()?);
@@ -33,6 +33,7 @@
 //!         display_name: "Alice".into(),
 //!         connection_data: prepared.connection_data().clone(),
 //!         session_key: prepared.session_key().clone(),
+//!         take: TakeMode::First,
 //!     })
 //!     .await?;
 //!

@@ -85,6 +85,7 @@ impl<R: Ringer> Rings<R> {
             Event::Accept(_)
             | Event::Decline(_)
             | Event::Ringing(_)
+            | Event::Taken(_)
             | Event::Outcome(_)
             | Event::Rerouted(_)
             | Event::RelayResponse(_)

@@ -53,6 +53,7 @@ impl Sessions {
             | Event::Decline(_)
             | Event::Ringing(_)
             | Event::Cancel(_)
+            | Event::Taken(_)
             | Event::Outcome(_)
             | Event::Rerouted(_)
             | Event::InviteUpdate(_)

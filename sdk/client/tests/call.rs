@@ -81,6 +81,7 @@ async fn serve(mut connection: FakeConnection, heard: mpsc::Sender<Operation>) {
             | Operation::Invite(_)
             | Operation::Ringing(_)
             | Operation::Accept(_)
+            | Operation::Take(_)
             | Operation::Decline(_)
             | Operation::Cancel(_)
             | Operation::Stopped(_)
@@ -105,6 +106,7 @@ fn accepted(peer: Peer, candidates: Vec<Candidate>, media_key: &str) -> Accepted
         path: Path::Direct { candidates, patience_ms: Some(1_500) },
         media_key: media_key.into(),
         retry: false,
+        awaits_take: false,
     }
 }
 

@@ -168,6 +168,7 @@ async fn start([inviter, callee]: [Device; 2], paths: [Path; 2]) -> ([Call; 2], 
         path,
         media_key: KEY.into(),
         retry: false,
+        awaits_take: false,
     };
     let [to_inviter, to_callee] = paths;
     let (to_inviter, to_callee) = (accepted(&callee, to_inviter), accepted(&inviter, to_callee));

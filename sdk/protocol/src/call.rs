@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::{
     endpoint::EndpointId,
     id::Epoch,
-    invitation::{Accept, Accepted, Cancel, Decline, Invite, InviteStatus, Ringing, Stopped},
+    invitation::{Accept, Accepted, Cancel, Decline, Invite, InviteStatus, Ringing, Stopped, Take},
     registration::{RegisterBegin, RegisterCode, RegisterValidate, RegistrationProgress},
     relay::{RelayRequest, RelayResponse, RelayUpdate},
     session::{End, InviteUpdate, RingingSession, RunningSession, SessionUpdate},
@@ -120,6 +120,7 @@ operations! {
     Invite = "invite" => InviteStatus;
     Ringing = "ringing" => Done;
     Accept = "accept" => Accepted;
+    Take = "take" => Done;
     Decline = "decline" => Done;
     Cancel = "cancel" => Done;
     Stopped = "stopped" => Done;

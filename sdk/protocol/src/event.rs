@@ -47,6 +47,8 @@ pub enum Event {
     Ringing(PeerRinging),
     /// Stop ringing (INV-6, INV-17).
     Cancel(CancelRing),
+    /// The inviter has taken this device, whose accept waited for that (INV-6).
+    Taken(DeviceTaken),
     /// What became of one invited user without an accept (INV-4).
     Outcome(Outcome),
     /// The routing went on after busy, a decline or no answer (INV-3).
@@ -70,6 +72,7 @@ impl Event {
             Self::Decline(_) => "decline",
             Self::Ringing(_) => "ringing",
             Self::Cancel(_) => "cancel",
+            Self::Taken(_) => "taken",
             Self::Outcome(_) => "outcome",
             Self::Rerouted(_) => "rerouted",
             Self::RelayResponse(_) => "relay-response",
@@ -130,6 +133,13 @@ pub struct CancelRing {
     pub session: SessionId,
     /// Why.
     pub reason: StopReason,
+}
+
+/// The inviter has taken this device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceTaken {
+    /// The session.
+    pub session: SessionId,
 }
 
 /// What became of one invited user.

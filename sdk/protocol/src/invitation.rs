@@ -26,7 +26,39 @@ pub struct Invite {
     pub connection_data: ConnectionData,
     /// The inviter's key for the session's datagrams.
     pub session_key: SessionKey,
+    /// Who chooses among the devices that accept.
+    #[serde(default, skip_serializing_if = "TakeMode::is_first")]
+    pub take: TakeMode,
 }
+
+/// Who chooses among the devices of a user that accept (INV-6).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TakeMode {
+    /// The host takes the first.
+    #[default]
+    First,
+    /// Every accept is told to the inviter, who takes one or several by `take`.
+    Choose,
+}
+
+impl TakeMode {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+    const fn is_first(&self) -> bool {
+        matches!(self, Self::First)
+    }
+}
+
+/// `take`: the inviter takes devices that accepted, after an invite with `take: choose` (INV-6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Take {
+    /// The inviter's tickets as they came with the accepts of these devices, at most [`MAX_TAKEN`]. The other
+    /// devices of the same users are told to stop.
+    pub tickets: Vec<String>,
+}
+
+/// How many devices one `take` may name.
+pub const MAX_TAKEN: usize = 16;
 
 /// How many identifiers one invite may ring.
 pub const MAX_INVITED: usize = 16;
@@ -95,6 +127,9 @@ pub struct Accepted {
     pub media_key: String,
     /// Whether this came after a failed direct attempt.
     pub retry: bool,
+    /// Whether the inviter still has to take the device: its answer is the event `taken`, or a cancel.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub awaits_take: bool,
 }
 
 /// `decline`: this device's user says no (INV-4).

@@ -78,6 +78,7 @@ fn the_page_shows_every_kind_of_event() {
         "ringing",
         "cancel",
         "outcome",
+        "taken",
         "rerouted",
         "relay-response",
         "relay-update",
@@ -186,7 +187,7 @@ macro_rules! each_operation {
 }
 
 each_operation! {
-    RegisterBegin RegisterCode RegisterValidate Invite Ringing Accept Decline Cancel Stopped
+    RegisterBegin RegisterCode RegisterValidate Invite Ringing Accept Take Decline Cancel Stopped
     InviteUpdate SessionUpdate End RelayRequest RelayUpdate PathReport Sync
 }
 

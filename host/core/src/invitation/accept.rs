@@ -9,8 +9,7 @@ use switchhook_protocol::{
     endpoint::EndpointId,
     error::ErrorCode,
     event::Event,
-    id::DeviceId,
-    invitation::{Accept, Accepted, StopReason},
+    invitation::{Accept, Accepted, StopReason, TakeMode},
     peer::{Path, Peer, SessionKey},
     relay::RelayCredentials,
     time::{Timestamp, millis},
@@ -111,19 +110,25 @@ pub fn accept(
 ) -> Result<Taken, ErrorCode> {
     let own = &facts.device.id;
     let leg = legs.iter().find(|leg| leg.device == *own).ok_or(ErrorCode::BadTicket)?;
-    may_take(invitation, leg, own, facts.now)?;
-    let repeat = invitation.state == InvitationState::Taken;
-    if repeat && !facts.participants.iter().any(|participant| participant.device == *own) {
-        return Err(ErrorCode::NotRunning);
-    }
+    let standing = facts.standing(invitation, leg)?;
     let mut writes = Vec::new();
-    if invitation.state == InvitationState::Ringing {
-        let taken = InvitationState::Taken;
-        writes.push(set_invitation(&invitation.session, invitation.user, taken, Some(own.clone())));
-        writes.push(set_leg(leg, LegState::Taken, facts.now));
-        let others = legs.iter().filter(|leg| leg.device != *own);
-        writes.extend(stop(others, StopReason::AnsweredElsewhere, facts.now, rng));
-        writes.extend(facts.joins(invitation.user));
+    match (standing, facts.session.take) {
+        (Standing::Again, _) => {}
+        (Standing::Rings, TakeMode::Choose) => writes.push(set_leg(leg, LegState::Offered, facts.now)),
+        (Standing::Rings, TakeMode::First) => {
+            let taken = InvitationState::Taken;
+            writes.push(set_invitation(&invitation.session, invitation.user, taken, Some(own.clone())));
+            writes.push(set_leg(leg, LegState::Taken, facts.now));
+            let others = legs.iter().filter(|leg| leg.device != *own);
+            writes.extend(stop(others, StopReason::AnsweredElsewhere, facts.now, rng));
+            writes.extend(joins(
+                facts.session,
+                facts.inviter,
+                (facts.device, &facts.ticket.own),
+                invitation.user,
+                facts.now,
+            ));
+        }
     }
     let event = Event::Accept(facts.for_inviter(rng));
     let expires_at = facts.now.after(NEWS_LIFE);
@@ -131,44 +136,64 @@ pub fn accept(
     Ok(Taken { writes, accepted: facts.for_invited(rng) })
 }
 
-fn may_take(invitation: &Invitation, leg: &Leg, own: &DeviceId, now: Timestamp) -> Result<(), ErrorCode> {
-    match invitation.state {
-        InvitationState::Ringing => match leg.state {
-            LegState::Queued | LegState::Pushed | LegState::Rang if now < leg.lease_until => Ok(()),
-            LegState::Planned
-            | LegState::Queued
-            | LegState::Pushed
-            | LegState::Rang
-            | LegState::Taken
-            | LegState::Declined
-            | LegState::Busy
-            | LegState::Stopped
-            | LegState::StopConfirmed => Err(ErrorCode::NoLongerRinging),
-        },
-        InvitationState::Taken if invitation.taken_by.as_ref() == Some(own) => Ok(()),
-        InvitationState::Taken => Err(ErrorCode::AnsweredElsewhere),
-        InvitationState::Declined | InvitationState::Cancelled | InvitationState::NoAnswer => {
-            Err(ErrorCode::NoLongerRinging)
-        }
-    }
+/// Where an accepting device stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It rings: this is its answer.
+    Rings,
+    /// It has answered before: its answer may have been lost, or a direct attempt failed.
+    Again,
+}
+
+/// The inviter takes part from the first device on that is taken.
+pub(crate) fn joins(
+    session: &Session,
+    inviter: &Device,
+    (device, member): (&Device, &Member),
+    user: u16,
+    now: Timestamp,
+) -> [Write; 2] {
+    let join = |device: &Device, endpoint: &EndpointId, user| {
+        Write::Join(Participant {
+            session: session.id.clone(),
+            device: device.id.clone(),
+            endpoint: endpoint.clone(),
+            kind: device.kind.clone(),
+            user,
+            joined_at: now,
+            seen_at: now,
+        })
+    };
+    [join(inviter, &session.inviter_endpoint, None), join(device, &member.endpoint, Some(user))]
 }
 
 impl Accepting<'_> {
-    /// The inviter takes part from the first accept on.
-    fn joins(&self, user: u16) -> [Write; 2] {
-        let join = |device: &Device, endpoint: &EndpointId, user| {
-            Write::Join(Participant {
-                session: self.ticket.session.clone(),
-                device: device.id.clone(),
-                endpoint: endpoint.clone(),
-                kind: device.kind.clone(),
-                user,
-                joined_at: self.now,
-                seen_at: self.now,
-            })
-        };
-        let inviter = join(self.inviter, &self.session.inviter_endpoint, None);
-        [inviter, join(self.device, &self.ticket.own.endpoint, Some(user))]
+    fn standing(&self, invitation: &Invitation, leg: &Leg) -> Result<Standing, ErrorCode> {
+        if self.participants.iter().any(|participant| participant.device == self.device.id) {
+            return Ok(Standing::Again);
+        }
+        let rings = self.now < leg.lease_until;
+        match (invitation.state, leg.state) {
+            (InvitationState::Ringing, LegState::Queued | LegState::Pushed | LegState::Rang) if rings => {
+                Ok(Standing::Rings)
+            }
+            (InvitationState::Ringing, LegState::Offered) => Ok(Standing::Again),
+            (InvitationState::Taken, LegState::Taken) => Err(ErrorCode::NotRunning),
+            (InvitationState::Taken, _) => Err(ErrorCode::AnsweredElsewhere),
+            (
+                InvitationState::Ringing
+                | InvitationState::Declined
+                | InvitationState::Cancelled
+                | InvitationState::NoAnswer,
+                _,
+            ) => Err(ErrorCode::NoLongerRinging),
+        }
+    }
+
+    /// Whether the inviter still has to take this device.
+    fn awaits_take(&self) -> bool {
+        let taken = self.participants.iter().any(|participant| participant.device == self.device.id);
+        self.session.take == TakeMode::Choose && !taken
     }
 
     fn for_inviter(&self, rng: &mut impl CryptoRng) -> Accepted {
@@ -208,6 +233,7 @@ impl Accepting<'_> {
             path: path.clone(),
             media_key: ticket.media_key.reveal(),
             retry: self.request.retry,
+            awaits_take: self.awaits_take(),
         }
     }
 
@@ -234,6 +260,8 @@ impl Accepting<'_> {
 
 #[cfg(test)]
 mod tests {
+    use switchhook_protocol::id::DeviceId;
+
     use super::*;
     use crate::{
         invitation::testing::{NOW, PHONE, Ringing, TABLET, alice, appended, network, ringing},
@@ -324,6 +352,22 @@ mod tests {
         assert!(take(&ringing, PHONE).is_ok());
         ringing.participants.clear();
         assert_eq!(take_at(&ringing, PHONE, true, NOW), Err(ErrorCode::NotRunning));
+    }
+
+    #[test]
+    fn inv_6_where_the_inviter_chooses_an_accept_is_told_and_takes_nobody() {
+        let mut ringing = ringing(&[PHONE, TABLET]);
+        ringing.session.take = TakeMode::Choose;
+        for device in [PHONE, TABLET] {
+            let taken = take(&ringing, device).unwrap();
+            ringing.apply(&taken.writes);
+            assert!(taken.accepted.awaits_take);
+            assert!(matches!(&appended(&taken.writes)[..], [(to, Event::Accept(accepted))]
+                if *to == alice().id && accepted.awaits_take));
+        }
+        assert!(ringing.legs.iter().all(|leg| leg.state == LegState::Offered));
+        assert_eq!((ringing.invitation.state, ringing.participants.len()), (InvitationState::Ringing, 0));
+        assert!(take(&ringing, PHONE).is_ok(), "a repeat is answered again");
     }
 
     #[test]

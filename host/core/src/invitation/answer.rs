@@ -114,6 +114,7 @@ pub fn ringing(
         LegState::Queued | LegState::Pushed => {}
         LegState::Rang => return Ok(Vec::new()),
         LegState::Planned
+        | LegState::Offered
         | LegState::Taken
         | LegState::Declined
         | LegState::Busy
@@ -136,7 +137,11 @@ pub fn stopped(ticket: &SessionTicket, legs: &[Leg], now: Timestamp) -> Result<V
         LegState::Planned | LegState::Queued | LegState::Pushed | LegState::Rang | LegState::Stopped => {
             alloc::vec![set_leg(leg, LegState::StopConfirmed, now)]
         }
-        LegState::Taken | LegState::Declined | LegState::Busy | LegState::StopConfirmed => Vec::new(),
+        LegState::Offered
+        | LegState::Taken
+        | LegState::Declined
+        | LegState::Busy
+        | LegState::StopConfirmed => Vec::new(),
     })
 }
 
@@ -162,7 +167,7 @@ fn own_leg<'a>(ticket: &SessionTicket, legs: &'a [Leg]) -> Result<&'a Leg, Error
 }
 
 const fn rings(leg: &Leg) -> bool {
-    matches!(leg.state, LegState::Queued | LegState::Pushed | LegState::Rang)
+    matches!(leg.state, LegState::Queued | LegState::Pushed | LegState::Rang | LegState::Offered)
 }
 
 fn alias(keys: &KeyRing, ticket: &SessionTicket, rng: &mut impl CryptoRng) -> String {

@@ -220,6 +220,7 @@ impl<'a> Inviting<'a> {
             expires_at: expires_at.after(TICKET_LIFE),
             generation: FIRST,
             routing: routing.seal(self.keys, rng),
+            take: asked.take,
         })];
         let users: BTreeSet<u16> = rings.iter().map(|ring| ring.of.user).collect();
         for user in users {

@@ -19,7 +19,7 @@ use switchhook_protocol::{
     endpoint::EndpointId,
     event::{Event, Rerouted},
     id::DeviceId,
-    invitation::{Invite, StopReason, UserOutcome},
+    invitation::{Invite, StopReason, TakeMode, UserOutcome},
     peer::SessionKey,
     time::{Timestamp, millis},
 };
@@ -77,6 +77,8 @@ pub struct Asked {
     pub display_name: String,
     /// The inviter's key for the session's datagrams.
     pub session_key: SessionKey,
+    /// Who chooses among the devices that accept.
+    pub take: TakeMode,
 }
 
 impl From<&Invite> for Asked {
@@ -87,6 +89,7 @@ impl From<&Invite> for Asked {
             purpose: invite.purpose.clone(),
             display_name: invite.display_name.clone(),
             session_key: invite.session_key.clone(),
+            take: invite.take,
         }
     }
 }
@@ -162,7 +165,9 @@ impl Routing {
     pub fn so_far(&self, legs: &[Leg]) -> Vec<LegOutcome> {
         let result = |leg: &Leg| match leg.state {
             LegState::Planned => None,
-            LegState::Queued | LegState::Pushed | LegState::Rang | LegState::Taken => Some(LegResult::Rang),
+            LegState::Queued | LegState::Pushed | LegState::Rang | LegState::Offered | LegState::Taken => {
+                Some(LegResult::Rang)
+            }
             LegState::Declined => Some(LegResult::Declined),
             LegState::Busy => Some(LegResult::Busy),
             LegState::Stopped | LegState::StopConfirmed => Some(LegResult::NoAnswer),

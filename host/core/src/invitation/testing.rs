@@ -11,7 +11,7 @@ use switchhook_protocol::{
     endpoint::EndpointId,
     event::Event,
     id::{DeviceId, TenantId},
-    invitation::{Accept, Invite},
+    invitation::{Accept, Invite, TakeMode},
     peer::SessionKey,
     time::Timestamp,
 };
@@ -172,6 +172,7 @@ pub(crate) fn invite_request() -> Invite {
         display_name: "Alice".into(),
         connection_data: ConnectionData::default(),
         session_key: session_key(),
+        take: TakeMode::First,
     }
 }
 

@@ -11,7 +11,7 @@ use switchhook_protocol::{
     call::PathKind,
     event::Event,
     id::SessionId,
-    invitation::{Accept, Accepted, Invite},
+    invitation::{Accept, Accepted, Invite, TakeMode},
 };
 use tokio::time::Instant;
 
@@ -104,6 +104,7 @@ async fn invite(stage: &Stage, alice: &Phone, prepared: &Prepared) -> anyhow::Re
         display_name: "Alice".to_owned(),
         connection_data: prepared.connection_data().clone(),
         session_key: prepared.session_key().clone(),
+        take: TakeMode::First,
     };
     let status = in_time("the invite", alice.client.invite(&invite)).await??;
     let kinds: Vec<&str> = status.devices.iter().map(|device| device.kind.as_str()).collect();

@@ -23,9 +23,9 @@ type Maybe<'a> = Option<&'a str>;
 
 /// Tenant, device, number, message, event, expiry, collapse key.
 pub(super) type MessageRow<'a> = (Text<'a>, Text<'a>, i64, Text<'a>, Text<'a>, i64, Maybe<'a>);
-/// Tenant, session, application, inviter, its identifier, purpose, creation, expiry, generation, routing.
+/// Tenant, session, application, inviter, its identifier, purpose, creation, expiry, generation, routing, take.
 pub(super) type SessionRow<'a> =
-    (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64, i64, u32, Maybe<'a>);
+    (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64, i64, u32, Maybe<'a>, Text<'a>);
 /// Tenant, session, position, identifier, state, taken by, end of ringing.
 pub(super) type InvitationRow<'a> = (Text<'a>, Text<'a>, u16, Text<'a>, Text<'a>, Maybe<'a>, i64);
 /// A milestone.
@@ -340,6 +340,7 @@ fn session_row<'a>(tenant: Text<'a>, session: &'a Session) -> SessionRow<'a> {
         millis(session.expires_at),
         session.generation,
         session.routing.as_deref(),
+        session.take.word(),
     )
 }
 

@@ -12,6 +12,7 @@ use switchhook_protocol::{
     device_key::{Algorithm, DeviceKey, KeyBytes},
     endpoint::EndpointId,
     id::{DeviceId, MessageId, SessionId, TenantId},
+    invitation::TakeMode,
     time::Timestamp,
 };
 use switchhook_storage::{Clock, Database, Settings, Storage, TenantStorage};
@@ -270,6 +271,7 @@ pub(crate) fn session(name: &str) -> Session {
         expires_at: LATER,
         generation: 1,
         routing: None,
+        take: TakeMode::Choose,
     }
 }
 

@@ -1,0 +1,2 @@
+-- Who chooses among the devices that accept: the host takes the first, or the inviter chooses.
+ALTER TABLE sessions ADD COLUMN take TEXT NOT NULL DEFAULT 'first';
