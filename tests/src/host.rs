@@ -122,6 +122,11 @@ impl Host {
         .await?;
         between(storage.of(&tenant(DEFAULT_TENANT)?)).await?;
         storage.close().await;
+        self.start_again().await
+    }
+
+    /// Starts again on the same ports, after [`Self::stop`].
+    pub async fn start_again(&mut self) -> Result<()> {
         self.server = Some(Server::start(&self.settings).await.context("it does not start again")?);
         Ok(())
     }

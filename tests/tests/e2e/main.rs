@@ -13,6 +13,7 @@ mod explain;
 mod health;
 mod invitation;
 mod nat;
+mod postgres;
 mod registration;
 mod routing;
 mod session;
