@@ -192,8 +192,9 @@ async fn inv_17_nothing_goes_on_after_a_cancel() -> Result<()> {
     in_time("the cancel", alice.client.cancel(&cancel)).await??;
     assert_eq!(state(&host, &status.session).await?, "cancelled");
 
-    // The first ring would have been over by then.
-    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    // The timer of the first ring's end has been taken up; it would have had the router asked again.
+    until("the ring's end", async || Ok((host.stored().await?.get("timers") == Some(&0)).then_some(())))
+        .await?;
     assert!(!tablet.heard().await?.iter().any(|event| format!("{event:?}").contains("Invite(")));
     let late = in_time("the answer", alice.client.cancel(&cancel)).await?;
     assert!(late.is_ok(), "{:?}", refusal(late));

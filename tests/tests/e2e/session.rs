@@ -18,7 +18,7 @@ use switchhook_protocol::{
 use switchhook_tests::{
     host::Host,
     phone::{Phone, refusal},
-    waiting::in_time,
+    waiting::{in_time, now, until},
 };
 
 const ALICE: &str = "+15550100";
@@ -207,8 +207,15 @@ async fn a_participant_whose_device_vanishes_is_taken_out_after_the_stated_time(
 
     // Nobody is lost by a restart, nor while everybody is online.
     host.restart(async |_| Ok(())).await?;
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    assert_eq!(participants(&host, &status.session).await?, 2);
+    let lost_at = now().after(Duration::from_secs(5)).as_millis();
+    until("marks later than the time after which they would be lost", async || {
+        let session = host.admin.session(&status.session).await?;
+        let seen = session.get("participants").and_then(Value::as_array).context("participants")?;
+        assert_eq!(seen.len(), 2, "{session:#}");
+        let seen_since = |it: &Value| it.get("seen_at").and_then(Value::as_u64) >= Some(lost_at);
+        Ok(seen.iter().all(seen_since).then_some(()))
+    })
+    .await?;
     bob.leave().await;
 
     assert_eq!(changed(&mut alice).await?.change, Change::Ended { reason: "lost".to_owned() });

@@ -1,8 +1,8 @@
 //! A session's routing goes on: the router is asked how, its plan becomes rings (INV-2, INV-4).
 //!
 //! A timer brings it here, claimed by any node, whether or not a client is awake. The router is asked
-//! before the transaction; the transaction claims the timer and looks again, so that of two nodes that
-//! asked one commits.
+//! before the transaction; the transaction looks again and claims the timer, so that of two nodes that
+//! asked one commits, and none overwrites what another user's turn has changed.
 
 use switchhook_core::{
     invitation::{
@@ -29,7 +29,9 @@ pub(crate) async fn reroute(app: &App, tenant: &TenantId, timer: Timer, user: u1
     let (session, inviter) = (asked.session, asked.caller.device);
     let committed = storage
         .run("reroute", async move |tx| {
-            if !tx.claim_timer(&timer).await? {
+            // Another user's routing went on meanwhile: the timer stays, and the router is asked anew.
+            let row = tx.session(&session.id).await?;
+            if row.is_none_or(|row| row.routing != session.routing) || !tx.claim_timer(&timer).await? {
                 return Ok(Committed::default());
             }
             let Some(invitation) = tx.invitation(&session.id, user).await? else {

@@ -12,7 +12,11 @@ use std::{
     fs::{self, File, OpenOptions},
     hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState},
     io,
-    os::unix::{fs::chown, net::UnixStream, process::CommandExt as _},
+    os::unix::{
+        fs::chown,
+        net::{UnixDatagram, UnixStream},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
@@ -29,6 +33,9 @@ const OLDEST: u32 = 15;
 
 /// PostgreSQL does not run as root.
 const USER: &str = "postgres";
+
+/// How long a server may say nothing before it is looked at.
+const LOOK: Duration = Duration::from_millis(500);
 
 const SETTINGS: [&str; 6] = [
     "listen_addresses=",
@@ -109,18 +116,18 @@ fn start(programs: &Path) -> io::Result<Server> {
     let folder = std::env::temp_dir().join(format!("switchhook-{:x}", place.finish()));
     let server = Server { folder, _used: used };
     if !server.is_ready() {
-        keep(programs, &server.folder, open(&beside.join("postgres.used"))?)?;
+        let says = keep(programs, &server.folder, open(&beside.join("postgres.used"))?)?;
         while !server.is_ready() {
-            std::thread::sleep(Duration::from_millis(20));
-            let gone = !server.folder.exists();
-            assert!(!gone, "the server did not start");
+            // It says so (`sd_notify`); looked at now and then, in case it died or was built without.
+            let _said = says.recv(&mut [0; 64]);
+            assert!(server.folder.exists(), "the server did not start");
         }
     }
     Ok(server)
 }
 
-/// Makes a cluster and starts its keeper.
-fn keep(programs: &Path, folder: &Path, used: File) -> io::Result<()> {
+/// Makes a cluster and starts its keeper. On the socket the server says when it is ready.
+fn keep(programs: &Path, folder: &Path, used: File) -> io::Result<UnixDatagram> {
     let owner = owner()?;
     if folder.exists() {
         fs::remove_dir_all(folder)?;
@@ -148,9 +155,15 @@ fn keep(programs: &Path, folder: &Path, used: File) -> io::Result<()> {
     keeper.args(["-c", KEEPER, "postgres-keeper"]).arg(folder).arg(programs.join("postgres"));
     keeper.arg("-D").arg(&data).arg("-k").arg(folder);
     keeper.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+    let socket = folder.join("ready");
+    let says = UnixDatagram::bind(&socket)?;
+    says.set_read_timeout(Some(LOOK))?;
+    if let Some((user, group)) = owner {
+        chown(&socket, Some(user), Some(group))?;
+    }
     // A group of its own: who ends a test with all that it started does not mean this.
-    keeper.stdin(used).process_group(0).spawn()?;
-    Ok(())
+    keeper.env("NOTIFY_SOCKET", &socket).stdin(used).process_group(0).spawn()?;
+    Ok(says)
 }
 
 /// User and group to be instead of root.
