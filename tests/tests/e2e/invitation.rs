@@ -3,15 +3,11 @@
 use anyhow::Result;
 use reqwest::StatusCode;
 use serde_json::json;
-use switchhook_client::{CallError, ClientEvent};
+use switchhook_client::ClientEvent;
 use switchhook_protocol::{
-    client::{Cursor, Signal},
     error::ErrorCode,
-    event::{Event, Rung},
-    id::SessionId,
-    invitation::{Cancel, Invite, InviteStatus, Ringing, StopReason, Stopped, Take, TakeMode, UserOutcome},
-    relay::RelayRequest,
-    server::Resumed,
+    event::Event,
+    invitation::{Cancel, StopReason, UserOutcome},
 };
 use switchhook_tests::{
     host::Host,
@@ -20,23 +16,7 @@ use switchhook_tests::{
     waiting::in_time,
 };
 
-const ALICE: &str = "+15550100";
-const BOB: &str = "+15550101";
-
-/// Alice's phone; Bob's phone and tablet.
-struct Three {
-    host: Host,
-    alice: Phone,
-    phone: Phone,
-    tablet: Phone,
-}
-
-/// A session that rings on both of Bob's devices.
-struct Rings {
-    status: InviteStatus,
-    at_phone: Rung,
-    at_tablet: Rung,
-}
+use crate::three::{ALICE, BOB, Three};
 
 /// INV-3, INV-1
 #[tokio::test]
@@ -116,64 +96,6 @@ async fn inv_6_of_two_accepts_at_once_exactly_one_is_taken() -> Result<()> {
     }
     let accepts = three.alice.heard().await?;
     assert_eq!(accepts.iter().filter(|event| is_accept(event)).count(), 0, "one accept a session");
-    Ok(())
-}
-
-/// INV-6.choose: both accept, the inviter takes the tablet, the phone is told to stop.
-#[tokio::test]
-async fn inv_6_with_take_choose_every_accept_is_told_and_the_inviter_takes_one() -> Result<()> {
-    let mut three = Three::start().await?;
-    let rings = three.ring_to_choose().await?;
-    let session = &rings.status.session;
-
-    let answer = three.phone.accept(&rings.at_phone).await??;
-    assert!(answer.awaits_take);
-    let phones = three.alice.expect_accept(session).await?;
-    three.tablet.accept(&rings.at_tablet).await??;
-    let tablets = three.alice.expect_accept(session).await?;
-    assert_eq!(three.host.admin.invitation_state(session).await?, "ringing");
-    let early = RelayRequest { ticket: answer.ticket.clone() };
-    let early = in_time("the answer", three.phone.client.relay_request(&early)).await?;
-    assert_eq!(refusal(early)?, ErrorCode::NotRunning, "an offer is no part in a session");
-
-    let take = Take { tickets: vec![tablets.ticket.clone()] };
-    in_time("the take", three.alice.client.take(&take)).await??;
-
-    three.tablet.expect_event("taken", |event| matches!(event, Event::Taken(_)).then_some(())).await?;
-    assert_eq!(three.phone.expect_cancel(session).await?, StopReason::AnsweredElsewhere);
-    assert_eq!(three.host.admin.invitation_state(session).await?, "taken");
-    let relay = RelayRequest { ticket: tablets.ticket };
-    in_time("the relay", three.alice.client.relay_request(&relay)).await??;
-    let late = in_time("the answer", three.alice.client.take(&Take { tickets: vec![phones.ticket] })).await?;
-    assert_eq!(refusal(late)?, ErrorCode::NoLongerRinging);
-    Ok(())
-}
-
-/// INV-6.choose: several of one user, and only the inviter's own tickets count.
-#[tokio::test]
-async fn inv_6_with_take_choose_several_are_taken_and_nobody_else_takes() -> Result<()> {
-    let mut three = Three::start().await?;
-    let rings = three.ring_to_choose().await?;
-    let session = &rings.status.session;
-    let answer = three.phone.accept(&rings.at_phone).await??;
-    three.tablet.accept(&rings.at_tablet).await??;
-    let mut tickets = vec![];
-    for _ in 0..2 {
-        tickets.push(three.alice.expect_accept(session).await?.ticket);
-    }
-
-    let by_invited = Take { tickets: vec![answer.ticket] };
-    let by_invited = in_time("the answer", three.phone.client.take(&by_invited)).await?;
-    assert_eq!(refusal(by_invited)?, ErrorCode::WrongRole);
-    let stolen = in_time("the answer", three.phone.client.take(&Take { tickets: tickets.clone() })).await?;
-    assert_eq!(refusal(stolen)?, ErrorCode::BadTicket);
-    let nobody = in_time("the answer", three.alice.client.take(&Take { tickets: vec![] })).await?;
-    assert_eq!(refusal(nobody)?, ErrorCode::Malformed);
-
-    in_time("the take", three.alice.client.take(&Take { tickets })).await??;
-    for device in [&mut three.phone, &mut three.tablet] {
-        device.expect_event("taken", |event| matches!(event, Event::Taken(_)).then_some(())).await?;
-    }
     Ok(())
 }
 
@@ -370,191 +292,6 @@ async fn inv_1_an_invite_out_of_bounds_rings_nobody() -> Result<()> {
     assert!(raw.request("invite", good).await?.get("ok").is_some());
     bob.expect_invite().await?;
     Ok(())
-}
-
-#[tokio::test]
-async fn inv_2_a_device_that_was_away_rings_for_what_is_left_of_the_time() -> Result<()> {
-    let host = Host::start().await?;
-    let (alice, bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
-    let (settings, identity) = bob.leave().await;
-    let status = alice.invite(BOB).await?;
-    assert_eq!(status.devices.len(), 1);
-
-    let mut bob = Phone::connect(settings, identity).await?;
-
-    let (left, rung) = bob
-        .expect("the ring", |event| {
-            let ClientEvent::Event(delivered) = event else { return None };
-            let Event::Invite(rung) = &delivered.event else { return None };
-            Some((delivered.expires_in_ms, rung.clone()))
-        })
-        .await?;
-    let left = left.unwrap();
-    assert!(left > 0 && left < status.ring_ms, "{left} of {} ms", status.ring_ms);
-    bob.accept(&rung).await??;
-    Ok(())
-}
-
-#[tokio::test]
-async fn inv_17_a_device_that_was_away_hears_of_the_end_and_does_not_ring_on() -> Result<()> {
-    let host = Host::start().await?;
-    let (alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
-    let status = alice.invite(BOB).await?;
-    bob.expect_invite().await?;
-    let (settings, identity) = bob.leave().await;
-    in_time("the cancel", alice.client.cancel(&Cancel { ticket: status.ticket.clone() })).await??;
-
-    let mut bob = Phone::connect(settings, identity).await?;
-
-    assert_eq!(bob.expect_cancel(&status.session).await?, StopReason::Cancelled);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_client_goes_on_after_the_last_event_that_it_has() -> Result<()> {
-    let host = Host::start().await?;
-    let (alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
-    let first = alice.invite(BOB).await?;
-    let cursor = bob
-        .expect("the ring", |event| {
-            let ClientEvent::Event(delivered) = event else { return None };
-            Some(Cursor { epoch: delivered.epoch.clone(), seq: delivered.seq })
-        })
-        .await?;
-    let (settings, identity) = bob.leave().await;
-    in_time("the cancel", alice.client.cancel(&Cancel { ticket: first.ticket })).await??;
-    let second = alice.invite(BOB).await?;
-
-    let mut bob = Phone::connect(settings.cursor(Some(cursor)), identity).await?;
-
-    let resumed = bob
-        .expect("welcome", |event| {
-            if let ClientEvent::Connected(welcome) = event { Some(welcome.resumed) } else { None }
-        })
-        .await?;
-    assert_eq!(resumed, Resumed::Full);
-    assert_eq!(bob.expect_cancel(&first.session).await?, StopReason::Cancelled);
-    assert_eq!(bob.expect_invite().await?.session, second.session, "the first ring does not come again");
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_second_connection_of_a_device_takes_the_place_of_the_first() -> Result<()> {
-    let host = Host::start().await?;
-    let (alice, mut first) = (host.phone(ALICE).await?, host.phone(BOB).await?);
-
-    let mut second = Phone::connect(first.settings.clone(), first.identity.clone()).await?;
-
-    let finished = first
-        .expect("the end", |event| {
-            if let ClientEvent::Ended(finished) = event { Some(finished.clone()) } else { None }
-        })
-        .await?;
-    assert_eq!((finished.code, finished.reason.as_str()), (4509, "replaced"));
-    let status = alice.invite(BOB).await?;
-    assert_eq!(second.expect_invite().await?.session, status.session);
-    let refused = in_time("the answer", first.client.sync()).await?;
-    assert_eq!(refused, Err(CallError::Closed));
-    Ok(())
-}
-
-#[tokio::test]
-async fn inv_11_an_alias_passes_live_messages_in_its_session_and_in_no_other() -> Result<()> {
-    let mut three = Three::start().await?;
-    let rings = three.ring().await?;
-    let signal = Signal {
-        ticket: rings.at_phone.ticket.clone(),
-        to: rings.at_phone.inviter.alias.clone(),
-        data: json!({ "candidate": 1 }),
-    };
-
-    in_time("the signal", three.phone.client.signal(signal.clone())).await??;
-
-    let got = three.heard_signal().await?;
-    assert_eq!((&got.session, &got.data), (&rings.status.session, &signal.data));
-    // The other session's alias does not open here; the answer to a live message is an error without id, so
-    // what counts is that only the good one arrives.
-    let other = three.ring().await?;
-    let crossed =
-        Signal { to: other.at_phone.inviter.alias.clone(), data: json!("crossed"), ..signal.clone() };
-    in_time("the signal", three.phone.client.signal(crossed)).await??;
-    let good = Signal { data: json!("good"), ..signal };
-    in_time("the signal", three.phone.client.signal(good)).await??;
-    assert_eq!(three.heard_signal().await?.data, json!("good"));
-    Ok(())
-}
-
-/// A ticket is its holder's: shown by another device, or in another place, it opens nothing.
-#[tokio::test]
-async fn inv_11_a_ticket_serves_its_holder_alone() -> Result<()> {
-    let mut three = Three::start().await?;
-    let rings = three.ring().await?;
-    let ticket = rings.at_phone.ticket.clone();
-
-    let ringing =
-        in_time("the answer", three.tablet.client.ringing(&Ringing { ticket: ticket.clone() })).await?;
-    assert_eq!(refusal(ringing)?, ErrorCode::BadTicket);
-    let stopped =
-        in_time("the answer", three.tablet.client.stopped(&Stopped { ticket: ticket.clone() })).await?;
-    assert_eq!(refusal(stopped)?, ErrorCode::BadTicket);
-    let stolen = Rung { ticket: ticket.clone(), ..rings.at_tablet.clone() };
-    assert_eq!(refusal(three.tablet.accept_by_hand(&stolen).await?)?, ErrorCode::BadTicket);
-    let last = if ticket.ends_with('A') { "B" } else { "A" };
-    let changed = Rung { ticket: format!("{}{last}", &ticket[..ticket.len() - 1]), ..rings.at_phone.clone() };
-    assert_eq!(refusal(three.phone.accept_by_hand(&changed).await?)?, ErrorCode::BadTicket);
-    let inviters = Rung { ticket: rings.status.ticket.clone(), ..rings.at_phone.clone() };
-    assert_eq!(refusal(three.phone.accept_by_hand(&inviters).await?)?, ErrorCode::BadTicket);
-
-    three.phone.accept(&rings.at_phone).await??;
-    Ok(())
-}
-
-impl Three {
-    async fn start() -> Result<Self> {
-        Box::pin(async {
-            let host = Host::start().await?;
-            let alice = host.phone(ALICE).await?;
-            let phone = host.phone(BOB).await?;
-            let tablet = host.device("tablet", BOB).await?;
-            Ok(Self { host, alice, phone, tablet })
-        })
-        .await
-    }
-
-    async fn ring(&mut self) -> Result<Rings> {
-        let status = self.alice.invite(BOB).await?;
-        let at_phone = self.phone.expect_invite().await?;
-        let at_tablet = self.tablet.expect_invite().await?;
-        Ok(Rings { status, at_phone, at_tablet })
-    }
-
-    /// The same, and the inviter chooses.
-    async fn ring_to_choose(&mut self) -> Result<Rings> {
-        let prepared = self.alice.prepare(&open()).await?;
-        let invite = Invite { take: TakeMode::Choose, ..self.alice.invite_of(&prepared, &[BOB])? };
-        let status = in_time("the invite", self.alice.client.invite(&invite)).await??;
-        let at_phone = self.phone.expect_invite().await?;
-        let at_tablet = self.tablet.expect_invite().await?;
-        Ok(Rings { status, at_phone, at_tablet })
-    }
-
-    /// Waits until everybody is connected again.
-    async fn declined(&mut self, session: &SessionId) -> Result<String> {
-        self.alice
-            .expect_event("a decline", |event| {
-                let Event::Decline(declined) = event else { return None };
-                (declined.session == *session).then(|| declined.reason.clone())
-            })
-            .await
-    }
-
-    async fn heard_signal(&mut self) -> Result<switchhook_protocol::server::PeerSignal> {
-        self.alice
-            .expect("a signal", |event| {
-                if let ClientEvent::Signal(signal) = event { Some(signal.clone()) } else { None }
-            })
-            .await
-    }
 }
 
 fn is_accept(event: &ClientEvent) -> bool {

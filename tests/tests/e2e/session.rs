@@ -9,7 +9,7 @@ use switchhook_protocol::{
     call::Snapshot,
     endpoint::EndpointId,
     error::ErrorCode,
-    event::Event,
+    event::{Event, Rung},
     id::SessionId,
     invitation::{Accepted, InviteStatus, StopReason},
     relay::RelayRequest,
@@ -17,12 +17,13 @@ use switchhook_protocol::{
 };
 use switchhook_tests::{
     host::Host,
-    phone::{Phone, refusal},
+    phone::{Phone, open, refusal},
     waiting::{in_time, now, until},
 };
 
 const ALICE: &str = "+15550100";
 const BOB: &str = "+15550101";
+const CAROL: &str = "+15550102";
 
 /// Alice in a call with Bob's phone; Bob's tablet lies beside it.
 struct InCall {
@@ -141,15 +142,7 @@ async fn a_session_that_is_over_is_not_woken_by_a_repeated_accept() -> Result<()
 /// INV-15, INV-11.generations: of three, one leaves; the others go on with new tickets, the old ones are refused.
 #[tokio::test]
 async fn inv_15_of_several_invited_one_leaves_and_the_others_go_on() -> Result<()> {
-    let host = Host::start().await?;
-    let (mut alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
-    let mut carol = host.phone("+15550102").await?;
-    let prepared = alice.prepare(&switchhook_tests::phone::open()).await?;
-    let invite = alice.invite_of(&prepared, &[BOB, "+15550102"])?;
-    let status = in_time("the invite", alice.client.invite(&invite)).await??;
-    let (to_bob, to_carol) = (bob.expect_invite().await?, carol.expect_invite().await?);
-    bob.accept(&to_bob).await??;
-    let with_bob = alice.expect_accept(&status.session).await?;
+    let Party { host, mut alice, mut bob, carol, to_carol, status, with_bob } = Party::start().await?;
     let carols = carol.accept(&to_carol).await??;
     alice.expect_accept(&status.session).await?;
     assert_eq!(participants(&host, &status.session).await?, 3);
@@ -179,17 +172,9 @@ async fn inv_15_of_several_invited_one_leaves_and_the_others_go_on() -> Result<(
 /// INV-15: the inviter leaves while another user still rings.
 #[tokio::test]
 async fn inv_15_the_end_of_a_session_silences_whoever_still_rings() -> Result<()> {
-    let host = Host::start().await?;
-    let (mut alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
-    let mut carol = host.phone("+15550102").await?;
-    let prepared = alice.prepare(&switchhook_tests::phone::open()).await?;
-    let invite = alice.invite_of(&prepared, &[BOB, "+15550102"])?;
-    let status = in_time("the invite", alice.client.invite(&invite)).await??;
-    let (to_bob, _ringing) = (bob.expect_invite().await?, carol.expect_invite().await?);
-    bob.accept(&to_bob).await??;
-    let pushed = alice.expect_accept(&status.session).await?;
+    let Party { host: _host, alice, mut bob, mut carol, status, with_bob, .. } = Party::start().await?;
 
-    in_time("the end", alice.client.end(&end(&pushed))).await??;
+    in_time("the end", alice.client.end(&end(&with_bob))).await??;
 
     assert_eq!(carol.expect_cancel(&status.session).await?, StopReason::Cancelled);
     assert!(matches!(changed(&mut bob).await?.change, Change::Ended { .. }));
@@ -221,6 +206,35 @@ async fn a_participant_whose_device_vanishes_is_taken_out_after_the_stated_time(
     assert_eq!(changed(&mut alice).await?.change, Change::Ended { reason: "lost".to_owned() });
     assert_eq!(participants(&host, &status.session).await?, 0);
     Ok(())
+}
+
+/// Alice invited Bob, who is in the call, and Carol, who rings.
+struct Party {
+    host: Host,
+    alice: Phone,
+    bob: Phone,
+    carol: Phone,
+    to_carol: Rung,
+    status: InviteStatus,
+    /// What Alice got of Bob's accept.
+    with_bob: Accepted,
+}
+
+impl Party {
+    async fn start() -> Result<Self> {
+        Box::pin(async {
+            let host = Host::start().await?;
+            let (mut alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+            let mut carol = host.phone(CAROL).await?;
+            let invite = alice.invite_of(&alice.prepare(&open()).await?, &[BOB, CAROL])?;
+            let status = in_time("the invite", alice.client.invite(&invite)).await??;
+            let (to_bob, to_carol) = (bob.expect_invite().await?, carol.expect_invite().await?);
+            bob.accept(&to_bob).await??;
+            let with_bob = alice.expect_accept(&status.session).await?;
+            Ok(Self { host, alice, bob, carol, to_carol, status, with_bob })
+        })
+        .await
+    }
 }
 
 impl InCall {

@@ -1,0 +1,64 @@
+//! Tickets and aliases: whom they serve, and where.
+
+use anyhow::Result;
+use serde_json::json;
+use switchhook_protocol::{
+    client::Signal,
+    error::ErrorCode,
+    event::Rung,
+    invitation::{Ringing, Stopped},
+};
+use switchhook_tests::{phone::refusal, waiting::in_time};
+
+use crate::three::Three;
+
+#[tokio::test]
+async fn inv_11_an_alias_passes_live_messages_in_its_session_and_in_no_other() -> Result<()> {
+    let mut three = Three::start().await?;
+    let rings = three.ring().await?;
+    let signal = Signal {
+        ticket: rings.at_phone.ticket.clone(),
+        to: rings.at_phone.inviter.alias.clone(),
+        data: json!({ "candidate": 1 }),
+    };
+
+    in_time("the signal", three.phone.client.signal(signal.clone())).await??;
+
+    let got = three.heard_signal().await?;
+    assert_eq!((&got.session, &got.data), (&rings.status.session, &signal.data));
+    // The other session's alias does not open here; the answer to a live message is an error without id, so
+    // what counts is that only the good one arrives.
+    let other = three.ring().await?;
+    let crossed =
+        Signal { to: other.at_phone.inviter.alias.clone(), data: json!("crossed"), ..signal.clone() };
+    in_time("the signal", three.phone.client.signal(crossed)).await??;
+    let good = Signal { data: json!("good"), ..signal };
+    in_time("the signal", three.phone.client.signal(good)).await??;
+    assert_eq!(three.heard_signal().await?.data, json!("good"));
+    Ok(())
+}
+
+/// A ticket is its holder's: shown by another device, or in another place, it opens nothing.
+#[tokio::test]
+async fn inv_11_a_ticket_serves_its_holder_alone() -> Result<()> {
+    let mut three = Three::start().await?;
+    let rings = three.ring().await?;
+    let ticket = rings.at_phone.ticket.clone();
+
+    let ringing =
+        in_time("the answer", three.tablet.client.ringing(&Ringing { ticket: ticket.clone() })).await?;
+    assert_eq!(refusal(ringing)?, ErrorCode::BadTicket);
+    let stopped =
+        in_time("the answer", three.tablet.client.stopped(&Stopped { ticket: ticket.clone() })).await?;
+    assert_eq!(refusal(stopped)?, ErrorCode::BadTicket);
+    let stolen = Rung { ticket: ticket.clone(), ..rings.at_tablet.clone() };
+    assert_eq!(refusal(three.tablet.accept_by_hand(&stolen).await?)?, ErrorCode::BadTicket);
+    let last = if ticket.ends_with('A') { "B" } else { "A" };
+    let changed = Rung { ticket: format!("{}{last}", &ticket[..ticket.len() - 1]), ..rings.at_phone.clone() };
+    assert_eq!(refusal(three.phone.accept_by_hand(&changed).await?)?, ErrorCode::BadTicket);
+    let inviters = Rung { ticket: rings.status.ticket.clone(), ..rings.at_phone.clone() };
+    assert_eq!(refusal(three.phone.accept_by_hand(&inviters).await?)?, ErrorCode::BadTicket);
+
+    three.phone.accept(&rings.at_phone).await??;
+    Ok(())
+}
