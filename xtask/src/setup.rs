@@ -20,12 +20,14 @@ use crate::{command, repository::Repository};
 const WASM_TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32v1-none"];
 
 /// Programs of others that tests call.
-const COUNTERPARTS: [Counterpart; 6] = [
+const COUNTERPARTS: [Counterpart; 8] = [
     Counterpart {
         package: "coturn",
-        programs: &["turnutils_uclient", "turnutils_stunclient"],
+        programs: &["turnserver", "turnutils_natdiscovery", "turnutils_stunclient", "turnutils_uclient"],
         service: Some("coturn"),
     },
+    Counterpart { package: "iproute2", programs: &["ip"], service: None },
+    Counterpart { package: "nftables", programs: &["nft"], service: None },
     Counterpart { package: "nodejs", programs: &["node"], service: None },
     Counterpart { package: "npm", programs: &["npm"], service: None },
     Counterpart { package: "postgresql", programs: &["initdb", "postgres"], service: Some("postgresql") },
