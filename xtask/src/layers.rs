@@ -36,8 +36,9 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("xtask", EVERYTHING),
 ];
 
-const HOLDERS: [(&str, &[&str]); 5] = [
+const HOLDERS: [(&str, &[&str]); 6] = [
     ("sqlx*", &["host/storage"]),
+    ("libsqlite3*", &["host/storage"]),
     ("wasmtime*", &["host/plugin-runtime"]),
     ("turn", &["host/relay", "sdk/client"]),
     ("webrtc-util", &["host/relay", "sdk/client"]),

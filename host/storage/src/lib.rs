@@ -49,6 +49,8 @@ mod pairs;
 mod plugin_log;
 mod plugin_secrets;
 mod plugins;
+#[cfg(test)]
+mod power_loss;
 mod queue;
 mod registrations;
 mod secrets;

@@ -121,7 +121,8 @@ impl Storage {
         Self::start(database::open_sqlite(options, readers, held).await?, clock)
     }
 
-    fn start(Opened { readers, link, held }: Opened, clock: Clock) -> Result<Self, OpenError> {
+    /// Sets the writer going on an open database.
+    pub(crate) fn start(Opened { readers, link, held }: Opened, clock: Clock) -> Result<Self, OpenError> {
         let queue = Arc::new(Queue::new(limits::QUEUE, limits::QUEUE_OF_TENANT));
         let metrics = Metrics::default();
         let writer = Writer {
