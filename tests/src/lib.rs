@@ -7,9 +7,11 @@
 //! guard ([`waiting`]); nothing sleeps.
 
 pub mod admin;
+pub mod certificates;
 pub mod host;
 pub mod phone;
 pub mod process;
+pub mod python;
 pub mod raw;
 pub mod service;
 pub mod stored;

@@ -4,12 +4,14 @@
 //! Every point that it passes it says on standard error, so that a test knows them all.
 
 use std::{
+    ffi::OsStr,
     net::SocketAddr,
     path::Path,
     process::{ExitStatus, Stdio},
 };
 
 use anyhow::{Context as _, Result};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
@@ -35,11 +37,19 @@ pub struct Process {
 impl Process {
     /// Starts the binary on a data folder; at a former address if there is one.
     pub async fn start(program: &str, data: &Path, listen: Option<SocketAddr>) -> Result<Self> {
+        let listen = listen.map(|listen| listen.to_string());
+        let options = listen.iter().flat_map(|listen| ["--listen", listen]);
+        Self::with(program, data, options).await
+    }
+
+    /// Starts the binary on a data folder, with more options of `serve`.
+    pub async fn with(
+        program: &str,
+        data: &Path,
+        options: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Result<Self> {
         let mut command = Command::new(program);
-        command.args(["serve", "--free-ports", "--json", "--data"]).arg(data);
-        if let Some(listen) = listen {
-            command.arg("--listen").arg(listen.to_string());
-        }
+        command.args(["serve", "--free-ports", "--json", "--data"]).arg(data).args(options);
         command.env("RUST_LOG", "warn,fail_point=trace").kill_on_drop(true);
         let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = pipes.spawn().context("the binary does not start")?;
@@ -97,9 +107,18 @@ impl Process {
 
     /// Asks it to end.
     pub fn terminate(&self) -> Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Asks it to read its certificate again.
+    pub fn hang_up(&self) -> Result<()> {
+        self.signal(Signal::HUP)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok()).context("it has ended")?;
-        let id = rustix::process::Pid::from_raw(id).context("no process id")?;
-        Ok(rustix::process::kill_process(id, rustix::process::Signal::TERM)?)
+        let id = Pid::from_raw(id).context("no process id")?;
+        Ok(kill_process(id, signal)?)
     }
 }
 

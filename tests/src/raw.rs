@@ -1,6 +1,6 @@
 //! A socket that says whatever a test wants.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -8,8 +8,12 @@ use serde_json::{Value, json};
 use switchhook_client::identity::Identity;
 use switchhook_protocol::{SUBPROTOCOL, client::Hello, device_key::Statement, id::TenantId};
 use tokio::net::TcpStream;
+use tokio_rustls::rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
     tungstenite::{
         self, Message,
         client::IntoClientRequest as _,
@@ -60,11 +64,30 @@ impl Raw {
         tenant: &str,
         subprotocol: Option<&str>,
     ) -> Result<Result<Self, NoSocket>> {
-        let mut request = format!("ws://{host}/v1/{tenant}/connect").into_client_request()?;
+        Self::open(&format!("ws://{host}/v1/{tenant}/connect"), subprotocol, Connector::Plain).await
+    }
+
+    /// Opens a socket over TLS, to a server that this authority (in PEM) has certified.
+    pub async fn over_tls(port: u16, tenant: &str, authority: &str) -> Result<Self> {
+        let connector = Connector::Rustls(Arc::new(trusting(authority)?));
+        let url = format!("wss://localhost:{port}/v1/{tenant}/connect");
+        match Self::open(&url, Some(SUBPROTOCOL), connector).await? {
+            Ok(raw) => Ok(raw),
+            Err(no) => bail!("no socket: {no:?}"),
+        }
+    }
+
+    async fn open(
+        url: &str,
+        subprotocol: Option<&str>,
+        connector: Connector,
+    ) -> Result<Result<Self, NoSocket>> {
+        let mut request = url.into_client_request()?;
         if let Some(subprotocol) = subprotocol {
             request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_str(subprotocol)?);
         }
-        match in_time("the socket", Box::pin(connect_async(request))).await? {
+        let opened = connect_async_tls_with_config(request, None, false, Some(connector));
+        match in_time("the socket", Box::pin(opened)).await? {
             Ok((socket, _)) => Ok(Ok(Self { socket })),
             Err(tungstenite::Error::Http(answer)) => {
                 let body = answer.body().clone().unwrap_or_default();
@@ -175,4 +198,11 @@ pub fn hello(nonce: &str, tenant: &TenantId, identity: &Identity) -> Result<Valu
 pub fn code_of(message: &Value) -> String {
     let code = message.get("code").or_else(|| message.pointer("/error/code"));
     code.and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// A client of TLS that trusts this authority alone.
+fn trusting(authority: &str) -> Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.as_bytes())?)?;
+    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }

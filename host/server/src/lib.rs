@@ -19,6 +19,7 @@ mod http;
 mod keys;
 mod lifecycle;
 mod limits;
+mod listen;
 mod metrics;
 mod online;
 mod outbound;
@@ -37,6 +38,7 @@ pub use crate::{
     decisions::DecisionRecord,
     flows::text::{TextAccepted, TextReport},
     lifecycle::{Addresses, Server, StartError},
+    listen::tls::CertificateError,
     sandbox::{Carrier, NotTaken, SandboxFile},
     secrets::{ADMIN_TOKEN, ROOT_KEYS, SecretsError},
     settings::Settings,

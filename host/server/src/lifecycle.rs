@@ -12,12 +12,6 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
 use prometheus_client::registry::Registry;
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_cdx::{Cdx, CdxConfig};
@@ -28,12 +22,11 @@ use switchhook_protocol::{id::RelayHostId, server::CdxAddresses};
 use switchhook_relay::{Relay, RelayConfig};
 use switchhook_storage::{AdminToken, AuditEntry, Clock, Database, OpenError, Storage};
 use tokio::{
-    net::{TcpListener, TcpStream},
     sync::{Notify, Semaphore},
     time,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, warn};
+use tracing::{info, warn};
 
 use crate::{
     app::App,
@@ -44,6 +37,10 @@ use crate::{
     http,
     keys::Keys,
     limits,
+    listen::{
+        Listener,
+        tls::{CertificateError, Tls},
+    },
     metrics::Metrics,
     online::Online,
     outbox,
@@ -88,6 +85,9 @@ pub enum StartError {
     /// The engine of the plugins does not start.
     #[error("the engine of the plugins does not start")]
     Engine(#[from] EngineError),
+    /// The TLS certificate cannot be used.
+    #[error("TLS does not start")]
+    Tls(#[from] CertificateError),
     /// A port is taken, or the address is not ours.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
@@ -119,6 +119,7 @@ pub struct Server {
     app: Arc<App>,
     relay: Relay,
     addresses: Addresses,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Server {
@@ -132,7 +133,8 @@ impl Server {
         storage.metrics().register(&mut registry);
         let plugins = plugin_runtime(settings, &keys.host(), &mut registry)?;
 
-        let listener = listen(settings.http.listen).await?;
+        let listener = listen(settings).await?;
+        let tls = listener.tls();
         let cdx = bind_cdx(&settings.cdx, keys.cdx().clone()).await?;
         cdx.metrics().register(&mut registry);
         let host: RelayHostId = BUILT_IN.parse().map_err(|wrong| StartError::Setup(format!("{wrong}")))?;
@@ -141,7 +143,7 @@ impl Server {
 
         let [primary, secondary] = cdx.addrs();
         let addresses = Addresses {
-            http: listener.local_addr().map_err(|error| StartError::Listen(settings.http.listen, error))?,
+            http: listener.addr().map_err(|error| StartError::Listen(settings.http.listen, error))?,
             cdx: CdxAddresses { primary, secondary },
             relay: relay.addr(),
         };
@@ -180,12 +182,20 @@ impl Server {
         Box::pin(set_up(&app, &settings.data, &admin_token)).await?;
         cdx.run(&app.tasks, &app.stop);
         run(&app, listener, registry);
-        Ok(Self { app, relay, addresses })
+        Ok(Self { app, relay, addresses, tls })
     }
 
     /// Where it answers.
     pub const fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// Reads the files of the certificate again, soon.
+    pub fn reload(&self) {
+        let Some(tls) = &self.tls else {
+            return info!("asked to read the certificate again, but there is no TLS here");
+        };
+        tls.reload();
     }
 
     /// First stage: takes nothing new, tells every client to come again, finishes what has begun.
@@ -246,8 +256,13 @@ fn outbound(settings: &settings::Plugins) -> Result<Outbound, StartError> {
     Outbound::new(peers).map_err(|error| StartError::Outbound(error.to_string()))
 }
 
-async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(addr).await.map_err(|error| StartError::Listen(addr, error))
+async fn listen(settings: &Settings) -> Result<Listener, StartError> {
+    let tls = match &settings.tls {
+        Some(files) => Some(Arc::new(Tls::new(files).await?)),
+        None => None,
+    };
+    let addr = settings.http.listen;
+    Listener::bind(addr, tls).await.map_err(|error| StartError::Listen(addr, error))
 }
 
 async fn bind_cdx(settings: &settings::Cdx, keys: KeyRing) -> Result<Cdx, switchhook_cdx::BindError> {
@@ -333,9 +348,9 @@ async fn first_tenant(app: &App, data: &Path) -> Result<(), FlowError> {
 }
 
 /// Sets everything going.
-fn run(app: &Arc<App>, listener: TcpListener, registry: Registry) {
+fn run(app: &Arc<App>, listener: Listener, registry: Registry) {
     let router = http::router(Arc::clone(app), Arc::new(registry));
-    app.tasks.spawn(accept(Arc::clone(app), listener, router));
+    app.tasks.spawn(listener.run(Arc::clone(app), router));
     for kind in [OutboxKind::Text, OutboxKind::Fetch] {
         app.tasks.spawn(outbox::work(Arc::clone(app), kind));
     }
@@ -343,48 +358,4 @@ fn run(app: &Arc<App>, listener: TcpListener, registry: Registry) {
     app.tasks.spawn(timers::sweep(Arc::clone(app)));
     app.tasks.spawn(presence::work(Arc::clone(app)));
     app.tasks.spawn(plugins::lines::work(Arc::clone(app)));
-}
-
-/// Takes connections until told to stop.
-async fn accept(app: Arc<App>, listener: TcpListener, router: Router) {
-    loop {
-        let stream = tokio::select! {
-            biased;
-            () = app.stop.cancelled() => return,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    // Out of file descriptors: others must end before another can begin.
-                    warn!(%error, "a connection could not be taken");
-                    time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            },
-        };
-        app.tasks.spawn(serve(app.stop.clone(), stream, router.clone()));
-    }
-}
-
-async fn serve(stop: CancellationToken, stream: TcpStream, router: Router) {
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::HELLO)
-        .max_buf_size(limits::HTTP_BUFFER)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-        .with_upgrades();
-    let mut connection = Box::pin(connection);
-    let served = tokio::select! {
-        biased;
-        served = connection.as_mut() => served,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = served {
-        debug!(%error, "a connection ended early");
-    }
 }

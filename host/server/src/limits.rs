@@ -11,6 +11,16 @@ pub(crate) const HELLO: Duration = Duration::from_secs(10);
 /// take the memory of those who are known.
 pub(crate) const UNKNOWN_SOCKETS: usize = 4_096;
 
+/// How long a TLS handshake may take: three round trips on a poor network, with a lost packet.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// TLS handshakes that may be unfinished at once: two seconds of what one core computes, so that those
+/// who wait are served within their patience, at 20 to 40 KiB each.
+pub(crate) const UNFINISHED_HANDSHAKES: usize = 4_096;
+
+/// How often the files of the certificate are looked at: renewals are days early.
+pub(crate) const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(5);
+
 /// How often the server pings: below the 30 s after which many NATs forget a TCP mapping's peer.
 pub(crate) const PING: Duration = Duration::from_secs(25);
 

@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     verdicts: Family<Label, Count>,
     paths: Family<Label, Count>,
     refused: Family<Label, Count>,
+    handshakes: Family<Label, Count>,
     decisions: Family<Decided, Count>,
 }
 
@@ -45,6 +46,17 @@ struct Label {
 struct Decided {
     slot: &'static str,
     outcome: &'static str,
+}
+
+/// What became of a TLS handshake.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Handshake {
+    Done,
+    Failed,
+    /// Not done in time.
+    Late,
+    /// Too many others were unfinished.
+    Refused,
 }
 
 impl Metrics {
@@ -75,6 +87,7 @@ impl Metrics {
         family("verdict", "Verdicts about pairs of networks", &self.verdicts);
         family("path", "Paths that worked, as clients report", &self.paths);
         family("refused", "Requests refused, by error code", &self.refused);
+        family("tls_handshakes", "TLS handshakes, by what became of them", &self.handshakes);
         registry.register("plugin_decisions", "Plugin calls, by slot and outcome", self.decisions.clone());
     }
 
@@ -108,6 +121,16 @@ impl Metrics {
 
     pub(crate) fn refused(&self, code: ErrorCode) {
         self.refused.get_or_create(&Label { outcome: code.word() }).inc();
+    }
+
+    pub(crate) fn handshake(&self, handshake: Handshake) {
+        let outcome = match handshake {
+            Handshake::Done => "done",
+            Handshake::Failed => "failed",
+            Handshake::Late => "late",
+            Handshake::Refused => "refused",
+        };
+        self.handshakes.get_or_create(&Label { outcome }).inc();
     }
 
     pub(crate) fn decided(&self, slot: &'static str, outcome: &'static str) {

@@ -22,6 +22,8 @@ pub struct Settings {
     pub database: Option<DatabaseUrl>,
     /// HTTP and WebSocket.
     pub http: Http,
+    /// TLS on the port of HTTP and WebSocket; without it, a proxy ends TLS.
+    pub tls: Option<Tls>,
     /// Connection data exchange: STUN on two UDP ports.
     pub cdx: Cdx,
     /// The built-in relay.
@@ -78,6 +80,16 @@ pub struct Http {
     pub listen: SocketAddr,
 }
 
+/// TLS on the port of HTTP and WebSocket. The files are read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The server's certificate and those between it and its authority, in PEM.
+    pub certificate: PathBuf,
+    /// The certificate's private key, in PEM.
+    pub key: PathBuf,
+}
+
 /// Connection data exchange.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -126,6 +138,7 @@ impl Default for Settings {
             data: PathBuf::from("switchhook-data"),
             database: None,
             http: Http::default(),
+            tls: None,
             cdx: Cdx::default(),
             relay: Relay::default(),
             plugins: Plugins::default(),
@@ -190,6 +203,7 @@ impl Settings {
             data,
             database: None,
             http: Http { listen: any },
+            tls: None,
             cdx: Cdx { ports: [0, 0], ..Cdx::default() },
             relay: Relay { listen: any, ..Relay::default() },
             plugins: Plugins::default(),

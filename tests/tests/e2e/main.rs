@@ -21,3 +21,4 @@ mod session;
 mod take;
 mod three;
 mod tickets;
+mod tls;

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::Context as _;
@@ -13,7 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::telemetry;
 use crate::{ADMIN_TOKEN, ROOT_KEYS, Server, Settings, sandbox};
 
-/// Runs the server until it is told to stop (SIGINT, SIGTERM); told twice, it stops at once.
+/// Runs the server until it is told to stop (SIGINT, SIGTERM); told twice, it stops at once. SIGHUP lets it
+/// read the files of its TLS certificate again.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Settings file (TOML).
@@ -41,12 +42,16 @@ impl Serve {
         telemetry::start(self.json, "info");
         let settings = self.settings()?;
         let server = Server::start(&settings).await.context("the server does not start")?;
-        self.print(&server, &settings.data)?;
+        self.print(&server, &settings)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let mut hangup = signal(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => server.reload(),
+            }
         }
         tracing::info!("shutting down; once more to stop at once");
         let hurry = async {
@@ -68,8 +73,8 @@ impl Serve {
             settings.data.clone_from(data);
         }
         if self.free_ports {
-            let database = settings.database;
-            settings = Settings { database, ..Settings::on_free_ports(settings.data) };
+            let Settings { database, tls, data, .. } = settings;
+            settings = Settings { database, tls, ..Settings::on_free_ports(data) };
         }
         if let Some(listen) = self.listen {
             settings.http.listen = listen;
@@ -79,8 +84,9 @@ impl Serve {
         Ok(settings)
     }
 
-    fn print(&self, server: &Server, data: &Path) -> io::Result<()> {
-        let addresses = server.addresses();
+    fn print(&self, server: &Server, settings: &Settings) -> io::Result<()> {
+        let (addresses, data) = (server.addresses(), settings.data.as_path());
+        let s = if settings.tls.is_some() { "s" } else { "" };
         let mut out = io::stdout().lock();
         if self.json {
             let line = serde_json::json!({
@@ -90,8 +96,8 @@ impl Serve {
             return out.flush();
         }
         writeln!(out, "switchhook is ready")?;
-        writeln!(out, "  clients      ws://{}/v1/{}/connect", addresses.http, crate::DEFAULT_TENANT)?;
-        writeln!(out, "  admin        http://{}/admin/v1", addresses.http)?;
+        writeln!(out, "  clients      ws{s}://{}/v1/{}/connect", addresses.http, crate::DEFAULT_TENANT)?;
+        writeln!(out, "  admin        http{s}://{}/admin/v1", addresses.http)?;
         writeln!(out, "  cdx          udp {} and {}", addresses.cdx.primary, addresses.cdx.secondary)?;
         writeln!(out, "  relay        turn udp {}", addresses.relay)?;
         writeln!(out, "  secrets      {} (root keys)", data.join(ROOT_KEYS).display())?;
