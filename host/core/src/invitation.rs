@@ -13,7 +13,10 @@
 
 pub mod accept;
 pub mod answer;
+pub mod course;
+pub mod going_on;
 pub mod invite;
+mod legs;
 pub mod ring;
 pub mod routing;
 pub mod take;

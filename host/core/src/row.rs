@@ -88,12 +88,14 @@ pub enum Write {
         /// To this one.
         generation: u32,
     },
-    /// What the session's routing goes on with.
-    SetRouting {
+    /// How a user's ringing goes on.
+    SetCourse {
         /// Of this session.
         session: SessionId,
+        /// Of this user.
+        user: u16,
         /// Sealed.
-        routing: Option<String>,
+        course: Option<String>,
     },
     /// A user's ringing goes on.
     RingUntil {

@@ -56,8 +56,10 @@ pub enum Purpose {
     Outbox,
     /// What the host must remember of a secret that it made.
     Secret,
-    /// What a session's routing goes on with.
+    /// What rings a device of a session later.
     Routing,
+    /// How a user's ringing goes on.
+    Course,
 }
 
 impl Purpose {
@@ -72,6 +74,7 @@ impl Purpose {
             Self::Outbox => b"outbox",
             Self::Secret => b"secret",
             Self::Routing => b"routing",
+            Self::Course => b"course",
         }
     }
 }

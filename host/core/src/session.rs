@@ -39,7 +39,7 @@ pub const FIRST: u32 = 1;
 /// The word for a participant whose device vanished.
 pub const LOST: &str = "lost";
 
-/// Longest reason of an end, in bytes.
+/// Longest reason of an end or a decline, in bytes.
 pub const MAX_REASON: usize = 64;
 
 /// Most devices that one change is told to: 16 invited and the inviter, some devices each.
@@ -60,7 +60,7 @@ pub struct Running<'a> {
 
 /// What still rings of a session.
 #[derive(Debug, Clone, Copy)]
-pub struct Ringing<'a> {
+pub struct StillRinging<'a> {
     /// One an invited user.
     pub invitations: &'a [Invitation],
     /// One a rung device.
@@ -73,7 +73,7 @@ pub fn identifiers(participants: &[Participant]) -> Vec<EndpointId> {
     all.into_iter().cloned().collect()
 }
 
-/// Refuses an end whose word is out of bounds.
+/// Refuses a reason that is out of bounds.
 pub fn check_reason(reason: &str) -> Result<(), ErrorCode> {
     if (1..=MAX_REASON).contains(&reason.len()) { Ok(()) } else { Err(ErrorCode::TooLarge) }
 }
@@ -130,7 +130,7 @@ impl<'a> Running<'a> {
         self,
         who: &Participant,
         reason: &str,
-        (keys, ringing): (&KeyRing, Ringing<'_>),
+        (keys, ringing): (&KeyRing, StillRinging<'_>),
         rng: &mut impl CryptoRng,
     ) -> Vec<Write> {
         let stay: Vec<&Participant> =
@@ -147,7 +147,7 @@ impl<'a> Running<'a> {
         self,
         who: &Participant,
         reason: &str,
-        Ringing { invitations, legs }: Ringing<'_>,
+        StillRinging { invitations, legs }: StillRinging<'_>,
         rng: &mut impl CryptoRng,
     ) -> Vec<Write> {
         let session = &self.session.id;
@@ -336,7 +336,7 @@ mod tests {
         }
 
         fn leave(&self, who: usize) -> Vec<Write> {
-            let ringing = Ringing { invitations: &self.invitations, legs: &self.legs };
+            let ringing = StillRinging { invitations: &self.invitations, legs: &self.legs };
             let keys = keys();
             self.running().leave(&self.participants[who], "hung-up", (&keys, ringing), &mut TestRng(5))
         }
@@ -442,6 +442,7 @@ mod tests {
             state: InvitationState::Ringing,
             taken_by: None,
             rings_until: NOW,
+            course: None,
         });
         call.legs.push(Leg {
             session: "s".parse().unwrap(),

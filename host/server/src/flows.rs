@@ -10,8 +10,9 @@ pub(crate) mod hello;
 pub(crate) mod invite;
 pub(crate) mod registration;
 pub(crate) mod relay;
-pub(crate) mod reroute;
+mod reroute;
 pub(crate) mod ring;
+mod route;
 pub(crate) mod session;
 pub(crate) mod signal;
 pub(crate) mod sync;
@@ -70,7 +71,7 @@ impl FlowError {
     pub(crate) fn into_body(self, flow: &'static str) -> ErrorBody {
         match self {
             Self::Refused(body) => body,
-            Self::Storage(StorageError::Busy | StorageError::MailboxFull { .. }) => {
+            Self::Storage(StorageError::Busy) => {
                 ErrorBody { retry_after_ms: Some(1_000), ..ErrorCode::Overloaded.into() }
             }
             Self::Storage(trouble) => {

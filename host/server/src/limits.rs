@@ -84,6 +84,15 @@ pub(crate) const TEXTS_TO_NUMBER: Rate = Rate { burst: 8, every: Duration::from_
 /// Timers taken up at once.
 pub(crate) const TIMERS: u32 = 256;
 
+/// Timers fired side by side: a router that asks a slow service holds up its own session only.
+pub(crate) const TIMERS_AT_ONCE: usize = 16;
+
+/// How long a timer that could not be fired waits at first: a hiccup of the database is over by then.
+pub(crate) const TIMER_PAUSE: Duration = Duration::from_millis(100);
+
+/// And at most: somebody waits at the end of it.
+pub(crate) const TIMER_LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
 /// How often workers look by themselves, should a hint have been lost.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(2);
 

@@ -52,7 +52,8 @@ async fn look(app: &App, pace: Duration, may_lose: bool) -> Result<(), StorageEr
     {
         let (session, device) = (lost.session.clone(), lost.device.clone());
         match session::lose(app, &tenant, lost).await {
-            Ok(()) => {
+            Ok(false) => {}
+            Ok(true) => {
                 info!(tenant.id = %tenant, session.id = %session, device.id = %device, "a participant is lost");
             }
             Err(refused) => {

@@ -2,6 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use rand::RngExt;
+use switchhook_storage::{DueTimer, StorageError};
 use tokio::time;
 use tracing::{error, info};
 
@@ -10,20 +13,42 @@ use crate::{app::App, causes::Causes, flows::ring, limits};
 /// Fires timers until told to stop.
 pub(crate) async fn work(app: Arc<App>) {
     loop {
-        let due = app.storage.timers().due(app.now(), limits::TIMERS).await.unwrap_or_default();
-        for (tenant, timer) in due {
-            if let Err(refused) = ring::fire(&app, &tenant, timer).await {
-                error!(tenant.id = %tenant, %refused, "a timer could not be fired");
+        let wait = match fire_due(&app).await {
+            Ok(()) => until_next(&app).await,
+            Err(trouble) => {
+                error!(error = %Causes(&trouble), "timers are not looked at");
+                limits::LOOK_AGAIN
             }
-        }
+        };
         tokio::select! {
             biased;
             () = app.stop.cancelled() => return,
             // Many invites a second arm timers; one look serves all of them.
             () = app.timers.notified() => time::sleep(PACE).await,
-            () = time::sleep(until_next(&app).await) => {}
+            () = time::sleep(wait) => {}
         }
     }
+}
+
+async fn fire_due(app: &App) -> Result<(), StorageError> {
+    let due = app.storage.timers().due(app.now(), limits::TIMERS).await?;
+    let fired = stream::iter(due).map(|due| fire(app, due)).buffer_unordered(limits::TIMERS_AT_ONCE);
+    fired.try_collect().await
+}
+
+/// Fires one. If it cannot be, it stands behind the others for a while; an error is that not even this is noted.
+async fn fire(app: &App, DueTimer { tenant, timer, tries }: DueTimer) -> Result<(), StorageError> {
+    let Err(refused) = ring::fire(app, &tenant, timer.clone()).await else { return Ok(()) };
+    error!(tenant.id = %tenant, session.id = %timer.session, tries, %refused, "a timer could not be fired");
+    let until = app.now().after(backoff(tries, &mut app.rng()));
+    let storage = app.storage.of(&tenant);
+    storage.run("put-off-timer", async move |tx| tx.put_off_timer(&timer, until).await).await
+}
+
+/// Doubles with each try, up to a bound; half of it is random, so that not all come back together.
+fn backoff(tries: u32, rng: &mut impl RngExt) -> Duration {
+    let doubled = limits::TIMER_PAUSE.saturating_mul(1 << tries.min(16));
+    doubled.min(limits::TIMER_LONGEST_PAUSE).mul_f64(rng.random_range(0.5..=1.0))
 }
 
 /// Sweeps until told to stop.
@@ -53,5 +78,22 @@ async fn until_next(app: &App) -> Duration {
 /// How much later than due a timer may be taken up; a person does not notice.
 const PACE: Duration = Duration::from_millis(20);
 
-/// Keeps a timer that cannot be fired from spinning.
+/// Keeps a timer that another node is about to claim from spinning.
 const SHORTEST: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng as _, rngs::StdRng};
+
+    use super::*;
+
+    #[test]
+    fn a_timer_that_cannot_be_fired_is_tried_less_and_less_often_but_for_ever() {
+        let mut rng = StdRng::seed_from_u64(1);
+        for (tries, longest) in [(0, 100), (1, 200), (5, 3_200), (40, 30_000), (u32::MAX, 30_000)] {
+            let pause = backoff(tries, &mut rng);
+            let longest = Duration::from_millis(longest);
+            assert!(pause >= longest / 2 && pause <= longest, "{tries}: {pause:?}");
+        }
+    }
+}

@@ -69,26 +69,23 @@ impl Storage {
 impl Transaction<'_> {
     /// Notes a change of what belongs to no tenant.
     pub(crate) async fn operator_audit(&mut self, entry: &AuditEntry) -> Result<(), StorageError> {
-        let query = Query::from(APPEND_OPERATORS)
-            .bind(millis(entry.at))
-            .bind(entry.actor.clone())
-            .bind(entry.action.clone())
-            .bind(entry.subject.clone())
-            .bind(entry.detail.clone());
-        self.write(query).await.map(drop)
+        self.write(bind(Query::from(APPEND_OPERATORS), entry)).await.map(drop)
     }
 
     /// Notes a change.
     pub async fn audit(&mut self, entry: &AuditEntry) -> Result<(), StorageError> {
-        let query = Query::from(APPEND)
-            .bind(self.tenant().to_owned())
-            .bind(millis(entry.at))
-            .bind(entry.actor.clone())
-            .bind(entry.action.clone())
-            .bind(entry.subject.clone())
-            .bind(entry.detail.clone());
-        self.write(query).await.map(drop)
+        let of_tenant = Query::from(APPEND).bind(self.tenant().to_owned());
+        self.write(bind(of_tenant, entry)).await.map(drop)
     }
+}
+
+fn bind(query: Query, entry: &AuditEntry) -> Query {
+    query
+        .bind(millis(entry.at))
+        .bind(entry.actor.clone())
+        .bind(entry.action.clone())
+        .bind(entry.subject.clone())
+        .bind(entry.detail.clone())
 }
 
 fn decode(row: &Row) -> Result<(u64, AuditEntry), StorageError> {

@@ -6,8 +6,8 @@
 //! of its session is dropped, a `Join` before a `Leave` too, a message collapses earlier ones of its key.
 //!
 //! A mailbox's row is changed first: it holds back whoever else would append to the device. Messages
-//! get its next numbers in the order of the jobs. A job that asks for a device without mailbox, or for more
-//! than a mailbox holds, is refused before anything of it is written, and its numbers are given back.
+//! get its next numbers in the order of the jobs. A job that asks for a device without mailbox is refused before
+//! anything of it is written, and its numbers are given back. A mailbox that is full loses its oldest messages.
 
 mod mailboxes;
 mod plan;
@@ -91,7 +91,6 @@ pub(crate) async fn apply(
     many(connection, dialect::PUSHED, plan.pushed()).await?;
 
     let mut mailboxes = Mailboxes::reserve(connection, parts).await?;
-    mailboxes.make_room(connection, now).await?;
     let mut answers = Vec::with_capacity(parts.len());
     for part in parts {
         let admitted = mailboxes.admit(*part);
@@ -102,6 +101,7 @@ pub(crate) async fn apply(
     }
     mailboxes.give_back(connection).await?;
     write(connection, &plan).await?;
+    mailboxes.make_room(connection, now).await?;
     Ok(answers)
 }
 
@@ -117,7 +117,7 @@ async fn write(connection: &mut Connection, plan: &Plan<'_>) -> Result<(), Stora
     many(connection, dialect::JOIN, &plan.joined()).await?;
     many(connection, dialect::SEEN, &plan.seen()).await?;
     many(connection, dialect::SET_GENERATION, &plan.generations()).await?;
-    many(connection, dialect::SET_ROUTING, &plan.routings()).await?;
+    many(connection, dialect::SET_COURSE, &plan.courses()).await?;
     many(connection, dialect::RING_UNTIL, &plan.ring_untils()).await?;
     many(connection, dialect::DISARM, &plan.disarmed()).await?;
     many(connection, dialect::ARM, &plan.armed()).await?;
@@ -165,7 +165,7 @@ impl Change {
                 | Write::Leave { .. }
                 | Write::Seen { .. }
                 | Write::SetGeneration { .. }
-                | Write::SetRouting { .. }
+                | Write::SetCourse { .. }
                 | Write::RingUntil { .. }
                 | Write::Arm(_)
                 | Write::Disarm(_)

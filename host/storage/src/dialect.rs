@@ -149,9 +149,9 @@ pub(crate) const OPEN_SESSION: Statement = both!(
 
 /// Invitations.
 pub(crate) const OPEN_INVITATION: Statement = both!(
-    "INSERT INTO invitations (tenant, session, position, endpoint, state, taken_by, rings_until) \
+    "INSERT INTO invitations (tenant, session, position, endpoint, state, taken_by, rings_until, course) \
     SELECT value ->> 0, value ->> 1, CAST(value ->> 2 AS BIGINT), value ->> 3, value ->> 4, \
-        value ->> 5, CAST(value ->> 6 AS BIGINT) \
+        value ->> 5, CAST(value ->> 6 AS BIGINT), value ->> 7 \
     FROM ",
     ROWS,
     " AS r",
@@ -242,13 +242,14 @@ pub(crate) const SEEN: Statement = both!(
         AND participants.seen_at < r.seen_at",
 );
 
-/// (tenant, session, routing).
-pub(crate) const SET_ROUTING: Statement = both!(
-    "UPDATE sessions SET routing = r.routing \
-    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS session, value ->> 2 AS routing FROM ",
+/// (tenant, session, position, course).
+pub(crate) const SET_COURSE: Statement = both!(
+    "UPDATE invitations SET course = r.course \
+    FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS session, CAST(value ->> 2 AS BIGINT) AS position, \
+        value ->> 3 AS course FROM ",
     ROWS,
     ") AS r \
-    WHERE sessions.tenant = r.tenant AND sessions.session = r.session",
+    WHERE invitations.tenant = r.tenant AND invitations.session = r.session AND invitations.position = r.position",
 );
 
 /// (tenant, session, position, until).
@@ -292,13 +293,13 @@ pub(crate) const FORGET_SESSION: [Statement; 3] = [
     DISARM,
 ];
 
-/// Timers; one that is armed again gets the new time. (`WHERE true` tells SQLite that `ON` begins no join.)
+/// Timers; one that is armed again gets the new time, and begins anew. (`WHERE true` tells SQLite that `ON` begins no join.)
 pub(crate) const ARM: Statement = both!(
     "INSERT INTO timers (tenant, session, kind, number, due_at) \
     SELECT value ->> 0, value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT), CAST(value ->> 4 AS BIGINT) FROM ",
     ROWS,
     " AS r WHERE true \
-    ON CONFLICT (tenant, session, kind, number) DO UPDATE SET due_at = excluded.due_at",
+    ON CONFLICT (tenant, session, kind, number) DO UPDATE SET due_at = excluded.due_at, tries = 0",
 );
 
 /// Outbox entries, payloads in hexadecimal.
@@ -352,7 +353,7 @@ mod tests {
             LEAVE,
             SEEN,
             SET_GENERATION,
-            SET_ROUTING,
+            SET_COURSE,
             RING_UNTIL,
             DISARM,
             ARM,

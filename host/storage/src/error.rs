@@ -33,12 +33,6 @@ pub enum StorageError {
         /// That device.
         device: DeviceId,
     },
-    /// A mailbox holds as many messages as it may.
-    #[error("the mailbox of device {device} is full")]
-    MailboxFull {
-        /// Whose mailbox.
-        device: DeviceId,
-    },
     /// Too much waits for the writer already, or this waited too long. It was not performed.
     #[error("too much waits for the writer")]
     Busy,

@@ -85,5 +85,5 @@ pub use registrations::Registrations;
 pub use sessions::Sessions;
 pub use sweep::Swept;
 pub use tenants::Tenants;
-pub use timers::Timers;
+pub use timers::{DueTimer, Timers};
 pub use transaction::Transaction;

@@ -12,8 +12,9 @@ pub const QUEUE_OF_TENANT: usize = QUEUE / 2;
 /// Jobs of one commit. Beyond 256 the rate grows little, and the first of the group waits for the last.
 pub const GROUP: usize = 256;
 
-/// Messages that a mailbox may hold. A device that is away collects invites and cancels, a few hundred
-/// bytes to a few KiB each, which expire within minutes; more than this is somebody flooding it.
+/// Messages that a mailbox holds; more push the oldest out, and its client is told to ask for a snapshot. A
+/// device that is away collects invites and cancels, a few hundred bytes to a few KiB each, which expire
+/// within minutes: fewer than this.
 pub const MAILBOX: u32 = 1_024;
 
 /// How long a job may wait until the writer begins it. Less than the patience of a client's request (10 s),

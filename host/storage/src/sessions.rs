@@ -20,9 +20,9 @@ use crate::{
 
 const SESSION: &str = "SELECT session, application, inviter, inviter_endpoint, purpose, created_at, expires_at, generation, routing, take \
      FROM sessions WHERE tenant = $1 AND session = $2";
-const INVITATIONS: &str = "SELECT session, position, endpoint, state, taken_by, rings_until FROM invitations \
+const INVITATIONS: &str = "SELECT session, position, endpoint, state, taken_by, rings_until, course FROM invitations \
      WHERE tenant = $1 AND session = $2 ORDER BY position";
-const INVITATION: &str = "SELECT session, position, endpoint, state, taken_by, rings_until FROM invitations \
+const INVITATION: &str = "SELECT session, position, endpoint, state, taken_by, rings_until, course FROM invitations \
      WHERE tenant = $1 AND session = $2 AND position = $3";
 const LEGS: &str = "SELECT session, position, device, wave, state, lease_until, ring, changed_at, \
          queued_at, pushed_at, rang_at, ended_at, silent_at FROM legs \
@@ -229,6 +229,7 @@ fn decode_invitation(row: &Row) -> Result<Invitation, StorageError> {
         state: cells.word()?,
         taken_by: cells.optional_parsed()?,
         rings_until: cells.timestamp()?,
+        course: cells.optional_text()?,
     })
 }
 

@@ -36,7 +36,7 @@ impl<'c> Transaction<'c> {
         Self { connection, tenant, clock, failure: None }
     }
 
-    /// Makes typed writes. A refusal (no such device, mailbox full) has written nothing.
+    /// Makes typed writes. A refusal (no such device) has written nothing.
     pub async fn apply(&mut self, writes: Vec<Write>) -> Result<Committed, StorageError> {
         let changes: Vec<Change> = writes.into_iter().map(Change::Write).collect();
         self.change(&changes).await

@@ -124,6 +124,7 @@ pub fn invite(device: &DeviceId, name: &str) -> Result<Vec<Write>, InvalidId> {
             state: InvitationState::Ringing,
             taken_by: None,
             rings_until: later,
+            course: None,
         }),
         Write::OpenLeg(Leg {
             session: session.clone(),

@@ -9,7 +9,7 @@ use switchhook_protocol::{
 };
 use switchhook_tests::{
     host::Host,
-    phone::{Phone, refusal},
+    phone::{Phone, open, refusal},
     service::Service,
     waiting::{in_time, until},
 };
@@ -136,6 +136,36 @@ async fn inv_4_busy_declined_and_no_answer_are_told_apart_with_the_routers_word(
         }
         let outcome = alice.expect_outcome(&status.session).await?;
         assert_eq!((outcome.outcome, outcome.word.as_deref()), (expected, Some("nobody-home")));
+    }
+    Ok(())
+}
+
+/// The plan of one user's decline is that user's: the other's router is still asked, with its own devices.
+#[tokio::test]
+async fn inv_15_two_users_are_routed_each_by_a_plan_of_its_own() -> Result<()> {
+    let (host, _service) = host(|asked| {
+        if asked.all("so_far").is_empty() {
+            let everybody: Vec<usize> = (0..asked.all("targets").len()).collect();
+            return plan(
+                &everybody,
+                20_000,
+                (json!({ "declined": true }), json!({ "give-up": "nobody-yet" })),
+            );
+        }
+        let users: Vec<Value> = asked.all("targets").iter().map(|target| target["user"].clone()).collect();
+        let word = if users == [json!(0)] { "bob-is-out" } else { "carol-is-out" };
+        plan(&[], 1_000, (json!({}), json!({ "give-up": word })))
+    })
+    .await?;
+    let (mut alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let mut carol = host.phone(CAROL).await?;
+    let invite = alice.invite_of(&alice.prepare(&open()).await?, &[BOB, CAROL])?;
+    let status = in_time("the invite", alice.client.invite(&invite)).await??;
+
+    for (phone, word) in [(&mut bob, "bob-is-out"), (&mut carol, "carol-is-out")] {
+        decline(phone, "later").await?;
+        let outcome = alice.expect_outcome(&status.session).await?;
+        assert_eq!((outcome.outcome, outcome.word.as_deref()), (UserOutcome::AllDeclined, Some(word)));
     }
     Ok(())
 }

@@ -264,15 +264,15 @@ mod tests {
 
     use super::*;
     use crate::{
-        invitation::testing::{NOW, PHONE, Ringing, TABLET, alice, appended, network, ringing},
+        invitation::testing::{NOW, PHONE, RungCall, TABLET, alice, appended, network, ringing},
         testing::TestRng,
     };
 
-    fn take(ringing: &Ringing, device: &str) -> Result<Taken, ErrorCode> {
+    fn take(ringing: &RungCall, device: &str) -> Result<Taken, ErrorCode> {
         take_at(ringing, device, false, NOW)
     }
 
-    fn take_at(ringing: &Ringing, device: &str, retry: bool, now: Timestamp) -> Result<Taken, ErrorCode> {
+    fn take_at(ringing: &RungCall, device: &str, retry: bool, now: Timestamp) -> Result<Taken, ErrorCode> {
         let (ticket, request, side) = ringing.accepting(device, retry);
         let paths = Paths::direct(&network(), &network(), None);
         let facts = Accepting {

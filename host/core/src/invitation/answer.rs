@@ -12,19 +12,18 @@ use switchhook_protocol::{
 };
 
 use super::{
-    NEWS_LIFE, message,
-    routing::{Routing, became, reroute},
-    set_invitation, set_leg, stop,
+    NEWS_LIFE,
+    course::Course,
+    going_on::{became, reroute},
+    message, set_invitation, set_leg, stop,
 };
 use crate::{
     policy::route::LegResult,
     row::{Invitation, InvitationState, Leg, LegState, Write},
     seal::KeyRing,
+    session::check_reason,
     ticket::{Alias, SessionTicket},
 };
-
-/// Longest reason of a decline, in bytes.
-pub const MAX_REASON: usize = 64;
 
 /// The reason of a decline that means: in another session.
 pub const BUSY: &str = "busy";
@@ -35,13 +34,11 @@ pub fn decline(
     keys: &KeyRing,
     ticket: &SessionTicket,
     reason: &str,
-    (invitation, legs, routing): (&Invitation, &[Leg], Option<&Routing>),
+    (invitation, legs, course): (&Invitation, &[Leg], Option<&Course>),
     now: Timestamp,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<Write>, ErrorCode> {
-    if reason.is_empty() || reason.len() > MAX_REASON {
-        return Err(ErrorCode::TooLarge);
-    }
+    check_reason(reason)?;
     let leg = own_leg(ticket, legs)?;
     if matches!(leg.state, LegState::Declined | LegState::Busy) {
         return Ok(Vec::new());
@@ -67,7 +64,7 @@ pub fn decline(
         other.device == leg.device || matches!(other.state, LegState::Declined | LegState::Busy)
     };
     let last = legs.iter().all(|other| is_last(&other));
-    let asked = routing.is_some_and(|it| it.after(result) || (last && it.forward().is_some()));
+    let asked = course.is_some_and(|it| it.after(result) || (last && it.forward().is_some()));
     if asked {
         writes.push(reroute(invitation, now));
     } else if last {
@@ -76,7 +73,7 @@ pub fn decline(
             legs.iter().map(|other| if other.device == leg.device { &own } else { other }).collect();
         let (state, became) = became(&ended);
         writes.push(set_invitation(&leg.session, leg.user, state, None));
-        let word = routing.and_then(Routing::word);
+        let word = course.and_then(Course::word);
         writes.push(outcome(invitation, inviter, (became, word), now, rng));
     }
     Ok(writes)
@@ -178,11 +175,11 @@ fn alias(keys: &KeyRing, ticket: &SessionTicket, rng: &mut impl CryptoRng) -> St
 mod tests {
     use super::*;
     use crate::{
-        invitation::testing::{NOW, PHONE, Ringing, TABLET, alice, appended, ringing as rung},
+        invitation::testing::{NOW, PHONE, RungCall, TABLET, alice, appended, ringing as rung},
         testing::TestRng,
     };
 
-    fn decline_by(rung: &Ringing, device: &str) -> Result<Vec<Write>, ErrorCode> {
+    fn decline_by(rung: &RungCall, device: &str) -> Result<Vec<Write>, ErrorCode> {
         let (ticket, ..) = rung.accepting(device, false);
         decline(&rung.keys, &ticket, "later", (&rung.invitation, &rung.legs, None), NOW, &mut TestRng(2))
     }
@@ -207,7 +204,7 @@ mod tests {
     #[test]
     fn inv_17_a_cancel_stops_every_rung_device_and_repeats_harmlessly() {
         let mut rung = rung(&[PHONE, TABLET]);
-        let cancelled = |rung: &Ringing| {
+        let cancelled = |rung: &RungCall| {
             cancel(core::slice::from_ref(&rung.invitation), &rung.legs, NOW, &mut TestRng(2))
         };
         let writes = cancelled(&rung).unwrap();
@@ -234,7 +231,7 @@ mod tests {
     fn a_ringing_device_is_told_to_the_inviter_once() {
         let mut rung = rung(&[PHONE]);
         let (ticket, ..) = rung.accepting(PHONE, false);
-        let told = |rung: &Ringing| ringing(&rung.keys, &ticket, &rung.legs, NOW, &mut TestRng(2));
+        let told = |rung: &RungCall| ringing(&rung.keys, &ticket, &rung.legs, NOW, &mut TestRng(2));
         let writes = told(&rung).unwrap();
         assert!(matches!(&appended(&writes)[..], [(to, Event::Ringing(_))] if *to == alice().id));
         rung.apply(&writes);

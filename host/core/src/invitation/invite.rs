@@ -1,39 +1,28 @@
 //! The invite itself: from targets and plan to rows, rings and a status for the inviter (INV-1 to INV-3).
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    string::String,
-    vec::Vec,
-};
-use core::time::Duration;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::{
     endpoint::EndpointId,
     error::ErrorCode,
-    event::{Event, Rung},
     id::{DeviceId, SessionId},
-    invitation::{Invite, InviteStatus, MAX_INVITED, RungDevice},
-    peer::Peer,
+    invitation::{Invite, InviteStatus, MAX_INVITED},
     time::{Timestamp, millis},
 };
 
 use super::{
-    message,
-    routing::{Asked, Routing},
-    to_json,
+    course::Course,
+    legs::{LegMaker, Planned, rung_device},
+    routing::Routing,
 };
 use crate::{
-    network::{InviterSide, NetworkFacts},
     policy::route::Plan,
-    row::{
-        Device, Invitation, InvitationState, Leg, LegState, Milestones, Session, Target, Timer, TimerKind,
-        Write,
-    },
+    row::{Device, Invitation, InvitationState, Session, Target, TimerKind, Write},
     seal::KeyRing,
     session::FIRST,
-    ticket::{Alias, MediaKey, Member, Role, SessionTicket, TICKET_LIFE},
+    ticket::TICKET_LIFE,
 };
 
 /// Longest display name, in bytes.
@@ -60,8 +49,10 @@ pub struct Inviting<'a> {
     pub session: &'a SessionId,
     /// The inviter's device.
     pub inviter: &'a Device,
-    /// What it asks for, and the devices that the router was told of.
+    /// What it asks for.
     pub routing: &'a Routing,
+    /// The devices that the router was told of, and how it came to them.
+    pub course: &'a Course,
     /// The router's plan for them.
     pub plan: &'a Plan,
     /// When.
@@ -114,22 +105,22 @@ fn user_of(target: &Target, invited: &[EndpointId]) -> u16 {
 
 /// Decides an invite.
 pub fn invite(facts: Inviting<'_>, rng: &mut impl CryptoRng) -> Result<Invited, ErrorCode> {
-    let rings = Planned::of(facts.plan, &facts.routing.targets, 0);
+    let rings = Planned::of(facts.plan, &facts.course.targets, 0);
     let Some(longest) = rings.iter().map(Planned::ends_after).max() else {
         return Err(ErrorCode::RouteRefused);
     };
-    let ringing = facts.ringing();
-    let rung = ringing.rung_by_all(rng);
-    let mut writes = facts.opening(&ringing, &rings, facts.now.after(longest), rng);
+    let maker = facts.maker();
+    let rung = maker.rung_by_all(rng);
+    let mut writes = facts.opening(&maker, &rings, facts.now.after(longest), rng);
     let mut devices = Vec::new();
     for ring in rings {
-        let alias = ringing.alias(&ring.of.target.device, rng);
+        let alias = maker.alias(&ring.of.target.device, rng);
         devices.push(rung_device(alias, &ring.of.target));
-        writes.extend(ringing.leg(&ring, &rung, rng));
+        writes.extend(maker.leg(&ring, &rung, rng));
     }
     let status = InviteStatus {
         session: facts.session.clone(),
-        ticket: ringing.own_ticket().seal(facts.keys, rng),
+        ticket: maker.own_ticket().seal(facts.keys, rng),
         devices,
         not_registered: facts.not_registered(),
         ring_ms: millis(longest),
@@ -137,59 +128,13 @@ pub fn invite(facts: Inviting<'_>, rng: &mut impl CryptoRng) -> Result<Invited, 
     Ok(Invited { writes, status })
 }
 
-/// A rung device, as the inviter is told.
-pub(crate) fn rung_device(alias: String, target: &Target) -> RungDevice {
-    RungDevice { alias, endpoint: target.endpoint.clone(), kind: target.kind.clone() }
-}
-
-/// A target with its place in the plan.
-pub(crate) struct Planned<'a> {
-    pub(crate) of: &'a Reachable,
-    wave: u8,
-    starts_after: Duration,
-    ring_time: Duration,
-}
-
-impl<'a> Planned<'a> {
-    /// The rings of a plan, its waves counted from this one.
-    pub(crate) fn of(plan: &Plan, targets: &'a [Reachable], first_wave: u8) -> Vec<Self> {
-        let waves = (first_wave..=u8::MAX).zip(&plan.waves);
-        waves
-            .flat_map(|(wave, it)| it.rings.iter().map(move |ring| (wave, it.starts_after, ring)))
-            .filter_map(|(wave, starts_after, ring)| {
-                let of = targets.get(usize::from(ring.target.0))?;
-                Some(Self { of, wave, starts_after, ring_time: ring.ring_time })
-            })
-            .collect()
-    }
-
-    pub(crate) fn ends_after(&self) -> Duration {
-        self.starts_after + self.ring_time
-    }
-}
-
-/// What rings devices of one session, at its invite and when its routing goes on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ringing<'a> {
-    pub(crate) keys: &'a KeyRing,
-    pub(crate) session: &'a SessionId,
-    pub(crate) inviter: &'a Device,
-    pub(crate) asked: &'a Asked,
-    pub(crate) network: &'a NetworkFacts,
-    pub(crate) media_key: MediaKey,
-    pub(crate) generation: u32,
-    pub(crate) now: Timestamp,
-}
-
 impl<'a> Inviting<'a> {
-    const fn ringing(&self) -> Ringing<'a> {
-        Ringing {
+    const fn maker(&self) -> LegMaker<'a> {
+        LegMaker {
             keys: self.keys,
             session: self.session,
             inviter: self.inviter,
-            asked: &self.routing.asked,
-            network: &self.routing.network,
-            media_key: self.routing.media_key,
+            routing: self.routing,
             generation: FIRST,
             now: self.now,
         }
@@ -198,18 +143,12 @@ impl<'a> Inviting<'a> {
     /// The session's row, one invitation for each user who is rung, and their timers.
     fn opening(
         &self,
-        ringing: &Ringing<'_>,
+        maker: &LegMaker<'_>,
         rings: &[Planned<'_>],
         expires_at: Timestamp,
         rng: &mut impl CryptoRng,
     ) -> Vec<Write> {
         let asked = &self.routing.asked;
-        let routing = Routing {
-            ask_again: self.plan.ask_again,
-            finally: self.plan.finally.clone(),
-            plans: 1,
-            ..self.routing.clone()
-        };
         let mut writes = alloc::vec![Write::OpenSession(Session {
             id: self.session.clone(),
             application: self.inviter.application.clone(),
@@ -219,7 +158,7 @@ impl<'a> Inviting<'a> {
             created_at: self.now,
             expires_at: expires_at.after(TICKET_LIFE),
             generation: FIRST,
-            routing: routing.seal(self.keys, rng),
+            routing: Some(self.routing.seal(self.keys, rng)),
             take: asked.take,
         })];
         let users: BTreeSet<u16> = rings.iter().map(|ring| ring.of.user).collect();
@@ -235,122 +174,38 @@ impl<'a> Inviting<'a> {
                 state: InvitationState::Ringing,
                 taken_by: None,
                 rings_until,
+                course: self.course.planned(self.plan, user).seal(self.keys, rng),
             }));
-            writes.push(ringing.timer(TimerKind::RingEnd(user), rings_until));
+            writes.push(maker.timer(TimerKind::RingEnd(user), rings_until));
         }
-        writes.extend(ringing.waves(rings));
+        writes.extend(maker.waves(rings));
         writes
     }
 
     fn not_registered(&self) -> Vec<EndpointId> {
         let registered =
-            |endpoint: &&EndpointId| !self.routing.targets.iter().any(|it| it.target.endpoint == **endpoint);
+            |endpoint: &&EndpointId| !self.course.targets.iter().any(|it| it.target.endpoint == **endpoint);
         self.routing.asked.invited.iter().filter(registered).cloned().collect()
-    }
-}
-
-impl Ringing<'_> {
-    /// The timers of the waves that begin later.
-    pub(crate) fn waves(&self, rings: &[Planned<'_>]) -> Vec<Write> {
-        let later = rings.iter().filter(|ring| !ring.starts_after.is_zero());
-        let waves: BTreeMap<u8, Duration> = later.map(|ring| (ring.wave, ring.starts_after)).collect();
-        let arm = |(wave, after)| self.timer(TimerKind::Wave(wave), self.now.after(after));
-        waves.into_iter().map(arm).collect()
-    }
-
-    pub(crate) fn timer(&self, kind: TimerKind, due_at: Timestamp) -> Write {
-        Write::Arm(Timer { session: self.session.clone(), kind, due_at })
-    }
-
-    /// The leg of one device, and its ring if its wave begins at once.
-    pub(crate) fn leg(&self, ring: &Planned<'_>, rung: &Rung, rng: &mut impl CryptoRng) -> Vec<Write> {
-        let ticket = self.ticket_for(ring).seal(self.keys, rng);
-        let event = Event::Invite(Rung { ticket, invited: ring.of.target.endpoint.clone(), ..rung.clone() });
-        let lease_until = self.now.after(ring.ends_after());
-        let at_once = ring.starts_after.is_zero();
-        let state = if at_once { LegState::Queued } else { LegState::Planned };
-        let leg = Leg {
-            session: self.session.clone(),
-            user: ring.of.user,
-            device: ring.of.target.device.clone(),
-            wave: ring.wave,
-            state,
-            lease_until,
-            ring: (!at_once).then(|| to_json(&event)),
-            changed_at: self.now,
-            times: Milestones::reached(state, self.now),
-        };
-        let ring = at_once.then(|| message(&leg.device, &event, (None, lease_until), rng));
-        core::iter::once(Write::OpenLeg(leg)).chain(ring).collect()
-    }
-
-    /// What every rung device is told alike.
-    pub(crate) fn rung_by_all(&self, rng: &mut impl CryptoRng) -> Rung {
-        let side = InviterSide {
-            session: self.session.clone(),
-            network: self.network.clone(),
-            session_key: self.asked.session_key.clone(),
-        };
-        Rung {
-            session: self.session.clone(),
-            ticket: String::new(),
-            inviter: Peer {
-                alias: self.alias(&self.inviter.id, rng),
-                endpoint: self.asked.from.clone(),
-                device_key: self.inviter.key.clone(),
-                session_key: self.asked.session_key.clone(),
-            },
-            invited: self.asked.from.clone(),
-            inviter_connection_data: side.seal(self.keys, rng),
-            purpose: self.asked.purpose.clone(),
-            display_name: self.asked.display_name.clone(),
-        }
-    }
-
-    pub(crate) fn alias(&self, device: &DeviceId, rng: &mut impl CryptoRng) -> String {
-        Alias { session: self.session.clone(), device: device.clone() }.seal(self.keys, rng)
-    }
-
-    fn own_ticket(&self) -> SessionTicket {
-        SessionTicket {
-            session: self.session.clone(),
-            application: self.inviter.application.clone(),
-            generation: self.generation,
-            role: Role::Inviter,
-            own: self.member(),
-            peer: None,
-            media_key: self.media_key,
-            direct_failures: 0,
-            expires_at: self.now.after(TICKET_LIFE),
-        }
-    }
-
-    fn ticket_for(&self, ring: &Planned<'_>) -> SessionTicket {
-        let Target { device, endpoint, .. } = &ring.of.target;
-        SessionTicket {
-            role: Role::Invited { user: ring.of.user },
-            own: Member { device: device.clone(), endpoint: endpoint.clone() },
-            peer: Some(self.member()),
-            ..self.own_ticket()
-        }
-    }
-
-    fn member(&self) -> Member {
-        Member { device: self.inviter.id.clone(), endpoint: self.asked.from.clone() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use alloc::vec;
+    use core::time::Duration;
+
+    use switchhook_protocol::event::Event;
 
     use super::*;
     use crate::{
         invitation::testing::{
-            NOW, PHONE, TABLET, alice, invite_request, keys, reachable, ring_all, routing, rung_legs, target,
+            NOW, PHONE, TABLET, alice, course, invite_request, keys, reachable, ring_all, routing, rung_legs,
+            target,
         },
         policy::route::{Ring, TargetIndex, Wave},
+        row::{LegState, Timer},
         testing::TestRng,
+        ticket::SessionTicket,
     };
 
     fn invited(targets: &[Reachable], plan: &Plan) -> Result<Invited, ErrorCode> {
@@ -358,7 +213,8 @@ mod tests {
             keys: &keys(),
             session: &session(),
             inviter: &alice(),
-            routing: &routing(targets.to_vec()),
+            routing: &routing(),
+            course: &course(targets.to_vec()),
             plan,
             now: NOW,
         };

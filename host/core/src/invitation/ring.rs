@@ -9,11 +9,7 @@ use switchhook_protocol::{
     time::Timestamp,
 };
 
-use super::{
-    answer::outcome,
-    routing::{Routing, reroute},
-    set_invitation, set_leg, stop,
-};
+use super::{answer::outcome, course::Course, going_on::reroute, set_invitation, set_leg, stop};
 use crate::{
     mint,
     policy::route::LegResult,
@@ -49,7 +45,7 @@ pub fn begin_wave(
 pub fn end(
     invitation: &Invitation,
     legs: &[Leg],
-    (inviter, routing): (&DeviceId, Option<&Routing>),
+    (inviter, course): (&DeviceId, Option<&Course>),
     now: Timestamp,
     rng: &mut impl CryptoRng,
 ) -> Vec<Write> {
@@ -58,13 +54,13 @@ pub fn end(
     }
     let legs = legs.iter().filter(|leg| leg.user == invitation.user);
     let mut writes = stop(legs, StopReason::NoAnswer, now, rng);
-    if routing.is_some_and(|it| it.after(LegResult::NoAnswer) || it.forward().is_some()) {
+    if course.is_some_and(|it| it.after(LegResult::NoAnswer) || it.forward().is_some()) {
         writes.push(reroute(invitation, now));
         return writes;
     }
     let no_answer = InvitationState::NoAnswer;
     writes.push(set_invitation(&invitation.session, invitation.user, no_answer, None));
-    let word = routing.and_then(Routing::word);
+    let word = course.and_then(Course::word);
     writes.push(outcome(invitation, inviter, (UserOutcome::NoAnswer, word), now, rng));
     writes
 }
@@ -97,7 +93,7 @@ mod tests {
         rung.legs[1].state = LegState::Planned;
         rung.legs[1].wave = 1;
         rung.legs[1].ring = Some(r#"{"kind":"invite"}"#.into());
-        let begun = |rung: &crate::invitation::testing::Ringing| {
+        let begun = |rung: &crate::invitation::testing::RungCall| {
             begin_wave(1, core::slice::from_ref(&rung.invitation), &rung.legs, NOW, &mut TestRng(2))
         };
         let writes = begun(&rung);

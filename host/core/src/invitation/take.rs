@@ -92,12 +92,12 @@ impl Taking<'_> {
 mod tests {
     use super::*;
     use crate::{
-        invitation::testing::{NOW, PHONE, Ringing, TABLET, alice, appended, ringing},
+        invitation::testing::{NOW, PHONE, RungCall, TABLET, alice, appended, ringing},
         testing::TestRng,
     };
 
     /// Both of Bob's devices have accepted.
-    fn offered() -> Ringing {
+    fn offered() -> RungCall {
         let mut rung = ringing(&[PHONE, TABLET]);
         for leg in &mut rung.legs {
             leg.state = LegState::Offered;
@@ -105,7 +105,7 @@ mod tests {
         rung
     }
 
-    fn take_of(rung: &Ringing, devices: &[&str]) -> Result<Vec<Write>, ErrorCode> {
+    fn take_of(rung: &RungCall, devices: &[&str]) -> Result<Vec<Write>, ErrorCode> {
         let chosen = |device: &&str| {
             let (ticket, ..) = rung.accepting(device, false);
             (rung.device(device), ticket.own)

@@ -17,6 +17,7 @@ use switchhook_protocol::{
 };
 
 use super::{
+    course::Course,
     invite::{Inviting, Reachable, invite},
     routing::{Asked, Routing},
 };
@@ -34,7 +35,7 @@ pub(crate) const PHONE: &str = "bob-phone";
 pub(crate) const TABLET: &str = "bob-tablet";
 
 /// The rows of a ringing invite, and what its devices were sent.
-pub(crate) struct Ringing {
+pub(crate) struct RungCall {
     pub(crate) keys: KeyRing,
     pub(crate) invitation: Invitation,
     pub(crate) legs: Vec<Leg>,
@@ -43,14 +44,15 @@ pub(crate) struct Ringing {
     rungs: Vec<(DeviceId, Event)>,
 }
 
-pub(crate) fn ringing(devices: &[&str]) -> Ringing {
+pub(crate) fn ringing(devices: &[&str]) -> RungCall {
     let targets: Vec<Reachable> = devices.iter().map(|device| reachable(device)).collect();
     let (inviter, session) = (alice(), "session".parse().unwrap());
     let facts = Inviting {
         keys: &keys(),
         session: &session,
         inviter: &inviter,
-        routing: &routing(targets),
+        routing: &routing(),
+        course: &course(targets),
         plan: &ring_all(u16::try_from(devices.len()).unwrap()),
         now: NOW,
     };
@@ -63,7 +65,7 @@ pub(crate) fn ringing(devices: &[&str]) -> Ringing {
         Write::OpenSession(session) => Some(session.clone()),
         _ => None,
     });
-    Ringing {
+    RungCall {
         keys: keys(),
         invitation: invitation.unwrap(),
         legs: rung_legs(&invited.writes),
@@ -73,7 +75,7 @@ pub(crate) fn ringing(devices: &[&str]) -> Ringing {
     }
 }
 
-impl Ringing {
+impl RungCall {
     /// What an accepting device has: its ticket, its request, the inviter's side that it echoes.
     pub(crate) fn accepting(&self, device: &str, retry: bool) -> (SessionTicket, Accept, InviterSide) {
         let rung = self.rungs.iter().find_map(|(to, event)| match event {
@@ -156,8 +158,12 @@ pub(crate) fn target(device: &str) -> Target {
     Target { endpoint: "+15550101".parse().unwrap(), device: device.parse().unwrap(), kind: kind.unwrap() }
 }
 
-pub(crate) fn routing(targets: Vec<Reachable>) -> Routing {
-    Routing::new(Asked::from(&invite_request()), network(), targets, &mut TestRng(3))
+pub(crate) fn routing() -> Routing {
+    Routing::new(Asked::from(&invite_request()), network(), &mut TestRng(3))
+}
+
+pub(crate) fn course(targets: Vec<Reachable>) -> Course {
+    Course::new(&Asked::from(&invite_request()), targets)
 }
 
 pub(crate) fn reachable(device: &str) -> Reachable {

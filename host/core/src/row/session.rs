@@ -29,7 +29,7 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// Of its membership, from 1; tickets of an earlier one open nothing.
     pub generation: u32,
-    /// What its routing goes on with, sealed; none if nothing goes on.
+    /// What rings a device of it later, sealed.
     pub routing: Option<String>,
     /// Who chooses among the devices that accept.
     pub take: TakeMode,
@@ -85,6 +85,8 @@ pub struct Invitation {
     pub taken_by: Option<DeviceId>,
     /// Ringing ends then.
     pub rings_until: Timestamp,
+    /// How its ringing goes on, sealed; none if nothing goes on.
+    pub course: Option<String>,
 }
 
 /// How far one device's leg is. A ring is a lease: it is silent when the stop is confirmed, or the lease is over.

@@ -61,7 +61,13 @@ fn session(of: &Value) -> String {
     let users = all(of, "users").map(|user| {
         let number = |name| user.get(name).and_then(Value::as_u64).unwrap_or(0);
         let (rang, devices) = (number("rang"), number("devices"));
-        format!("  {} {}: {rang} of {devices} devices rang", text(user, "endpoint"), text(user, "state"))
+        let forwarded: Vec<&str> = all(user, "forwarded").filter_map(Value::as_str).collect();
+        let on = if forwarded.is_empty() {
+            String::new()
+        } else {
+            format!(", went on to {}", forwarded.join(", "))
+        };
+        format!("  {} {}: {rang} of {devices} devices rang{on}", text(user, "endpoint"), text(user, "state"))
     });
     let mut line: Vec<(u64, String)> =
         all(of, "line").map(|event| (at(event, "at"), happened(event))).collect();

@@ -1,7 +1,7 @@
 //! Decline, cancel, ringing, stopped: what else devices say of a ringing session (INV-4, INV-17).
 
 use switchhook_core::{
-    invitation::{answer, routing::Routing},
+    invitation::{answer, course::Course},
     ticket::{Role, SessionTicket},
 };
 use switchhook_protocol::{
@@ -23,9 +23,8 @@ pub(crate) async fn decline(app: &App, caller: &Caller, request: Decline) -> Res
         .run("decline", async move |tx| {
             let invitation = tx.invitation(&ticket.session, user).await?.ok_or(ErrorCode::NoLongerRinging)?;
             let legs = tx.legs_of(&ticket.session, user).await?;
-            let session = tx.session(&ticket.session).await?.ok_or(ErrorCode::NoLongerRinging)?;
-            let routing = Routing::of(&session, &keys);
-            let of = (&invitation, legs.as_slice(), routing.as_ref());
+            let course = Course::of(&invitation, &keys);
+            let of = (&invitation, legs.as_slice(), course.as_ref());
             let writes = answer::decline(&keys, &ticket, &request.reason, of, now, &mut rng)?;
             Ok::<_, FlowError>(tx.apply(writes).await?)
         })

@@ -2,22 +2,25 @@
 
 use switchhook_core::{
     invitation::{
+        course::Course,
         invite::{self, Inviting},
         routing::{Asked, Routing},
     },
     mint,
     network::NetworkFacts,
-    policy::route::{Finally, Plan},
+    policy::route::Finally,
 };
 use switchhook_protocol::{
     device_key::Statement,
     error::ErrorCode,
-    id::SessionId,
     invitation::{Invite, InviteStatus},
     peer::SessionKey,
 };
 
-use super::{Caller, FlowError, reroute};
+use super::{
+    Caller, FlowError,
+    route::{self, Asking},
+};
 use crate::app::App;
 
 pub(crate) async fn invite(app: &App, caller: &Caller, request: Invite) -> Result<InviteStatus, FlowError> {
@@ -34,15 +37,23 @@ pub(crate) async fn invite(app: &App, caller: &Caller, request: Invite) -> Resul
     let targets = invite::targets(registered, &inviter.id, &request.invited)?;
 
     let session = mint::session(&mut app.rng());
-    let routing = Routing::new(Asked::from(&request), network, targets, &mut app.rng());
-    let (routing, plan) = plan(app, caller, &session, routing).await?;
+    let routing = Routing::new(Asked::from(&request), network, &mut app.rng());
+    let asking = Asking { caller, session: &session, routing: &routing, legs: &[], user: 0 };
+    let (course, plan) = route::ask(app, asking, Course::new(&routing.asked, targets)).await?;
     if let (true, Finally::GiveUp(word)) = (plan.waves.is_empty(), &plan.finally) {
         return Err(FlowError::refused(ErrorCode::RouteRefused, word));
     }
 
     let keys = app.keys.of(tenant);
-    let facts =
-        Inviting { keys: &keys, session: &session, inviter, routing: &routing, plan: &plan, now: app.now() };
+    let facts = Inviting {
+        keys: &keys,
+        session: &session,
+        inviter,
+        routing: &routing,
+        course: &course,
+        plan: &plan,
+        now: app.now(),
+    };
     let invited = invite::invite(facts, &mut app.rng())?;
     let committed = storage.commit("invite", invited.writes).await?;
     app.wake(tenant, &committed);
@@ -56,24 +67,4 @@ pub(crate) fn check_session_key(caller: &Caller, key: &SessionKey) -> Result<(),
     let statement = Statement::SessionKey { tenant: &caller.tenant, public: &key.public.0 };
     let signed = caller.device.key.verify(&statement, &key.signature).is_ok();
     if signed && key.public.0.len() == 32 { Ok(()) } else { Err(ErrorCode::Unauthorized) }
-}
-
-/// Asks the router; a plan that rings nobody and names somebody to go on to is followed.
-async fn plan(
-    app: &App,
-    caller: &Caller,
-    session: &SessionId,
-    mut routing: Routing,
-) -> Result<(Routing, Plan), FlowError> {
-    loop {
-        let question = reroute::question(app, &caller.tenant, &routing, Vec::new());
-        let plan = app.plugins.route(app, caller, session, question).await?;
-        match &plan.finally {
-            Finally::Forward(to) if plan.waves.is_empty() && routing.may_forward(to) => {
-                let storage = app.storage.of(&caller.tenant);
-                reroute::forward(&storage, &caller.device, &mut routing, (0, to)).await?;
-            }
-            Finally::Forward(_) | Finally::GiveUp(_) | Finally::Bridge(_) => return Ok((routing, plan)),
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! What time does to a ringing session: timers, claimed once, by any node (INV-4).
 
 use switchhook_core::{
-    invitation::{ring, routing::Routing},
+    invitation::{course::Course, ring},
     row::{Timer, TimerKind},
 };
 use switchhook_protocol::id::TenantId;
@@ -32,8 +32,8 @@ pub(crate) async fn fire(app: &App, tenant: &TenantId, timer: Timer) -> Result<(
                 TimerKind::RingEnd(user) => {
                     let invitation = invitations.iter().find(|invitation| invitation.user == user);
                     invitation.map_or_else(Vec::new, |invitation| {
-                        let routing = Routing::of(&session, &keys);
-                        let told = (&session.inviter, routing.as_ref());
+                        let course = Course::of(invitation, &keys);
+                        let told = (&session.inviter, course.as_ref());
                         ring::end(invitation, &legs, told, now, &mut rng)
                     })
                 }

@@ -1,8 +1,10 @@
 //! A running session: what participants tell each other, who leaves, who is lost (INV-7, INV-8, INV-11).
 
+use rand::rngs::StdRng;
 use switchhook_core::{
     row::{Participant, Session, Target},
-    session::{self, LOST, Ringing, Running},
+    seal::KeyRing,
+    session::{self, LOST, Running, StillRinging},
     ticket::SessionTicket,
 };
 use switchhook_protocol::{
@@ -57,13 +59,8 @@ pub(crate) async fn end(app: &App, caller: &Caller, request: End) -> Result<Done
     let committed = storage
         .run("end", async move |tx| {
             let loaded = Loaded::load(tx, &ticket.session).await?;
-            let running = loaded.running(now);
-            let who = running.participant(&ticket)?;
-            let (invitations, legs) =
-                (tx.invitations(&ticket.session).await?, tx.legs(&ticket.session).await?);
-            let ringing = Ringing { invitations: &invitations, legs: &legs };
-            let writes = running.leave(who, &request.reason, (&keys, ringing), &mut rng);
-            Ok::<_, FlowError>(tx.apply(writes).await?)
+            let who = loaded.running(now).participant(&ticket)?;
+            loaded.without(tx, who, (&request.reason, now), (&keys, &mut rng)).await
         })
         .await?;
     app.wake(&caller.tenant, &committed);
@@ -71,28 +68,22 @@ pub(crate) async fn end(app: &App, caller: &Caller, request: End) -> Result<Done
     Ok(Done {})
 }
 
-/// Takes a participant out whom no node has seen for long, unless one has meanwhile.
-pub(crate) async fn lose(app: &App, tenant: &TenantId, lost: Participant) -> Result<(), FlowError> {
+/// Takes a participant out whom no node has seen for long; false if one has meanwhile.
+pub(crate) async fn lose(app: &App, tenant: &TenantId, lost: Participant) -> Result<bool, FlowError> {
     let (keys, now, mut rng) = (app.keys.of(tenant), app.now(), app.rng());
-    let committed = app
-        .storage
-        .of(tenant)
+    let storage = app.storage.of(tenant);
+    let committed = storage
         .run("lose-participant", async move |tx| {
             let loaded = Loaded::load(tx, &lost.session).await?;
-            let running = loaded.running(now);
             let still = |it: &&Participant| it.device == lost.device && it.seen_at == lost.seen_at;
-            let Some(who) = running.participants.iter().find(still) else {
-                return Ok(Committed::default());
-            };
-            let (invitations, legs) = (tx.invitations(&lost.session).await?, tx.legs(&lost.session).await?);
-            let ringing = Ringing { invitations: &invitations, legs: &legs };
-            let writes = running.leave(who, LOST, (&keys, ringing), &mut rng);
-            Ok::<_, FlowError>(tx.apply(writes).await?)
+            let Some(who) = loaded.participants.iter().find(still) else { return Ok(None) };
+            loaded.without(tx, who, (LOST, now), (&keys, &mut rng)).await.map(Some)
         })
         .await?;
+    let Some(committed) = committed else { return Ok(false) };
     app.wake(tenant, &committed);
     app.metrics.lost.inc();
-    Ok(())
+    Ok(true)
 }
 
 /// The ticket of a device that takes part in a running session.
@@ -131,5 +122,19 @@ impl Loaded {
 
     fn running(&self, now: Timestamp) -> Running<'_> {
         Running { session: &self.session, participants: &self.participants, devices: &self.devices, now }
+    }
+
+    /// Goes on without a participant, or ends.
+    async fn without(
+        &self,
+        tx: &mut Transaction<'_>,
+        who: &Participant,
+        (reason, now): (&str, Timestamp),
+        (keys, rng): (&KeyRing, &mut StdRng),
+    ) -> Result<Committed, FlowError> {
+        let (invitations, legs) = (tx.invitations(&self.session.id).await?, tx.legs(&self.session.id).await?);
+        let ringing = StillRinging { invitations: &invitations, legs: &legs };
+        let writes = self.running(now).leave(who, reason, (keys, ringing), rng);
+        Ok(tx.apply(writes).await?)
     }
 }

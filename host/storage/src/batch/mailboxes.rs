@@ -36,11 +36,16 @@ struct Stored {
     last: u64,
     /// The last number reserved.
     reserved: u64,
-    /// How many messages it holds, with those admitted.
+    /// How many messages it held before the batch.
     held: u32,
 }
 
 const DROP_EXPIRED: &str = "DELETE FROM messages WHERE tenant = $1 AND device = $2 AND expires_at <= $3 \
+     RETURNING tenant, device, seq";
+/// All but the newest so many.
+const DROP_OLDEST: &str = "DELETE FROM messages WHERE tenant = $1 AND device = $2 AND seq <= \
+         (SELECT seq FROM messages WHERE tenant = $1 AND device = $2 \
+          ORDER BY seq DESC LIMIT 1 OFFSET CAST($3 AS BIGINT)) \
      RETURNING tenant, device, seq";
 
 impl<'a> Mailboxes<'a> {
@@ -79,42 +84,34 @@ impl<'a> Mailboxes<'a> {
         }
     }
 
-    /// Drops what has expired from mailboxes that would be too full.
-    pub(super) async fn make_room(
-        &mut self,
-        connection: &mut Connection,
-        now: impl Fn() -> Timestamp,
-    ) -> Result<(), StorageError> {
-        for ((tenant, device), it) in &mut self.all {
-            let Some(stored) = it.stored.as_mut() else { continue };
-            if stored.held.saturating_add(it.wanted) <= limits::MAILBOX {
-                continue;
+    /// Whether every message of this part has a mailbox.
+    pub(super) fn admit(&mut self, part: Part<'a>) -> Result<(), StorageError> {
+        for device in part.changes.iter().filter_map(super::Change::rouses) {
+            if self.stored(part.tenant, device).is_none() {
+                return Err(StorageError::NoSuchDevice { device: device.clone() });
             }
-            let expired = Query::from(DROP_EXPIRED).bind(*tenant).bind(*device).bind(millis(now()));
-            let dropped = connection.fetch_all(expired).await?;
-            stored.held = stored.held.saturating_sub(u32::try_from(dropped.len()).unwrap_or(u32::MAX));
-            lose(connection, dropped.iter().map(lost)).await?;
         }
         Ok(())
     }
 
-    /// Whether every message of this part has its place; takes the places if so.
-    pub(super) fn admit(&mut self, part: Part<'a>) -> Result<(), StorageError> {
-        let mut wanted = BTreeMap::<&'a DeviceId, u32>::new();
-        for device in part.changes.iter().filter_map(super::Change::rouses) {
-            *wanted.entry(device).or_default() += 1;
-        }
-        for (device, count) in &wanted {
-            let Some(stored) = self.stored(part.tenant, device) else {
-                return Err(StorageError::NoSuchDevice { device: (*device).clone() });
-            };
-            if stored.held.saturating_add(*count) > limits::MAILBOX {
-                return Err(StorageError::MailboxFull { device: (*device).clone() });
+    /// Drops from mailboxes that are too full now what has expired, then the oldest messages: whoever
+    /// does not fetch its messages pays for it alone, and hears of it when it comes back.
+    pub(super) async fn make_room(
+        &self,
+        connection: &mut Connection,
+        now: impl Fn() -> Timestamp,
+    ) -> Result<(), StorageError> {
+        for ((tenant, device), it) in &self.all {
+            let held = it.stored.as_ref().map_or(0, |stored| stored.held);
+            if held.saturating_add(it.wanted) <= limits::MAILBOX {
+                continue;
             }
-        }
-        for (device, count) in wanted {
-            if let Some(stored) = self.stored(part.tenant, device) {
-                stored.held = stored.held.saturating_add(count);
+            for (statement, bound) in
+                [(DROP_EXPIRED, millis(now())), (DROP_OLDEST, i64::from(limits::MAILBOX))]
+            {
+                let query = Query::from(statement).bind(*tenant).bind(*device).bind(bound);
+                let dropped = connection.fetch_all(query).await?;
+                lose(connection, dropped.iter().map(lost)).await?;
             }
         }
         Ok(())

@@ -26,8 +26,8 @@ pub(super) type MessageRow<'a> = (Text<'a>, Text<'a>, i64, Text<'a>, Text<'a>, i
 /// Tenant, session, application, inviter, its identifier, purpose, creation, expiry, generation, routing, take.
 pub(super) type SessionRow<'a> =
     (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64, i64, u32, Maybe<'a>, Text<'a>);
-/// Tenant, session, position, identifier, state, taken by, end of ringing.
-pub(super) type InvitationRow<'a> = (Text<'a>, Text<'a>, u16, Text<'a>, Text<'a>, Maybe<'a>, i64);
+/// Tenant, session, position, identifier, state, taken by, end of ringing, course.
+pub(super) type InvitationRow<'a> = (Text<'a>, Text<'a>, u16, Text<'a>, Text<'a>, Maybe<'a>, i64, Maybe<'a>);
 /// A milestone.
 type At = Option<i64>;
 /// Tenant, session, device, position, wave, state, lease, ring, change, milestones.
@@ -64,7 +64,7 @@ pub(super) struct Plan<'a> {
     left: BTreeSet<Who<'a>>,
     seen: BTreeMap<Who<'a>, i64>,
     generations: BTreeMap<(Text<'a>, Text<'a>), u32>,
-    routings: BTreeMap<(Text<'a>, Text<'a>), Maybe<'a>>,
+    courses: BTreeMap<(Text<'a>, Text<'a>, u16), Maybe<'a>>,
     ring_untils: BTreeMap<(Text<'a>, Text<'a>, u16), i64>,
     disarmed: BTreeSet<(Text<'a>, Text<'a>)>,
     armed: BTreeMap<(Text<'a>, Text<'a>, Text<'a>, u16), i64>,
@@ -126,8 +126,8 @@ impl<'a> Plan<'a> {
             Write::SetGeneration { session, generation } => {
                 self.generations.insert((tenant, session.as_str()), *generation);
             }
-            Write::SetRouting { session, routing } => {
-                self.routings.insert((tenant, session.as_str()), routing.as_deref());
+            Write::SetCourse { session, user, course } => {
+                self.courses.insert((tenant, session.as_str(), *user), course.as_deref());
             }
             Write::RingUntil { session, user, until } => {
                 self.ring_untils.insert((tenant, session.as_str(), *user), millis(*until));
@@ -175,6 +175,7 @@ impl<'a> Plan<'a> {
             invitation.state.word(),
             invitation.taken_by.as_ref().map(DeviceId::as_str),
             millis(invitation.rings_until),
+            invitation.course.as_deref(),
         ));
     }
 
@@ -307,8 +308,8 @@ impl<'a> Plan<'a> {
         self.generations.iter().map(|(session, generation)| (session.0, session.1, *generation)).collect()
     }
 
-    pub(super) fn routings(&self) -> Vec<(Text<'a>, Text<'a>, Maybe<'a>)> {
-        self.routings.iter().map(|(session, routing)| (session.0, session.1, *routing)).collect()
+    pub(super) fn courses(&self) -> Vec<(Text<'a>, Text<'a>, u16, Maybe<'a>)> {
+        self.courses.iter().map(|(user, course)| (user.0, user.1, user.2, *course)).collect()
     }
 
     pub(super) fn ring_untils(&self) -> Vec<(Text<'a>, Text<'a>, u16, i64)> {

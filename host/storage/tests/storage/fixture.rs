@@ -15,7 +15,7 @@ use switchhook_protocol::{
     invitation::TakeMode,
     time::Timestamp,
 };
-use switchhook_storage::{Clock, Database, Settings, Storage, TenantStorage};
+use switchhook_storage::{Clock, Database, DueTimer, Settings, Storage, TenantStorage};
 use tokio::sync::oneshot;
 
 use crate::server;
@@ -295,6 +295,7 @@ pub(crate) fn invitation(session: &str, user: u16) -> Invitation {
         state: InvitationState::Ringing,
         taken_by: None,
         rings_until: LATER,
+        course: None,
     }
 }
 
@@ -314,6 +315,11 @@ pub(crate) fn leg(session: &str, device: &str) -> Leg {
 
 pub(crate) fn timer(session: &str, kind: TimerKind, due_at: Timestamp) -> Timer {
     Timer { session: session_id(session), kind, due_at }
+}
+
+/// The timer as it is found when its time has come.
+pub(crate) fn due(storage: &TenantStorage, timer: &Timer, tries: u32) -> DueTimer {
+    DueTimer { tenant: storage.tenant().clone(), timer: timer.clone(), tries }
 }
 
 pub(crate) fn entry(name: &str, queued_at: Timestamp) -> OutboxEntry {

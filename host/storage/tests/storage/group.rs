@@ -4,7 +4,7 @@ use switchhook_core::row::{InvitationState, LegState, TimerKind, Write};
 use switchhook_storage::{Committed, StorageError, Transaction};
 
 use crate::fixture::{
-    EARLIER, Fixture, Held, LATER, NOW, id, invitation, leg, message, session, session_id, timer,
+    EARLIER, Fixture, Held, LATER, NOW, due, id, invitation, leg, message, session, session_id, timer,
 };
 
 on_each_database! {
@@ -157,8 +157,8 @@ on_each_database! {
         }]);
         let invitations = acme.sessions().invitations(&call).await.unwrap();
         assert_eq!((invitations[0].state, &invitations[0].taken_by), (InvitationState::Taken, &Some(id("phone"))));
-        let due: Vec<_> = fixture.storage.timers().due(LATER, 10).await.unwrap();
-        assert_eq!(due, [(acme.tenant().clone(), timer("call", TimerKind::RingEnd(0), LATER))]);
+        let found = fixture.storage.timers().due(LATER, 10).await.unwrap();
+        assert_eq!(found, [due(&acme, &timer("call", TimerKind::RingEnd(0), LATER), 0)]);
     }
 
     async fn who_waits_too_long_is_told_so_and_is_not_performed(fixture) {

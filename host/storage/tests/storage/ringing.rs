@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use switchhook_core::row::{InvitationState, LegState, Participant, TimerKind, Write};
+use switchhook_core::row::{InvitationState, LegState, Participant, Timer, TimerKind, Write};
 use switchhook_protocol::{id::DeviceId, time::Timestamp};
 use switchhook_storage::{StorageError, TenantStorage, Transaction};
 use tokio::sync::Barrier;
 
 use crate::fixture::{
-    EARLIER, LATER, NOW, id, invitation, leg, participant, registration, session, session_id, timer,
+    EARLIER, LATER, NOW, due, id, invitation, leg, participant, registration, session, session_id, timer,
 };
 
 on_each_database! {
@@ -74,13 +74,31 @@ on_each_database! {
         let timers = fixture.storage.timers();
         assert_eq!(timers.next_due().await.unwrap(), Some(NOW));
         assert_eq!(timers.due(EARLIER, 10).await.unwrap(), []);
-        assert_eq!(timers.due(NOW, 10).await.unwrap(), [(acme.tenant().clone(), wave.clone())]);
+        assert_eq!(timers.due(NOW, 10).await.unwrap(), [due(&acme, &wave, 0)]);
 
         let (a, b) = tokio::join!(claim(&acme, &wave), claim(&acme, &wave));
 
         assert_ne!(a, b);
         assert_eq!(timers.next_due().await.unwrap(), Some(LATER));
-        assert_eq!(timers.due(LATER, 10).await.unwrap(), [(acme.tenant().clone(), end)]);
+        assert_eq!(timers.due(LATER, 10).await.unwrap(), [due(&acme, &end, 0)]);
+    }
+
+    async fn a_timer_that_is_put_off_stands_behind_the_others_and_begins_anew_when_it_is_armed(fixture) {
+        let acme = fixture.acme();
+        let (stuck, other) = (timer("call", TimerKind::Reroute(0), EARLIER), timer("call", TimerKind::Wave(1), NOW));
+        acme.commit("invite", vec![Write::Arm(stuck.clone()), Write::Arm(other.clone())]).await.unwrap();
+        let timers = fixture.storage.timers();
+        assert_eq!(timers.due(NOW, 1).await.unwrap(), [due(&acme, &stuck, 0)]);
+
+        put_off(&acme, &stuck, LATER).await;
+        put_off(&acme, &stuck, LATER).await;
+
+        assert_eq!(timers.due(NOW, 1).await.unwrap(), [due(&acme, &other, 0)]);
+        let later = Timer { due_at: LATER, ..stuck.clone() };
+        assert_eq!(timers.due(LATER, 9).await.unwrap(), [due(&acme, &other, 0), due(&acme, &later, 1)]);
+        assert!(!claim(&acme, &stuck).await, "it is another time's");
+        acme.commit("decline", vec![Write::Arm(stuck.clone())]).await.unwrap();
+        assert_eq!(timers.due(EARLIER, 9).await.unwrap(), [due(&acme, &stuck, 0)]);
     }
 
     async fn a_timer_that_was_armed_anew_is_not_claimed_by_its_former_time(fixture) {
@@ -205,7 +223,12 @@ pub(crate) async fn take(storage: &TenantStorage, device: DeviceId, start: Arc<B
     taken.await.unwrap()
 }
 
-pub(crate) async fn claim(storage: &TenantStorage, timer: &switchhook_core::row::Timer) -> bool {
+pub(crate) async fn claim(storage: &TenantStorage, timer: &Timer) -> bool {
     let timer = timer.clone();
     storage.run("claim", async move |tx| tx.claim_timer(&timer).await).await.unwrap()
+}
+
+async fn put_off(storage: &TenantStorage, timer: &Timer, until: Timestamp) {
+    let timer = timer.clone();
+    storage.run("put-off", async move |tx| tx.put_off_timer(&timer, until).await).await.unwrap();
 }

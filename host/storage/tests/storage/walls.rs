@@ -133,7 +133,7 @@ pub(crate) async fn change_everything(storage: &TenantStorage) {
         },
         Write::Seen { session: session.clone(), device: device.clone(), at: LATER },
         Write::SetGeneration { session: session.clone(), generation: 7 },
-        Write::SetRouting { session: session.clone(), routing: Some("sealed".to_owned()) },
+        Write::SetCourse { session: session.clone(), user: 0, course: Some("sealed".to_owned()) },
         Write::RingUntil { session: session.clone(), user: 0, until: NOW },
         Write::Leave { session: session.clone(), device: device.clone() },
         Write::Disarm(session.clone()),

@@ -53,7 +53,7 @@ pub(crate) struct Remote {
 }
 
 /// A plugin of a tenant, and the API to ask.
-pub(crate) struct Asked {
+pub(crate) struct Chosen {
     pub(crate) admin: Admin,
     /// Its address below the API.
     path: String,
@@ -72,7 +72,7 @@ impl AtTenant {
 
 impl Remote {
     /// The plugin that is named, or that of the project here.
-    pub(crate) fn asked(&self) -> Result<Asked> {
+    pub(crate) fn chosen(&self) -> Result<Chosen> {
         let (slot, name) = match (self.slot, &self.name) {
             (Some(slot), Some(name)) => (slot, name.clone()),
             (slot, name) => of_project(slot, name.clone())?,
@@ -81,19 +81,19 @@ impl Remote {
     }
 
     /// The plugin that is named, or else this one.
-    pub(crate) fn asked_or(&self, slot: Slot, name: Option<&str>) -> Result<Asked> {
+    pub(crate) fn chosen_or(&self, slot: Slot, name: Option<&str>) -> Result<Chosen> {
         let named = name.map(str::parse).transpose().context("the project's name is no plugin's name")?;
         let name = self.name.clone().or(named).context("say with --name what the plugin is called")?;
         self.of(self.slot.unwrap_or(slot), &name)
     }
 
-    fn of(&self, slot: Slot, name: &MethodName) -> Result<Asked> {
+    fn of(&self, slot: Slot, name: &MethodName) -> Result<Chosen> {
         let path = format!("{}/{slot}/{name}", self.at.plugins());
-        Ok(Asked { admin: self.at.admin()?, path })
+        Ok(Chosen { admin: self.at.admin()?, path })
     }
 }
 
-impl Asked {
+impl Chosen {
     /// An address below the plugin's.
     pub(crate) fn path(&self, below: &str) -> String {
         if below.is_empty() { self.path.clone() } else { format!("{}/{below}", self.path) }

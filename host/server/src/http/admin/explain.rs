@@ -9,7 +9,9 @@ use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use switchhook_core::{
     explain::{Happened, Why, is_silent, line, of_user, why},
+    invitation::course::Course,
     row::{Invitation, InvitationState, Leg, LegState, Session},
+    seal::KeyRing,
 };
 use switchhook_protocol::{
     endpoint::EndpointId,
@@ -35,7 +37,7 @@ const WAITING: u32 = 100;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct Asked {
+pub(crate) struct About {
     /// A session's id, or an identifier.
     about: String,
 }
@@ -90,6 +92,10 @@ struct User {
     state: InvitationState,
     devices: usize,
     rang: usize,
+    /// Plans that the router made for it, if it may still be asked for another.
+    plans: u8,
+    /// To whom its ringing was forwarded, masked.
+    forwarded: Vec<String>,
 }
 
 /// One device of the plan.
@@ -122,12 +128,12 @@ struct Event {
 }
 
 /// Explains a session, or the last sessions of an identifier.
-#[utoipa::path(get, path = "/tenants/{tenant}/explain", operation_id = "explain", params(Asked),
+#[utoipa::path(get, path = "/tenants/{tenant}/explain", operation_id = "explain", params(About),
     responses((status = OK, body = Explanation, description = "What is known; identifiers masked.")))]
 pub(crate) async fn explain(
     State(app): State<Arc<App>>,
     OfTenant { tenant, .. }: OfTenant,
-    Query(Asked { about }): Query<Asked>,
+    Query(About { about }): Query<About>,
 ) -> Result<Json<Explanation>, Problem> {
     let storage = app.storage.of(&tenant);
     if let Ok(id) = about.parse::<SessionId>()
@@ -172,7 +178,7 @@ async fn explained(app: &App, storage: &TenantStorage, session: Session) -> Resu
     let invitations = sessions.invitations(&session.id).await?;
     let legs = sessions.legs(&session.id).await?;
     let participants = sessions.participants(&session.id).await?;
-    let now = app.now();
+    let (now, keys) = (app.now(), app.keys.of(storage.tenant()));
     let event = |moment: switchhook_core::explain::Moment| Event {
         after_ms: millis(session.created_at.until(moment.at)),
         at: moment.at,
@@ -181,7 +187,7 @@ async fn explained(app: &App, storage: &TenantStorage, session: Session) -> Resu
     };
     Ok(Explained {
         runs: !participants.is_empty(),
-        users: invitations.iter().map(|invitation| user(invitation, &legs)).collect(),
+        users: invitations.iter().map(|invitation| user(invitation, &legs, &keys)).collect(),
         line: line(&session, &legs, &participants).into_iter().map(event).collect(),
         devices: legs.into_iter().map(|leg| rung(leg, now)).collect(),
         decisions: app.decisions.of(storage.tenant(), Some(session.id.as_str())),
@@ -191,9 +197,12 @@ async fn explained(app: &App, storage: &TenantStorage, session: Session) -> Resu
     })
 }
 
-fn user(invitation: &Invitation, legs: &[Leg]) -> User {
+fn user(invitation: &Invitation, legs: &[Leg], keys: &KeyRing) -> User {
     let (rang, devices, state) = of_user(invitation, legs);
-    User { endpoint: invitation.endpoint.to_string(), state, devices, rang }
+    let course = Course::of(invitation, keys);
+    let (plans, forwarded) = course.map_or_else(Default::default, |course| (course.plans, course.forwarded));
+    let forwarded = forwarded.iter().map(ToString::to_string).collect();
+    User { endpoint: invitation.endpoint.to_string(), state, devices, rang, plans, forwarded }
 }
 
 fn rung(leg: Leg, now: Timestamp) -> Rung {

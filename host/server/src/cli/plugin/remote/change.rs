@@ -103,12 +103,12 @@ impl Left {
 impl Configure {
     pub(crate) async fn run(self) -> Result<ExitCode> {
         let Self { file, version, remote } = self;
-        let asked = remote.asked()?;
+        let chosen = remote.chosen()?;
         let query = version.map(|version| format!("?version={version}")).unwrap_or_default();
-        let path = asked.path(&format!("configuration{query}"));
+        let path = chosen.path(&format!("configuration{query}"));
         let answer = match file {
-            None => asked.admin.get(&path, &[]).await?,
-            Some(file) => asked.admin.send_json(Method::PUT, &path, Some(&read(&file)?)).await?,
+            None => chosen.admin.get(&path, &[]).await?,
+            Some(file) => chosen.admin.send_json(Method::PUT, &path, Some(&read(&file)?)).await?,
         };
         remote.at.form.answer(&answer, |answer| format!("{answer:#}"))?;
         Ok(ExitCode::SUCCESS)
@@ -116,8 +116,8 @@ impl Configure {
 }
 
 async fn change(remote: &Remote, what: &str, body: &Value) -> Result<ExitCode> {
-    let asked = remote.asked()?;
-    let answer = asked.admin.send_json(Method::POST, &asked.path(what), Some(body)).await?;
+    let chosen = remote.chosen()?;
+    let answer = chosen.admin.send_json(Method::POST, &chosen.path(what), Some(body)).await?;
     remote.at.form.answer(&answer, words)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -30,13 +30,13 @@ pub(crate) struct Grant {
 
 impl Grant {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let asked = self.remote.asked()?;
-        let path = asked.path("grants");
-        let present: Grants = asked.admin.get(&path, &[]).await?;
+        let chosen = self.remote.chosen()?;
+        let path = chosen.path("grants");
+        let present: Grants = chosen.admin.get(&path, &[]).await?;
         let wanted = self.changed(present.clone());
         if wanted != present {
             wanted.check()?;
-            asked.admin.send_json(Method::PUT, &path, Some(&serde_json::to_value(&wanted)?)).await?;
+            chosen.admin.send_json(Method::PUT, &path, Some(&serde_json::to_value(&wanted)?)).await?;
         }
         self.remote.at.form.answer(&wanted, words)?;
         Ok(ExitCode::SUCCESS)

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, Remote};
+use super::{Chosen, Remote};
 use crate::cli::print::{BAD, FAINT, Form, ODD, styled};
 
 /// Shows what a plugin wrote.
@@ -45,10 +45,10 @@ const LONG_POLL_MS: u64 = 20_000;
 
 impl Logs {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let asked = self.remote.asked()?;
+        let chosen = self.remote.chosen()?;
         let mut after = self.after;
         loop {
-            let page = page(&asked, after, self.follow).await?;
+            let page = page(&chosen, after, self.follow).await?;
             for line in &page.lines {
                 say(self.remote.at.form, line)?;
             }
@@ -60,10 +60,10 @@ impl Logs {
     }
 }
 
-async fn page(asked: &Asked, after: u64, wait: bool) -> Result<Page> {
+async fn page(chosen: &Chosen, after: u64, wait: bool) -> Result<Page> {
     let wait_ms = if wait { LONG_POLL_MS } else { 0 };
     let query = [("after", after.to_string()), ("wait_ms", wait_ms.to_string())];
-    asked.admin.get(&asked.path("logs"), &query).await
+    chosen.admin.get(&chosen.path("logs"), &query).await
 }
 
 fn say(form: Form, line: &Line) -> Result<()> {

@@ -50,8 +50,8 @@ impl Secret {
     pub(crate) async fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::List { remote } => {
-                let asked = remote.asked()?;
-                let names: Value = asked.admin.get(&asked.path("secrets"), &[]).await?;
+                let chosen = remote.chosen()?;
+                let names: Value = chosen.admin.get(&chosen.path("secrets"), &[]).await?;
                 remote.at.form.answer(&names, |names| format!("{names:#}"))?;
             }
             Command::Set { secret, file, remote } => {
@@ -66,8 +66,8 @@ impl Secret {
 
 async fn change(remote: &Remote, method: Method, secret: &str, value: Option<&Value>) -> Result<()> {
     ensure!(is_word(secret), "{secret:?} is no name for a secret: 1 to 64 of a-z, 0-9 and '-'");
-    let asked = remote.asked()?;
-    asked.admin.send_json(method, &asked.path(&format!("secrets/{secret}")), value).await?;
+    let chosen = remote.chosen()?;
+    chosen.admin.send_json(method, &chosen.path(&format!("secrets/{secret}")), value).await?;
     remote.at.form.answer(&json!({ "secret": secret }), |_| format!("secret {secret}: done"))
 }
 

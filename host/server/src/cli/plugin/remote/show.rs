@@ -50,9 +50,9 @@ impl List {
 
 impl Show {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let asked = self.remote.asked()?;
+        let chosen = self.remote.chosen()?;
         let below = self.version.map(|version| format!("versions/{version}")).unwrap_or_default();
-        let shown: Value = asked.admin.get(&asked.path(&below), &[]).await?;
+        let shown: Value = chosen.admin.get(&chosen.path(&below), &[]).await?;
         let one = self.version.is_some();
         self.remote.at.form.answer(&shown, |shown| if one { format!("{shown:#}") } else { words(shown) })?;
         Ok(ExitCode::SUCCESS)
@@ -61,8 +61,8 @@ impl Show {
 
 impl Metrics {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let asked = self.remote.asked()?;
-        let metrics: Value = asked.admin.get(&asked.path("metrics"), &[]).await?;
+        let chosen = self.remote.chosen()?;
+        let metrics: Value = chosen.admin.get(&chosen.path("metrics"), &[]).await?;
         self.remote.at.form.answer(&metrics, |metrics| format!("{metrics:#}"))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -44,14 +44,14 @@ impl Upload {
         let Self { subject, webhook, webhook_secret, name, at } = self;
         let form = at.form;
         let answered = if let Some(url) = webhook {
-            let asked = Remote { at, slot: subject.slot(), name }.asked()?;
+            let chosen = Remote { at, slot: subject.slot(), name }.chosen()?;
             let new = json!({ "webhook": { "url": url, "secret": webhook_secret } });
-            asked.admin.send_json(Method::POST, &asked.path("versions"), Some(&new)).await
+            chosen.admin.send_json(Method::POST, &chosen.path("versions"), Some(&new)).await
         } else {
             let found = subject.find()?;
-            let asked = Remote { at, slot: None, name }.asked_or(found.slot, found.name.as_deref())?;
+            let chosen = Remote { at, slot: None, name }.chosen_or(found.slot, found.name.as_deref())?;
             progress(&format!("uploading {}", size(u64::try_from(found.bytes.len())?)));
-            asked.admin.upload(&asked.path("versions"), found.bytes).await
+            chosen.admin.upload(&chosen.path("versions"), found.bytes).await
         };
         match answered {
             Ok(uploaded) => form.answer(&uploaded, words).map(|()| ExitCode::SUCCESS),

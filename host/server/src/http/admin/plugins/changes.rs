@@ -47,7 +47,7 @@ pub(crate) struct OfVersion {
 /// Which version of the slot, or of the method, is asked from now on.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ActiveVersion)]
-pub(crate) struct Asked {
+pub(crate) struct ActiveVersion {
     /// Its name; a rollback may lead to a plugin of another name.
     #[serde(skip_serializing_if = "Option::is_none")]
     active_name: Option<String>,
@@ -56,39 +56,39 @@ pub(crate) struct Asked {
 
 /// Makes a version the one that is asked from now on.
 #[utoipa::path(post, path = "/tenants/{tenant}/plugins/{slot}/{name}/activate", operation_id = "activate_plugin", request_body = Activate,
-    responses((status = OK, body = Asked, description = "Which version is active.")))]
+    responses((status = OK, body = ActiveVersion, description = "Which version is active.")))]
 pub(crate) async fn activate(
     State(app): State<Arc<App>>,
     what: Changing,
     Body(wanted): Body<Activate>,
-) -> Result<Json<Asked>, Problem> {
+) -> Result<Json<ActiveVersion>, Problem> {
     let configuration = wanted.configuration.map(|configuration| configuration.to_string());
     changes::activate(&app, &what, wanted.version, configuration).await?;
-    asked(&app, &what).await
+    active(&app, &what).await
 }
 
 /// Goes back to the version that was active before.
 #[utoipa::path(post, path = "/tenants/{tenant}/plugins/{slot}/{name}/rollback", operation_id = "roll_plugin_back", request_body = Left,
-    responses((status = OK, body = Asked, description = "Which version is active.")))]
+    responses((status = OK, body = ActiveVersion, description = "Which version is active.")))]
 pub(crate) async fn rollback(
     State(app): State<Arc<App>>,
     what: Changing,
     Body(left): Body<Left>,
-) -> Result<Json<Asked>, Problem> {
+) -> Result<Json<ActiveVersion>, Problem> {
     changes::rollback(&app, &what, left.mode).await?;
-    asked(&app, &what).await
+    active(&app, &what).await
 }
 
 /// Leaves the slot, or the method's name, to the declared default.
 #[utoipa::path(post, path = "/tenants/{tenant}/plugins/{slot}/{name}/deactivate", operation_id = "deactivate_plugin", request_body = Left,
-    responses((status = OK, body = Asked, description = "Which version is active.")))]
+    responses((status = OK, body = ActiveVersion, description = "Which version is active.")))]
 pub(crate) async fn deactivate(
     State(app): State<Arc<App>>,
     what: Changing,
     Body(left): Body<Left>,
-) -> Result<Json<Asked>, Problem> {
+) -> Result<Json<ActiveVersion>, Problem> {
     changes::deactivate(&app, &what, left.mode).await?;
-    asked(&app, &what).await
+    active(&app, &what).await
 }
 
 /// Tells a version something else, which it judges.
@@ -116,7 +116,7 @@ pub(crate) async fn grant(
     Ok(Json(grants))
 }
 
-async fn asked(app: &App, what: &Changing) -> Result<Json<Asked>, Problem> {
+async fn active(app: &App, what: &Changing) -> Result<Json<ActiveVersion>, Problem> {
     let rows = app.storage.of(&what.tenant).plugins().list().await?;
     let by_name = what.slot == switchhook_core::policy::Slot::RegistrationMethod;
     let active = rows.into_iter().find(|row| {
@@ -125,5 +125,5 @@ async fn asked(app: &App, what: &Changing) -> Result<Json<Asked>, Problem> {
             && (!by_name || row.name == what.name.as_str())
     });
     let (active_name, active_version) = active.map(|row| (row.name, row.version)).unzip();
-    Ok(Json(Asked { active_name, active_version }))
+    Ok(Json(ActiveVersion { active_name, active_version }))
 }

@@ -1,0 +1,89 @@
+//! What a router is asked about one user's devices, and how its forwards are followed (INV-2).
+
+use switchhook_core::{
+    invitation::{course::Course, invite::Reachable, routing::Routing},
+    policy::route::{self, Finally, Plan},
+    row::{Leg, Target},
+};
+use switchhook_protocol::{endpoint::EndpointId, id::SessionId};
+
+use super::{Caller, FlowError};
+use crate::app::App;
+
+/// A session as its router is asked about it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    /// The inviter.
+    pub(crate) caller: &'a Caller,
+    pub(crate) session: &'a SessionId,
+    pub(crate) routing: &'a Routing,
+    /// Of the session, so far.
+    pub(crate) legs: &'a [Leg],
+    /// Whose ringing goes on.
+    pub(crate) user: u16,
+}
+
+/// Asks the router for a plan. As long as nobody of the user's devices rings, whom the last plan named is gone on
+/// to first, and a plan without rings that names somebody is followed.
+pub(crate) async fn ask(
+    app: &App,
+    asking: Asking<'_>,
+    mut course: Course,
+) -> Result<(Course, Plan), FlowError> {
+    let quiet = !asking.legs.iter().any(|leg| leg.user == asking.user && leg.state.may_ring());
+    loop {
+        if quiet && let Some(to) = course.forward().cloned() {
+            let devices = asking.devices(app, std::slice::from_ref(&to)).await?;
+            course.forward_to(&to, asking.user, devices);
+        }
+        let plan = asking.plan(app, &course, course.so_far(asking.legs)).await?;
+        match &plan.finally {
+            Finally::Forward(to) if quiet && plan.waves.is_empty() && course.may_forward(to) => {
+                course.finally = plan.finally;
+            }
+            Finally::Forward(_) | Finally::GiveUp(_) | Finally::Bridge(_) => return Ok((course, plan)),
+        }
+    }
+}
+
+impl Asking<'_> {
+    /// The devices that identifiers reach now, without the inviter's.
+    pub(crate) async fn devices(
+        &self,
+        app: &App,
+        endpoints: &[EndpointId],
+    ) -> Result<Vec<Target>, FlowError> {
+        let inviter = &self.caller.device;
+        let registrations = app.storage.of(&self.caller.tenant);
+        let found = registrations.registrations().of_endpoints(&inviter.application, endpoints).await?;
+        Ok(found.into_iter().filter(|target| target.device != inviter.id).collect())
+    }
+
+    /// One answer of the router.
+    pub(crate) async fn plan(
+        &self,
+        app: &App,
+        course: &Course,
+        so_far: Vec<route::LegOutcome>,
+    ) -> Result<Plan, FlowError> {
+        let target = |Reachable { user, target }: &Reachable| route::Target {
+            user: *user,
+            kind: target.kind.clone(),
+            region: String::new(),
+            online: app.online.has(&(self.caller.tenant.clone(), target.device.clone())),
+        };
+        let Routing { asked, network, .. } = self.routing;
+        let question = route::Question {
+            invite: route::Invite {
+                inviter: asked.from.clone(),
+                invited: asked.invited.clone(),
+                purpose: asked.purpose.clone(),
+                inviter_region: network.region().unwrap_or_default().to_owned(),
+            },
+            targets: course.targets.iter().map(target).collect(),
+            so_far,
+            answers: Vec::new(),
+        };
+        app.plugins.route(app, self.caller, self.session, question).await
+    }
+}
