@@ -14,5 +14,6 @@ pub mod process;
 pub mod python;
 pub mod raw;
 pub mod service;
+pub mod signed;
 pub mod stored;
 pub mod waiting;

@@ -11,6 +11,7 @@ extern crate alloc;
 
 pub mod cdx;
 pub mod explain;
+pub mod http_signature;
 pub mod invitation;
 pub mod mint;
 pub mod network;

@@ -39,6 +39,9 @@ pub(crate) struct App {
     pub(crate) outbound: Outbound,
     /// Requests of plugins, by tenant.
     pub(crate) fetch_rates: Rates,
+    /// Signed requests by device, and by tenant.
+    pub(crate) requests_of_device: Rates,
+    pub(crate) requests_of_tenant: Rates,
     pub(crate) metrics: Metrics,
     pub(crate) cdx: CdxAddresses,
     pub(crate) relay: RelayHost,

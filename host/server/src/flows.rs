@@ -8,6 +8,8 @@ pub(crate) mod answer;
 pub(crate) mod enrol;
 pub(crate) mod hello;
 pub(crate) mod invite;
+pub(crate) mod perform;
+pub(crate) mod prove;
 pub(crate) mod registration;
 pub(crate) mod relay;
 mod reroute;

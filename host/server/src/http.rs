@@ -4,6 +4,7 @@ pub(crate) mod admin;
 mod extract;
 mod health;
 pub(crate) mod problem;
+pub(crate) mod signed;
 mod transit;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::{app::App, limits, ws};
 pub(crate) fn router(app: Arc<App>, registry: Arc<Registry>) -> Router {
     Router::new()
         .route("/v1/{tenant}/connect", get(ws::connect))
+        .route("/v1/{tenant}/requests/{op}", post(signed::request))
         .route("/v1/{tenant}/transits/{gateway}/messages", post(transit::message))
         .nest(admin::openapi::BASE, admin::routes::router())
         .route("/healthz", get(health::alive))

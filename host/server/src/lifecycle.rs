@@ -161,6 +161,8 @@ impl Server {
             text_rates: Rates::new(limits::TEXTS_TO_NUMBER),
             outbound: outbound(&settings.plugins)?,
             fetch_rates: Rates::new(Rate::per_minute(0)),
+            requests_of_device: Rates::new(limits::REQUESTS_OF_DEVICE),
+            requests_of_tenant: Rates::new(limits::REQUESTS_OF_TENANT),
             metrics,
             cdx: addresses.cdx,
             relay: RelayHost {

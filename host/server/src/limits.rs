@@ -33,6 +33,16 @@ pub(crate) const WRITE: Duration = Duration::from_secs(5);
 /// How long a request may take; longer than storage's own patience, shorter than a client's.
 pub(crate) const REQUEST: Duration = Duration::from_secs(8);
 
+/// How long the body of a device's request may take to come: 32 KiB over a poor line.
+pub(crate) const BODY: Duration = Duration::from_secs(10);
+
+/// Signed requests of one device: a few calls at once, then more than a person taps.
+pub(crate) const REQUESTS_OF_DEVICE: Rate = Rate { burst: 64, every: Duration::from_millis(500) };
+
+/// Signed requests of one tenant: with the longest life of a nonce this bounds the nonces remembered to
+/// some 100 000.
+pub(crate) const REQUESTS_OF_TENANT: Rate = Rate { burst: 5_000, every: Duration::from_millis(2) };
+
 /// Events read from a mailbox at once.
 pub(crate) const DELIVERY_BATCH: u32 = 32;
 

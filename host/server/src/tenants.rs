@@ -12,7 +12,7 @@ use switchhook_plugin_runtime::{
     Digest,
     builtin::{self, Builtin},
 };
-use switchhook_protocol::{id::TenantId, time::Timestamp};
+use switchhook_protocol::{error::ErrorCode, id::TenantId, time::Timestamp};
 use switchhook_storage::StorageError;
 
 use crate::{
@@ -30,6 +30,13 @@ pub const SANDBOX: &str = "sandbox";
 
 /// The short code of the sandbox gateway.
 pub const SANDBOX_NUMBER: &str = "70470";
+
+/// The tenant that an address names.
+pub(crate) async fn known(app: &App, name: &str) -> Result<TenantId, FlowError> {
+    let tenant: TenantId = name.parse().or(Err(ErrorCode::UnknownTenant))?;
+    let exists = app.storage.tenants().exists(&tenant).await?;
+    exists.then_some(tenant).ok_or_else(|| ErrorCode::UnknownTenant.into())
+}
 
 /// Makes a tenant; false if it was there. Its audit begins with who made it, unless that was the first start.
 pub(crate) async fn create(

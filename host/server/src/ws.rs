@@ -11,9 +11,9 @@ use axum::{
     extract::{Path, State, WebSocketUpgrade},
     response::Response,
 };
-use switchhook_protocol::{MAX_FRAME, SUBPROTOCOL, error::ErrorCode, id::TenantId};
+use switchhook_protocol::{MAX_FRAME, SUBPROTOCOL, error::ErrorCode};
 
-use crate::{app::App, http::problem::Problem, limits};
+use crate::{app::App, http::problem::Problem, limits, tenants};
 
 /// `GET /v1/{tenant}/connect`.
 pub(crate) async fn connect(
@@ -21,10 +21,7 @@ pub(crate) async fn connect(
     Path(tenant): Path<String>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
-    let tenant: TenantId = tenant.parse().or(Err(ErrorCode::UnknownTenant))?;
-    if !app.storage.tenants().exists(&tenant).await? {
-        return Err(ErrorCode::UnknownTenant.into());
-    }
+    let tenant = tenants::known(&app, &tenant).await?;
     let place = Arc::clone(&app.unknown_sockets).try_acquire_owned().or(Err(ErrorCode::Overloaded))?;
     let upgrade = upgrade
         .protocols([SUBPROTOCOL])

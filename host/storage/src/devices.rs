@@ -6,6 +6,7 @@ use switchhook_core::row::Device;
 use switchhook_protocol::{
     device_key::{DeviceKey, KeyBytes},
     id::{DeviceId, Epoch},
+    time::Timestamp,
 };
 
 use crate::{
@@ -26,6 +27,10 @@ const GET: &str = "SELECT device, application, kind, key_algorithm, key_public, 
 const BY_PUSH_TOKEN: &str = "SELECT device, application, kind, key_algorithm, key_public, enrolled_at FROM devices \
      WHERE tenant = $1 AND push_token_hash = $2";
 const SET_PUSH_TOKEN: &str = "UPDATE devices SET push_token_hash = $3 WHERE tenant = $1 AND device = $2";
+
+const SPEND: &str = "INSERT INTO request_nonces (tenant, device, nonce, expires_at) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (tenant, device, nonce) DO NOTHING";
+const SEEN: &str = "UPDATE participants SET seen_at = $3 WHERE tenant = $1 AND device = $2 AND seen_at < $3";
 
 /// The devices of a tenant.
 #[derive(Debug)]
@@ -58,6 +63,30 @@ impl Devices<'_> {
     /// The device that this push token belongs to.
     pub async fn by_push_token(&self, hash: &[u8; 32]) -> Result<Option<Device>, StorageError> {
         self.0.storage().one(by_push_token(self.0.tenant().as_str(), hash), decode).await
+    }
+
+    /// Notes that a device has asked without a socket, by a nonce that it uses once until it expires; false
+    /// if it was used. A device that takes part in sessions is seen by it (INV-16).
+    pub async fn spend(
+        &self,
+        device: &DeviceId,
+        nonce: &str,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        let of = |statement: &'static str| {
+            Query::from(statement).bind(self.0.tenant().as_str().to_owned()).bind(device.as_str().to_owned())
+        };
+        let spent = of(SPEND).bind(nonce.to_owned()).bind(millis(expires_at));
+        let seen = of(SEEN).bind(millis(now));
+        let new = async move |tx: &mut Transaction<'_>| {
+            let new = tx.write(spent).await? > 0;
+            if new {
+                tx.write(seen).await?;
+            }
+            Ok(new)
+        };
+        self.0.run("spend-nonce", new).await
     }
 }
 

@@ -28,6 +28,8 @@ const ANSWERS: &str = "DELETE FROM transit_answers WHERE (tenant, gateway, messa
      (SELECT tenant, gateway, message FROM transit_answers WHERE at <= $1 ORDER BY at LIMIT $2)";
 const OUTBOX: &str = "DELETE FROM outbox WHERE (tenant, entry) IN \
      (SELECT tenant, entry FROM outbox WHERE state IN ('sent', 'failed') AND queued_at <= $1 LIMIT $2)";
+const NONCES: &str = "DELETE FROM request_nonces WHERE (tenant, device, nonce) IN \
+     (SELECT tenant, device, nonce FROM request_nonces WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
 
 /// How many rows a sweep has forgotten. Where one is [`limits::SWEEP`], there may be more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,14 +46,16 @@ pub struct Swept {
     pub transit_answers: u64,
     /// Outbox entries that were performed or refused. Those in doubt stay.
     pub outbox: u64,
+    /// Nonces of signed requests.
+    pub nonces: u64,
 }
 
 impl Swept {
     /// Whether another sweep would find more.
     pub fn more(&self) -> bool {
-        let Self { messages, sessions, attempts, secrets, transit_answers, outbox } = *self;
+        let Self { messages, sessions, attempts, secrets, transit_answers, outbox, nonces } = *self;
         let most = u64::from(limits::SWEEP);
-        [messages, sessions, attempts, secrets, transit_answers, outbox]
+        [messages, sessions, attempts, secrets, transit_answers, outbox, nonces]
             .into_iter()
             .any(|count| count >= most)
     }
@@ -73,6 +77,7 @@ impl Storage {
                     .write(Query::from(ANSWERS).bind(millis(kept)).bind(limits::SWEEP))
                     .await?,
                 outbox: tx.write(Query::from(OUTBOX).bind(millis(kept)).bind(limits::SWEEP)).await?,
+                nonces: tx.write(Query::from(NONCES).bind(millis(now)).bind(limits::SWEEP)).await?,
             })
         })
         .await

@@ -58,18 +58,22 @@ pub struct BadProof;
 impl DeviceKey {
     /// Checks a signature over a statement.
     pub fn verify(&self, statement: &Statement<'_>, signature: &KeyBytes) -> Result<(), BadProof> {
-        let message = statement.to_bytes();
+        self.verify_bytes(&statement.to_bytes(), signature)
+    }
+
+    /// Checks a signature over bytes that are no statement: those of an HTTP request (RFC 9421).
+    pub fn verify_bytes(&self, message: &[u8], signature: &KeyBytes) -> Result<(), BadProof> {
         match self.algorithm {
             Algorithm::Ed25519 => {
                 let public = <[u8; 32]>::try_from(self.public.0.as_slice()).or(Err(BadProof))?;
                 let key = ed25519_dalek::VerifyingKey::from_bytes(&public).or(Err(BadProof))?;
                 let signature = ed25519_dalek::Signature::from_slice(&signature.0).or(Err(BadProof))?;
-                key.verify_strict(&message, &signature).or(Err(BadProof))
+                key.verify_strict(message, &signature).or(Err(BadProof))
             }
             Algorithm::P256 => {
                 let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&self.public.0).or(Err(BadProof))?;
                 let signature = p256::ecdsa::Signature::from_slice(&signature.0).or(Err(BadProof))?;
-                key.verify(&message, &signature).or(Err(BadProof))
+                key.verify(message, &signature).or(Err(BadProof))
             }
         }
     }

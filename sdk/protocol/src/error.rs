@@ -53,8 +53,14 @@ codes! {
     NotFound = "not-found", 404, "Check the id.";
     /// The proof of the device key, the push token or the bearer token does not hold.
     Unauthorized = "unauthorized", 401, "Enrol anew, or take the right key.";
-    /// A signature of a transit does not match its body, or its time is too far off.
-    BadSignature = "bad-signature", 401, "Sign with the gateway's present secret and clock.";
+    /// A signature is not that of this request, or (of a transit) its time is too far off.
+    BadSignature = "bad-signature", 401, "Sign what is sent, with the device's key or the gateway's present secret.";
+    /// The signature of a request lacks a part that it must cover, or a parameter.
+    SignatureIncomplete = "signature-incomplete", 401, "Cover and say what the message names; PROTOCOL.md has the list.";
+    /// The signature of a request is over, or not of this time.
+    SignatureExpired = "signature-expired", 401, "Sign anew, by the time in the answer's `Date`.";
+    /// The request came before: its nonce is used.
+    Replayed = "replayed", 409, "Sign anew with another nonce.";
     /// The same message id came before with another body.
     Conflict = "conflict", 409, "Use a new message id for a new message.";
     /// The caller may not do this.

@@ -119,6 +119,18 @@ fn the_proofs_on_the_page_hold() {
     }
 }
 
+/// RFC 9421; what is signed stands on the page as it is.
+#[test]
+fn inv_16_the_signed_request_on_the_page_is_by_the_pages_key() {
+    let base = PAGE.split("\n```text\n").find(|block| block.starts_with("\"@method\"")).unwrap();
+    let base = base.split("\n```").next().unwrap();
+    let signature = PAGE.lines().find_map(|line| line.strip_prefix("Signature: sig=:")).unwrap();
+    let signature = data_encoding::BASE64.decode(signature.trim_end_matches(':').as_bytes()).unwrap();
+    assert_eq!(public(SEED).verify_bytes(base.as_bytes(), &KeyBytes(signature)), Ok(()));
+    let said = base.lines().find_map(|line| line.strip_prefix("\"@signature-params\": ")).unwrap();
+    assert!(PAGE.contains(&format!("\nSignature-Input: sig={said}\n")));
+}
+
 #[test]
 fn the_statement_that_the_page_spells_out_is_the_one_that_is_signed() {
     let statement = Statement::Enrol {

@@ -18,6 +18,7 @@ mod postgres;
 mod registration;
 mod routing;
 mod session;
+mod signed;
 mod take;
 mod three;
 mod tickets;

@@ -7,6 +7,7 @@
 mod bad_input;
 mod registration;
 mod sessions;
+mod signed;
 mod transit;
 mod walls;
 

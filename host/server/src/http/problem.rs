@@ -68,6 +68,11 @@ impl From<StorageError> for Problem {
 }
 
 impl Problem {
+    /// The published code.
+    pub(crate) const fn code(&self) -> ErrorCode {
+        self.body.code
+    }
+
     /// With a sentence of its own.
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         ErrorBody { message: message.into(), ..code.into() }.into()

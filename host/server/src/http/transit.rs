@@ -9,15 +9,13 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use switchhook_core::transit::SIGNATURE_HEADER;
-use switchhook_protocol::{
-    error::ErrorCode,
-    id::{GatewayId, TenantId},
-};
+use switchhook_protocol::{error::ErrorCode, id::GatewayId};
 
 use super::problem::Problem;
 use crate::{
     app::App,
     flows::text::{Signed, text},
+    tenants,
 };
 
 pub(crate) async fn message(
@@ -26,10 +24,7 @@ pub(crate) async fn message(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let tenant: TenantId = tenant.parse().or(Err(ErrorCode::UnknownTenant))?;
-    if !app.storage.tenants().exists(&tenant).await? {
-        return Err(ErrorCode::UnknownTenant.into());
-    }
+    let tenant = tenants::known(&app, &tenant).await?;
     let gateway: GatewayId = gateway.parse().or(Err(ErrorCode::NotFound))?;
     let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok());
     let signature = signature.ok_or(ErrorCode::BadSignature)?;

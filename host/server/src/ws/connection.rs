@@ -6,13 +6,12 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use switchhook_core::row::StoredMessage;
 use switchhook_protocol::{
     call::Operation,
     client::ClientMessage,
     close::CloseCode,
-    error::{ErrorBody, ErrorCode},
+    error::ErrorCode,
     id::{Epoch, RequestId, TenantId},
     server::{Answer, ServerMessage},
 };
@@ -31,7 +30,7 @@ use super::{
 use crate::{
     app::App,
     causes::Causes,
-    flows::{self, Caller, FlowError, hello::Entered},
+    flows::{self, Caller, hello::Entered, perform::perform},
     limits,
     online::Seat,
 };
@@ -164,52 +163,12 @@ impl Connection {
     }
 
     async fn answer(&mut self, id: RequestId, operation: Operation) -> Result<(), CloseCode> {
-        let op = operation.op();
-        let done = time::timeout(limits::REQUEST, perform(&self.app, &self.caller, operation)).await;
-        let done = done.unwrap_or_else(|_| Err(ErrorCode::Overloaded.into()));
-        let answer = match done {
+        let answer = match perform(&self.app, &self.caller, operation).await {
             Ok(ok) => Answer { id, ok: Some(ok), error: None },
-            Err(refused) => {
-                let body = refused.into_body(op);
-                self.app.metrics.refused(body.code);
-                Answer { id, ok: None, error: Some(body) }
-            }
+            Err(body) => Answer { id, ok: None, error: Some(body) },
         };
         self.socket.say(&ServerMessage::Answer(answer)).await
     }
-}
-
-type Ok = Box<serde_json::value::RawValue>;
-
-/// One operation, one flow.
-async fn perform(app: &App, caller: &Caller, operation: Operation) -> Result<Ok, FlowError> {
-    match operation {
-        Operation::RegisterBegin(request) => ok(&flows::registration::begin(app, caller, *request).await?),
-        Operation::RegisterCode(request) => ok(&flows::registration::code(app, caller, *request).await?),
-        Operation::RegisterValidate(request) => {
-            ok(&flows::registration::validate(app, caller, *request).await?)
-        }
-        Operation::Invite(request) => ok(&flows::invite::invite(app, caller, *request).await?),
-        Operation::Ringing(request) => ok(&flows::answer::ringing(app, caller, *request).await?),
-        Operation::Accept(request) => ok(&flows::accept::accept(app, caller, *request).await?),
-        Operation::Take(request) => ok(&flows::take::take(app, caller, *request).await?),
-        Operation::Decline(request) => ok(&flows::answer::decline(app, caller, *request).await?),
-        Operation::Cancel(request) => ok(&flows::answer::cancel(app, caller, *request).await?),
-        Operation::Stopped(request) => ok(&flows::answer::stopped(app, caller, *request).await?),
-        Operation::InviteUpdate(request) => ok(&flows::session::show_answer(app, caller, *request).await?),
-        Operation::SessionUpdate(request) => ok(&flows::session::update(app, caller, *request).await?),
-        Operation::End(request) => ok(&flows::session::end(app, caller, *request).await?),
-        Operation::RelayRequest(request) => ok(&flows::relay::request(app, caller, *request).await?),
-        Operation::RelayUpdate(request) => ok(&flows::relay::update(app, caller, *request).await?),
-        Operation::PathReport(request) => ok(&flows::relay::path_report(app, caller, *request).await?),
-        Operation::Sync(_) => ok(&flows::sync::sync(app, caller).await?),
-    }
-}
-
-fn ok(answer: &impl Serialize) -> Result<Ok, FlowError> {
-    serde_json::value::to_raw_value(answer).map_err(|error| {
-        FlowError::Refused(ErrorBody { message: error.to_string(), ..ErrorCode::Internal.into() })
-    })
 }
 
 /// What was sent is marked, with the legs of rings.

@@ -25,6 +25,20 @@ on_each_database! {
         assert_eq!(devices.by_push_token(&push_token_hash("renewed")).await.unwrap(), Some(device("phone")));
     }
 
+    async fn inv_16_a_nonce_is_spent_once_by_a_device_until_it_is_over(fixture) {
+        let acme = fixture.with_devices(&["phone", "tablet"]).await;
+        let devices = acme.devices();
+        assert!(devices.spend(&id("phone"), "nonce", NOW, EARLIER).await.unwrap());
+        assert!(!devices.spend(&id("phone"), "nonce", LATER, NOW).await.unwrap());
+        assert!(devices.spend(&id("phone"), "another", LATER, NOW).await.unwrap());
+        assert!(devices.spend(&id("tablet"), "nonce", LATER, NOW).await.unwrap());
+
+        assert_eq!(fixture.storage.sweep(NOW).await.unwrap().nonces, 0, "it counts to its last moment");
+        assert_eq!(fixture.storage.sweep(LATER).await.unwrap().nonces, 1);
+        assert!(devices.spend(&id("phone"), "nonce", LATER, NOW).await.unwrap());
+        assert!(!devices.spend(&id("tablet"), "nonce", LATER, NOW).await.unwrap());
+    }
+
     async fn a_push_token_belongs_to_one_device(fixture) {
         let acme = fixture.with_devices(&["phone"]).await;
 

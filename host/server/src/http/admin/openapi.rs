@@ -1,4 +1,4 @@
-//! The admin API as an `OpenAPI` 3.1 document, made from the code.
+//! The admin API and the requests of devices as an `OpenAPI` 3.1 document, made from the code.
 //!
 //! Each handler says its method, path, bodies and success; what is the same for all is added here:
 //! the parameters that the path names, the problem that every failure is answered with, the token.
@@ -13,18 +13,26 @@ use utoipa::{
         ResponseBuilder, SecurityRequirement, Server,
         path::{Operation, ParameterBuilder, ParameterIn},
         schema::Type,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 
 use super::routes::Operations;
-use crate::http::problem::Details;
+use crate::http::{problem::Details, signed};
 
 /// Where the admin API lies.
 pub(crate) const BASE: &str = "/admin/v1";
 
-/// The name of the one way to say who one is.
+/// The name of the way by which administrators say who they are.
 const TOKEN: &str = "token";
+
+/// The name of the way by which devices do.
+const SIGNATURE: &str = "signature";
+
+/// What devices ask without a socket.
+#[derive(Debug, OpenApi)]
+#[openapi(paths(signed::request))]
+struct Requests;
 
 /// The parts that all operations refer to.
 #[derive(Debug, OpenApi)]
@@ -48,16 +56,18 @@ pub(crate) async fn show() -> impl IntoResponse {
 fn document() -> utoipa::openapi::OpenApi {
     let mut document = Operations::openapi().merge_from(Shared::openapi());
     document.info = InfoBuilder::new()
-        .title("Switchhook administration")
+        .title("Switchhook")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Tenants, tokens, gateways and plugins. Every failure is a problem with a published code.",
+            "Tenants, tokens, gateways and plugins; and what devices ask without a socket. Every failure is a problem with a published code.",
         ))
         .build();
     document.servers = Some(vec![Server::new(BASE)]);
     document.security = Some(vec![SecurityRequirement::new(TOKEN, Vec::<String>::new())]);
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme(TOKEN, bearer());
+    components.add_security_scheme(SIGNATURE, signature());
+    add_request(&mut document);
     for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
             complete(path, operation);
@@ -66,8 +76,24 @@ fn document() -> utoipa::openapi::OpenApi {
     document
 }
 
+/// What devices ask without a socket: it has a server and a way to say who one is of its own.
+fn add_request(document: &mut utoipa::openapi::OpenApi) {
+    let mut devices = Requests::openapi();
+    for operation in devices.paths.paths.values_mut().flat_map(operations) {
+        operation.servers = Some(vec![Server::new("/")]);
+        operation.security = Some(vec![SecurityRequirement::new(SIGNATURE, Vec::<String>::new())]);
+    }
+    document.merge(devices);
+}
+
 fn bearer() -> SecurityScheme {
     SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build())
+}
+
+fn signature() -> SecurityScheme {
+    let words =
+        "HTTP message signature (RFC 9421) by the device's key, with `Signature-Input` and `Content-Digest`.";
+    SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("Signature", words)))
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
@@ -105,14 +131,15 @@ mod tests {
     use super::{super::routes::ROUTES, *};
 
     #[test]
-    fn every_admin_route_stands_in_the_document_and_nothing_else() {
+    fn every_admin_route_stands_in_the_document_beside_the_requests_of_devices() {
         let read = oas3::from_json(text()).unwrap();
 
         let described: BTreeSet<(String, String)> =
             read.operations().map(|(path, method, _)| (method.as_str().to_lowercase(), path)).collect();
 
+        let answered = ROUTES.iter().chain(&[("post", "/v1/{tenant}/requests/{op}")]);
         let answered: BTreeSet<(String, String)> =
-            ROUTES.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
+            answered.map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
         assert_eq!(described, answered);
     }
 

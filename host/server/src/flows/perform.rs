@@ -1,0 +1,56 @@
+//! Perform: one operation, one flow; the same for sockets and for signed HTTP requests.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use switchhook_protocol::{
+    call::Operation,
+    error::{ErrorBody, ErrorCode},
+};
+use tokio::time;
+
+use super::{Caller, FlowError, accept, answer, invite, registration, relay, session, sync, take};
+use crate::{app::App, limits};
+
+/// Performs an operation within its deadline; what a good answer holds, or why it was refused.
+pub(crate) async fn perform(
+    app: &App,
+    caller: &Caller,
+    operation: Operation,
+) -> Result<Box<RawValue>, ErrorBody> {
+    let op = operation.op();
+    let done = time::timeout(limits::REQUEST, dispatch(app, caller, operation)).await;
+    let done = done.unwrap_or_else(|_| Err(ErrorCode::Overloaded.into()));
+    done.map_err(|refused| {
+        let body = refused.into_body(op);
+        app.metrics.refused(body.code);
+        body
+    })
+}
+
+async fn dispatch(app: &App, caller: &Caller, operation: Operation) -> Result<Box<RawValue>, FlowError> {
+    match operation {
+        Operation::RegisterBegin(request) => ok(&registration::begin(app, caller, *request).await?),
+        Operation::RegisterCode(request) => ok(&registration::code(app, caller, *request).await?),
+        Operation::RegisterValidate(request) => ok(&registration::validate(app, caller, *request).await?),
+        Operation::Invite(request) => ok(&invite::invite(app, caller, *request).await?),
+        Operation::Ringing(request) => ok(&answer::ringing(app, caller, *request).await?),
+        Operation::Accept(request) => ok(&accept::accept(app, caller, *request).await?),
+        Operation::Take(request) => ok(&take::take(app, caller, *request).await?),
+        Operation::Decline(request) => ok(&answer::decline(app, caller, *request).await?),
+        Operation::Cancel(request) => ok(&answer::cancel(app, caller, *request).await?),
+        Operation::Stopped(request) => ok(&answer::stopped(app, caller, *request).await?),
+        Operation::InviteUpdate(request) => ok(&session::show_answer(app, caller, *request).await?),
+        Operation::SessionUpdate(request) => ok(&session::update(app, caller, *request).await?),
+        Operation::End(request) => ok(&session::end(app, caller, *request).await?),
+        Operation::RelayRequest(request) => ok(&relay::request(app, caller, *request).await?),
+        Operation::RelayUpdate(request) => ok(&relay::update(app, caller, *request).await?),
+        Operation::PathReport(request) => ok(&relay::path_report(app, caller, *request).await?),
+        Operation::Sync(_) => ok(&sync::sync(app, caller).await?),
+    }
+}
+
+fn ok(answer: &impl Serialize) -> Result<Box<RawValue>, FlowError> {
+    serde_json::value::to_raw_value(answer).map_err(|error| {
+        FlowError::Refused(ErrorBody { message: error.to_string(), ..ErrorCode::Internal.into() })
+    })
+}
