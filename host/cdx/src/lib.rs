@@ -1,14 +1,20 @@
-//! CDX over UDP: two sockets around [`switchhook_core::cdx`] (NAT-1, HYB-1).
+//! CDX on its sockets: two ports around [`switchhook_core::cdx`] (NAT-1, HYB-1).
 //!
-//! Each port has one task. It waits until its socket is readable, then answers what stands in the
-//! queue, up to a batch, before it waits again. Answers are made in a buffer that is kept, and an
+//! Each port of each address has a task. It waits until its socket is readable, then answers what stands
+//! in the queue, up to a batch, before it waits again. Answers are made in a buffer that is kept, and an
 //! answer that the socket does not take at once is dropped: its client repeats the request, as STUN
 //! clients do (RFC 8489 §6.2.1). Nothing is remembered of a client but a share of a rate limit,
 //! in a table of fixed size.
+//!
+//! The same ports take streams: standard STUN for clients whose network lets no datagram out. With a
+//! second address, clients can find out how their NAT filters, too (RFC 5780).
 
+mod limits;
 mod metrics;
+mod places;
 mod port;
 mod rate;
+mod stream;
 
 use std::{
     fmt, io,
@@ -19,11 +25,10 @@ use std::{
 use rand::{CryptoRng, SeedableRng as _, rngs::StdRng};
 use switchhook_core::seal::KeyRing;
 use switchhook_protocol::time::Timestamp;
-use tokio::net::UdpSocket;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use crate::{metrics::Metrics, rate::Rate};
-use crate::{port::Port, rate::RateLimit};
+use crate::{places::Bound, port::Port, rate::RateLimit, stream::Streams};
 
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -31,12 +36,12 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Where CDX listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CdxConfig {
-    /// Address of both sockets.
-    pub ip: IpAddr,
-    /// Their ports; 0 is any free one.
+    /// Address that clients are told.
+    pub ip: Ip,
+    /// A second address of the same family, by which clients discover how their NAT filters (RFC 5780).
+    pub other_ip: Option<Ip>,
+    /// The two ports of each address; 0 is any free one.
     pub ports: [u16; 2],
-    /// Address under which clients reach them, if it is another one.
-    pub public_ip: Option<IpAddr>,
     /// What one source (an IPv4 address, an IPv6 network of 64 bits) may ask of each port.
     pub rate: Rate,
 }
@@ -44,7 +49,23 @@ pub struct CdxConfig {
 impl Default for CdxConfig {
     /// Loopback, ports 3479 and 3480.
     fn default() -> Self {
-        Self { ip: Ipv4Addr::LOCALHOST.into(), ports: [3479, 3480], public_ip: None, rate: Rate::default() }
+        let ip = Ip { bind: Ipv4Addr::LOCALHOST.into(), public: None };
+        Self { ip, other_ip: None, ports: [3479, 3480], rate: Rate::default() }
+    }
+}
+
+/// An address of CDX.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ip {
+    /// Where to listen.
+    pub bind: IpAddr,
+    /// Where clients reach it, if that is another one.
+    pub public: Option<IpAddr>,
+}
+
+impl Ip {
+    fn public(self) -> IpAddr {
+        self.public.unwrap_or(self.bind)
     }
 }
 
@@ -54,6 +75,12 @@ pub enum BindError {
     /// What two ports see of a mapping can be compared, what one port sees twice cannot.
     #[error("CDX needs two different ports, not {0} twice")]
     SamePort(u16),
+    /// The same holds for addresses.
+    #[error("the other address of CDX has to be another one than {0}")]
+    SameIp(IpAddr),
+    /// A client can compare what two addresses see only if it reaches both.
+    #[error("{0} and {1} are addresses of different families")]
+    Families(IpAddr, IpAddr),
     /// The system refuses a socket.
     #[error("cannot listen on {addr}")]
     Socket {
@@ -64,43 +91,41 @@ pub enum BindError {
     },
 }
 
-/// Both ports, bound.
+/// All ports, bound.
 pub struct Cdx {
     addrs: [SocketAddr; 2],
-    ports: [Port; 2],
+    ports: Vec<Port>,
+    streams: Vec<Streams>,
     metrics: Metrics,
 }
 
 impl Cdx {
-    /// Binds both ports; they answer from [`Self::run`] on.
+    /// Binds all ports; they answer from [`Self::run`] on.
     pub async fn bind(
         config: &CdxConfig,
         keys: KeyRing,
         clock: Clock,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, BindError> {
-        let [a, b] = config.ports;
-        if a == b && a != 0 {
-            return Err(BindError::SamePort(a));
-        }
+        check(config)?;
+        let Bound { places, listeners, addrs } = places::bind(config).await?;
         let metrics = Metrics::default();
-        let [a, b] = [listen(config.ip, a).await?, listen(config.ip, b).await?];
-        let addrs =
-            [&a, &b].map(|(_, local)| SocketAddr::new(config.public_ip.unwrap_or(config.ip), local.port()));
-        let mut port = |socket, addr| Port {
-            socket,
-            addr,
+        let port = |at| Port {
+            at,
             keys: keys.clone(),
             clock: Arc::clone(&clock),
             rng: StdRng::from_rng(rng),
             limit: RateLimit::new(config.rate),
             metrics: metrics.clone(),
         };
-        let [first, second] = addrs;
-        Ok(Self { addrs, ports: [port(a.0, first), port(b.0, second)], metrics })
+        let ports = places.into_iter().map(port).collect();
+        let taken =
+            |listener| Streams { listener, limit: RateLimit::new(config.rate), metrics: metrics.clone() };
+        let streams = listeners.into_iter().map(taken).collect();
+        Ok(Self { addrs, ports, streams, metrics })
     }
 
-    /// Where clients reach both ports.
+    /// Where clients reach both ports of the first address.
     pub const fn addrs(&self) -> [SocketAddr; 2] {
         self.addrs
     }
@@ -110,10 +135,13 @@ impl Cdx {
         &self.metrics
     }
 
-    /// Answers on both ports, in tasks of the tracker, until told to stop.
+    /// Answers on all ports, in tasks of the tracker, until told to stop.
     pub fn run(self, tracker: &TaskTracker, stop: &CancellationToken) {
         for port in self.ports {
             tracker.spawn(port.serve(stop.clone()));
+        }
+        for streams in self.streams {
+            tracker.spawn(streams.serve(tracker.clone(), stop.clone()));
         }
     }
 }
@@ -124,10 +152,16 @@ impl fmt::Debug for Cdx {
     }
 }
 
-async fn listen(ip: IpAddr, port: u16) -> Result<(UdpSocket, SocketAddr), BindError> {
-    let addr = SocketAddr::new(ip, port);
-    let failed = |source| BindError::Socket { addr, source };
-    let socket = UdpSocket::bind(addr).await.map_err(failed)?;
-    let local = socket.local_addr().map_err(failed)?;
-    Ok((socket, local))
+fn check(config: &CdxConfig) -> Result<(), BindError> {
+    let [a, b] = config.ports;
+    if a == b && a != 0 {
+        return Err(BindError::SamePort(a));
+    }
+    let (Ip { bind, public }, Some(other)) = (config.ip, config.other_ip) else { return Ok(()) };
+    if bind == other.bind {
+        return Err(BindError::SameIp(bind));
+    }
+    let all = [public, Some(other.bind), other.public];
+    let foreign = all.into_iter().flatten().find(|ip| ip.is_ipv4() != bind.is_ipv4());
+    foreign.map_or(Ok(()), |foreign| Err(BindError::Families(bind, foreign)))
 }

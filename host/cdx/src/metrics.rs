@@ -6,7 +6,7 @@ use prometheus_client::{
 };
 use switchhook_core::cdx::{Answer, Dropped};
 
-/// Counters of both ports together, in datagrams.
+/// Counters of all ports together, in datagrams and messages of streams.
 ///
 /// Each outcome's counter is looked up once, here, and not on the path of a datagram.
 #[derive(Debug, Clone)]
@@ -26,8 +26,10 @@ pub struct Metrics {
     pub not_a_request: Counter,
     /// Dropped: its source asks too much.
     pub limited: Counter,
-    /// Answers that the socket did not take.
+    /// Answers that the socket or the stream did not take.
     pub unsent: Counter,
+    /// Streams closed at once: too many are open.
+    pub streams_refused: Counter,
 }
 
 impl Default for Metrics {
@@ -43,6 +45,7 @@ impl Default for Metrics {
             not_a_request: outcome("not-a-request"),
             limited: outcome("limited"),
             unsent: outcome("unsent"),
+            streams_refused: outcome("stream-refused"),
             family,
         }
     }
@@ -51,7 +54,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Shows the counters as `switchhook_cdx_datagrams_total{outcome="…"}`.
     pub fn register(&self, registry: &mut Registry) {
-        let help = "Datagrams that CDX received, by what became of them";
+        let help = "Datagrams and messages of streams that CDX received, by what became of them";
         registry.register("switchhook_cdx_datagrams", help, self.family.clone());
     }
 

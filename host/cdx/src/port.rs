@@ -7,21 +7,13 @@ use switchhook_core::{
     cdx::{self, Route},
     seal::KeyRing,
 };
-use tokio::{net::UdpSocket, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Clock, metrics::Metrics, rate::RateLimit};
-
-/// Datagrams that are answered before the task looks up again: whether to stop, and whose turn it is.
-const BATCH: usize = 64;
-
-/// Larger datagrams are cut, and so malformed.
-const LARGEST: usize = 1500;
+use crate::{Clock, limits, metrics::Metrics, places::At, rate::RateLimit};
 
 pub(crate) struct Port {
-    pub(crate) socket: UdpSocket,
-    /// Where clients reach it; it stands in the observations.
-    pub(crate) addr: SocketAddr,
+    pub(crate) at: At,
     pub(crate) keys: KeyRing,
     pub(crate) clock: Clock,
     pub(crate) rng: StdRng,
@@ -31,14 +23,14 @@ pub(crate) struct Port {
 
 impl Port {
     pub(crate) async fn serve(mut self, stop: CancellationToken) {
-        let mut datagram = [0; LARGEST];
-        let mut out = Vec::with_capacity(LARGEST);
+        let mut datagram = [0; limits::LARGEST];
+        let mut out = Vec::with_capacity(limits::LARGEST);
         loop {
             tokio::select! {
                 biased; // in this order:
                 () = stop.cancelled() => return, // leave when asked
-                readable = self.socket.readable() => if let Err(error) = readable {
-                    tracing::error!(cdx.addr = %self.addr, %error, "CDX port is lost");
+                readable = self.at.here.socket.readable() => if let Err(error) = readable {
+                    tracing::error!(cdx.addr = %self.at.here.addr, %error, "CDX port is lost");
                     return;
                 }
             }
@@ -48,8 +40,8 @@ impl Port {
 
     fn answer_batch(&mut self, datagram: &mut [u8], out: &mut Vec<u8>) {
         let now = Instant::now();
-        for _ in 0..BATCH {
-            match self.socket.try_recv_from(datagram) {
+        for _ in 0..limits::BATCH {
+            match self.at.here.socket.try_recv_from(datagram) {
                 Ok((length, from)) => self.answer(datagram.get(..length).unwrap_or_default(), from, now, out),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // What an earlier answer met on its way (ICMP); it says nothing about the next datagram.
@@ -63,11 +55,11 @@ impl Port {
             self.metrics.limited.inc();
             return;
         }
-        let route = Route { from, to: self.addr };
+        let route = Route { from, to: self.at.here.addr, others: self.at.here.others };
         match cdx::answer(datagram, route, &self.keys, (self.clock)(), &mut self.rng, out) {
-            Ok(answer) => {
-                self.metrics.answered(answer);
-                if self.socket.try_send_to(out, from).is_err() {
+            Ok(reply) => {
+                self.metrics.answered(reply.answer);
+                if self.at.answering(reply.origin).socket.try_send_to(out, from).is_err() {
                     self.metrics.unsent.inc();
                 }
             }

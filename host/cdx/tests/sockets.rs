@@ -1,21 +1,26 @@
-//! CDX over real sockets: asked by hand, and by coturn's STUN client.
+//! CDX over real sockets: asked by hand, and by coturn's STUN client. The lab asks it through NATs.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "test harness")]
 
 use std::{net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
 
 use rand::{SeedableRng as _, rngs::StdRng};
-use switchhook_cdx::{BindError, Cdx, CdxConfig, Metrics};
+use switchhook_cdx::{BindError, Cdx, CdxConfig, Ip, Metrics};
 use switchhook_core::{
     observation::{Observation, judge},
     seal::{KeyRing, RootKeys, Scope},
-    stun::{Message, Writer, message_type},
+    stun::{Message, Writer, attribute, message_type},
 };
 use switchhook_protocol::{
     cdx::{OBSERVATION, OBSERVATION_REQUEST, REQUEST_PADDING},
     connection_data::Mapping,
     time::Timestamp,
 };
-use tokio::{net::UdpSocket, process::Command, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpStream, UdpSocket},
+    process::Command,
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -86,6 +91,72 @@ async fn one_port_twice_is_refused() {
     assert!(matches!(refused, Err(BindError::SamePort(3479))));
 }
 
+#[tokio::test]
+async fn the_other_address_is_of_the_same_family_and_another_one() {
+    let refused = |other: &str| {
+        let other_ip = Some(Ip { bind: other.parse().unwrap(), public: None });
+        let config = CdxConfig { other_ip, ports: [0, 0], ..CdxConfig::default() };
+        async move {
+            let mut rng = StdRng::seed_from_u64(1);
+            Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).await.expect_err("refused")
+        }
+    };
+    assert!(matches!(refused("127.0.0.1").await, BindError::SameIp(_)));
+    assert!(matches!(refused("::1").await, BindError::Families(..)));
+}
+
+/// NAT-1.filtering
+#[tokio::test]
+async fn with_two_addresses_an_answer_comes_from_each_of_four_places() {
+    let cdx = Running::start_with(Some("127.0.0.2")).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let [p, q] = cdx.addrs.map(|addr| addr.port());
+    let wanted = [("127.0.0.1", p), ("127.0.0.1", q), ("127.0.0.2", p), ("127.0.0.2", q)];
+    for (flags, wanted) in [0, 0b010, 0b100, 0b110_u32].into_iter().zip(wanted) {
+        let mut request = Vec::new();
+        let mut writer = Writer::new(&mut request, message_type::BINDING_REQUEST, [7; 12]);
+        writer.attribute(attribute::CHANGE_REQUEST, &flags.to_be_bytes());
+        socket.send_to(&request, cdx.addrs[0]).await.unwrap();
+        let (_, from) = timeout(GUARD, socket.recv_from(&mut [0; 1500])).await.expect("an answer").unwrap();
+        assert_eq!(from, SocketAddr::new(wanted.0.parse().unwrap(), wanted.1));
+    }
+    cdx.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_is_answered_message_by_message_and_ended_when_it_breaks_the_rules() {
+    let cdx = Running::start().await;
+    for addr in cdx.addrs {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        for _ in 0..3 {
+            stream.write_all(&request(REQUEST_PADDING)).await.unwrap();
+            let mut answer = [0; 32];
+            timeout(GUARD, stream.read_exact(&mut answer)).await.expect("an answer").unwrap();
+            let mapped = Message::parse(&answer).unwrap().xor_mapped_address();
+            assert_eq!(mapped, Some(stream.local_addr().unwrap()));
+        }
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let mut rest = Vec::new();
+        // Closed, or reset because it was still sending: no byte more either way.
+        _ = timeout(GUARD, stream.read_to_end(&mut rest)).await.expect("the end");
+        assert_eq!(rest, b"");
+    }
+    assert_eq!((cdx.metrics.binding.get(), cdx.metrics.not_stun.get()), (6, 2));
+    cdx.stop().await;
+}
+
+#[tokio::test]
+async fn streams_that_say_nothing_are_bounded_and_end_when_cdx_stops() {
+    let cdx = Running::start().await;
+    let mut silent = Vec::new();
+    while cdx.metrics.streams_refused.get() == 0 {
+        silent.push(TcpStream::connect(cdx.addrs[0]).await.unwrap());
+        tokio::task::yield_now().await;
+    }
+    assert!(silent.len() >= 256, "{}", silent.len());
+    cdx.stop().await;
+}
+
 struct Running {
     addrs: [SocketAddr; 2],
     metrics: Metrics,
@@ -95,7 +166,12 @@ struct Running {
 
 impl Running {
     async fn start() -> Self {
-        let config = CdxConfig { ports: [0, 0], ..CdxConfig::default() };
+        Self::start_with(None).await
+    }
+
+    async fn start_with(other_ip: Option<&str>) -> Self {
+        let other_ip = other_ip.map(|ip| Ip { bind: ip.parse().unwrap(), public: None });
+        let config = CdxConfig { other_ip, ports: [0, 0], ..CdxConfig::default() };
         let mut rng = StdRng::seed_from_u64(1);
         let cdx = Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).await.unwrap();
         let (addrs, metrics) = (cdx.addrs(), cdx.metrics().clone());

@@ -4,9 +4,15 @@
 //! is at least as large as the answer also gets the observation, sealed; one that is too small gets
 //! the standard answer, so that nobody can have CDX send more than it received. There is no table
 //! and no login: an observation is true for whoever brings it within its life.
+//!
+//! Clients also discover how their NAT behaves (RFC 5780). A server with two addresses says where it
+//! answers from and which other address and port it has, and answers from there when asked to. With one
+//! address it can change its port only: it names no other address, and refuses to change it, so that
+//! nobody takes for measured what one address cannot tell. Addresses are all that a standard answer has
+//! beyond its request, at most [`STANDARD_EXCESS`] bytes.
 
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use rand_core::CryptoRng;
 use switchhook_protocol::{
@@ -20,6 +26,9 @@ use crate::{
     stun::{Message, NotAMessage, Writer, attribute, message_type},
 };
 
+/// Bytes by which an answer without an observation may be larger than its request: four IPv6 addresses.
+pub const STANDARD_EXCESS: usize = 4 * 24;
+
 /// Way of a datagram to CDX.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
@@ -27,6 +36,35 @@ pub struct Route {
     pub from: SocketAddr,
     /// The CDX address that received it.
     pub to: SocketAddr,
+    /// From where else the same CDX could answer.
+    pub others: Others,
+}
+
+/// The alternatives to an address of CDX.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Others {
+    /// Its other port.
+    pub port: u16,
+    /// Its other address, if it has two.
+    pub ip: Option<IpAddr>,
+}
+
+/// What was written, and from where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    /// What was written.
+    pub answer: Answer,
+    /// From where.
+    pub origin: Origin,
+}
+
+/// Which of the addresses of CDX an answer goes out from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// From the other address than the request's.
+    pub other_ip: bool,
+    /// From the other port.
+    pub other_port: bool,
 }
 
 /// What was written as the answer.
@@ -36,7 +74,7 @@ pub enum Answer {
     Binding,
     /// The address, and the sealed observation.
     Observation,
-    /// Error 420: an attribute must be understood and is not.
+    /// Error 420: an attribute must be understood and is not, or asks for an address that CDX has not.
     UnknownAttribute,
 }
 
@@ -62,44 +100,87 @@ pub fn answer(
     now: Timestamp,
     rng: &mut impl CryptoRng,
     out: &mut Vec<u8>,
-) -> Result<Answer, Dropped> {
-    let request = Message::parse(datagram)?;
-    if request.message_type() != message_type::BINDING_REQUEST {
-        return Err(Dropped::NotARequest);
+) -> Result<Reply, Dropped> {
+    let request = binding_request(datagram)?;
+    let origin = origin(&request, route.others);
+    if refuse(&request, origin.is_none(), out) {
+        return Ok(Reply { answer: Answer::UnknownAttribute, origin: Origin::default() });
     }
-    if request.attributes().any(|(kind, _)| must_refuse(kind)) {
-        refuse(&request, out);
-        return Ok(Answer::UnknownAttribute);
-    }
+    let origin = origin.unwrap_or_default();
     if request.attribute(OBSERVATION_REQUEST).is_some() {
         let observation = Observation { observed: route.from, cdx: route.to, at: now };
         let sealed = observation.seal(keys, rng);
-        write(&request, route.from, Some(&sealed), out);
+        write(&request, route.from, out, |writer| writer.attribute(OBSERVATION, sealed.as_bytes()));
         if out.len() <= datagram.len() {
-            return Ok(Answer::Observation);
+            return Ok(Reply { answer: Answer::Observation, origin });
         }
     }
-    write(&request, route.from, None, out);
+    write(&request, route.from, out, |writer| describe(writer, &request, route, origin));
+    Ok(Reply { answer: Answer::Binding, origin })
+}
+
+/// Answers one message of a stream, over which only standard STUN is spoken: what CDX sees of a TCP
+/// connection says nothing about datagrams, and its answer has one way back.
+pub fn answer_in_stream(message: &[u8], from: SocketAddr, out: &mut Vec<u8>) -> Result<Answer, Dropped> {
+    let request = binding_request(message)?;
+    if refuse(&request, true, out) {
+        return Ok(Answer::UnknownAttribute);
+    }
+    write(&request, from, out, |_| ());
     Ok(Answer::Binding)
 }
 
-fn write(request: &Message<'_>, mapped: SocketAddr, sealed: Option<&str>, out: &mut Vec<u8>) {
+fn binding_request(bytes: &[u8]) -> Result<Message<'_>, Dropped> {
+    let request = Message::parse(bytes)?;
+    let is_request = request.message_type() == message_type::BINDING_REQUEST;
+    if is_request { Ok(request) } else { Err(Dropped::NotARequest) }
+}
+
+/// From where the client wants its answer (RFC 5780 §7.2); nothing if CDX is not there.
+fn origin(request: &Message<'_>, others: Others) -> Option<Origin> {
+    let Some(value) = request.attribute(attribute::CHANGE_REQUEST) else { return Some(Origin::default()) };
+    let flags = u32::from_be_bytes(value.try_into().ok()?);
+    let origin = Origin { other_ip: flags & 0b100 != 0, other_port: flags & 0b010 != 0 };
+    Some(origin).filter(|origin| others.ip.is_some() || !origin.other_ip)
+}
+
+fn write(request: &Message<'_>, mapped: SocketAddr, out: &mut Vec<u8>, more: impl FnOnce(&mut Writer<'_>)) {
     let mut writer = Writer::new(out, message_type::BINDING_SUCCESS, request.transaction());
     writer.xor_mapped_address(mapped);
-    if let Some(sealed) = sealed {
-        writer.attribute(OBSERVATION, sealed.as_bytes());
-    }
+    more(&mut writer);
     finish(request, writer);
 }
 
-/// Error 420 with the attributes that were not understood (RFC 8489 §6.3.1).
-fn refuse(request: &Message<'_>, out: &mut Vec<u8>) {
+/// Where the answer comes from, and where it could come from, for those who can make use of it.
+fn describe(writer: &mut Writer<'_>, request: &Message<'_>, route: Route, origin: Origin) {
+    let Others { port, ip } = route.others;
+    if ip.is_some() || request.attribute(attribute::CHANGE_REQUEST).is_some() {
+        let from_ip = ip.filter(|_| origin.other_ip).unwrap_or_else(|| route.to.ip());
+        let from_port = if origin.other_port { port } else { route.to.port() };
+        writer.plain_address(attribute::RESPONSE_ORIGIN, SocketAddr::new(from_ip, from_port));
+    }
+    if let Some(ip) = ip {
+        writer.plain_address(attribute::OTHER_ADDRESS, SocketAddr::new(ip, port));
+        // Without XOR too: a gateway that meddles with addresses in datagrams is found out by it.
+        writer.plain_address(attribute::MAPPED_ADDRESS, route.from);
+    }
+}
+
+/// Writes error 420 with the attributes that must be understood and are not (RFC 8489 §6.3.1), if
+/// there are any. Where CDX cannot answer from, CHANGE-REQUEST is one of them.
+fn refuse(request: &Message<'_>, no_change: bool, out: &mut Vec<u8>) -> bool {
+    let kinds = request.attributes().map(|(kind, _)| kind);
+    let refused =
+        kinds.filter(|kind| must_refuse(*kind) || (no_change && *kind == attribute::CHANGE_REQUEST));
+    let refused: Vec<u8> = refused.flat_map(u16::to_be_bytes).collect();
+    if refused.is_empty() {
+        return false;
+    }
     let mut writer = Writer::new(out, message_type::BINDING_ERROR, request.transaction());
     writer.error_code(420);
-    let unknown = request.attributes().map(|(kind, _)| kind).filter(|kind| must_refuse(*kind));
-    let unknown: Vec<u8> = unknown.flat_map(u16::to_be_bytes).collect();
-    writer.attribute(attribute::UNKNOWN_ATTRIBUTES, &unknown);
+    writer.attribute(attribute::UNKNOWN_ATTRIBUTES, &refused);
     finish(request, writer);
+    true
 }
 
 /// A FINGERPRINT is for those who use it themselves: 8 bytes less to reflect for the others.
@@ -115,6 +196,7 @@ const fn must_refuse(kind: u16) -> bool {
     let known = matches!(
         kind,
         attribute::MAPPED_ADDRESS
+            | attribute::CHANGE_REQUEST
             | attribute::USERNAME
             | attribute::MESSAGE_INTEGRITY
             | attribute::ERROR_CODE
@@ -139,122 +221,4 @@ impl From<NotAMessage> for Dropped {
 }
 
 #[cfg(test)]
-mod tests {
-    use alloc::vec;
-
-    use switchhook_protocol::cdx::REQUEST_PADDING;
-
-    use super::*;
-    use crate::{
-        seal::{RootKeys, Scope},
-        testing::TestRng,
-    };
-
-    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-    const TRANSACTION: [u8; 12] = [7; 12];
-
-    fn keys() -> KeyRing {
-        RootKeys::new([1; 32], []).ring(Scope::Cdx)
-    }
-
-    fn route(from: &str) -> Route {
-        Route { from: from.parse().unwrap(), to: "192.0.2.9:3479".parse().unwrap() }
-    }
-
-    fn request(attributes: &[(u16, &[u8])]) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut writer = Writer::new(&mut out, message_type::BINDING_REQUEST, TRANSACTION);
-        for (kind, value) in attributes {
-            writer.attribute(*kind, value);
-        }
-        out
-    }
-
-    fn ask(datagram: &[u8], from: &str) -> Result<(Answer, Vec<u8>), Dropped> {
-        let mut out = vec![9; 3];
-        answer(datagram, route(from), &keys(), NOW, &mut TestRng(1), &mut out).map(|answer| (answer, out))
-    }
-
-    #[test]
-    fn nat_1_a_standard_client_learns_its_external_address() {
-        for from in ["198.51.100.7:4000", "[2001:db8::7]:4000"] {
-            let (answer, out) = ask(&request(&[]), from).unwrap();
-            let read = Message::parse(&out).unwrap();
-            assert_eq!(answer, Answer::Binding);
-            assert_eq!(read.message_type(), message_type::BINDING_SUCCESS);
-            assert_eq!(read.transaction(), TRANSACTION);
-            assert_eq!(read.xor_mapped_address(), Some(from.parse().unwrap()));
-            assert_eq!(read.attributes().count(), 1);
-        }
-    }
-
-    #[test]
-    fn a_fingerprint_is_answered_with_a_fingerprint() {
-        let mut datagram = Vec::new();
-        Writer::new(&mut datagram, message_type::BINDING_REQUEST, TRANSACTION).fingerprint();
-        let (_, out) = ask(&datagram, "198.51.100.7:4000").unwrap();
-        assert!(Message::parse(&out).unwrap().attribute(attribute::FINGERPRINT).is_some());
-    }
-
-    #[test]
-    fn hyb_1_who_asks_before_any_login_gets_what_was_seen_sealed() {
-        for from in ["198.51.100.7:4000", "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"] {
-            let datagram = request(&[(OBSERVATION_REQUEST, &[0; REQUEST_PADDING])]);
-            let (answer, out) = ask(&datagram, from).unwrap();
-            assert_eq!(answer, Answer::Observation);
-            assert!(out.len() <= datagram.len());
-            let sealed = Message::parse(&out).unwrap().attribute(OBSERVATION).unwrap();
-            let opened = Observation::open(&keys(), core::str::from_utf8(sealed).unwrap(), NOW).unwrap();
-            assert_eq!(opened, Observation { observed: route(from).from, cdx: route(from).to, at: NOW });
-        }
-    }
-
-    #[test]
-    fn a_request_smaller_than_the_answer_gets_no_observation() {
-        let mut smallest = None;
-        for padding in 0..REQUEST_PADDING {
-            let datagram = request(&[(OBSERVATION_REQUEST, &vec![0; padding])]);
-            let (answer, out) = ask(&datagram, "198.51.100.7:4000").unwrap();
-            match answer {
-                Answer::Observation => {
-                    assert!(out.len() <= datagram.len());
-                    smallest.get_or_insert(padding);
-                }
-                Answer::Binding => assert_eq!((out.len(), smallest), (32, None)),
-                Answer::UnknownAttribute => panic!("every attribute is known"),
-            }
-        }
-        assert!(smallest.is_some());
-    }
-
-    #[test]
-    fn what_must_be_understood_and_is_not_is_named() {
-        // CHANGE-REQUEST (RFC 5780) needs a second address, PRIORITY (RFC 8445) a peer.
-        let datagram = request(&[(0x0003, &[0; 4]), (0x8022, b"client"), (0x0024, &[0; 4])]);
-        let (answer, out) = ask(&datagram, "198.51.100.7:4000").unwrap();
-        let read = Message::parse(&out).unwrap();
-        assert_eq!(answer, Answer::UnknownAttribute);
-        assert_eq!(read.message_type(), message_type::BINDING_ERROR);
-        assert_eq!(read.attribute(attribute::ERROR_CODE), Some(&[0, 0, 4, 20][..]));
-        assert_eq!(read.attribute(attribute::UNKNOWN_ATTRIBUTES), Some(&[0, 3, 0, 0x24][..]));
-    }
-
-    #[test]
-    fn what_is_no_binding_request_is_dropped() {
-        assert_eq!(ask(b"hello", "198.51.100.7:1"), Err(Dropped::NotStun));
-        let mut allocate = request(&[]);
-        allocate[1] = 3;
-        assert_eq!(ask(&allocate, "198.51.100.7:1"), Err(Dropped::NotARequest));
-        let mut malformed = request(&[(0x8022, b"name")]);
-        malformed[23] = 200;
-        assert_eq!(ask(&malformed, "198.51.100.7:1"), Err(Dropped::Malformed));
-    }
-
-    #[test]
-    fn an_answer_is_never_answered() {
-        let (_, binding) = ask(&request(&[]), "198.51.100.7:1").unwrap();
-        let (_, refusal) = ask(&request(&[(0x0003, &[0; 4])]), "198.51.100.7:1").unwrap();
-        assert_eq!(ask(&binding, "198.51.100.7:1"), Err(Dropped::NotARequest));
-        assert_eq!(ask(&refusal, "198.51.100.7:1"), Err(Dropped::NotARequest));
-    }
-}
+mod tests;

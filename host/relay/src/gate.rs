@@ -14,13 +14,12 @@ use std::{
 use switchhook_core::{
     relay_token::{self, RelayToken},
     seal::KeyRing,
-    stun::{self, Message, Writer, attribute as stun_attribute},
+    stun::{self, Algorithm, Key, Message, Writer, attribute as stun_attribute},
 };
 use switchhook_protocol::time::Timestamp;
 
 use crate::{
     Clock, RelayConfig, challenge,
-    integrity::LongTermKey,
     metrics::Metrics,
     refusal::Refusal,
     relayed::PeerFilter,
@@ -58,7 +57,7 @@ struct Visitor<'a> {
     username: &'a str,
     participant: Participant,
     expires_at: Timestamp,
-    key: LongTermKey,
+    key: Key,
 }
 
 /// What a request that passes leads to.
@@ -127,8 +126,8 @@ impl Gate {
             Refusal::Unauthorized
         })?;
         let password = relay_token::password_of(&self.keys, username).ok_or(Refusal::Unauthorized)?;
-        let key = LongTermKey::new(username, &self.config.realm, &password);
-        if realm != self.config.realm.as_bytes() || !key.signed(request) {
+        let key = Key::long_term_md5(username, &self.config.realm, &password);
+        if realm != self.config.realm.as_bytes() || !request.is_authentic(&key) {
             return Err(Refusal::Unauthorized);
         }
         let expires_at = token.expires_at;
@@ -233,7 +232,7 @@ impl Gate {
         writer.attribute(stun_attribute::USERNAME, visitor.username.as_bytes());
         writer.attribute(stun_attribute::REALM, self.config.realm.as_bytes());
         writer.attribute(stun_attribute::NONCE, nonce.as_bytes());
-        visitor.key.sign(&mut writer);
+        writer.sign(&visitor.key, Algorithm::Sha1);
         out
     }
 
@@ -242,7 +241,7 @@ impl Gate {
         request: &Message<'_>,
         client: SocketAddr,
         refusal: Refusal,
-        key: Option<&LongTermKey>,
+        key: Option<&Key>,
     ) -> Vec<u8> {
         // Every client begins without credentials, to learn realm and nonce: that is no refusal.
         if request.attribute(stun_attribute::MESSAGE_INTEGRITY).is_some() {
@@ -264,7 +263,7 @@ impl Gate {
             writer.attribute(stun_attribute::REALM, self.config.realm.as_bytes());
         }
         if let Some(key) = key {
-            key.sign(&mut writer);
+            writer.sign(key, Algorithm::Sha1);
         }
         out
     }

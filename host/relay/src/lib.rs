@@ -19,7 +19,6 @@
 mod challenge;
 mod front;
 mod gate;
-mod integrity;
 mod metrics;
 mod refusal;
 mod relayed;

@@ -14,7 +14,7 @@ use std::{
 
 use prometheus_client::registry::Registry;
 use rand::{SeedableRng as _, rngs::StdRng};
-use switchhook_cdx::{Cdx, CdxConfig};
+use switchhook_cdx::{Cdx, CdxConfig, Ip};
 use switchhook_core::{relay_choice::RelayHost, relay_peers::PeerPolicy, row::OutboxKind, seal::KeyRing};
 use switchhook_delivery::{Outbound, SmsSender};
 use switchhook_plugin_runtime::{ArtefactSettings, Compiler, EngineError, Runtime, RuntimeSettings, Slots};
@@ -269,9 +269,9 @@ async fn listen(settings: &Settings) -> Result<Listener, StartError> {
 
 async fn bind_cdx(settings: &settings::Cdx, keys: KeyRing) -> Result<Cdx, switchhook_cdx::BindError> {
     let config = CdxConfig {
-        ip: settings.ip,
+        ip: Ip { bind: settings.ip, public: settings.public_ip },
+        other_ip: settings.other_ip.map(|bind| Ip { bind, public: settings.other_public_ip }),
         ports: settings.ports,
-        public_ip: settings.public_ip,
         ..CdxConfig::default()
     };
     let mut rng = StdRng::from_rng(&mut rand::rng());

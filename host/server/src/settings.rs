@@ -100,6 +100,10 @@ pub struct Cdx {
     pub ports: [u16; 2],
     /// The address that clients reach, if it is another one.
     pub public_ip: Option<IpAddr>,
+    /// A second address to listen on, by which clients discover how their NAT filters.
+    pub other_ip: Option<IpAddr>,
+    /// The address under which clients reach that one, if it is another.
+    pub other_public_ip: Option<IpAddr>,
 }
 
 /// The built-in relay.
@@ -164,7 +168,13 @@ impl Default for Http {
 
 impl Default for Cdx {
     fn default() -> Self {
-        Self { ip: Ipv4Addr::LOCALHOST.into(), ports: [3479, 3480], public_ip: None }
+        Self {
+            ip: Ipv4Addr::LOCALHOST.into(),
+            ports: [3479, 3480],
+            public_ip: None,
+            other_ip: None,
+            other_public_ip: None,
+        }
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::net::SocketAddr;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha1::Sha1;
 use switchhook_core::{
     relay_token::TurnCredentials,
-    stun::{self, Message, Writer, attribute as stun_attribute},
+    stun::{self, Algorithm, Key, Message, Writer, attribute as stun_attribute},
 };
 use tokio::{net::UdpSocket, time::timeout};
 
@@ -76,14 +74,13 @@ impl ByHand {
 
     pub(crate) fn signed(&mut self, kind: u16, attributes: &[(u16, &[u8])]) -> Vec<u8> {
         let TurnCredentials { username, password } = self.credentials.clone();
-        let key = turn::auth::generate_auth_key(&username, REALM, &password);
-        let key = Hmac::<Sha1>::new_from_slice(&key).unwrap();
+        let key = Key::long_term_md5(&username, REALM, &password);
         let nonce = self.nonce.clone();
         self.write(kind, attributes, |writer| {
             writer.attribute(stun_attribute::USERNAME, username.as_bytes());
             writer.attribute(stun_attribute::REALM, REALM.as_bytes());
             writer.attribute(stun_attribute::NONCE, &nonce);
-            writer.integrity(|covered| key.clone().chain_update(covered).finalize().into_bytes().into());
+            writer.sign(&key, Algorithm::Sha1);
         })
     }
 

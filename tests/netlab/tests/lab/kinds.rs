@@ -1,9 +1,9 @@
 //! Clients of others find out what each NAT is: coturn's against coturn's server.
 
-use std::process::Command;
+use std::{net::SocketAddr, process::Command};
 
-use anyhow::{Context as _, Result};
-use switchhook_netlab::{Companion, Filtering, Lab, Mapping, Nat};
+use anyhow::{Context as _, Result, ensure};
+use switchhook_netlab::{Companion, Filtering, Host, Lab, Mapping, Nat};
 
 #[test]
 fn a_full_cone_is_one() -> Result<()> {
@@ -59,13 +59,21 @@ fn is_what_it_is_called(nat: Nat) -> Result<()> {
     let Some(lab) = Lab::or_skip(&format!("{nat} is what it is called"))? else { return Ok(()) };
     let site = lab.site(nat)?;
     let Some(_server) = coturn(&lab)? else { return Ok(()) };
-    let (mapping, filtering) = nat.behaviour().context("it lets no UDP through")?;
+    let server = SocketAddr::new(lab.server().ip().into(), 3478);
+    is_found_to_be(nat, &discover(site.host(), server)?)
+}
 
+/// What coturn's client finds out from a server.
+pub(crate) fn discover(host: &Host, server: SocketAddr) -> Result<String> {
     let mut client = Command::new("turnutils_natdiscovery");
-    let said = site.host().run(client.args(["-m", "-f", &lab.server().ip().to_string()]))?;
+    host.run(client.args(["-m", "-f", "-p", &server.port().to_string(), &server.ip().to_string()]))
+}
 
-    assert!(said.contains(mapping_in_coturns_words(mapping)), "{said}");
-    assert!(said.contains(filtering_in_coturns_words(filtering)), "{said}");
+/// Whether that is what the NAT is called.
+pub(crate) fn is_found_to_be(nat: Nat, said: &str) -> Result<()> {
+    let (mapping, filtering) = nat.behaviour().context("it lets no UDP through")?;
+    ensure!(said.contains(mapping_in_coturns_words(mapping)), "{nat}: {said}");
+    ensure!(said.contains(filtering_in_coturns_words(filtering)), "{nat}: {said}");
     Ok(())
 }
 
