@@ -16,6 +16,7 @@ pub mod answer;
 pub mod course;
 pub mod going_on;
 pub mod invite;
+pub mod late;
 mod legs;
 pub mod ring;
 pub mod routing;

@@ -8,6 +8,8 @@ pub(crate) mod answer;
 pub(crate) mod enrol;
 pub(crate) mod hello;
 pub(crate) mod invite;
+mod late;
+mod pending;
 pub(crate) mod perform;
 pub(crate) mod prove;
 pub(crate) mod registration;

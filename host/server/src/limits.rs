@@ -112,6 +112,9 @@ pub(crate) const UNSEEN: u32 = 4_096;
 /// Rings, and running sessions, of one snapshot: more than a person can have.
 pub(crate) const SNAPSHOT: u32 = 32;
 
+/// Sessions that a device joins late at once: the same.
+pub(crate) const LATE: u32 = SNAPSHOT;
+
 /// How often expired rows are swept.
 pub(crate) const SWEEP: Duration = Duration::from_secs(30);
 

@@ -6,7 +6,7 @@
 use switchhook_core::row::{Invitation, Leg, Milestones, Participant, Session};
 use switchhook_protocol::{
     endpoint::EndpointId,
-    id::{DeviceId, SessionId, TenantId},
+    id::{ApplicationId, DeviceId, SessionId, TenantId},
     time::Timestamp,
 };
 
@@ -52,6 +52,17 @@ const OF_ENDPOINT: &str = "SELECT s.session, s.application, s.inviter, s.inviter
      FROM invitations AS i CROSS JOIN sessions AS s \
      WHERE i.tenant = $1 AND i.endpoint = $2 AND s.tenant = i.tenant AND s.session = i.session \
      ORDER BY s.created_at DESC, s.session LIMIT CAST($3 AS BIGINT)";
+const RINGING_FOR: &str = "SELECT i.session, i.position \
+     FROM invitations AS i CROSS JOIN sessions AS s \
+     WHERE i.tenant = $1 AND i.endpoint = $2 AND i.state = 'ringing' AND i.rings_until > $4 \
+         AND s.tenant = i.tenant AND s.session = i.session AND s.application = $3 \
+     ORDER BY i.session, i.position LIMIT CAST($5 AS BIGINT)";
+const MISSED: &str = "SELECT i.session, i.position \
+     FROM legs AS g CROSS JOIN invitations AS i \
+     WHERE g.tenant = $1 AND g.device = $2 AND g.state = 'queued' AND g.lease_until <= $3 \
+         AND i.tenant = g.tenant AND i.session = g.session AND i.position = g.position \
+         AND i.state = 'ringing' AND i.rings_until > $3 \
+     ORDER BY i.session, i.position LIMIT CAST($4 AS BIGINT)";
 const UNSEEN: &str = "SELECT session, device, endpoint, kind, position, joined_at, seen_at, tenant FROM participants \
      WHERE seen_at <= $1 ORDER BY seen_at LIMIT CAST($2 AS BIGINT)";
 
@@ -114,6 +125,16 @@ impl Sessions<'_> {
         self.0.storage().all(self.of(RINGING, device).bind(millis(now)).bind(limit), decode).await
     }
 
+    /// Users that ring, and whose ring on this device was over before it was sent; at most so many.
+    pub async fn missed(
+        &self,
+        device: &DeviceId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(SessionId, u16)>, StorageError> {
+        self.0.storage().all(self.of(MISSED, device).bind(millis(now)).bind(limit), decode_user).await
+    }
+
     fn of(&self, statement: &'static str, device: &DeviceId) -> Query {
         Query::from(statement).bind(self.0.tenant().as_str().to_owned()).bind(device.as_str().to_owned())
     }
@@ -152,6 +173,22 @@ impl Transaction<'_> {
         self.one(query, decode_session).await
     }
 
+    /// Users that ring by this identifier, of an application; at most so many.
+    pub async fn ringing_for(
+        &mut self,
+        (application, endpoint): (&ApplicationId, &EndpointId),
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(SessionId, u16)>, StorageError> {
+        let query = Query::from(RINGING_FOR)
+            .bind(self.tenant().to_owned())
+            .bind(endpoint.reveal().to_owned())
+            .bind(application.as_str().to_owned())
+            .bind(millis(now))
+            .bind(limit);
+        self.all(query, decode_user).await
+    }
+
     /// The invitation of one user.
     pub async fn invitation(
         &mut self,
@@ -183,6 +220,12 @@ impl Transaction<'_> {
 
 fn keyed(statement: &'static str, tenant: &str, session: &SessionId) -> Query {
     Query::from(statement).bind(tenant.to_owned()).bind(session.as_str().to_owned())
+}
+
+/// An invited user of a session, by its position.
+fn decode_user(row: &Row) -> Result<(SessionId, u16), StorageError> {
+    let mut cells = Cells::of("invitations", row);
+    Ok((cells.parsed()?, cells.number()?))
 }
 
 fn decode_session(row: &Row) -> Result<Session, StorageError> {

@@ -77,6 +77,7 @@ pub(crate) fn of_timer(kind: TimerKind) -> (&'static str, u16) {
         TimerKind::Wave(wave) => ("wave", wave.into()),
         TimerKind::RingEnd(user) => ("ring-end", user),
         TimerKind::Reroute(user) => ("reroute", user),
+        TimerKind::Late(user) => ("late", user),
     }
 }
 
@@ -86,6 +87,7 @@ pub(crate) fn timer_of(word: &str, number: u16) -> Option<TimerKind> {
         "wave" => u8::try_from(number).ok().map(TimerKind::Wave),
         "ring-end" => Some(TimerKind::RingEnd(number)),
         "reroute" => Some(TimerKind::Reroute(number)),
+        "late" => Some(TimerKind::Late(number)),
         _ => None,
     }
 }
@@ -115,7 +117,9 @@ mod tests {
 
     #[test]
     fn a_timer_comes_back_as_it_was() {
-        for kind in [TimerKind::Wave(255), TimerKind::RingEnd(65_535), TimerKind::Reroute(1)] {
+        for kind in
+            [TimerKind::Wave(255), TimerKind::RingEnd(65_535), TimerKind::Reroute(1), TimerKind::Late(2)]
+        {
             let (word, number) = of_timer(kind);
             assert_eq!(timer_of(word, number), Some(kind));
         }

@@ -12,6 +12,7 @@ mod call;
 mod explain;
 mod health;
 mod invitation;
+mod late;
 mod mailbox;
 mod nat;
 mod postgres;

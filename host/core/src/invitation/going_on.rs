@@ -1,6 +1,7 @@
 //! A plan for a user who rings already: new legs, or the end of it (INV-2, INV-4).
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use rand_core::CryptoRng;
 use switchhook_protocol::{
@@ -55,8 +56,7 @@ pub fn go_on(facts: GoingOn<'_>, course: &Course, plan: &Plan, rng: &mut impl Cr
         return Vec::new();
     }
     let course = course.planned(plan, facts.invitation.user);
-    let first_wave = facts.legs.iter().map(|leg| leg.wave.saturating_add(1)).max().unwrap_or(0);
-    let rings: Vec<Planned<'_>> = Planned::of(plan, &course.targets, first_wave)
+    let rings: Vec<Planned<'_>> = Planned::of(plan, &course.targets, facts.next_wave())
         .into_iter()
         .filter(|ring| facts.is_free(&ring.of.target.device))
         .collect();
@@ -74,6 +74,11 @@ pub fn go_on(facts: GoingOn<'_>, course: &Course, plan: &Plan, rng: &mut impl Cr
 }
 
 impl GoingOn<'_> {
+    /// The first wave of a new plan.
+    pub(crate) fn next_wave(&self) -> u8 {
+        self.legs.iter().map(|leg| leg.wave.saturating_add(1)).max().unwrap_or(0)
+    }
+
     /// Whether a device does not ring and was not taken: it may ring (again).
     fn is_free(&self, device: &DeviceId) -> bool {
         let leg = self.legs.iter().find(|leg| leg.device == *device);
@@ -85,10 +90,20 @@ impl GoingOn<'_> {
         self.legs.iter().filter(own).any(|leg| leg.state.may_ring())
     }
 
-    fn ring(
+    fn ring(&self, rings: &[Planned<'_>], longest: Duration, rng: &mut impl CryptoRng) -> Vec<Write> {
+        let until = self.now.after(longest).max(self.invitation.rings_until);
+        let (session, user) = (self.session.id.clone(), self.invitation.user);
+        let end = Timer { session: session.clone(), kind: TimerKind::RingEnd(user), due_at: until };
+        let mut writes = alloc::vec![Write::RingUntil { session, user, until }, Write::Arm(end)];
+        writes.extend(self.legs_of(rings, longest, rng));
+        writes
+    }
+
+    /// Legs, with the timers of their waves; the inviter is told.
+    pub(crate) fn legs_of(
         &self,
         rings: &[Planned<'_>],
-        longest: core::time::Duration,
+        longest: Duration,
         rng: &mut impl CryptoRng,
     ) -> Vec<Write> {
         let maker = LegMaker {
@@ -99,13 +114,7 @@ impl GoingOn<'_> {
             generation: self.session.generation,
             now: self.now,
         };
-        let rings_until = self.now.after(longest).max(self.invitation.rings_until);
-        let (session, user) = (self.session.id.clone(), self.invitation.user);
-        let mut writes = alloc::vec![
-            Write::RingUntil { session: session.clone(), user, until: rings_until },
-            maker.timer(TimerKind::RingEnd(user), rings_until),
-        ];
-        writes.extend(maker.waves(rings));
+        let mut writes = maker.waves(rings);
         let rung = maker.rung_by_all(rng);
         let mut devices = Vec::new();
         for ring in rings {
@@ -113,8 +122,9 @@ impl GoingOn<'_> {
             devices.push(rung_device(alias, &ring.of.target));
             writes.extend(maker.leg(ring, &rung, rng));
         }
+        let session = self.session.id.clone();
         let event = Event::Rerouted(Rerouted { session, devices, ring_ms: millis(longest) });
-        writes.push(message(&self.inviter.id, &event, (None, rings_until), rng));
+        writes.push(message(&self.inviter.id, &event, (None, self.now.after(longest)), rng));
         writes
     }
 
@@ -144,8 +154,6 @@ pub(crate) fn became(legs: &[&Leg]) -> (InvitationState, UserOutcome) {
 
 #[cfg(test)]
 mod tests {
-    use core::time::Duration;
-
     use super::*;
     use crate::{
         invitation::testing::{

@@ -15,7 +15,7 @@ use switchhook_protocol::{
 use super::{invite::Reachable, message, routing::Routing, to_json};
 use crate::{
     network::InviterSide,
-    policy::route::Plan,
+    policy::route::{MIN_RING_TIME, Plan},
     row::{Device, Leg, LegState, Milestones, Target, Timer, TimerKind, Write},
     seal::KeyRing,
     ticket::{Alias, Member, Role, SessionTicket, TICKET_LIFE},
@@ -151,5 +151,11 @@ impl<'a> Planned<'a> {
 
     pub(crate) fn ends_after(&self) -> Duration {
         self.starts_after + self.ring_time
+    }
+
+    /// The same ring, over when this time is; none if nothing worth ringing is left.
+    pub(crate) fn within(self, left: Duration) -> Option<Self> {
+        let ring_time = self.ring_time.min(left.saturating_sub(self.starts_after));
+        (ring_time >= MIN_RING_TIME).then_some(Self { ring_time, ..self })
     }
 }

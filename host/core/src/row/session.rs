@@ -202,6 +202,8 @@ pub enum TimerKind {
     RingEnd(u16),
     /// The router is asked how the ringing of this user goes on.
     Reroute(u16),
+    /// A device of this user came late: the router is asked whether it rings too.
+    Late(u16),
 }
 
 /// Something to be done later; claimed by any node, once.

@@ -8,7 +8,7 @@ use switchhook_protocol::{
     server::Resumed,
 };
 
-use super::{Caller, FlowError};
+use super::{Caller, FlowError, late};
 use crate::{app::App, secrets};
 
 /// A known device and where its mailbox goes on.
@@ -42,6 +42,7 @@ pub(crate) async fn hello(
         storage.mailbox(&device.id).acknowledge(seq).await?;
     }
     let caller = Caller { tenant: tenant.clone(), device };
+    late::come_back(app, &caller).await?;
     Ok(Entered { caller, resumed, epoch: state.epoch, seq })
 }
 

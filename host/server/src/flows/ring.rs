@@ -7,14 +7,20 @@ use switchhook_core::{
 use switchhook_protocol::id::TenantId;
 use switchhook_storage::Committed;
 
-use super::{FlowError, reroute};
+use super::{FlowError, late, reroute};
 use crate::app::App;
 
 /// Does what a timer says, unless another already did.
 pub(crate) async fn fire(app: &App, tenant: &TenantId, timer: Timer) -> Result<(), FlowError> {
-    if let TimerKind::Reroute(user) = timer.kind {
-        return reroute::reroute(app, tenant, timer, user).await;
+    match timer.kind {
+        TimerKind::Reroute(user) => reroute::reroute(app, tenant, timer, user).await,
+        TimerKind::Late(user) => late::late(app, tenant, timer, user).await,
+        TimerKind::Wave(_) | TimerKind::RingEnd(_) => decide(app, tenant, timer).await,
     }
+}
+
+/// What needs no router is decided in the transaction that claims the timer.
+async fn decide(app: &App, tenant: &TenantId, timer: Timer) -> Result<(), FlowError> {
     let (keys, now, mut rng) = (app.keys.of(tenant), app.now(), app.rng());
     let storage = app.storage.of(tenant);
     let committed = storage
@@ -38,7 +44,7 @@ pub(crate) async fn fire(app: &App, tenant: &TenantId, timer: Timer) -> Result<(
                     })
                 }
                 // The router is asked outside of the transaction.
-                TimerKind::Reroute(_) => Vec::new(),
+                TimerKind::Reroute(_) | TimerKind::Late(_) => Vec::new(),
             };
             Ok::<_, FlowError>(tx.apply(writes).await?)
         })

@@ -21,7 +21,7 @@ use switchhook_storage::{PutAttempt, StorageError, Transaction};
 
 use crate::{
     app::App,
-    flows::{Caller, FlowError},
+    flows::{Caller, FlowError, late},
     limits,
 };
 
@@ -81,6 +81,10 @@ pub(crate) async fn step(app: &App, caller: &Caller, mut step: Step) -> Result<S
         if let Some(performed) = commit(app, caller, &step, transition, performed).await? {
             if !performed.outbox.is_empty() {
                 app.outbox.hint();
+            }
+            if !performed.bound.is_empty() {
+                // Somebody may be rung by it.
+                app.timers.notify_one();
             }
             return Ok(Stepped { attempt: step.attempt.id, performed });
         }
@@ -177,6 +181,7 @@ async fn commit(
             for secret in &performed.secrets {
                 tx.put_secret(secret).await?;
             }
+            let mut writes: Vec<Write> = performed.outbox.iter().cloned().map(Write::Enqueue).collect();
             for endpoint in &performed.bound {
                 let registration = Registration {
                     application: device.application.clone(),
@@ -186,10 +191,10 @@ async fn commit(
                     registered_at: now,
                 };
                 tx.bind(&registration).await?;
+                writes.extend(late::registered(tx, &registration).await?);
             }
             store_pairs(tx, &performed.pairs, room).await?;
-            let effects = performed.outbox.iter().cloned().map(Write::Enqueue).collect();
-            tx.apply(effects).await?;
+            tx.apply(writes).await?;
             Ok(performed)
         })
         .await;
