@@ -13,6 +13,7 @@ pub mod cdx;
 pub mod explain;
 pub mod http_signature;
 pub mod invitation;
+pub mod limits;
 pub mod mint;
 pub mod network;
 pub mod observation;
@@ -27,6 +28,7 @@ pub mod row;
 pub mod seal;
 pub mod session;
 pub mod stun;
+pub mod tenant;
 pub mod ticket;
 pub mod transit;
 

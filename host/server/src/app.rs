@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    bounds::Bounds,
     decisions::Decisions,
     granted::Granted,
     keys::Keys,
@@ -30,6 +31,8 @@ pub(crate) struct App {
     pub(crate) plugins: Plugins,
     /// What they may do beyond answering.
     pub(crate) granted: Granted,
+    /// How much tenants' devices may do.
+    pub(crate) bounds: Bounds,
     pub(crate) decisions: Decisions,
     pub(crate) online: Arc<Online>,
     pub(crate) texts: SmsSender,

@@ -68,7 +68,10 @@ impl FlowError {
 
     /// Too many of these; the next one after this time.
     pub(crate) fn too_often(wait: Duration) -> Self {
-        Self::Refused(ErrorBody { retry_after_ms: Some(millis(wait)), ..ErrorCode::RateLimited.into() })
+        Self::Refused(ErrorBody {
+            retry_after_ms: Some(millis(wait).max(1)),
+            ..ErrorCode::RateLimited.into()
+        })
     }
 
     /// As it crosses the wire; what is the host's own trouble is logged here, once.

@@ -8,6 +8,7 @@
 //! The binary is [`cli`]; `switchhook demo` is [`demo`].
 
 mod app;
+mod bounds;
 mod causes;
 pub mod cli;
 mod clock;

@@ -30,6 +30,7 @@ use tracing::{info, warn};
 
 use crate::{
     app::App,
+    bounds::Bounds,
     clock,
     decisions::Decisions,
     flows::FlowError,
@@ -155,6 +156,7 @@ impl Server {
             keys,
             plugins,
             granted: Granted::default(),
+            bounds: Bounds::new(settings.limits),
             decisions: Decisions::default(),
             online: Arc::new(Online::default()),
             texts: SmsSender::new().map_err(|error| StartError::Texts(error.to_string()))?,

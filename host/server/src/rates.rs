@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use switchhook_protocol::time::{Timestamp, millis};
+use switchhook_protocol::time::Timestamp;
 
 /// A burst, and the time after which one more is allowed.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,23 @@ impl Rate {
     /// So many in a minute, all of them at once if need be.
     pub(crate) fn per_minute(burst: u32) -> Self {
         Self { burst, every: Duration::from_mins(1) / burst.max(1) }
+    }
+
+    /// Takes one from a bucket, by the time (in microseconds) at which it will be full again. A rate of none
+    /// gives nothing.
+    pub(crate) fn take(self, full_at: &mut u64, now: Timestamp) -> Result<(), Duration> {
+        if self.burst == 0 {
+            return Err(self.every);
+        }
+        let every = u64::try_from(self.every.as_micros()).unwrap_or(u64::MAX);
+        let now = now.as_millis().saturating_mul(1_000);
+        let tolerance = every.saturating_mul(u64::from(self.burst.saturating_sub(1)));
+        let ahead = full_at.saturating_sub(now);
+        if ahead > tolerance {
+            return Err(Duration::from_micros(ahead - tolerance));
+        }
+        *full_at = (*full_at).max(now).saturating_add(every);
+        Ok(())
     }
 }
 
@@ -48,21 +65,9 @@ impl Rates {
 
     /// The same at a rate of the key's own; a rate of none gives nothing.
     pub(crate) fn take_at(&self, rate: Rate, key: impl Hash, now: Timestamp) -> Result<(), Duration> {
-        if rate.burst == 0 {
-            return Err(rate.every);
-        }
         let slot = usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % SLOTS;
         let mut table = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(full_at) = table.get_mut(slot) else { return Ok(()) };
-        let every = millis(rate.every);
-        let tolerance = every.saturating_mul(u64::from(rate.burst.saturating_sub(1)));
-        let ahead = full_at.saturating_sub(now.as_millis());
-        if ahead > tolerance {
-            return Err(Duration::from_millis(ahead - tolerance));
-        }
-        *full_at = (*full_at).max(now.as_millis()).saturating_add(every);
-        drop(table);
-        Ok(())
+        table.get_mut(slot).map_or(Ok(()), |full_at| rate.take(full_at, now))
     }
 }
 

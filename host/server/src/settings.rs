@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use switchhook_core::limits::Limits;
 
 /// Everything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,8 @@ pub struct Settings {
     pub plugins: Plugins,
     /// Running sessions.
     pub sessions: Sessions,
+    /// How much the devices of any tenant may do; a tenant sets its own below.
+    pub limits: Limits,
     /// The program that compiles uploads in a process of its own (`… compile-plugin`): this one, where it has
     /// that command. Without it they are compiled in this process.
     #[serde(skip)]
@@ -147,6 +150,7 @@ impl Default for Settings {
             relay: Relay::default(),
             plugins: Plugins::default(),
             sessions: Sessions::default(),
+            limits: Limits::default(),
             compiler: None,
         }
     }
@@ -218,6 +222,7 @@ impl Settings {
             relay: Relay { listen: any, ..Relay::default() },
             plugins: Plugins::default(),
             sessions: Sessions::default(),
+            limits: Limits::default(),
             compiler: None,
         }
     }

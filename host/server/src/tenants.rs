@@ -7,6 +7,7 @@ use switchhook_core::{
     mint,
     row::{Gateway, PluginVersion, VersionState},
     seal::Purpose,
+    tenant::TenantSettings,
 };
 use switchhook_plugin_runtime::{
     Digest,
@@ -14,11 +15,12 @@ use switchhook_plugin_runtime::{
 };
 use switchhook_protocol::{error::ErrorCode, id::TenantId, time::Timestamp};
 use switchhook_storage::StorageError;
+use tracing::error;
 
 use crate::{
     app::App,
     flows::FlowError,
-    http::admin::Administrator,
+    http::admin::{Administrator, OfTenant},
     plugins::{changes, load},
 };
 
@@ -98,8 +100,45 @@ pub(crate) async fn put_sandbox(app: &App, tenant: &TenantId, send_url: &str) ->
     Ok(secret)
 }
 
-/// Loads the plugins of every tenant.
+/// Reads what every tenant has set: another node may have changed it.
+pub(crate) async fn read_settings(app: &App) -> Result<(), StorageError> {
+    for (tenant, stored) in app.storage.tenants().settings().await? {
+        match serde_json::from_str(&stored) {
+            Ok(settings) => app.bounds.put(&tenant, settings),
+            Err(wrong) => error!(tenant.id = %tenant, %wrong, "a tenant's settings cannot be read"),
+        }
+    }
+    Ok(())
+}
+
+/// Changes what a tenant has set, in one transaction with the note of who did it; counts here at once.
+pub(crate) async fn change_settings(
+    app: &App,
+    OfTenant { tenant, who }: OfTenant,
+    action: &'static str,
+    change: impl FnOnce(&mut TenantSettings) + Send + 'static,
+) -> Result<(), FlowError> {
+    let (now, subject) = (app.now(), tenant.clone());
+    let changed = app
+        .storage
+        .of(&tenant)
+        .run(action, async move |tx| {
+            let stored = tx.settings().await?.unwrap_or_default();
+            let mut settings: TenantSettings = serde_json::from_str(&stored).or(Err(ErrorCode::Internal))?;
+            change(&mut settings);
+            let json = serde_json::to_string(&settings).or(Err(ErrorCode::Internal))?;
+            tx.set_settings(&json).await?;
+            who.note_detail(tx, (action, subject.as_str()), json, now).await?;
+            Ok::<_, FlowError>(settings)
+        })
+        .await?;
+    app.bounds.put(&tenant, changed);
+    Ok(())
+}
+
+/// Loads settings and plugins of every tenant.
 pub(crate) async fn load_all(app: &App) -> Result<(), FlowError> {
+    read_settings(app).await?;
     for tenant in app.storage.tenants().list().await? {
         load::tenant(app, &tenant).await?;
     }

@@ -8,7 +8,7 @@ use switchhook_storage::{DueTimer, StorageError};
 use tokio::time;
 use tracing::{error, info};
 
-use crate::{app::App, causes::Causes, flows::ring, limits};
+use crate::{app::App, causes::Causes, flows::ring, limits, tenants};
 
 /// Fires timers until told to stop.
 pub(crate) async fn work(app: Arc<App>) {
@@ -62,6 +62,9 @@ pub(crate) async fn sweep(app: Arc<App>) {
         match app.storage.sweep(app.now()).await {
             Ok(swept) => info!(?swept, "expired rows are swept"),
             Err(trouble) => error!(error = %Causes(&trouble), "expired rows are not swept"),
+        }
+        if let Err(trouble) = tenants::read_settings(&app).await {
+            error!(error = %Causes(&trouble), "tenants' settings are not read again");
         }
         match app.storage.end_draining().await {
             Ok(drained) => app.plugins.forget(drained),

@@ -4,7 +4,7 @@ use switchhook_protocol::{id::TenantId, time::Timestamp};
 
 use crate::{
     cells::{Cells, millis},
-    dialect::Query,
+    dialect::{Query, Row},
     error::StorageError,
     lifecycle::{Storage, TenantStorage},
     transaction::Transaction,
@@ -15,6 +15,7 @@ const CREATE: &str =
 const EXISTS: &str = "SELECT tenant FROM tenants WHERE tenant = $1";
 const LIST: &str = "SELECT tenant FROM tenants ORDER BY tenant";
 const SETTINGS: &str = "SELECT settings FROM tenants WHERE tenant = $1";
+const ALL_SETTINGS: &str = "SELECT tenant, settings FROM tenants ORDER BY tenant";
 const SET_SETTINGS: &str = "UPDATE tenants SET settings = $2 WHERE tenant = $1";
 
 /// The tenants.
@@ -42,6 +43,15 @@ impl Tenants<'_> {
         Ok(self.0.one(query, |_| Ok(())).await?.is_some())
     }
 
+    /// The settings of all, as JSON.
+    pub async fn settings(&self) -> Result<Vec<(TenantId, String)>, StorageError> {
+        let decode = |row: &Row| {
+            let mut cells = Cells::of("tenants", row);
+            Ok((cells.parsed()?, cells.text()?))
+        };
+        self.0.all(Query::from(ALL_SETTINGS), decode).await
+    }
+
     /// All, in the order of their ids.
     pub async fn list(&self) -> Result<Vec<TenantId>, StorageError> {
         self.0.all(Query::from(LIST), |row| Cells::of("tenants", row).parsed()).await
@@ -57,6 +67,12 @@ impl TenantStorage {
 }
 
 impl Transaction<'_> {
+    /// The tenant's settings as JSON.
+    pub async fn settings(&mut self) -> Result<Option<String>, StorageError> {
+        let query = Query::from(SETTINGS).bind(self.tenant().to_owned());
+        self.one(query, |row| Cells::of("tenants", row).text()).await
+    }
+
     /// Replaces the tenant's settings.
     pub async fn set_settings(&mut self, settings: &str) -> Result<(), StorageError> {
         let query = Query::from(SET_SETTINGS).bind(self.tenant().to_owned()).bind(settings.to_owned());

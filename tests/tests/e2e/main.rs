@@ -13,6 +13,7 @@ mod explain;
 mod health;
 mod invitation;
 mod late;
+mod limits;
 mod mailbox;
 mod nat;
 mod postgres;

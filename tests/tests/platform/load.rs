@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 use switchhook_built_guests as guests;
+use switchhook_core::limits::Limits;
 use switchhook_tests::host::Host;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,11 @@ const EXCHANGES: usize = 6;
 
 #[tokio::test]
 async fn plug_1_activation_and_rollback_under_load_lose_no_invite() -> Result<()> {
-    let host = Host::start().await?;
+    let host = Host::with(|settings| {
+        let Limits { invites_of_device, invites_of_identifier, invites_of_pair, .. } = &mut settings.limits;
+        (*invites_of_device, *invites_of_identifier, *invites_of_pair) = (u32::MAX, u32::MAX, u32::MAX);
+    })
+    .await?;
     let (alice, _bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
     let version = upload(&host.admin, ROUTER, guests::HUNTS).await?;
     let done = CancellationToken::new();

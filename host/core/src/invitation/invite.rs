@@ -78,11 +78,13 @@ pub fn check(request: &Invite) -> Result<(), ErrorCode> {
     if purpose && name { Ok(()) } else { Err(ErrorCode::TooLarge) }
 }
 
-/// One target per device, the inviter's own left out: a device reached by two identifiers rings once.
+/// One target per device, the inviter's own left out: a device reached by two identifiers rings once. More
+/// than `fan_out` are refused.
 pub fn targets(
     registered: Vec<Target>,
     inviter: &DeviceId,
     invited: &[EndpointId],
+    fan_out: u32,
 ) -> Result<Vec<Reachable>, ErrorCode> {
     let mut seen = BTreeSet::new();
     let rings = |target: &Target| target.device != *inviter && seen.insert(target.device.clone());
@@ -91,7 +93,7 @@ pub fn targets(
     if targets.is_empty() {
         return Err(ErrorCode::NoneRegistered);
     }
-    if targets.len() > MAX_FAN_OUT {
+    if targets.len() > usize::try_from(fan_out).unwrap_or(MAX_FAN_OUT).min(MAX_FAN_OUT) {
         return Err(ErrorCode::TooLarge);
     }
     Ok(targets)
@@ -230,7 +232,7 @@ mod tests {
     }
 
     fn targets(registered: Vec<Target>) -> Result<Vec<Reachable>, ErrorCode> {
-        super::targets(registered, &alice().id, &invite_request().invited)
+        super::targets(registered, &alice().id, &invite_request().invited, 2)
     }
 
     #[test]
@@ -284,6 +286,8 @@ mod tests {
     fn inv_4_nobody_registered_is_an_answer_of_its_own_and_a_plan_without_rings_another() {
         assert_eq!(targets(vec![]), Err(ErrorCode::NoneRegistered));
         assert_eq!(targets(vec![target("alice-phone")]), Err(ErrorCode::NoneRegistered));
+        let three = vec![target(PHONE), target(TABLET), target("bob-laptop")];
+        assert_eq!(targets(three), Err(ErrorCode::TooLarge));
         assert_eq!(invited(&both(), &ring_all(0)), Err(ErrorCode::RouteRefused));
     }
 

@@ -73,8 +73,8 @@ impl Serve {
             settings.data.clone_from(data);
         }
         if self.free_ports {
-            let Settings { database, tls, data, .. } = settings;
-            settings = Settings { database, tls, ..Settings::on_free_ports(data) };
+            let Settings { database, tls, limits, data, .. } = settings;
+            settings = Settings { database, tls, limits, ..Settings::on_free_ports(data) };
         }
         if let Some(listen) = self.listen {
             settings.http.listen = listen;

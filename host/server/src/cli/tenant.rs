@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -31,6 +31,19 @@ enum Command {
         #[command(flatten)]
         form: Form,
     },
+    /// Show how much a tenant's devices may do, or change what is named: `invites_of_device=60`, and without a
+    /// value, `invites_of_device=`, back to the operator's.
+    Limits {
+        /// Its name.
+        tenant: TenantId,
+        /// What to change.
+        #[arg(value_name = "NAME=NUMBER")]
+        changes: Vec<String>,
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        form: Form,
+    },
     /// List the tenants.
     List {
         #[command(flatten)]
@@ -48,6 +61,15 @@ impl Tenant {
                 server.admin()?.send_json(Method::POST, "tenants", Some(&made)).await?;
                 form.answer(&made, |_| styled(GOOD, &format!("tenant {tenant} is there")))?;
             }
+            Command::Limits { tenant, changes, server, form } => {
+                let (admin, path) = (server.admin()?, format!("tenants/{tenant}/limits"));
+                if !changes.is_empty() {
+                    let shown: Value = admin.get(&path, &[]).await?;
+                    let own = shown.get("own").cloned().unwrap_or_default();
+                    admin.send_json(Method::PUT, &path, Some(&changed(own, &changes)?)).await?;
+                }
+                form.answer(&admin.get::<Value>(&path, &[]).await?, bounds)?;
+            }
             Command::List { server, form } => {
                 let tenants: Value = server.admin()?.get("tenants", &[]).await?;
                 form.answer(&tenants, names)?;
@@ -57,7 +79,48 @@ impl Tenant {
     }
 }
 
+/// A tenant's own bounds with these changes.
+fn changed(mut own: Value, changes: &[String]) -> Result<Value> {
+    let bounds = own.as_object_mut().context("the server's answer has no bounds")?;
+    for change in changes {
+        let (name, number) =
+            change.split_once('=').with_context(|| format!("{change}: write NAME=NUMBER"))?;
+        if number.is_empty() {
+            bounds.remove(name);
+        } else {
+            let number: u32 = number.parse().with_context(|| format!("{change}: write NAME=NUMBER"))?;
+            bounds.insert(name.to_owned(), number.into());
+        }
+    }
+    Ok(own)
+}
+
+/// A line for each bound: what counts, and of how much.
+fn bounds(shown: &Value) -> String {
+    let in_force = shown.get("in_force").and_then(Value::as_object).into_iter().flatten();
+    let most = |name: &str| shown.get("most").and_then(|most| most.get(name)).cloned().unwrap_or_default();
+    in_force
+        .map(|(name, value)| format!("{name:<24}{value:>8} of {}", most(name)))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
 fn names(tenants: &Value) -> String {
     let names = tenants.get("tenants").and_then(Value::as_array).into_iter().flatten();
     names.filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_names_a_bound_and_a_number_or_gives_it_back() {
+        let own = json!({ "fan_out": 3, "invites_of_pair": 2 });
+        let changes = ["fan_out=9".to_owned(), "invites_of_pair=".to_owned()];
+        assert_eq!(changed(own, &changes).unwrap(), json!({ "fan_out": 9 }));
+        for wrong in ["fan_out", "fan_out=many"] {
+            changed(json!({}), &[wrong.to_owned()]).unwrap_err();
+        }
+    }
 }

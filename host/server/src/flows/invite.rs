@@ -33,8 +33,11 @@ pub(crate) async fn invite(app: &App, caller: &Caller, request: Invite) -> Resul
     if !storage.registrations().holds(&inviter.id, &request.from).await? {
         return Err(ErrorCode::NotYourIdentifier.into());
     }
+    let (of_device, from_to) = ((tenant, &inviter.id), (&request.from, request.invited.as_slice()));
+    app.bounds.invite(of_device, from_to, app.now()).map_err(FlowError::too_often)?;
+    let fan_out = app.bounds.of(tenant).limits.fan_out;
     let registered = storage.registrations().of_endpoints(&inviter.application, &request.invited).await?;
-    let targets = invite::targets(registered, &inviter.id, &request.invited)?;
+    let targets = invite::targets(registered, &inviter.id, &request.invited, fan_out)?;
 
     let session = mint::session(&mut app.rng());
     let routing = Routing::new(Asked::from(&request), network, &mut app.rng());

@@ -39,6 +39,7 @@ pub(crate) async fn show_answer(
 
 pub(crate) async fn update(app: &App, caller: &Caller, request: SessionUpdate) -> Result<Done, FlowError> {
     let (ticket, now, mut rng) = (open(app, caller, &request.ticket)?, app.now(), app.rng());
+    app.bounds.update(&caller.tenant, &caller.device.id, now).map_err(FlowError::too_often)?;
     let storage = app.storage.of(&caller.tenant);
     let committed = storage
         .run("session-update", async move |tx| {

@@ -3,6 +3,7 @@
 mod audit;
 mod explain;
 mod gateways;
+mod limits;
 pub(crate) mod openapi;
 mod plugins;
 pub(crate) mod routes;

@@ -10,7 +10,7 @@ use axum::{
 use utoipa::OpenApi;
 
 use super::{
-    audit, explain, gateways, openapi,
+    audit, explain, gateways, limits, openapi,
     plugins::{changes, secrets, show, upload},
     sessions, tenants, texts, tokens,
 };
@@ -62,6 +62,8 @@ routes! {
     delete "/tenants/{tenant}/plugins/{slot}/{name}/secrets/{secret}" => secrets::remove;
     get "/tenants/{tenant}/plugins/{slot}/{name}/logs" => show::logs;
     get "/tenants/{tenant}/plugins/{slot}/{name}/metrics" => show::metrics;
+    get "/tenants/{tenant}/limits" => limits::show;
+    put "/tenants/{tenant}/limits" => limits::put;
     get "/tenants/{tenant}/audit" => audit::list;
     get "/audit" => audit::operators;
     get "/tenants/{tenant}/decisions" => sessions::decisions;

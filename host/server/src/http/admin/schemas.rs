@@ -46,6 +46,24 @@ pub(crate) struct Grants {
     fetches_per_minute: u32,
 }
 
+/// Bounds of what a tenant's devices may do.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) struct Limits {
+    /// Invites that one device sends in a minute.
+    invites_of_device: Option<u32>,
+    /// Invites from one identifier in a minute, by all its devices together.
+    invites_of_identifier: Option<u32>,
+    /// Invites from one identifier to another in a minute.
+    invites_of_pair: Option<u32>,
+    /// Invites of the whole tenant in a minute.
+    invites_of_tenant: Option<u32>,
+    /// Devices that one invite reaches.
+    fan_out: Option<u32>,
+    /// `session-update`s that one device sends in a minute.
+    updates_of_device: Option<u32>,
+}
+
 /// What an upload is, and what of it does not fit the contract of its slot.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "a shape")]

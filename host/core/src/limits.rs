@@ -1,0 +1,96 @@
+//! How much the devices of a tenant may do: the operator's bounds, and the tenant's own below them.
+//!
+//! This one table makes both: [`Limits`], where every bound has a value, and [`OwnLimits`], where one that is
+//! missing is the operator's.
+
+use core::cmp::min;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! limits {
+    ($($(#[doc = $meaning:literal])* $name:ident = $value:literal;)*) => {
+        /// Every bound; the default is the operator's until the settings say otherwise.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Limits {
+            $($(#[doc = $meaning])* pub $name: u32,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $value),* }
+            }
+        }
+
+        /// The bounds that a tenant has set for itself.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct OwnLimits {
+            $(
+                $(#[doc = $meaning])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $name: Option<u32>,
+            )*
+        }
+
+        impl OwnLimits {
+            /// Names the first bound that is above the operator's.
+            pub fn check(&self, most: &Limits) -> Result<(), AboveOperators> {
+                $(
+                    if self.$name.is_some_and(|own| own > most.$name) {
+                        return Err(AboveOperators { name: stringify!($name), most: most.$name });
+                    }
+                )*
+                Ok(())
+            }
+
+            /// What counts. The operator may have lowered its own since.
+            pub fn below(&self, most: &Limits) -> Limits {
+                Limits { $($name: self.$name.map_or(most.$name, |own| min(own, most.$name))),* }
+            }
+        }
+    };
+}
+
+limits! {
+    /// Invites that one device sends in a minute: a person who redials has room, a program that dials through has not.
+    invites_of_device = 120;
+    /// Invites from one identifier in a minute, by all its devices together.
+    invites_of_identifier = 240;
+    /// Invites from one identifier to another in a minute: ringing on and on is a nuisance. Only who rings is
+    /// held back, so that nobody makes another unreachable for third parties.
+    invites_of_pair = 30;
+    /// Invites of the whole tenant in a minute: its share of a node.
+    invites_of_tenant = 60_000;
+    /// Devices that one invite reaches; 64 at most.
+    fan_out = 64;
+    /// Messages `session-update` that one device sends in a minute: each goes to the mailboxes of many.
+    updates_of_device = 600;
+}
+
+/// Why a tenant cannot have the bounds that it wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{name} is at most {most}, by the operator's settings")]
+pub struct AboveOperators {
+    /// Of the bound.
+    pub name: &'static str,
+    /// The operator's.
+    pub most: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenants_own_bound_counts_below_the_operators_and_never_above_it() {
+        let most = Limits { fan_out: 20, ..Limits::default() };
+        let own = OwnLimits { fan_out: Some(10), invites_of_pair: Some(0), ..OwnLimits::default() };
+        assert_eq!(own.check(&most), Ok(()));
+        assert_eq!(own.below(&most), Limits { fan_out: 10, invites_of_pair: 0, ..most });
+
+        let wide = OwnLimits { fan_out: Some(21), ..own };
+        assert_eq!(wide.check(&most), Err(AboveOperators { name: "fan_out", most: 20 }));
+        assert_eq!(wide.below(&most).fan_out, 20, "the operator lowered its own");
+    }
+}

@@ -1,0 +1,192 @@
+//! How much each tenant's devices may do, at hand for every request. The rows are the truth; whoever changes or
+//! loads them tells this table. What was done is counted here, by this node.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use switchhook_core::{limits::Limits, tenant::TenantSettings};
+use switchhook_protocol::{
+    endpoint::EndpointId,
+    id::{DeviceId, TenantId},
+    time::Timestamp,
+};
+
+use crate::rates::{Rate, Rates};
+
+/// The bounds of all tenants.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    /// The operator's.
+    most: Limits,
+    tenants: RwLock<BTreeMap<TenantId, Arc<OfTenant>>>,
+    invites_of_device: Rates,
+    invites_of_identifier: Rates,
+    invites_of_pair: Rates,
+    updates_of_device: Rates,
+}
+
+/// What counts for one tenant.
+#[derive(Debug)]
+pub(crate) struct OfTenant {
+    /// As it was set.
+    pub(crate) settings: TenantSettings,
+    /// What counts of it.
+    pub(crate) limits: Limits,
+    /// The bucket of its invites: of its own, as no tenant is to pay for another.
+    invites: Mutex<u64>,
+}
+
+impl Bounds {
+    /// Below the operator's.
+    pub(crate) fn new(most: Limits) -> Self {
+        let table = || Rates::new(Rate::per_minute(0));
+        Self {
+            most,
+            tenants: RwLock::default(),
+            invites_of_device: table(),
+            invites_of_identifier: table(),
+            invites_of_pair: table(),
+            updates_of_device: table(),
+        }
+    }
+
+    /// The operator's.
+    pub(crate) const fn most(&self) -> &Limits {
+        &self.most
+    }
+
+    /// What counts for a tenant.
+    pub(crate) fn of(&self, tenant: &TenantId) -> Arc<OfTenant> {
+        let known = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
+        known.unwrap_or_else(|| Arc::new(self.with(TenantSettings::default())))
+    }
+
+    /// Replaces what a tenant has set; what it has done is forgotten if that is a change.
+    pub(crate) fn put(&self, tenant: &TenantId, settings: TenantSettings) {
+        if self.of(tenant).settings == settings && self.knows(tenant) {
+            return;
+        }
+        let of_tenant = Arc::new(self.with(settings));
+        self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone(), of_tenant);
+    }
+
+    /// Counts an invite of a device from one identifier to others; an error says how long to wait.
+    pub(crate) fn invite(
+        &self,
+        (tenant, device): (&TenantId, &DeviceId),
+        (from, to): (&EndpointId, &[EndpointId]),
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        let of_tenant = self.of(tenant);
+        let limits = of_tenant.limits;
+        // What one device does too much of is not taken from what all share.
+        self.invites_of_device.take_at(Rate::per_minute(limits.invites_of_device), (tenant, device), now)?;
+        self.invites_of_identifier.take_at(
+            Rate::per_minute(limits.invites_of_identifier),
+            (tenant, from),
+            now,
+        )?;
+        for to in to {
+            let pair = Rate::per_minute(limits.invites_of_pair);
+            self.invites_of_pair.take_at(pair, (tenant, from, to), now)?;
+        }
+        let mut invites = of_tenant.invites.lock().unwrap_or_else(PoisonError::into_inner);
+        Rate::per_minute(limits.invites_of_tenant).take(&mut invites, now)
+    }
+
+    /// Counts a `session-update` of a device.
+    pub(crate) fn update(
+        &self,
+        tenant: &TenantId,
+        device: &DeviceId,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        let rate = Rate::per_minute(self.of(tenant).limits.updates_of_device);
+        self.updates_of_device.take_at(rate, (tenant, device), now)
+    }
+
+    fn knows(&self, tenant: &TenantId) -> bool {
+        self.tenants.read().unwrap_or_else(PoisonError::into_inner).contains_key(tenant)
+    }
+
+    fn with(&self, settings: TenantSettings) -> OfTenant {
+        OfTenant { limits: settings.limits.below(&self.most), settings, invites: Mutex::new(0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use switchhook_core::limits::OwnLimits;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    struct Calls {
+        bounds: Bounds,
+    }
+
+    /// Each of the bounds is two, but for those that a test is not about.
+    fn calls(own: OwnLimits) -> Calls {
+        let bounds = Bounds::new(Limits::default());
+        let settings = TenantSettings { limits: own };
+        bounds.put(&"acme".parse().unwrap(), settings);
+        Calls { bounds }
+    }
+
+    impl Calls {
+        fn invite(&self, tenant: &str, device: &str, from: &str, to: &str) -> bool {
+            let (tenant, device) = (tenant.parse().unwrap(), device.parse().unwrap());
+            let (from, to) = (from.parse().unwrap(), [to.parse().unwrap()]);
+            self.bounds.invite((&tenant, &device), (&from, &to), NOW).is_ok()
+        }
+    }
+
+    #[test]
+    fn a_device_that_invites_too_often_waits_and_others_do_not() {
+        let calls = calls(OwnLimits { invites_of_device: Some(1), ..OwnLimits::default() });
+        assert!(calls.invite("acme", "phone", "alice", "bob"));
+        assert!(!calls.invite("acme", "phone", "alice", "carol"));
+        assert!(calls.invite("acme", "tablet", "alice", "carol"));
+        assert!(calls.invite("other", "phone", "alice", "carol"));
+    }
+
+    #[test]
+    fn an_identifier_has_one_bound_over_all_its_devices_and_one_for_each_that_it_rings() {
+        let calls = calls(OwnLimits {
+            invites_of_identifier: Some(2),
+            invites_of_pair: Some(1),
+            ..OwnLimits::default()
+        });
+        assert!(calls.invite("acme", "phone", "alice", "bob"));
+        assert!(calls.invite("acme", "phone", "carol", "bob"), "who is rung by one can be rung by another");
+        assert!(!calls.invite("acme", "tablet", "alice", "bob"));
+        assert!(!calls.invite("acme", "tablet", "alice", "carol"), "the refused one counts as well");
+    }
+
+    #[test]
+    fn a_tenants_flood_costs_that_tenant_alone_and_not_what_a_device_was_refused() {
+        let calls = calls(OwnLimits {
+            invites_of_tenant: Some(2),
+            invites_of_device: Some(1),
+            ..OwnLimits::default()
+        });
+        assert!(calls.invite("acme", "phone", "alice", "bob"));
+        assert!(!calls.invite("acme", "phone", "alice", "bob"));
+        assert!(calls.invite("acme", "tablet", "alice", "bob"), "the refusal took nothing from the tenant");
+        assert!(!calls.invite("acme", "laptop", "alice", "bob"));
+        assert!(calls.invite("other", "laptop", "alice", "bob"));
+    }
+
+    #[test]
+    fn settings_that_are_read_again_forget_nothing() {
+        let calls = calls(OwnLimits { invites_of_tenant: Some(1), ..OwnLimits::default() });
+        assert!(calls.invite("acme", "phone", "alice", "bob"));
+        let own = OwnLimits { invites_of_tenant: Some(1), ..OwnLimits::default() };
+        calls.bounds.put(&"acme".parse().unwrap(), TenantSettings { limits: own });
+        assert!(!calls.invite("acme", "phone", "alice", "bob"));
+    }
+}
