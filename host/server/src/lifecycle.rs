@@ -167,13 +167,7 @@ impl Server {
             requests_of_tenant: Rates::new(limits::REQUESTS_OF_TENANT),
             metrics,
             cdx: addresses.cdx,
-            relay: RelayHost {
-                id: host,
-                region: settings.relay.region.clone(),
-                addr: relay.addr(),
-                load: 0,
-                last_seen: clock::now(),
-            },
+            relay: relay_host(host, settings, relay.addr()),
             relay_realm: REALM.to_owned(),
             outbox: outbox::Hints::default(),
             lost_after: Duration::from_secs(settings.sessions.lost_after_s.max(1).into()),
@@ -294,6 +288,11 @@ async fn bind_relay(
         ..RelayConfig::new(host.clone())
     };
     Relay::bind(config, keys, Arc::new(clock::now)).await
+}
+
+/// The built-in relay, as those of a region are.
+fn relay_host(id: RelayHostId, settings: &Settings, addr: SocketAddr) -> RelayHost {
+    RelayHost { id, region: settings.relay.region.clone(), addr, load: 0, last_seen: clock::now() }
 }
 
 /// Label of the token that the first start makes.
