@@ -1,8 +1,8 @@
-//! The socket that the crate `turn` reads and writes, with the gate before it.
+//! What the crate `turn` takes for a socket: all clients of one way, with the gate before them.
 //!
 //! The crate takes only nonces that it made itself, keeps each of them for ever until it is used
 //! too late, and makes one for every request without credentials. So it sees one such request, of
-//! our own, each half hour: the front puts it among the datagrams as if [`NOBODY`] had sent it,
+//! our own, each half hour: the front puts it among the messages as if [`NOBODY`] had sent it,
 //! keeps the nonce of the answer, and signs every client's request with it.
 
 use std::{
@@ -15,11 +15,12 @@ use std::{
 
 use async_trait::async_trait;
 use switchhook_core::stun::{Message, Writer, attribute as stun_attribute};
-use tokio::{net::UdpSocket, time::Instant};
+use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use webrtc_util::Conn;
 
 use crate::{
+    clients::{Arrival, Client, Clients},
     gate::{Gate, Judgement},
     relayed::unconnected,
     wire::{is_channel_data, message_type},
@@ -31,8 +32,8 @@ const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)
 /// Half of what the crate gives a nonce.
 const NONCE_LIFE: Duration = Duration::from_mins(30);
 
-pub(crate) struct Front {
-    socket: UdpSocket,
+pub(crate) struct Front<C> {
+    clients: C,
     gate: Gate,
     state: Mutex<State>,
     _until_closed: TaskTrackerToken,
@@ -44,20 +45,30 @@ struct State {
     nonce: Option<(String, Instant)>,
     /// What the crate gets next: rewritten requests, in their order.
     ready: VecDeque<(Vec<u8>, SocketAddr)>,
-    /// A request that came when the nonce was old.
-    waiting: Option<(Vec<u8>, SocketAddr)>,
+    /// What came when the nonce was old.
+    waiting: Option<Work>,
 }
 
-impl Front {
-    pub(crate) fn new(socket: UdpSocket, gate: Gate, token: TaskTrackerToken) -> Self {
-        Self { socket, gate, state: Mutex::default(), _until_closed: token }
+/// What is not simply passed on.
+enum Work {
+    Judge(Vec<u8>, SocketAddr),
+    GiveUp(SocketAddr),
+}
+
+impl<C: Clients> Front<C> {
+    pub(crate) fn new(clients: C, gate: Gate, token: TaskTrackerToken) -> Self {
+        Self { clients, gate, state: Mutex::default(), _until_closed: token }
     }
 
-    /// What the crate gets of a datagram; `None` if it was answered or dropped here.
-    async fn take(&self, datagram: Vec<u8>, client: SocketAddr) -> Option<(Vec<u8>, SocketAddr)> {
+    /// What the crate gets; `None` if it was answered or dropped here.
+    async fn take(&self, work: Work) -> Option<(Vec<u8>, SocketAddr)> {
         let Some(nonce) = self.fresh_nonce() else {
-            self.state().waiting = Some((datagram, client));
+            self.state().waiting = Some(work);
             return Some((ask_for_nonce(), NOBODY));
+        };
+        let (datagram, client) = match work {
+            Work::Judge(datagram, client) => (datagram, client),
+            Work::GiveUp(client) => return Some((self.gate.farewell(client, &nonce)?, client)),
         };
         match self.gate.judge(&datagram, client, &nonce) {
             Judgement::Forward => Some((datagram, client)),
@@ -67,17 +78,10 @@ impl Front {
                 state.ready.pop_front()
             }
             Judgement::Answer(answer) => {
-                self.send(&answer, client).await;
+                self.clients.deliver(&answer, client).await;
                 None
             }
             Judgement::Drop => None,
-        }
-    }
-
-    /// A datagram that does not go out is lost, as datagrams are.
-    async fn send(&self, datagram: &[u8], client: SocketAddr) {
-        if let Err(error) = self.socket.send_to(datagram, client).await {
-            tracing::trace!(%error, "send to client");
         }
     }
 
@@ -96,6 +100,7 @@ impl Front {
         // The first two bytes are the type; anything else the crate sends is data.
         if answer.first_chunk().map(|kind| u16::from_be_bytes(*kind)) == Some(message_type::ALLOCATE_SUCCESS)
         {
+            let client = Client { transport: self.gate.transport, addr: client };
             self.gate.table.answered(client, answer);
         }
     }
@@ -107,7 +112,7 @@ impl Front {
 }
 
 #[async_trait]
-impl Conn for Front {
+impl<C: Clients> Conn for Front<C> {
     /// The crate stops serving when this fails, so it never does.
     async fn recv_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), webrtc_util::Error> {
         loop {
@@ -116,20 +121,21 @@ impl Conn for Front {
                 return Ok((copy(&request, buf), client));
             }
             let waiting = self.state().waiting.take();
-            let (datagram, client) = if let Some(waiting) = waiting {
+            let work = if let Some(waiting) = waiting {
                 waiting
             } else {
-                let Ok((length, client)) = self.socket.recv_from(buf).await else {
-                    tokio::task::yield_now().await;
-                    continue;
-                };
-                let datagram = buf.get(..length).unwrap_or_default();
-                if datagram.first().is_some_and(|first| is_channel_data(*first)) {
-                    return Ok((length, client)); // the path of a packet: no copy, no lock
+                match self.clients.receive(buf).await {
+                    Arrival::Left(client) => Work::GiveUp(client),
+                    Arrival::Message { length, from } => {
+                        let message = buf.get(..length).unwrap_or_default();
+                        if message.first().is_some_and(|first| is_channel_data(*first)) {
+                            return Ok((length, from)); // the path of a packet: no copy, no lock
+                        }
+                        Work::Judge(message.to_vec(), from)
+                    }
                 }
-                (datagram.to_vec(), client)
             };
-            if let Some((request, client)) = self.take(datagram, client).await {
+            if let Some((request, client)) = self.take(work).await {
                 return Ok((copy(&request, buf), client));
             }
         }
@@ -140,16 +146,16 @@ impl Conn for Front {
             self.keep_nonce(buf);
         } else {
             self.note_answer(buf, target);
-            self.send(buf, target).await;
+            self.clients.deliver(buf, target).await;
         }
         Ok(buf.len())
     }
 
     fn local_addr(&self) -> Result<SocketAddr, webrtc_util::Error> {
-        Ok(self.socket.local_addr()?)
+        Ok(self.clients.address()?)
     }
 
-    /// The crate says this at the end of every allocation; the socket serves all of them.
+    /// The crate says this at the end of every allocation; it serves all of them.
     async fn close(&self) -> Result<(), webrtc_util::Error> {
         Ok(())
     }

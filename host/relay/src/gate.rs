@@ -20,6 +20,7 @@ use switchhook_protocol::time::Timestamp;
 
 use crate::{
     Clock, RelayConfig, challenge,
+    clients::{Client, Transport},
     metrics::Metrics,
     refusal::Refusal,
     relayed::PeerFilter,
@@ -44,6 +45,8 @@ pub(crate) enum Judgement {
 }
 
 pub(crate) struct Gate {
+    /// How the clients come whom it judges.
+    pub(crate) transport: Transport,
     pub(crate) config: RelayConfig,
     pub(crate) keys: KeyRing,
     pub(crate) clock: Clock,
@@ -87,6 +90,22 @@ impl Gate {
         }
     }
 
+    /// The request by which a client that has left gives up what it held; nothing if it held nothing.
+    pub(crate) fn farewell(&self, client: SocketAddr, nonce: &str) -> Option<Vec<u8>> {
+        let username = self.table.username_of(self.client(client))?;
+        let password = relay_token::password_of(&self.keys, &username)?;
+        let mut out = Vec::new();
+        let mut writer = Writer::new(&mut out, message_type::REFRESH, [0; 12]);
+        writer.attribute(attribute::LIFETIME, &0_u32.to_be_bytes());
+        let key = Key::long_term_md5(&username, &self.config.realm, &password);
+        self.sign(&mut writer, &username, nonce, &key);
+        Some(out)
+    }
+
+    const fn client(&self, addr: SocketAddr) -> Client {
+        Client { transport: self.transport, addr }
+    }
+
     fn judge_request(&self, request: &Message<'_>, client: SocketAddr, nonce: &str) -> Judgement {
         let now = (self.clock)();
         let visitor = match self.authenticate(request, client, now) {
@@ -94,7 +113,7 @@ impl Gate {
             Err(refusal) => return Judgement::Answer(self.refuse(request, client, refusal, None)),
         };
         let forward = |peer| self.sign_anew(request, &visitor, nonce, peer, now);
-        match self.permit(request, client, &visitor) {
+        match self.permit(request, self.client(client), &visitor) {
             Ok(Passed::Whole) => Judgement::ForwardAs(vec![forward(None)]),
             Ok(Passed::PerPeer(peers)) => {
                 Judgement::ForwardAs(peers.into_iter().map(|peer| forward(Some(peer))).collect())
@@ -137,7 +156,7 @@ impl Gate {
     fn permit<'a>(
         &self,
         request: &Message<'a>,
-        client: SocketAddr,
+        client: Client,
         visitor: &Visitor<'_>,
     ) -> Result<Passed<'a>, Refusal> {
         if request.covered_attributes().any(|(kind, _)| must_refuse(kind)) {
@@ -165,7 +184,7 @@ impl Gate {
     fn permit_allocation<'a>(
         &self,
         request: &Message<'a>,
-        client: SocketAddr,
+        client: Client,
         visitor: &Visitor<'_>,
     ) -> Result<Passed<'a>, Refusal> {
         let even_port = covered(request, attribute::EVEN_PORT);
@@ -199,7 +218,7 @@ impl Gate {
         }
     }
 
-    fn check_held(&self, client: SocketAddr, visitor: &Visitor<'_>, peers: &[IpAddr]) -> Result<(), Refusal> {
+    fn check_held(&self, client: Client, visitor: &Visitor<'_>, peers: &[IpAddr]) -> Result<(), Refusal> {
         let held = self.table.check(client, &visitor.participant, peers.iter().copied());
         held.map_err(|reason| match reason {
             NotHeld::NoAllocation => Refusal::AllocationMismatch,
@@ -229,11 +248,15 @@ impl Gate {
             let lifetime = lifetime(request, now, visitor.expires_at);
             writer.attribute(attribute::LIFETIME, &lifetime.to_be_bytes());
         }
-        writer.attribute(stun_attribute::USERNAME, visitor.username.as_bytes());
+        self.sign(&mut writer, visitor.username, nonce, &visitor.key);
+        out
+    }
+
+    fn sign(&self, writer: &mut Writer<'_>, username: &str, nonce: &str, key: &Key) {
+        writer.attribute(stun_attribute::USERNAME, username.as_bytes());
         writer.attribute(stun_attribute::REALM, self.config.realm.as_bytes());
         writer.attribute(stun_attribute::NONCE, nonce.as_bytes());
-        writer.sign(&visitor.key, Algorithm::Sha1);
-        out
+        writer.sign(key, Algorithm::Sha1);
     }
 
     fn refuse(

@@ -1,4 +1,4 @@
-//! The relay: TURN (RFC 8656) over UDP around the crate `turn` (REL-3, REL-4).
+//! The relay: TURN (RFC 8656) over UDP and TCP around the crate `turn` (REL-3, REL-4).
 //!
 //! The crate keeps allocations, permissions and channels, and moves the data. Whatever is policy
 //! stands before and behind it:
@@ -7,6 +7,7 @@
 //! client ──▶ Front ── Gate ──▶ turn::Server ──▶ RelayedSocket ──▶ peer
 //! ```
 //!
+//! - [`clients`] come by datagrams, or by [`streams`]; for each way there is one front.
 //! - The [`front`] is the socket that the crate reads. Data passes it by; each request is judged by the
 //!   [`gate`], which refuses it there and then with the right TURN error, or hands it to the crate
 //!   signed anew: with a nonce of the crate's and a lifetime within the relay token's.
@@ -17,11 +18,14 @@
 //! Nonces are computed, not stored ([`challenge`]): strangers cost no memory.
 
 mod challenge;
+mod clients;
 mod front;
 mod gate;
+mod limits;
 mod metrics;
 mod refusal;
 mod relayed;
+mod streams;
 mod table;
 mod wire;
 
@@ -38,6 +42,7 @@ use switchhook_protocol::{
     id::{RelayHostId, SessionId, TenantId},
     time::Timestamp,
 };
+use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::task::TaskTracker;
 use turn::{
     auth::AuthHandler,
@@ -49,9 +54,11 @@ use turn::{
 
 pub use crate::metrics::Metrics;
 use crate::{
+    clients::{Clients, Transport},
     front::Front,
     gate::Gate,
     relayed::{PeerFilter, RelayedSockets},
+    streams::Streams,
     table::Table,
 };
 
@@ -66,7 +73,7 @@ const CHANNEL_LIFE: Duration = Duration::from_mins(10);
 pub struct RelayConfig {
     /// Whose tokens it takes.
     pub host: RelayHostId,
-    /// Address of the TURN port and of every allocation.
+    /// Address of the TURN port, for UDP and TCP, and of every allocation.
     pub ip: IpAddr,
     /// TURN port; 0 is any free one.
     pub port: u16,
@@ -144,30 +151,27 @@ impl Relay {
     /// [`Scope::Relay`]: switchhook_core::seal::Scope::Relay
     pub async fn bind(config: RelayConfig, keys: KeyRing, clock: Clock) -> Result<Self, BindError> {
         check(&config)?;
-        let addr = SocketAddr::new(config.ip, config.port);
-        let failed = |source| BindError::Socket { addr, source };
-        let socket = tokio::net::UdpSocket::bind(addr).await.map_err(failed)?;
-        let port = socket.local_addr().map_err(failed)?.port();
+        let (datagrams, listener) = listen(&config).await?;
+        let failed = |source| BindError::Socket { addr: SocketAddr::new(config.ip, config.port), source };
+        let port = datagrams.local_addr().map_err(failed)?.port();
 
         let metrics = Metrics::default();
         let table = Arc::new(Table::new(metrics.clone()));
         let tracker = TaskTracker::new();
-        let filter = PeerFilter::new(&config, Arc::clone(&table));
-        let sockets = RelayedSockets::new(&config, filter.clone(), metrics.clone(), tracker.clone());
-        let public_addr = SocketAddr::new(config.public_ip(), port);
-        let key_of = KeyOf { keys: keys.clone() };
-        let realm = config.realm.clone();
-        let gate = Gate { config, keys, clock, table: Arc::clone(&table), filter, metrics: metrics.clone() };
-        let front = Front::new(socket, gate, tracker.token());
+        let streams =
+            Streams::accept(listener, Arc::clone(&table), metrics.clone(), &tracker).map_err(failed)?;
+        let addr = SocketAddr::new(config.public_ip(), port);
+        let ways =
+            Ways { config: &config, keys: &keys, clock, table: &table, metrics: &metrics, tracker: &tracker };
         let server = Server::new(ServerConfig {
-            conn_configs: vec![ConnConfig { conn: Arc::new(front), relay_addr_generator: Box::new(sockets) }],
-            realm,
-            auth_handler: Arc::new(key_of),
+            conn_configs: vec![ways.by(Transport::Udp, datagrams), ways.by(Transport::Tcp, streams)],
+            realm: config.realm.clone(),
+            auth_handler: Arc::new(KeyOf { keys: keys.clone() }),
             channel_bind_timeout: CHANNEL_LIFE,
             alloc_close_notify: None,
         });
         let server = server.await.map_err(BindError::Turn)?;
-        Ok(Self { addr: public_addr, server, table, metrics, tracker })
+        Ok(Self { addr, server, table, metrics, tracker })
     }
 
     /// Where clients reach it.
@@ -210,6 +214,59 @@ impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Relay").field("addr", &self.addr).finish_non_exhaustive()
     }
+}
+
+/// What every way that clients come by has in common.
+struct Ways<'a> {
+    config: &'a RelayConfig,
+    keys: &'a KeyRing,
+    clock: Clock,
+    table: &'a Arc<Table>,
+    metrics: &'a Metrics,
+    tracker: &'a TaskTracker,
+}
+
+impl Ways<'_> {
+    /// What the crate needs of one of them.
+    fn by(&self, transport: Transport, clients: impl Clients) -> ConnConfig {
+        let Self { config, keys, clock, table, metrics, tracker } = self;
+        let filter = PeerFilter::new(config, Arc::clone(table));
+        let sockets =
+            RelayedSockets::new(config, transport, filter.clone(), (*metrics).clone(), (*tracker).clone());
+        let gate = Gate {
+            transport,
+            config: (*config).clone(),
+            keys: (*keys).clone(),
+            clock: Arc::clone(clock),
+            table: Arc::clone(table),
+            filter,
+            metrics: (*metrics).clone(),
+        };
+        let front = Front::new(clients, gate, tracker.token());
+        ConnConfig { conn: Arc::new(front), relay_addr_generator: Box::new(sockets) }
+    }
+}
+
+/// One port, for datagrams and for streams.
+async fn listen(config: &RelayConfig) -> Result<(UdpSocket, TcpListener), BindError> {
+    let mut tries = if config.port == 0 { limits::PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        match try_to_listen(config.ip, config.port).await {
+            Err(error) if tries > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
+            bound => {
+                let failed =
+                    |source| BindError::Socket { addr: SocketAddr::new(config.ip, config.port), source };
+                return bound.map_err(failed);
+            }
+        }
+    }
+}
+
+async fn try_to_listen(ip: IpAddr, port: u16) -> io::Result<(UdpSocket, TcpListener)> {
+    let datagrams = UdpSocket::bind((ip, port)).await?;
+    let port = datagrams.local_addr()?.port();
+    Ok((datagrams, TcpListener::bind((ip, port)).await?))
 }
 
 fn check(config: &RelayConfig) -> Result<(), BindError> {

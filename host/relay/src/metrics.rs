@@ -24,6 +24,10 @@ pub struct Metrics {
     pub from_peer_bytes: Counter,
     /// Datagrams to or from peers that the operator's rules refuse.
     pub refused_peer_packets: Counter,
+    /// Streams of clients open now.
+    pub streams: Gauge,
+    /// Streams closed at once: too many are open.
+    pub streams_refused: Counter,
     refused: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
@@ -47,6 +51,9 @@ impl Metrics {
         );
         let help = "Datagrams to or from peers that the operator's rules refuse";
         registry.register("refused_peer_packets", help, self.refused_peer_packets.clone());
+        registry.register("streams", "Streams of clients open now", self.streams.clone());
+        let help = "Streams of clients closed at once, too many being open";
+        registry.register("streams_refused", help, self.streams_refused.clone());
         registry.register("refused_requests", "TURN requests refused, by reason", self.refused.clone());
     }
 

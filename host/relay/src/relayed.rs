@@ -20,6 +20,7 @@ use webrtc_util::Conn;
 
 use crate::{
     RelayConfig,
+    clients::Transport,
     metrics::Metrics,
     table::{Lease, Table},
 };
@@ -66,6 +67,8 @@ impl PeerFilter {
 
 /// Makes the sockets of allocations.
 pub(crate) struct RelayedSockets {
+    /// How the clients came who get them.
+    transport: Transport,
     ports: Option<RangeInclusive<u16>>,
     filter: PeerFilter,
     metrics: Metrics,
@@ -75,11 +78,12 @@ pub(crate) struct RelayedSockets {
 impl RelayedSockets {
     pub(crate) fn new(
         config: &RelayConfig,
+        transport: Transport,
         filter: PeerFilter,
         metrics: Metrics,
         tracker: TaskTracker,
     ) -> Self {
-        Self { ports: config.relayed_ports.clone(), filter, metrics, tracker }
+        Self { transport, ports: config.relayed_ports.clone(), filter, metrics, tracker }
     }
 
     async fn bind(&self, even: bool) -> Result<UdpSocket, turn::Error> {
@@ -106,7 +110,7 @@ impl RelayAddressGenerator for RelayedSockets {
         _use_ipv4: bool,
         _requested_port: u16,
     ) -> Result<(Arc<dyn Conn + Send + Sync>, SocketAddr), turn::Error> {
-        let claim = self.filter.table.take_claim().ok_or(turn::Error::ErrNoAllocationFound)?;
+        let claim = self.filter.table.take_claim(self.transport).ok_or(turn::Error::ErrNoAllocationFound)?;
         let socket = self.bind(claim.even_port).await?;
         let port = socket.local_addr()?.port();
         let lease = self.filter.table.lease(claim, port);

@@ -1,15 +1,15 @@
 //! Who holds which allocation.
 //!
 //! The crate `turn` makes an allocation's socket without being told for whom. It handles one
-//! datagram at a time, though: the gate leaves a [`Claim`] before it lets an Allocate request
-//! through, and whoever asks for a socket next takes it. The [`Lease`] that comes of it lives with
+//! message at a time of each way that clients come by, though: the gate leaves a [`Claim`] before it
+//! lets an Allocate request through, and whoever asks for a socket there next takes it. The [`Lease`] that comes of it lives with
 //! the socket; when the socket goes, on whatever path, so does the entry.
 //!
 //! Ports given out are also kept as bits that the path of a packet reads without a lock.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -19,7 +19,10 @@ use std::{
 use switchhook_core::relay_token::RelayToken;
 use switchhook_protocol::id::{DeviceId, SessionId, TenantId};
 
-use crate::metrics::Metrics;
+use crate::{
+    clients::{Client, Transport},
+    metrics::Metrics,
+};
 
 /// Peers that one allocation may be permitted; a mesh has some, a scanner wants many.
 const MAX_PEERS: usize = 64;
@@ -41,7 +44,7 @@ impl From<RelayToken> for Participant {
 /// An Allocate request that was let through and has no socket yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
-    pub(crate) client: SocketAddr,
+    pub(crate) client: Client,
     pub(crate) participant: Participant,
     /// The crate finds allocations by it.
     pub(crate) username: String,
@@ -59,10 +62,11 @@ pub(crate) struct Table {
 
 #[derive(Default)]
 struct Entries {
-    held: BTreeMap<SocketAddr, Held>,
+    held: BTreeMap<Client, Held>,
     /// How many of them each participant holds.
     counts: BTreeMap<Participant, usize>,
-    claim: Option<Claim>,
+    /// At most one of each way: the crate has a loop for each.
+    claims: BTreeMap<Transport, Claim>,
     leases: u64,
 }
 
@@ -75,7 +79,7 @@ struct Held {
 }
 
 impl Entries {
-    fn remove(&mut self, client: SocketAddr) {
+    fn remove(&mut self, client: Client) {
         let Some(held) = self.held.remove(&client) else { return };
         if let Entry::Occupied(mut count) = self.counts.entry(held.claim.participant) {
             *count.get_mut() -= 1;
@@ -133,12 +137,22 @@ impl Table {
 
     /// Leaves a claim for whoever makes the next socket.
     pub(crate) fn claim(&self, claim: Claim) {
-        self.entries().claim = Some(claim);
+        self.entries().claims.insert(claim.client.transport, claim);
     }
 
-    /// Takes the claim for a socket that is to be made.
-    pub(crate) fn take_claim(&self) -> Option<Claim> {
-        self.entries().claim.take()
+    /// Takes the claim for a socket that is to be made for a client that came by this way.
+    pub(crate) fn take_claim(&self, transport: Transport) -> Option<Claim> {
+        self.entries().claims.remove(&transport)
+    }
+
+    /// Whether a client holds an allocation.
+    pub(crate) fn holds(&self, client: Client) -> bool {
+        self.entries().held.contains_key(&client)
+    }
+
+    /// Under which name a client holds its allocation, if it holds one.
+    pub(crate) fn username_of(&self, client: Client) -> Option<String> {
+        self.entries().held.get(&client).map(|held| held.claim.username.clone())
     }
 
     /// Gives the place that was claimed to the socket that was made.
@@ -164,7 +178,7 @@ impl Table {
     }
 
     /// Keeps what a client was answered when it got its allocation.
-    pub(crate) fn answered(&self, client: SocketAddr, answer: &[u8]) {
+    pub(crate) fn answered(&self, client: Client, answer: &[u8]) {
         if let Some(held) = self.entries().held.get_mut(&client) {
             held.answer = Some(answer.to_vec());
         }
@@ -173,7 +187,7 @@ impl Table {
     /// Whether the client holds an allocation as this participant, and has room for these peers.
     pub(crate) fn check(
         &self,
-        client: SocketAddr,
+        client: Client,
         participant: &Participant,
         peers: impl IntoIterator<Item = IpAddr>,
     ) -> Result<(), NotHeld> {
@@ -228,7 +242,7 @@ impl Table {
 /// An entry of the table, held by an allocation's socket.
 pub(crate) struct Lease {
     table: Arc<Table>,
-    client: SocketAddr,
+    client: Client,
     id: u64,
     port: u16,
     released: AtomicBool,
@@ -268,8 +282,12 @@ mod tests {
             device: device.parse().unwrap(),
         };
         let username = format!("token-of-{device}");
-        let client = client.parse().unwrap();
+        let client = udp(client);
         Claim { client, participant, username, transaction: [transaction; 12], even_port: false }
+    }
+
+    fn udp(addr: &str) -> Client {
+        Client { transport: Transport::Udp, addr: addr.parse().unwrap() }
     }
 
     fn table() -> Arc<Table> {
@@ -283,8 +301,8 @@ mod tests {
         let second = claim("192.0.2.1:2", "d1", 2);
         assert!(matches!(table.place(&first, 1, 9), Place::Free));
         table.claim(first);
-        let lease = table.lease(table.take_claim().unwrap(), 50_000);
-        assert!(table.take_claim().is_none());
+        let lease = table.lease(table.take_claim(Transport::Udp).unwrap(), 50_000);
+        assert!(table.take_claim(Transport::Udp).is_none());
         assert!(table.has_port(50_000));
         assert!(matches!(table.place(&second, 1, 9), Place::Quota));
         assert!(matches!(table.place(&claim("192.0.2.2:1", "d2", 3), 1, 9), Place::Free));
@@ -296,10 +314,25 @@ mod tests {
     }
 
     #[test]
+    fn one_address_that_comes_by_two_ways_is_two_clients() {
+        let table = table();
+        let (mut by_stream, by_datagram) = (claim("192.0.2.1:1", "d1", 1), claim("192.0.2.1:1", "d2", 2));
+        by_stream.client.transport = Transport::Tcp;
+        table.claim(by_stream.clone());
+        table.claim(by_datagram);
+        let _stream = table.lease(table.take_claim(Transport::Tcp).unwrap(), 50_000);
+        assert_eq!(table.username_of(by_stream.client), Some("token-of-d1".to_owned()));
+        assert_eq!(table.username_of(udp("192.0.2.1:1")), None);
+        let _datagram = table.lease(table.take_claim(Transport::Udp).unwrap(), 50_001);
+        assert_eq!(table.username_of(udp("192.0.2.1:1")), Some("token-of-d2".to_owned()));
+        assert_eq!(table.len(), 2);
+    }
+
+    #[test]
     fn a_repeated_request_is_answered_as_the_first_time() {
         let table = table();
         let _lease = table.lease(claim("192.0.2.1:1", "d1", 1), 50_000);
-        table.answered("192.0.2.1:1".parse().unwrap(), b"answer");
+        table.answered(udp("192.0.2.1:1"), b"answer");
         assert!(
             matches!(table.place(&claim("192.0.2.1:1", "d1", 1), 1, 9), Place::Repeated(answer) if answer == b"answer")
         );
@@ -331,6 +364,6 @@ mod tests {
         assert_eq!(check(7), Ok(()), "again");
         let other = claim("192.0.2.1:1", "d2", 1).participant;
         assert_eq!(table.check(mine.client, &other, []), Err(NotHeld::AnotherParticipant));
-        assert_eq!(table.check("192.0.2.9:1".parse().unwrap(), &other, []), Err(NotHeld::NoAllocation));
+        assert_eq!(table.check(udp("192.0.2.9:1"), &other, []), Err(NotHeld::NoAllocation));
     }
 }

@@ -56,9 +56,10 @@ impl Namespace {
             child.wait_with_output()
         })?;
         let output = output.with_context(|| format!("{name} does not run"))?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{name}: {}: {said}\nof {input}", output.status);
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complained = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{name}: {}: {complained}\n{said}\nof {input}", output.status);
+        Ok(said)
     }
 
     /// Runs `ip` once with these lines.

@@ -29,7 +29,7 @@ pub(crate) struct ByHand {
     pub(crate) socket: UdpSocket,
     server: SocketAddr,
     pub(crate) credentials: TurnCredentials,
-    nonce: Vec<u8>,
+    pub(crate) nonce: Vec<u8>,
     transactions: u8,
 }
 

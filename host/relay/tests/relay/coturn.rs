@@ -9,6 +9,16 @@ use crate::running::{GUARD, Running};
 
 #[tokio::test]
 async fn rel_3_coturns_client_relays_by_channels_and_by_indications() {
+    relays(&[]).await;
+}
+
+/// REL-3.tcp
+#[tokio::test]
+async fn coturns_client_relays_over_tcp() {
+    relays(&["-t"]).await;
+}
+
+async fn relays(transport: &[&str]) {
     // One name for all of coturn's clients, which also close and open again as they like.
     let roots = RootKeys::new([1; 32], []);
     let running = Running::start_with(roots, |config| config.allocations_per_participant = 20).await;
@@ -18,7 +28,7 @@ async fn rel_3_coturns_client_relays_by_channels_and_by_indications() {
         let mut command = Command::new("turnutils_uclient");
         // Two clients of one participant, each sending to the other's allocation, no RTCP beside.
         command.args(["-y", "-c", "-n", "10", "-m", "2", "-l", "400", "-p", &port]);
-        command.args(["-u", &credentials.username, "-w", &credentials.password]);
+        command.args(transport).args(["-u", &credentials.username, "-w", &credentials.password]);
         let Some(output) = run(command.args(method).arg("127.0.0.1")).await else { return };
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{text}");

@@ -13,3 +13,4 @@ mod coturn;
 mod data;
 mod refusals;
 mod running;
+mod streams;

@@ -34,6 +34,11 @@ impl Running {
         Self::start_with(RootKeys::new([1; 32], []), |_| ()).await
     }
 
+    /// A relay that sends to peers on loopback.
+    pub(crate) async fn start_with_loopback() -> Self {
+        Self::start_with(RootKeys::new([1; 32], []), |config| config.peers.allow_loopback = true).await
+    }
+
     pub(crate) async fn start_with(roots: RootKeys, change: impl FnOnce(&mut RelayConfig)) -> Self {
         let keys = keys_of(&roots, HOST);
         let clock = Arc::new(AtomicU64::new(NOW));

@@ -4,4 +4,5 @@
 mod cdx;
 mod kinds;
 mod meeting;
+mod relay;
 mod sites;

@@ -1,0 +1,140 @@
+//! Clients that come over TCP, by hand.
+
+use std::{net::SocketAddr, time::Duration};
+
+use switchhook_core::stun::attribute as stun_attribute;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpStream, UdpSocket},
+    time::timeout,
+};
+
+use crate::{
+    by_hand::{ALLOCATE, ByHand, CHANNEL_BIND, CHANNEL_NUMBER, PEER, RELAYED, Said, UDP},
+    running::{GUARD, Running},
+};
+
+const CHANNEL: [u8; 4] = [0x40, 0x01, 0, 0];
+
+/// REL-3.tcp
+#[tokio::test]
+async fn data_of_a_stream_reaches_a_peer_and_comes_back_padded() {
+    let running = Running::start_with_loopback().await;
+    let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (mut client, relayed) = Stream::allocated(&running, "d1").await;
+    let value = client.hand.peer(&peer.local_addr().unwrap().to_string());
+    let bound = client.ask(CHANNEL_BIND, &[(CHANNEL_NUMBER, &CHANNEL), (PEER, &value)]).await;
+    assert_eq!(bound.outcome(), Ok(()));
+
+    // Two messages in one piece, then one in two pieces: a stream has no borders.
+    client.write(b"\x40\x01\0\x05hello\0\0\0\x40\x01\0\x03you\0\x40\x01").await;
+    for expected in [&b"hello"[..], b"you"] {
+        let mut datagram = [0; 16];
+        let (length, from) = timeout(GUARD, peer.recv_from(&mut datagram)).await.expect("data").unwrap();
+        assert_eq!((&datagram[..length], from), (expected, relayed));
+    }
+    client.write(b"\0\x01!\0\0\0").await;
+    assert_eq!(timeout(GUARD, peer.recv(&mut [0; 16])).await.expect("data").unwrap(), 1);
+
+    peer.send_to(b"answer", relayed).await.unwrap();
+    let mut answer = [0; 12];
+    timeout(GUARD, client.tcp.read_exact(&mut answer)).await.expect("data").unwrap();
+    assert_eq!(&answer, b"\x40\x01\0\x06answer\0\0");
+    running.stop().await;
+}
+
+/// REL-3.tcp
+#[tokio::test]
+async fn a_stream_that_ends_takes_its_allocation_with_it() {
+    let running = Running::start().await;
+    let (first, _) = Stream::allocated(&running, "d1").await;
+    let _second = Stream::allocated(&running, "d2").await;
+    assert_eq!(running.relay.allocations(), 2);
+
+    drop(first);
+
+    while running.relay.allocations() > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(running.relay.metrics().allocations.get(), 1);
+    running.stop().await;
+}
+
+/// REL-3.tcp
+#[tokio::test]
+async fn a_stream_of_something_else_is_ended_and_others_go_on() {
+    let running = Running::start().await;
+    let (mut good, _) = Stream::allocated(&running, "d1").await;
+    for nonsense in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0, 1, 0, 3, 0, 0, 0, 0], &[0xFF; 64]] {
+        let mut bad = TcpStream::connect(running.relay.addr()).await.unwrap();
+        bad.write_all(nonsense).await.unwrap();
+        let mut said = Vec::new();
+        // Closed, or reset because something was left unread: no answer either way.
+        _ = timeout(GUARD, bad.read_to_end(&mut said)).await.expect("the end");
+        assert_eq!(said, b"");
+    }
+    let value = good.hand.peer("203.0.113.5:1");
+    let refused = good.ask(CHANNEL_BIND, &[(CHANNEL_NUMBER, &CHANNEL), (PEER, &value)]).await;
+    assert_eq!(refused.outcome(), Err(403), "still served, and judged by the same rules");
+    running.stop().await;
+}
+
+/// REL-3.tcp
+#[tokio::test]
+async fn a_silent_stream_is_ended_unless_it_holds_an_allocation() {
+    let running = Running::start().await;
+    let (mut holder, _) = Stream::allocated(&running, "d1").await;
+    let mut silent = TcpStream::connect(running.relay.addr()).await.unwrap();
+    while running.relay.metrics().streams.get() < 2 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(21)).await;
+    tokio::time::resume();
+    assert_eq!(timeout(GUARD, silent.read(&mut [0; 8])).await.expect("the end").unwrap(), 0);
+    assert_eq!(running.relay.allocations(), 1);
+    let value = holder.hand.peer("203.0.113.5:1");
+    let refused = holder.ask(CHANNEL_BIND, &[(CHANNEL_NUMBER, &CHANNEL), (PEER, &value)]).await;
+    assert_eq!(refused.outcome(), Err(403));
+    running.stop().await;
+}
+
+struct Stream {
+    tcp: TcpStream,
+    /// Writes the requests; its socket is not used.
+    hand: ByHand,
+}
+
+impl Stream {
+    async fn allocated(running: &Running, device: &str) -> (Self, SocketAddr) {
+        let hand = ByHand::new(running, running.credentials("s1", device)).await;
+        let mut client = Self { tcp: TcpStream::connect(running.relay.addr()).await.unwrap(), hand };
+        let unsigned = client.hand.write(ALLOCATE, &[UDP], |_| ());
+        client.write(&unsigned).await;
+        let challenged = client.read().await;
+        assert_eq!(challenged.outcome(), Err(401));
+        client.hand.nonce = challenged.value(stun_attribute::NONCE);
+        let said = client.ask(ALLOCATE, &[UDP]).await;
+        assert_eq!(said.outcome(), Ok(()));
+        (client, said.address(RELAYED))
+    }
+
+    async fn ask(&mut self, kind: u16, attributes: &[(u16, &[u8])]) -> Said {
+        let request = self.hand.signed(kind, attributes);
+        self.write(&request).await;
+        self.read().await
+    }
+
+    async fn write(&mut self, bytes: &[u8]) {
+        self.tcp.write_all(bytes).await.unwrap();
+    }
+
+    async fn read(&mut self) -> Said {
+        let mut message = vec![0; 20];
+        timeout(GUARD, self.tcp.read_exact(&mut message)).await.expect("an answer").unwrap();
+        let length = usize::from(u16::from_be_bytes([message[2], message[3]]));
+        message.resize(20 + length, 0);
+        timeout(GUARD, self.tcp.read_exact(&mut message[20..])).await.expect("the rest").unwrap();
+        Said(message)
+    }
+}

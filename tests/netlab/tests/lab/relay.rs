@@ -1,0 +1,100 @@
+//! The relay, reached through NATs by a client of others.
+
+use std::{net::SocketAddr, process::Command, sync::Arc, time::Duration};
+
+use anyhow::{Result, ensure};
+use switchhook_core::{
+    relay_token::{RelayToken, TurnCredentials},
+    seal::{KeyRing, RootKeys, Scope},
+};
+use switchhook_netlab::{Host, Lab, Nat};
+use switchhook_protocol::time::Timestamp;
+use switchhook_relay::{Relay, RelayConfig};
+use tokio::runtime::Runtime;
+
+const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const HOST: &str = "relay-1";
+
+/// REL-3.tcp
+#[test]
+fn where_no_udp_gets_out_a_client_relays_over_tcp() -> Result<()> {
+    let Some(lab) = lab("where_no_udp_gets_out_a_client_relays_over_tcp")? else { return Ok(()) };
+    // A network that lets out nothing but HTTPS reaches a relay on that port.
+    for (nat, port) in [(Nat::NoUdp, 3478), (Nat::HttpsOnly, 443)] {
+        let running = Running::start(&lab, port)?;
+        let site = lab.site(nat)?;
+        let said = running.relayed_by(site.host(), &["-t"])?;
+        ensure!(said.contains("tot_send_msgs=10, tot_recv_msgs=10"), "{nat}: {said}");
+    }
+    Ok(())
+}
+
+/// REL-3.udp
+#[test]
+fn behind_the_hardest_nats_a_client_relays_over_udp() -> Result<()> {
+    let Some(lab) = lab("behind_the_hardest_nats_a_client_relays_over_udp")? else { return Ok(()) };
+    let running = Running::start(&lab, 3478)?;
+    for nats in [&[Nat::Symmetric][..], &[Nat::RandomMasquerade, Nat::SymmetricSequential]] {
+        let site = lab.behind(nats)?;
+        let said = running.relayed_by(site.host(), &[])?;
+        ensure!(said.contains("tot_send_msgs=10, tot_recv_msgs=10"), "{nats:?}: {said}");
+    }
+    Ok(())
+}
+
+fn lab(test: &str) -> Result<Option<Lab>> {
+    if Command::new("turnutils_uclient").arg("-h").output().is_err() {
+        println!("skipped: {test}: turnutils_uclient is not installed (Debian package coturn)");
+        return Ok(None);
+    }
+    Lab::or_skip(test)
+}
+
+/// A relay on the lab's server.
+struct Running {
+    runtime: Runtime,
+    relay: Option<Relay>,
+    addr: SocketAddr,
+    keys: KeyRing,
+}
+
+impl Running {
+    fn start(lab: &Lab, port: u16) -> Result<Self> {
+        // Its threads stay where they were made, and open the sockets of allocations there.
+        let runtime = lab.server().enter(Runtime::new)??;
+        let keys = RootKeys::new([1; 32], []).ring(Scope::Relay(&HOST.parse()?));
+        let config = RelayConfig {
+            ip: lab.server().ip().into(),
+            port,
+            allocations_per_participant: 8,
+            ..RelayConfig::new(HOST.parse()?)
+        };
+        let bound = || runtime.block_on(Relay::bind(config, keys.clone(), Arc::new(|| NOW)));
+        let relay = lab.server().enter(bound)??;
+        Ok(Self { addr: relay.addr(), relay: Some(relay), runtime, keys })
+    }
+
+    /// What coturn's client says after its two clients have sent five messages each through the relay.
+    fn relayed_by(&self, host: &Host, transport: &[&str]) -> Result<String> {
+        let token = RelayToken {
+            tenant: "acme".parse()?,
+            session: "s1".parse()?,
+            device: "d1".parse()?,
+            host: HOST.parse()?,
+            expires_at: NOW.after(Duration::from_hours(1)),
+        };
+        let TurnCredentials { username, password } = token.mint(&self.keys, &mut rand::rng());
+        let mut client = Command::new("turnutils_uclient");
+        client.args(transport).args(["-y", "-c", "-n", "5", "-m", "2", "-l", "400"]);
+        client.args(["-p", &self.addr.port().to_string(), "-u", &username, "-w", &password]);
+        host.run(client.arg(self.addr.ip().to_string()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(relay) = self.relay.take() {
+            self.runtime.block_on(relay.shutdown());
+        }
+    }
+}
