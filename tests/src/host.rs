@@ -61,7 +61,7 @@ impl Host {
         let folder = tempfile::tempdir()?;
         let mut settings = Settings::on_free_ports(folder.path().join("data"));
         change(&mut settings);
-        let server = Box::pin(Server::start(&settings)).await?;
+        let server = Server::start(&settings).await?;
         let addresses = server.addresses();
         // After a restart it answers where it did before.
         settings.http.listen = addresses.http;

@@ -8,6 +8,7 @@
 
 pub mod admin;
 pub mod certificates;
+pub mod front;
 pub mod host;
 pub mod phone;
 pub mod process;

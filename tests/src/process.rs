@@ -115,6 +115,16 @@ impl Process {
         self.signal(Signal::HUP)
     }
 
+    /// Stops it without a word: its connections stay open, and nothing answers.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// It goes on as if nothing had been.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
     fn signal(&self, signal: Signal) -> Result<()> {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok()).context("it has ended")?;
         let id = Pid::from_raw(id).context("no process id")?;

@@ -20,7 +20,7 @@ use crate::{command, repository::Repository};
 const WASM_TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32v1-none"];
 
 /// Programs of others that tests call.
-const COUNTERPARTS: [Counterpart; 8] = [
+const COUNTERPARTS: &[Counterpart] = &[
     Counterpart {
         package: "coturn",
         programs: &["turnserver", "turnutils_natdiscovery", "turnutils_stunclient", "turnutils_uclient"],
@@ -28,6 +28,7 @@ const COUNTERPARTS: [Counterpart; 8] = [
     },
     Counterpart { package: "iproute2", programs: &["ip"], service: None },
     Counterpart { package: "nftables", programs: &["nft"], service: None },
+    Counterpart { package: "nats-server", programs: &["nats-server"], service: Some("nats-server") },
     Counterpart { package: "nodejs", programs: &["node"], service: None },
     Counterpart { package: "npm", programs: &["npm"], service: None },
     Counterpart { package: "postgresql", programs: &["initdb", "postgres"], service: Some("postgresql") },
@@ -84,7 +85,7 @@ pub(crate) fn counterparts() {
                 "{package} is not installed; the tests that call {} will be skipped",
                 programs.join(", ")
             );
-        } else if let Err(error) = install(&counterpart) {
+        } else if let Err(error) = install(counterpart) {
             println!("{package} could not be installed, the tests that need it will be skipped: {error:#}");
         }
     }

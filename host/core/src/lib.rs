@@ -31,6 +31,7 @@ pub mod stun;
 pub mod tenant;
 pub mod ticket;
 pub mod transit;
+pub mod watch;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -7,7 +7,7 @@ use alloc::string::String;
 
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
 use rand_core::CryptoRng;
-use switchhook_protocol::id::{AttemptId, DeviceId, Epoch, MessageId, PushToken, SessionId};
+use switchhook_protocol::id::{AttemptId, DeviceId, Epoch, MessageId, NodeId, PushToken, SessionId};
 
 macro_rules! minted {
     ($($(#[$doc:meta])* $name:ident -> $id:ty = $bytes:literal;)*) => {$(
@@ -31,6 +31,8 @@ minted! {
     message -> MessageId = 16;
     /// A mailbox's incarnation.
     epoch -> Epoch = 8;
+    /// A running process.
+    node -> NodeId = 10;
 }
 
 /// Random bytes as lower-case base32.

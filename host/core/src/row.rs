@@ -5,6 +5,7 @@
 //! decision in one transaction; what the outside is to see of them is performed afterwards.
 
 mod mailbox;
+mod node;
 mod outbox;
 mod plugin;
 mod registration;
@@ -19,6 +20,7 @@ use switchhook_protocol::{
 
 pub use self::{
     mailbox::{MailboxState, Message, StoredMessage},
+    node::Node,
     outbox::{OutboxEntry, OutboxKind, OutboxState},
     plugin::{PluginVersion, VersionState},
     registration::{Attempt, Device, Gateway, Registration, Secret, SecretKind, Target, TransitAnswer},

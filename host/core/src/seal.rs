@@ -60,6 +60,8 @@ pub enum Purpose {
     Routing,
     /// How a user's ringing goes on.
     Course,
+    /// What a node tells others.
+    Letter,
 }
 
 impl Purpose {
@@ -75,6 +77,7 @@ impl Purpose {
             Self::Secret => b"secret",
             Self::Routing => b"routing",
             Self::Course => b"course",
+            Self::Letter => b"letter",
         }
     }
 }

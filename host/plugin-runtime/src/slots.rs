@@ -124,9 +124,22 @@ impl Slots {
         self.tenant(tenant).map_or(Ok(()), refuse)
     }
 
-    /// Loads a version of a method for the attempts that began with it.
-    pub fn keep(&self, tenant: &TenantId, plugin: ActivePlugin) {
-        self.change(tenant, |tenant| tenant.keep(plugin));
+    /// Replaces all that a tenant has: what is asked, and what only attempts ask that began with it. Answers which
+    /// of the active ones stand in another's way.
+    pub fn replace(
+        &self,
+        tenant: &TenantId,
+        active: Vec<ActivePlugin>,
+        draining: Vec<ActivePlugin>,
+    ) -> Vec<ActivateError> {
+        self.change(tenant, |tenant| {
+            *tenant = Tenant::default();
+            let refused = active.into_iter().filter_map(|plugin| tenant.put(plugin).err()).collect();
+            for plugin in draining {
+                tenant.keep(plugin);
+            }
+            refused
+        })
     }
 
     /// Leaves a method to the attempts that began with it, if this version is the active one.

@@ -16,6 +16,7 @@ use crate::{
     granted::Granted,
     keys::Keys,
     metrics::Metrics,
+    nodes::Me,
     online::Online,
     outbox::Hints,
     plugins::{Plugins, uploads::Uploads},
@@ -62,6 +63,12 @@ pub(crate) struct App {
     pub(crate) tasks: TaskTracker,
     /// The first signal: take nothing new.
     pub(crate) stop: CancellationToken,
+    /// This node, to others.
+    pub(crate) me: Me,
+    /// What goes on until everything else has ended.
+    pub(crate) living: TaskTracker,
+    /// Everything else has ended.
+    pub(crate) ended: CancellationToken,
 }
 
 impl App {

@@ -22,6 +22,7 @@ mod lifecycle;
 mod limits;
 mod listen;
 mod metrics;
+mod nodes;
 mod online;
 mod outbound;
 mod outbox;

@@ -106,6 +106,24 @@ pub(crate) const TIMER_LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often workers look by themselves, should a hint have been lost.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// How often a node looks for what the others did: less than the 2.5 seconds that a ring may be late.
+pub(crate) const LOOK_AMONG_NODES: Duration = Duration::from_secs(1);
+
+/// How far back it looks for messages that were stored: whoever stored one was at most so long about it.
+pub(crate) const LATELY: Duration = Duration::from_secs(6);
+
+/// How long other nodes may take to say whether a device is connected there; somebody waits for the ringing.
+pub(crate) const ASK_NODES: Duration = Duration::from_millis(150);
+
+/// When a new connection looks again: by then every part of the bus knows of it.
+pub(crate) const LOOK_AFTER_ENTERING: Duration = Duration::from_millis(250);
+
+/// Connections that a node which drains ends in a second: the others take as many in.
+pub(crate) const DRAINED_PER_SECOND: u32 = 2_000;
+
+/// The longest that connections are ended one after the other: the rest of [`DRAIN`] is for what they do.
+pub(crate) const DRAIN_CONNECTIONS: Duration = Duration::from_secs(7);
+
 /// Participants looked at each time.
 pub(crate) const UNSEEN: u32 = 4_096;
 

@@ -56,7 +56,7 @@ impl Hints {
 pub(crate) async fn work(app: Arc<App>, kind: OutboxKind) {
     let places = Arc::new(Semaphore::new(limits::EFFECTS_IN_FLIGHT));
     loop {
-        match app.storage.outbox().claim(kind, free(&places)).await {
+        match app.storage.outbox().claim(&app.me.id, kind, free(&places)).await {
             Ok(claimed) if claimed.is_empty() => {}
             Ok(claimed) => {
                 for (tenant, entry) in claimed {
@@ -81,14 +81,13 @@ pub(crate) async fn work(app: Arc<App>, kind: OutboxKind) {
     }
 }
 
-/// Reports what the process before left in doubt; called once, before the worker.
-pub(crate) async fn report_doubt(app: &App) -> Result<(), FlowError> {
-    for (tenant, entry) in app.storage.outbox().doubt().await? {
+/// Reports what a node that is no more left in doubt.
+pub(crate) async fn report_doubt(app: &App, doubtful: Vec<(TenantId, OutboxEntry)>) {
+    for (tenant, entry) in doubtful {
         warn!(tenant.id = %tenant, text.id = %entry.id, "whether a text was sent is in doubt; it is not sent again");
         app.metrics.text(OutboxState::InDoubt);
         texts::tell(app, &tenant, &entry, Delivery::InDoubt).await;
     }
-    Ok(())
 }
 
 /// At least one: a claim for nothing would only be asked again.

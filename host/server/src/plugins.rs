@@ -11,6 +11,7 @@ mod facts;
 pub(crate) mod lines;
 pub(crate) mod load;
 mod ready;
+pub(crate) mod reconcile;
 mod rounds;
 pub(crate) mod uploads;
 pub(crate) mod webhook;
@@ -38,7 +39,7 @@ use switchhook_protocol::{
 use switchhook_storage::{NamedVersion, PluginLine};
 use tracing::warn;
 
-use self::{counts::AllCounts, lines::Lines, ready::Ready, rounds::Rounds};
+use self::{counts::AllCounts, lines::Lines, ready::Ready, reconcile::Loaded, rounds::Rounds};
 use crate::{
     app::App,
     decisions::{DecisionRecord, micros},
@@ -51,6 +52,7 @@ pub(crate) struct Plugins {
     runtime: Runtime,
     slots: Slots,
     compiled: Ready,
+    loaded: Loaded,
     pub(crate) counts: AllCounts,
     pub(crate) lines: Lines,
     /// One change at a time, so that a swap follows its commit before the next decides.
@@ -71,6 +73,7 @@ impl Plugins {
             runtime,
             slots,
             compiled: Ready::default(),
+            loaded: Loaded::default(),
             counts: AllCounts::default(),
             lines: Lines::default(),
             changing: tokio::sync::Mutex::default(),

@@ -21,6 +21,10 @@ pub struct Settings {
     /// A PostgreSQL database to use instead of a file in the data folder.
     #[serde(skip_serializing)]
     pub database: Option<DatabaseUrl>,
+    /// NATS servers that connect the nodes on one PostgreSQL database: `nats://host:4222`, several of one cluster
+    /// separated by commas.
+    #[serde(skip_serializing)]
+    pub bus: Option<BusUrl>,
     /// HTTP and WebSocket.
     pub http: Http,
     /// TLS on the port of HTTP and WebSocket; without it, a proxy ends TLS.
@@ -70,6 +74,33 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
+/// Where NATS is: `nats://[user:password@]host[:port]` or `tls://…`, with commas between several.
+///
+/// Prints masked: it may have a password.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct BusUrl(String);
+
+impl BusUrl {
+    /// The real thing, for the client.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What is no URL is refused by whoever connects, with the reason.
+impl From<String> for BusUrl {
+    fn from(url: String) -> Self {
+        Self(url)
+    }
+}
+
+impl fmt::Debug for BusUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BusUrl(…)")
+    }
+}
+
 /// A text that is no URL of a PostgreSQL database.
 #[derive(Debug, thiserror::Error)]
 #[error("a database is postgres://user:password@host/name")]
@@ -81,6 +112,8 @@ pub struct NotAPostgresUrl;
 pub struct Http {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// What clients and other nodes reach this one by, if it is not `ws://` and the address where it listens.
+    pub public_url: Option<String>,
 }
 
 /// TLS on the port of HTTP and WebSocket. The files are read again when they change.
@@ -144,6 +177,7 @@ impl Default for Settings {
         Self {
             data: PathBuf::from("switchhook-data"),
             database: None,
+            bus: None,
             http: Http::default(),
             tls: None,
             cdx: Cdx::default(),
@@ -166,7 +200,7 @@ impl Default for Sessions {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7470)) }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7470)), public_url: None }
     }
 }
 
@@ -216,7 +250,8 @@ impl Settings {
         Self {
             data,
             database: None,
-            http: Http { listen: any },
+            bus: None,
+            http: Http { listen: any, ..Http::default() },
             tls: None,
             cdx: Cdx { ports: [0, 0], ..Cdx::default() },
             relay: Relay { listen: any, ..Relay::default() },

@@ -21,7 +21,8 @@ use crate::{
     app::App,
     flows::FlowError,
     http::admin::{Administrator, OfTenant},
-    plugins::{changes, load},
+    nodes::others::ToAll,
+    plugins::{changes, reconcile},
 };
 
 /// The tenant that the first start makes.
@@ -36,8 +37,11 @@ pub const SANDBOX_NUMBER: &str = "70470";
 /// The tenant that an address names.
 pub(crate) async fn known(app: &App, name: &str) -> Result<TenantId, FlowError> {
     let tenant: TenantId = name.parse().or(Err(ErrorCode::UnknownTenant))?;
-    let exists = app.storage.tenants().exists(&tenant).await?;
-    exists.then_some(tenant).ok_or_else(|| ErrorCode::UnknownTenant.into())
+    if !app.storage.tenants().exists(&tenant).await? {
+        return Err(ErrorCode::UnknownTenant.into());
+    }
+    reconcile::known(app, &tenant).await?;
+    Ok(tenant)
 }
 
 /// Makes a tenant; false if it was there. Its audit begins with who made it, unless that was the first start.
@@ -65,7 +69,8 @@ pub(crate) async fn create(
             })
             .await?;
     }
-    load::tenant(app, tenant).await?;
+    reconcile::reconcile(app).await?;
+    app.online.others().tell_all(ToAll::Changed);
     Ok(made)
 }
 
@@ -133,14 +138,6 @@ pub(crate) async fn change_settings(
         })
         .await?;
     app.bounds.put(&tenant, changed);
-    Ok(())
-}
-
-/// Loads settings and plugins of every tenant.
-pub(crate) async fn load_all(app: &App) -> Result<(), FlowError> {
-    read_settings(app).await?;
-    for tenant in app.storage.tenants().list().await? {
-        load::tenant(app, &tenant).await?;
-    }
+    app.online.others().tell_all(ToAll::Changed);
     Ok(())
 }

@@ -159,6 +159,10 @@ impl Storage {
         self.one(Query::from("SELECT 1"), |_| Ok(())).await.map(drop)
     }
 
+    pub(crate) fn readers(&self) -> &Pool {
+        &self.inner.readers
+    }
+
     /// Runs a transaction of the host itself, which has no tenant.
     pub(crate) async fn run<T, E, F>(&self, name: &'static str, closure: F) -> Result<T, E>
     where

@@ -3,18 +3,20 @@
 //! Appending is a typed write (see [`crate::TenantStorage::commit`]). What has expired is not shown, and
 //! counts as lost from that moment, whether the sweeper came by or not.
 
+use std::time::Duration;
+
 use switchhook_core::row::{MailboxState, StoredMessage};
 use switchhook_protocol::{
-    id::{DeviceId, SessionId},
-    time::Timestamp,
+    id::{DeviceId, SessionId, TenantId},
+    time::{self, Timestamp},
 };
 
 use crate::{
     batch::Change,
     cells::{Cells, integer, millis},
-    dialect::{Query, Row},
+    dialect::{Query, Row, postgres},
     error::StorageError,
-    lifecycle::TenantStorage,
+    lifecycle::{Storage, TenantStorage},
 };
 
 const STATE: &str = "SELECT epoch, last_seq, lost_seq, \
@@ -91,6 +93,33 @@ impl Mailbox<'_> {
     pub async fn mark_delivered(&self, up_to_seq: u64) -> Result<(), StorageError> {
         let change = Change::Delivered { device: self.device.clone(), seq: up_to_seq };
         self.storage.change("mark-delivered", vec![change]).await.map(drop)
+    }
+}
+
+/// A device's mailbox that something was put into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its device.
+    pub device: DeviceId,
+    /// The last sequence number that still waits.
+    pub seq: u64,
+}
+
+impl Storage {
+    /// Mailboxes that something was put into within this time and that still hold it, by any process. Nothing where there is one
+    /// process, which was told.
+    pub async fn stored_lately(&self, within: Duration) -> Result<Vec<Stored>, StorageError> {
+        if !self.is_shared() {
+            return Ok(Vec::new());
+        }
+        let within = integer(time::millis(within));
+        self.all(Query::from(postgres::STORED_LATELY).bind(within), |row| {
+            let mut cells = Cells::of("messages", row);
+            Ok(Stored { tenant: cells.parsed()?, device: cells.parsed()?, seq: cells.number()? })
+        })
+        .await
     }
 }
 

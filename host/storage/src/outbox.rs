@@ -1,13 +1,12 @@
 //! Effects on the outside: committed with their cause, performed afterwards.
 //!
-//! Who performs entries claims them first: queued → performing, committed. What is found performing
-//! when a process starts was perhaps performed by the one before. A text is then in doubt, reported,
+//! Who performs entries claims them first: queued → performing, with its name, committed. What a process
+//! left performing that is no more ([`crate::Nodes`]) was perhaps performed. A text is then in doubt, reported,
 //! and not performed again by itself; a request is queued again, since its idempotency key makes the
-//! second one harmless (DESIGN §2.8). An entry does not say which process performs it: of several nodes on one
-//! database, one that starts takes those of the others for left behind.
+//! second one harmless (DESIGN §2.8).
 
 use switchhook_core::row::{OutboxEntry, OutboxKind, OutboxState};
-use switchhook_protocol::id::{MessageId, TenantId};
+use switchhook_protocol::id::{MessageId, NodeId, TenantId};
 
 use crate::{
     cells::Cells,
@@ -20,13 +19,15 @@ use crate::{
 
 const IN_STATE: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
      WHERE state = $1 AND kind = $2 ORDER BY queued_at LIMIT CAST($3 AS BIGINT)";
-const CLAIM: &str = "UPDATE outbox SET state = 'performing' WHERE (tenant, entry) IN \
+const CLAIM: &str = "UPDATE outbox SET state = 'performing', node = $3 WHERE (tenant, entry) IN \
      (SELECT tenant, entry FROM outbox WHERE state = 'queued' AND kind = $1 \
       ORDER BY queued_at LIMIT CAST($2 AS BIGINT)) \
      RETURNING entry, kind, attempt, gateway, payload, state, queued_at, tenant";
 const DOUBT: &str = "UPDATE outbox SET state = 'in-doubt' WHERE state = 'performing' AND kind = 'text' \
+     AND (node IS NULL OR node NOT IN (SELECT node FROM nodes)) \
      RETURNING entry, kind, attempt, gateway, payload, state, queued_at, tenant";
-const QUEUE_AGAIN: &str = "UPDATE outbox SET state = 'queued' WHERE state = 'performing' AND kind = 'fetch'";
+const QUEUE_AGAIN: &str = "UPDATE outbox SET state = 'queued' WHERE state = 'performing' AND kind = 'fetch' \
+     AND (node IS NULL OR node NOT IN (SELECT node FROM nodes))";
 const GET: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
      WHERE tenant = $1 AND entry = $2";
 const MOVE: &str = "UPDATE outbox SET state = $4 WHERE tenant = $1 AND entry = $2 AND state = $3";
@@ -46,27 +47,22 @@ impl Storage {
 }
 
 impl Outbox<'_> {
-    /// Claims the entries of a kind that wait longest, at most so many: performing, committed. Claim only
-    /// what is performed at once: if the process dies, it is not known whether these were.
-    pub async fn claim(&self, kind: OutboxKind, limit: u32) -> Result<Vec<OfTenant>, StorageError> {
+    /// Claims for a node the entries of a kind that wait longest, at most so many: performing, committed. Claim
+    /// only what is performed at once: if the node dies, it is not known whether these were.
+    pub async fn claim(
+        &self,
+        node: &NodeId,
+        kind: OutboxKind,
+        limit: u32,
+    ) -> Result<Vec<OfTenant>, StorageError> {
         // Whoever looks and finds nothing has not troubled the writer.
         if self.in_state(kind, OutboxState::Queued, 1).await?.is_empty() {
             return Ok(Vec::new());
         }
-        let query = Query::from(CLAIM).bind(kind.word()).bind(limit);
+        let query = Query::from(CLAIM).bind(kind.word()).bind(limit).bind(node.as_str());
         let mut claimed = self.0.run("claim-outbox", async move |tx| tx.all(query, decode).await).await?;
         claimed.sort_by_key(|(_, entry)| entry.queued_at);
         Ok(claimed)
-    }
-
-    /// Called once when a process starts: texts that the one before left performing are in doubt, and
-    /// requests wait again.
-    pub async fn doubt(&self) -> Result<Vec<OfTenant>, StorageError> {
-        let doubt = async move |tx: &mut Transaction<'_>| {
-            tx.write(Query::from(QUEUE_AGAIN)).await?;
-            tx.all(Query::from(DOUBT), decode).await
-        };
-        self.0.run("doubt-outbox", doubt).await
     }
 
     /// Entries of a kind in this state, the oldest first, at most so many.
@@ -104,6 +100,13 @@ impl Transaction<'_> {
             .bind(to.word());
         Ok(self.write(query).await? > 0)
     }
+}
+
+/// Takes up what nodes were performing that are no more: texts are in doubt, and are the answer; requests wait
+/// again.
+pub(crate) async fn take_up(tx: &mut Transaction<'_>) -> Result<Vec<OfTenant>, StorageError> {
+    tx.write(Query::from(QUEUE_AGAIN)).await?;
+    tx.all(Query::from(DOUBT), decode).await
 }
 
 fn decode(row: &Row) -> Result<OfTenant, StorageError> {

@@ -14,6 +14,8 @@ mod fixture;
 mod crash;
 #[path = "storage/group.rs"]
 mod group;
+#[path = "storage/lives.rs"]
+mod lives;
 #[path = "storage/mailbox.rs"]
 mod mailbox;
 #[path = "storage/nodes.rs"]

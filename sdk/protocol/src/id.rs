@@ -99,9 +99,11 @@ ids! {
     MethodName;
     /// A host of the relay.
     RelayHostId;
+    /// One running process of the server, from its start to its end.
+    NodeId;
 }
 
-printed!(TenantId ApplicationId DeviceId SessionId AttemptId MessageId Epoch RequestId GatewayId MethodName RelayHostId);
+printed!(TenantId ApplicationId DeviceId SessionId AttemptId MessageId Epoch RequestId GatewayId MethodName RelayHostId NodeId);
 
 impl fmt::Debug for PushToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

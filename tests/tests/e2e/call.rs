@@ -205,7 +205,11 @@ async fn a_whole_run_moves_every_metric_of_success() -> Result<()> {
     tablet.expect_cancel(&status.session).await?;
 
     // What counts failures alone stays where it was.
-    let at_rest = ["switchhook_lost_participant_total", "switchhook_relay_refused_peer_packets_total"];
+    let at_rest = [
+        "switchhook_lost_participant_total",
+        "switchhook_relay_refused_peer_packets_total",
+        "switchhook_relay_streams_refused_total",
+    ];
     let moved = [
         r#"switchhook_texts_total{outcome="sent"}"#,
         r#"switchhook_verdict_total{outcome="direct"}"#,

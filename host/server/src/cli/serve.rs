@@ -73,8 +73,8 @@ impl Serve {
             settings.data.clone_from(data);
         }
         if self.free_ports {
-            let Settings { database, tls, limits, data, .. } = settings;
-            settings = Settings { database, tls, limits, ..Settings::on_free_ports(data) };
+            let Settings { database, bus, tls, limits, data, .. } = settings;
+            settings = Settings { database, bus, tls, limits, ..Settings::on_free_ports(data) };
         }
         if let Some(listen) = self.listen {
             settings.http.listen = listen;

@@ -66,11 +66,14 @@ impl Asking<'_> {
         course: &Course,
         so_far: Vec<route::LegOutcome>,
     ) -> Result<Plan, FlowError> {
-        let target = |Reachable { user, target }: &Reachable| route::Target {
+        let whose = |it: &Reachable| (self.caller.tenant.clone(), it.target.device.clone());
+        let whose: Vec<_> = course.targets.iter().map(whose).collect();
+        let online = app.online.of(&whose).await;
+        let target = |(Reachable { user, target }, online): (&Reachable, bool)| route::Target {
             user: *user,
             kind: target.kind.clone(),
             region: String::new(),
-            online: app.online.has(&(self.caller.tenant.clone(), target.device.clone())),
+            online,
         };
         let Routing { asked, network, .. } = self.routing;
         let question = route::Question {
@@ -80,7 +83,7 @@ impl Asking<'_> {
                 purpose: asked.purpose.clone(),
                 inviter_region: network.region().unwrap_or_default().to_owned(),
             },
-            targets: course.targets.iter().map(target).collect(),
+            targets: course.targets.iter().zip(online).map(target).collect(),
             so_far,
             answers: Vec::new(),
         };

@@ -25,7 +25,7 @@ use super::{
     load::{self, NotLoaded},
     webhook::{InvalidWebhook, Webhook},
 };
-use crate::{app::App, flows::FlowError, http::Administrator, limits};
+use crate::{app::App, flows::FlowError, http::Administrator, limits, nodes::others::ToAll};
 
 /// Which plugin of whom, and who changes it.
 #[derive(Debug, Clone)]
@@ -261,6 +261,7 @@ pub(crate) async fn grant(app: &App, what: &Changing, grants: Grants) -> Result<
         })
         .await?;
     app.granted.put(&what.tenant, what.slot, &what.name, grants);
+    app.online.others().tell_all(ToAll::Changed);
     Ok(())
 }
 
@@ -297,7 +298,7 @@ async fn commit(
 ) -> Result<Vec<PluginVersion>, Refused> {
     let (now, noted) = (app.now(), what.clone());
     let storage = app.storage.of(&what.tenant);
-    storage
+    let changed = storage
         .run(action, async move |tx| {
             let changed = decide(&tx.all_plugin_versions().await?)?;
             for row in &changed {
@@ -307,7 +308,9 @@ async fn commit(
             note(tx, &noted, action, told.join(", "), now).await?;
             Ok::<_, Refused>(changed)
         })
-        .await
+        .await?;
+    app.online.others().tell_all(ToAll::Changed);
+    Ok(changed)
 }
 
 fn told(row: &PluginVersion) -> String {

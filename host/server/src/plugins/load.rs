@@ -38,18 +38,18 @@ pub(crate) async fn tenant(app: &App, tenant: &TenantId) -> Result<(), StorageEr
     for (slot, name, grants) in storage.plugins().grants().await? {
         grant(app, tenant, (slot, &name), &grants);
     }
+    let (mut active, mut draining) = (Vec::new(), Vec::new());
     for row in storage.plugins().loaded().await? {
         match version(app, tenant, &row).await {
-            Ok(plugin) if row.state == VersionState::Draining => app.plugins.slots.keep(tenant, plugin),
-            Ok(plugin) => {
-                if let Err(overlap) = app.plugins.slots.activate(tenant, plugin) {
-                    error!(tenant.id = %tenant, plugin = row.name, %overlap, "an active plugin cannot be asked");
-                }
-            }
+            Ok(plugin) if row.state == VersionState::Draining => draining.push(plugin),
+            Ok(plugin) => active.push(plugin),
             Err(refused) => {
                 error!(tenant.id = %tenant, plugin = row.name, %refused, "an active plugin does not load");
             }
         }
+    }
+    for overlap in app.plugins.slots.replace(tenant, active, draining) {
+        error!(tenant.id = %tenant, %overlap, "an active plugin cannot be asked");
     }
     Ok(())
 }

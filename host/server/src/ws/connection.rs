@@ -4,8 +4,9 @@
 //! in the mailbox is written in batches in between; a reader that is too slow is closed, and finds
 //! the rest when it comes back.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use rand::RngExt as _;
 use switchhook_core::row::StoredMessage;
 use switchhook_protocol::{
     call::Operation,
@@ -32,7 +33,7 @@ use crate::{
     causes::Causes,
     flows::{self, Caller, hello::Entered, perform::perform},
     limits,
-    online::Seat,
+    online::{Nudge, Seat},
 };
 
 struct Connection {
@@ -52,7 +53,7 @@ pub(crate) async fn serve(app: Arc<App>, tenant: TenantId, mut socket: Socket, p
     drop(place);
     let why = match entered {
         Ok(Entered { caller, epoch, seq, .. }) => {
-            let seat = app.online.enter((tenant, caller.device.id.clone()));
+            let seat = app.online.enter((tenant, caller.device.id.clone()), app.now()).await;
             app.metrics.connected.inc();
             let gauge = Arc::clone(&app);
             let mut connection = Connection { app, caller, socket, epoch, sent: seq, heard: Instant::now() };
@@ -72,7 +73,7 @@ pub(crate) async fn serve(app: Arc<App>, tenant: TenantId, mut socket: Socket, p
 impl Connection {
     /// Runs until it ends; says why, if the client does not know.
     async fn run(&mut self, mut seat: Seat) -> Option<CloseCode> {
-        let stop = self.app.stop.clone();
+        let mut leaving = Box::pin(leaving(Arc::clone(&self.app)));
         let mut ping = time::interval(limits::PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ping.reset();
@@ -81,10 +82,12 @@ impl Connection {
         while ended.is_ok() {
             ended = tokio::select! {
                 biased; // leave when asked, finish what we have, then take new work, then look for silence
-                () = stop.cancelled() => Err(Some(CloseCode::GoingAway)),
-                () = seat.replaced.cancelled() => Err(Some(CloseCode::Replaced)),
-                Some(signal) = seat.live.recv() => self.socket.say(&ServerMessage::Signal(signal)).await.map_err(Some),
-                () = seat.mailbox.notified() => Box::pin(self.deliver()).await,
+                () = &mut leaving => Err(Some(CloseCode::GoingAway)),
+                nudge = seat.next() => match nudge {
+                    Nudge::Replaced => Err(Some(CloseCode::Replaced)),
+                    Nudge::Signal(signal) => self.socket.say(&ServerMessage::Signal(signal)).await.map_err(Some),
+                    Nudge::Mailbox => Box::pin(self.deliver()).await,
+                },
                 heard = self.socket.hear() => match heard {
                     Heard::Text(text) => Box::pin(self.handle(&text)).await,
                     Heard::Alive => { self.heard = Instant::now(); Ok(()) }
@@ -169,6 +172,15 @@ impl Connection {
         };
         self.socket.say(&ServerMessage::Answer(answer)).await
     }
+}
+
+/// Waits until the server is told to stop, and then for this connection's turn: the clients of a node come to
+/// the others one after the other.
+async fn leaving(app: Arc<App>) {
+    app.stop.cancelled().await;
+    let connections = u32::try_from(app.online.count()).unwrap_or(u32::MAX);
+    let all = Duration::from_secs(1) * connections / limits::DRAINED_PER_SECOND;
+    time::sleep(all.min(limits::DRAIN_CONNECTIONS).mul_f64(app.rng().random())).await;
 }
 
 /// What was sent is marked, with the legs of rings.

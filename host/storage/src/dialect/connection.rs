@@ -120,6 +120,23 @@ impl Pool {
         }
     }
 
+    /// Whether other processes use the same database.
+    pub(crate) const fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// Writes beside the writer, without a turn: for rows that no transaction of a tenant touches.
+    pub(crate) async fn execute_apart(&self, query: Query) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(pool) => query.sqlite().execute(pool).await.map(drop),
+            Self::Postgres(pool) => {
+                let mut transaction = pool.begin_with("BEGIN READ WRITE").await?;
+                query.postgres().execute(&mut *transaction).await?;
+                transaction.commit().await
+            }
+        }
+    }
+
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,

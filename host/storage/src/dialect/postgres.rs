@@ -12,6 +12,10 @@ use sqlx::{
 
 use crate::{error::OpenError, limits};
 
+/// What was stored within so many milliseconds, by the database's own clock, and still waits.
+pub(crate) const STORED_LATELY: &str = "SELECT tenant, device, max(seq) FROM messages \
+     WHERE stored_at >= CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - $1 GROUP BY tenant, device";
+
 /// How the database of this URL is reached, for the work of a migration, which may take long.
 pub(crate) fn database(url: &str) -> Result<PgConnectOptions, OpenError> {
     let options = PgConnectOptions::from_str(url)?;

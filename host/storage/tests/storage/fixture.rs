@@ -11,7 +11,7 @@ use switchhook_core::row::{
 use switchhook_protocol::{
     device_key::{Algorithm, DeviceKey, KeyBytes},
     endpoint::EndpointId,
-    id::{DeviceId, MessageId, SessionId, TenantId},
+    id::{DeviceId, MessageId, NodeId, SessionId, TenantId},
     invitation::TakeMode,
     time::Timestamp,
 };
@@ -180,6 +180,10 @@ pub(crate) fn tenant(name: &str) -> TenantId {
 }
 
 pub(crate) fn id(name: &str) -> DeviceId {
+    name.parse().unwrap()
+}
+
+pub(crate) fn node(name: &str) -> NodeId {
     name.parse().unwrap()
 }
 

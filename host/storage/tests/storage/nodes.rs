@@ -1,15 +1,18 @@
 //! Two nodes on one PostgreSQL: what one writer promises, two promise together.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use switchhook_core::row::{InvitationState, OutboxKind, TimerKind, Write};
-use switchhook_storage::Storage;
+use switchhook_storage::{Storage, Stored};
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
-    fixture::{Fixture, Held, NOW, entry, id, message, session, session_id, settings, tenant, timer},
+    fixture::{Fixture, Held, NOW, entry, id, message, node, session, session_id, settings, tenant, timer},
+    lives::beat,
     ringing::{claim, open, take},
 };
+
+const HOUR: Duration = Duration::from_hours(1);
 
 /// How many transactions wait for their turn.
 const WAITING: &str = "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database \
@@ -133,6 +136,24 @@ on_two_nodes! {
         assert!(here.sessions().get(&session_id("call")).await.unwrap().is_some());
     }
 
+    async fn what_was_stored_lately_is_found_by_the_other_until_it_is_acknowledged(fixture, other) {
+        let here = fixture.with_devices(&["phone", "tablet"]).await;
+        let append = |device: &str, name: &str| Write::Append(message(device, name));
+        here.commit("send", vec![append("phone", "one"), append("phone", "two")]).await.unwrap();
+        let stored = Stored { tenant: tenant("acme"), device: id("phone"), seq: 2 };
+        assert_eq!(other.stored_lately(HOUR).await.unwrap(), [stored]);
+
+        other.of(here.tenant()).mailbox(&id("phone")).acknowledge(2).await.unwrap();
+        assert_eq!(other.stored_lately(HOUR).await.unwrap(), []);
+    }
+
+    async fn a_node_says_that_it_lives_while_a_transaction_takes_long(fixture, other) {
+        let held = Held::hold(&fixture.acme()).await;
+        fixture.storage.nodes().beat(&beat("here", NOW)).await.unwrap();
+        assert_eq!(other.nodes().all().await.unwrap(), [beat("here", NOW)]);
+        held.release().await;
+    }
+
     async fn the_hosts_own_transactions_wait_for_those_of_every_tenant(fixture, other) {
         let held = Held::hold(&fixture.acme()).await;
 
@@ -151,7 +172,7 @@ on_two_nodes! {
 async fn claim_all(storage: &Storage) -> Vec<String> {
     let mut claimed = Vec::new();
     loop {
-        let portion = storage.outbox().claim(OutboxKind::Text, 3).await.unwrap();
+        let portion = storage.outbox().claim(&node("here"), OutboxKind::Text, 3).await.unwrap();
         if portion.is_empty() {
             return claimed;
         }

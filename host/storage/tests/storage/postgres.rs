@@ -11,7 +11,7 @@ use switchhook_storage::{Database, StorageError, TenantStorage};
 use tokio::sync::oneshot;
 
 use crate::{
-    fixture::{Fixture, Held, NOW, message, session, session_id},
+    fixture::{Fixture, Held, NOW, message, node, session, session_id},
     walls::{change_everything, fill, seen},
 };
 
@@ -137,7 +137,7 @@ async fn rows_are_looked_up_by_key() {
     fill(&acme).await;
     seen(&acme).await;
     change_everything(&acme).await;
-    fixture.storage.outbox().claim(OutboxKind::Text, 9).await.unwrap();
+    fixture.storage.outbox().claim(&node("here"), OutboxKind::Text, 9).await.unwrap();
     fixture.storage.timers().due(NOW, 9).await.unwrap();
     fixture.storage.sweep(NOW).await.unwrap();
 

@@ -5,8 +5,8 @@ use switchhook_protocol::time::Timestamp;
 use switchhook_storage::{PutAttempt, StorageError, TenantStorage};
 
 use crate::fixture::{
-    EARLIER, LATER, NOW, alice, attempt, device, enrol, entry, gateway, id, message_id, push_token_hash,
-    registration, secret, transit_answer,
+    EARLIER, LATER, NOW, alice, attempt, device, enrol, entry, gateway, id, message_id, node,
+    push_token_hash, registration, secret, transit_answer,
 };
 
 on_each_database! {
@@ -159,7 +159,8 @@ on_each_database! {
         acme.commit("transit", writes).await.unwrap();
         let outbox = fixture.storage.outbox();
 
-        let (one, other) = tokio::join!(outbox.claim(OutboxKind::Text, 2), outbox.claim(OutboxKind::Text, 2));
+        let here = node("here");
+        let (one, other) = tokio::join!(outbox.claim(&here, OutboxKind::Text, 2), outbox.claim(&here, OutboxKind::Text, 2));
 
         let mut claimed = one.unwrap();
         claimed.extend(other.unwrap());
@@ -167,13 +168,13 @@ on_each_database! {
         let names: Vec<_> = claimed.iter().map(|(tenant, entry)| (tenant.as_str(), entry.id.as_str())).collect();
         assert_eq!(names, [("acme", "first"), ("acme", "second"), ("acme", "third")]);
         assert!(claimed.iter().all(|(_, it)| it.state == OutboxState::Performing && it.payload == [0, 1, 254, 255]));
-        assert!(outbox.claim(OutboxKind::Text, 2).await.unwrap().is_empty());
+        assert!(outbox.claim(&node("here"), OutboxKind::Text, 2).await.unwrap().is_empty());
     }
 
     async fn an_outbox_entry_moves_only_from_where_it_is(fixture) {
         let acme = fixture.acme();
         acme.commit("transit", vec![Write::Enqueue(entry("text", NOW))]).await.unwrap();
-        fixture.storage.outbox().claim(OutboxKind::Text, 1).await.unwrap();
+        fixture.storage.outbox().claim(&node("here"), OutboxKind::Text, 1).await.unwrap();
 
         assert!(moves(&acme, OutboxState::Performing, OutboxState::Sent).await);
         assert!(!moves(&acme, OutboxState::Performing, OutboxState::Failed).await);

@@ -3,7 +3,7 @@
 use switchhook_core::row::{OutboxEntry, OutboxKind, OutboxState, Write};
 use switchhook_storage::{Clock, OpenError, Storage, StorageError};
 
-use crate::fixture::{Fixture, NOW, entry, message_id, session, session_id, settings, tenant};
+use crate::fixture::{Fixture, NOW, entry, message_id, node, session, session_id, settings, tenant};
 
 on_each_database! {
     async fn what_was_confirmed_is_there_after_reopening(fixture) {
@@ -31,20 +31,20 @@ on_each_database! {
         let mut fixture = fixture;
         let acme = fixture.acme();
         acme.commit("transit", vec![Write::Enqueue(entry("begun", NOW))]).await.unwrap();
-        fixture.storage.outbox().claim(OutboxKind::Text, 1).await.unwrap();
+        fixture.storage.outbox().claim(&node("before"), OutboxKind::Text, 1).await.unwrap();
         acme.commit("transit", vec![Write::Enqueue(entry("waits", NOW))]).await.unwrap();
 
         fixture.reopen().await;
-        let outbox = fixture.storage.outbox();
-        let doubtful = outbox.doubt().await.unwrap();
+        let (outbox, nodes) = (fixture.storage.outbox(), fixture.storage.nodes());
+        let doubtful = nodes.bury_others(&node("after")).await.unwrap();
 
         assert!(doubtful.iter().map(|(_, entry)| (&entry.id, entry.state)).eq([(
             &message_id("begun"),
             OutboxState::InDoubt,
         )]));
-        assert!(outbox.doubt().await.unwrap().is_empty());
+        assert!(nodes.bury_others(&node("after")).await.unwrap().is_empty());
         assert_eq!(outbox.in_state(OutboxKind::Text, OutboxState::InDoubt, 9).await.unwrap(), doubtful);
-        let claimed = outbox.claim(OutboxKind::Text, 9).await.unwrap();
+        let claimed = outbox.claim(&node("after"), OutboxKind::Text, 9).await.unwrap();
         assert!(claimed.iter().map(|(_, entry)| &entry.id).eq([&message_id("waits")]));
     }
 
@@ -52,14 +52,14 @@ on_each_database! {
         let mut fixture = fixture;
         let fetch = OutboxEntry { kind: OutboxKind::Fetch, gateway: None, ..entry("asked", NOW) };
         fixture.acme().commit("step", vec![Write::Enqueue(fetch.clone())]).await.unwrap();
-        assert!(fixture.storage.outbox().claim(OutboxKind::Text, 9).await.unwrap().is_empty());
-        fixture.storage.outbox().claim(OutboxKind::Fetch, 9).await.unwrap();
+        assert!(fixture.storage.outbox().claim(&node("before"), OutboxKind::Text, 9).await.unwrap().is_empty());
+        fixture.storage.outbox().claim(&node("before"), OutboxKind::Fetch, 9).await.unwrap();
 
         fixture.reopen().await;
-        let outbox = fixture.storage.outbox();
+        let (outbox, nodes) = (fixture.storage.outbox(), fixture.storage.nodes());
 
-        assert!(outbox.doubt().await.unwrap().is_empty());
-        let again = outbox.claim(OutboxKind::Fetch, 9).await.unwrap();
+        assert!(nodes.bury_others(&node("after")).await.unwrap().is_empty());
+        let again = outbox.claim(&node("after"), OutboxKind::Fetch, 9).await.unwrap();
         let performing = OutboxEntry { state: OutboxState::Performing, ..fetch };
         assert!(again.iter().map(|(_, entry)| entry).eq([&performing]));
     }

@@ -162,9 +162,11 @@ async fn reached(
     endpoint: &EndpointId,
 ) -> Result<Vec<Reached>, StorageError> {
     let mut devices = Vec::new();
-    for target in storage.registrations().reached_by(endpoint).await? {
+    let targets = storage.registrations().reached_by(endpoint).await?;
+    let whose: Vec<_> = targets.iter().map(|target| (tenant.clone(), target.device.clone())).collect();
+    for (target, online) in targets.into_iter().zip(app.online.of(&whose).await) {
         devices.push(Reached {
-            online: app.online.has(&(tenant.clone(), target.device.clone())),
+            online,
             waiting: storage.mailbox(&target.device).after(0, WAITING, app.now()).await?.len(),
             device: target.device,
             kind: target.kind,

@@ -1,0 +1,80 @@
+//! Servers of a cluster die and freeze; who was connected to them goes to another one.
+
+use bytes::Bytes;
+use switchhook_bus::{Bus, ConnectError, Subscription};
+
+use super::{
+    cluster::Cluster,
+    promises::{cluster, in_time, meet, subject},
+};
+
+#[tokio::test]
+async fn what_was_subscribed_is_heard_again_after_the_server_was_killed() {
+    let Some(mut cluster) = cluster("what_was_subscribed_is_heard_again_after_the_server_was_killed") else {
+        return;
+    };
+    let (here, there, mut heard) = two_ends(&cluster).await;
+
+    cluster.kill(1);
+
+    reaches(&here, &there, &mut heard).await;
+}
+
+#[tokio::test]
+async fn what_was_subscribed_is_heard_again_after_the_server_froze() {
+    let Some(cluster) = cluster("what_was_subscribed_is_heard_again_after_the_server_froze") else { return };
+    let (here, there, mut heard) = two_ends(&cluster).await;
+
+    cluster.server(1).freeze();
+
+    reaches(&here, &there, &mut heard).await;
+}
+
+#[tokio::test]
+async fn who_publishes_while_the_bus_is_away_is_not_held_up() {
+    let Some(mut cluster) = cluster("who_publishes_while_the_bus_is_away_is_not_held_up") else { return };
+    let here = Bus::connect(&cluster.url()).await.unwrap();
+    for _ in 0..3 {
+        cluster.kill(0);
+    }
+    let publishing = async {
+        for _ in 0..100_000 {
+            here.publish(&subject("device.a"), Bytes::from_static(b"a hint"));
+        }
+        here.subscribe(&subject("device.a")).await
+    };
+    drop(in_time(publishing).await);
+    in_time(async {
+        while here.is_up() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_bus_that_is_not_there_is_away_and_what_is_no_address_is_refused() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let away = in_time(Bus::connect(&format!("nats://{nobody}"))).await.unwrap();
+    assert!(!away.is_up());
+    let wrong = in_time(Bus::connect("nats://no port: at all")).await;
+    assert!(matches!(wrong, Err(ConnectError::Address(_))), "{wrong:?}");
+}
+
+/// One end at the first server, the other at the second, which hears what is said on `device.a`.
+async fn two_ends(cluster: &Cluster) -> (Bus, Bus, Subscription) {
+    let here = Bus::connect(&cluster.server(0).url()).await.unwrap();
+    // It learns of the others from the one.
+    let there = Bus::connect(&cluster.server(1).url()).await.unwrap();
+    let mut heard = there.subscribe(&subject("device.a")).await;
+    meet(&here, &there).await;
+    here.publish(&subject("device.a"), Bytes::from_static(b"before"));
+    assert_eq!(in_time(heard.next()).await.payload, "before");
+    (here, there, heard)
+}
+
+async fn reaches(here: &Bus, there: &Bus, heard: &mut Subscription) {
+    meet(here, there).await;
+    here.publish(&subject("device.a"), Bytes::from_static(b"after"));
+    assert_eq!(in_time(heard.next()).await.payload, "after");
+}

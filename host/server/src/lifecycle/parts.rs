@@ -1,0 +1,127 @@
+//! What a server is made of, each from its settings.
+
+use std::{fs, net::SocketAddr, path::Path, sync::Arc};
+
+use prometheus_client::registry::Registry;
+use rand::{SeedableRng as _, rngs::StdRng};
+use switchhook_bus::Bus;
+use switchhook_cdx::{Cdx, CdxConfig, Ip};
+use switchhook_core::{mint, relay_choice::RelayHost, relay_peers::PeerPolicy, seal::KeyRing};
+use switchhook_delivery::Outbound;
+use switchhook_plugin_runtime::{ArtefactSettings, Compiler, Runtime, RuntimeSettings, Slots};
+use switchhook_protocol::id::RelayHostId;
+use switchhook_relay::{Relay, RelayConfig};
+use switchhook_storage::{Clock, Database, OpenError, Storage};
+
+use super::{REALM, StartError};
+use crate::{
+    clock,
+    keys::Keys,
+    listen::{Listener, tls::Tls},
+    nodes::{Me, others::Others},
+    plugins::Plugins,
+    settings::{self, Settings},
+};
+
+/// Makes the data folder, its owner's alone.
+pub(super) fn data_folder(data: &Path) -> Result<(), StartError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(data).map_err(|error| StartError::Data(data.to_owned(), error))
+}
+
+/// Connects to the bus, if there is one.
+pub(super) async fn bus(settings: &Settings, storage: &Storage) -> Result<Option<Bus>, StartError> {
+    let Some(url) = &settings.bus else { return Ok(None) };
+    if !storage.is_shared() {
+        return Err(StartError::BusAlone);
+    }
+    Ok(Some(Bus::connect(url.reveal()).await?))
+}
+
+/// This node, and its way to the others.
+pub(super) fn node(settings: &Settings, bound: SocketAddr, bus: Option<Bus>, keys: &Keys) -> (Me, Others) {
+    let me = Me {
+        id: mint::node(&mut rand::rng()),
+        address: settings.http.public_url.clone().unwrap_or_else(|| format!("ws://{bound}")),
+        started_at: clock::now(),
+    };
+    let others = Others::new(bus, me.id.clone(), keys.host());
+    (me, others)
+}
+
+/// Opens the database.
+pub(super) async fn storage(settings: &Settings) -> Result<Storage, OpenError> {
+    let database = match &settings.database {
+        Some(url) => Database::Postgres { url: url.reveal().to_owned() },
+        None => Database::Sqlite { path: settings.data.join("switchhook.db") },
+    };
+    Storage::open(switchhook_storage::Settings::new(database, Clock::new(clock::now))).await
+}
+
+/// The runtime of the plugins, with what it has compiled before.
+pub(super) fn plugins(
+    settings: &Settings,
+    keys: &KeyRing,
+    registry: &mut Registry,
+) -> Result<Plugins, StartError> {
+    let (_, key) = keys.mac("artefacts", &[]);
+    let artefacts = Some(ArtefactSettings { folder: settings.data.join("plugins"), key });
+    let compiler = settings.compiler.clone().map_or(Compiler::Here, Compiler::Process);
+    let runtime = Runtime::new(RuntimeSettings { artefacts, compiler, ..RuntimeSettings::default() })?;
+    let metrics = switchhook_plugin_runtime::Metrics::default();
+    metrics.register(registry);
+    Ok(Plugins::new(runtime.clone(), Slots::new(runtime, metrics)))
+}
+
+/// The way to tenants' services.
+pub(super) fn outbound(settings: &settings::Plugins) -> Result<Outbound, StartError> {
+    let peers = PeerPolicy { allow_loopback: settings.allow_loopback, ..PeerPolicy::default() };
+    Outbound::new(peers).map_err(|error| StartError::Outbound(error.to_string()))
+}
+
+/// Binds the port of HTTP and WebSocket.
+pub(super) async fn listener(settings: &Settings) -> Result<Listener, StartError> {
+    let tls = match &settings.tls {
+        Some(files) => Some(Arc::new(Tls::new(files).await?)),
+        None => None,
+    };
+    let addr = settings.http.listen;
+    Listener::bind(addr, tls).await.map_err(|error| StartError::Listen(addr, error))
+}
+
+/// Binds CDX.
+pub(super) async fn cdx(settings: &settings::Cdx, keys: KeyRing) -> Result<Cdx, switchhook_cdx::BindError> {
+    let config = CdxConfig {
+        ip: Ip { bind: settings.ip, public: settings.public_ip },
+        other_ip: settings.other_ip.map(|bind| Ip { bind, public: settings.other_public_ip }),
+        ports: settings.ports,
+        ..CdxConfig::default()
+    };
+    let mut rng = StdRng::from_rng(&mut rand::rng());
+    Cdx::bind(&config, keys, Arc::new(clock::now), &mut rng).await
+}
+
+/// Binds the relay.
+pub(super) async fn relay(
+    settings: &settings::Relay,
+    host: &RelayHostId,
+    keys: KeyRing,
+) -> Result<Relay, switchhook_relay::BindError> {
+    let config = RelayConfig {
+        ip: settings.listen.ip(),
+        port: settings.listen.port(),
+        public_ip: settings.public_ip,
+        realm: REALM.to_owned(),
+        peers: PeerPolicy { allow_loopback: settings.allow_loopback, ..PeerPolicy::default() },
+        ..RelayConfig::new(host.clone())
+    };
+    Relay::bind(config, keys, Arc::new(clock::now)).await
+}
+
+/// The built-in relay, as it is chosen.
+pub(super) fn relay_host(settings: &settings::Relay, id: RelayHostId, bound: SocketAddr) -> RelayHost {
+    RelayHost { id, region: settings.region.clone(), addr: bound, load: 0, last_seen: clock::now() }
+}

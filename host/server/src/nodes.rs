@@ -1,0 +1,155 @@
+//! One of several nodes: it says that it lives, buries who does not, and looks for what it was not told.
+//!
+//! Nodes share a database, which is the truth, and a bus, which hints at it ([`others`]). What a lost hint would
+//! have said, each finds by looking, once a second: messages stored lately for devices that are connected here,
+//! changes of plugins, nodes that are dead. With a database of its own a server is alone, and nothing of this
+//! runs.
+//!
+//! A node beats until it has drained: what it performs is its own as long.
+
+pub(crate) mod others;
+
+use std::sync::Arc;
+
+use switchhook_core::{
+    row::{Node, OutboxEntry},
+    watch::{BEAT, Watch},
+};
+use switchhook_protocol::{id::TenantId, time::Timestamp};
+use switchhook_storage::StorageError;
+use tokio::time::{self, Instant, MissedTickBehavior};
+use tracing::{error, info, warn};
+
+use self::others::{AllHeard, ToAll};
+use crate::{app::App, causes::Causes, limits, outbox, plugins::reconcile, tenants};
+
+/// What does not change of this node while it runs.
+#[derive(Debug)]
+pub(crate) struct Me {
+    /// Its id.
+    pub(crate) id: switchhook_protocol::id::NodeId,
+    /// Where clients reach it.
+    pub(crate) address: String,
+    /// When it started.
+    pub(crate) started_at: Timestamp,
+}
+
+/// Leaves, when everything that was begun is done.
+pub(crate) async fn leave(app: &App) {
+    if app.storage.is_shared()
+        && let Err(trouble) = app.storage.nodes().leave(&app.me.id).await
+    {
+        warn!(error = %Causes(&trouble), "the other nodes find out by themselves that this one has ended");
+    }
+}
+
+/// Enters: among others it says that it is here; alone it takes up what the process before left.
+pub(crate) async fn enter(app: &App) -> Result<(), StorageError> {
+    let nodes = app.storage.nodes();
+    if app.storage.is_shared() {
+        return nodes.beat(&row(app)).await;
+    }
+    outbox::report_doubt(app, nodes.bury_others(&app.me.id).await?).await;
+    Ok(())
+}
+
+/// Sets going what keeps a node among others.
+pub(crate) fn run(app: &Arc<App>) {
+    if app.storage.is_shared() {
+        app.living.spawn(beat(Arc::clone(app)));
+        app.tasks.spawn(look(Arc::clone(app)));
+    }
+}
+
+/// Beats until it has ended. Nothing but the beat: whoever is slow to look is alive.
+async fn beat(app: Arc<App>) {
+    let mut pace = time::interval(BEAT);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut drains = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = app.ended.cancelled() => return,
+            // That it takes nothing new is told at once.
+            () = app.stop.cancelled(), if !drains => drains = true,
+            _ = pace.tick() => {}
+        }
+        if let Err(trouble) = app.storage.nodes().beat(&row(&app)).await {
+            warn!(error = %Causes(&trouble), "the other nodes are not told that this one lives");
+        }
+    }
+}
+
+/// Looks until told to stop, each second and when told of a change.
+async fn look(app: Arc<App>) {
+    let (mut watch, started) = (Watch::default(), Instant::now());
+    let mut heard = app.online.others().hear_all().await;
+    let mut pace = time::interval(limits::LOOK_AMONG_NODES);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = app.stop.cancelled() => return,
+            ToAll::Changed = changed(&mut heard) => {
+                reconcile(&app).await;
+                read_settings(&app).await;
+            }
+            _ = pace.tick() => {
+                let looked = async {
+                    bury_dead(&app, &mut watch, started).await?;
+                    app.online.rouse(app.storage.stored_lately(limits::LATELY).await?);
+                    Ok::<_, StorageError>(())
+                };
+                if let Err(trouble) = looked.await {
+                    error!(error = %Causes(&trouble), "this node does not see the others");
+                }
+                reconcile(&app).await;
+            }
+        }
+    }
+}
+
+async fn changed(heard: &mut Option<AllHeard>) -> ToAll {
+    match heard {
+        Some(heard) => heard.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn reconcile(app: &App) {
+    if let Err(trouble) = reconcile::reconcile(app).await {
+        error!(error = %Causes(&trouble), "what other nodes changed is not loaded");
+    }
+}
+
+async fn read_settings(app: &App) {
+    if let Err(trouble) = tenants::read_settings(app).await {
+        error!(error = %Causes(&trouble), "what other nodes set of tenants is not read");
+    }
+}
+
+async fn bury_dead(app: &App, watch: &mut Watch, started: Instant) -> Result<(), StorageError> {
+    let mut others = app.storage.nodes().all().await?;
+    others.retain(|node| node.id != app.me.id);
+    for dead in watch.look(&others, started.elapsed()) {
+        let buried: Option<Vec<(TenantId, OutboxEntry)>> = app.storage.nodes().bury(&dead).await?;
+        if let Some(doubtful) = buried {
+            info!(node.id = %dead.id, address = dead.address, "a node is dead: what it performed is taken up");
+            outbox::report_doubt(app, doubtful).await;
+            app.outbox.hint();
+        }
+    }
+    Ok(())
+}
+
+fn row(app: &App) -> Node {
+    Node {
+        id: app.me.id.clone(),
+        address: app.me.address.clone(),
+        region: app.relay.region.clone(),
+        sockets: u32::try_from(app.online.count()).unwrap_or(u32::MAX),
+        draining: app.stop.is_cancelled(),
+        started_at: app.me.started_at,
+        seen_at: app.now(),
+    }
+}

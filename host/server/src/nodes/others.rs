@@ -1,0 +1,209 @@
+//! What a node tells the others, and hears from them.
+//!
+//! Each device that is connected has a subject on the bus: its hash under the host's key, since whoever runs the
+//! bus reads subjects. All nodes hear one more. What is said is sealed, and says what it is about and who says it:
+//! nobody else can say it, nor say it again about somebody else.
+//!
+//! Without a bus nothing is said and nobody heard; the database has it all.
+
+use std::fmt;
+
+use bytes::Bytes;
+use data_encoding::BASE32_NOPAD;
+use rand::{SeedableRng as _, rngs::StdRng};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use switchhook_bus::{Bus, Message, Subject, Subscription, Unanswered};
+use switchhook_core::seal::{KeyRing, Purpose};
+use switchhook_protocol::{id::NodeId, server::PeerSignal, time::Timestamp};
+use tracing::warn;
+
+use crate::{limits, online::Whose};
+
+/// Said about a device, to whoever has its connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ToDevice {
+    /// Something was put into its mailbox.
+    Stored,
+    /// It has another connection since then: the earlier one ends.
+    Entered(Timestamp),
+    /// A live message for it.
+    Signal(PeerSignal),
+    /// Whether anybody has its connection; an answer says so.
+    Where,
+}
+
+/// Said to every node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ToAll {
+    /// A tenant's plugins have changed.
+    Changed,
+}
+
+/// The other nodes.
+pub(crate) struct Others {
+    bus: Option<Bus>,
+    me: NodeId,
+    keys: KeyRing,
+}
+
+/// A word on its way.
+#[derive(Debug, Serialize, Deserialize)]
+struct Letter<W> {
+    about: String,
+    from: NodeId,
+    word: W,
+}
+
+/// What is said about one device, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct DeviceHeard(Heard);
+
+/// What is said to every node, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct AllHeard(Heard);
+
+struct Heard {
+    subscription: Subscription,
+    about: Subject,
+    me: NodeId,
+    keys: KeyRing,
+}
+
+impl Others {
+    pub(crate) const fn new(bus: Option<Bus>, me: NodeId, keys: KeyRing) -> Self {
+        Self { bus, me, keys }
+    }
+
+    /// Whether what is said here may be heard.
+    pub(crate) const fn hear(&self) -> bool {
+        self.bus.is_some()
+    }
+
+    /// Tells whoever has the device's connection.
+    pub(crate) fn tell(&self, whose: &Whose, word: &ToDevice) {
+        self.say(|| of_device(&self.keys, whose), word);
+    }
+
+    /// Tells every node.
+    pub(crate) fn tell_all(&self, word: ToAll) {
+        self.say(|| of_all(&self.keys), &word);
+    }
+
+    /// Whether another node has the device's connection. Who does not answer in time, or cannot be asked, may
+    /// have it.
+    pub(crate) async fn have(&self, whose: &Whose) -> bool {
+        let Some(bus) = &self.bus else { return false };
+        let Some(about) = of_device(&self.keys, whose) else { return false };
+        let question = self.letter(&about, &ToDevice::Where);
+        let answer = bus.ask(&about, question, limits::ASK_NODES).await;
+        answer != Err(Unanswered::Nobody)
+    }
+
+    /// Hears what is said about a device from now on.
+    pub(crate) async fn hear_of(&self, whose: &Whose) -> Option<DeviceHeard> {
+        self.subscribe(of_device(&self.keys, whose)?).await.map(DeviceHeard)
+    }
+
+    /// Hears what is said to every node from now on.
+    pub(crate) async fn hear_all(&self) -> Option<AllHeard> {
+        self.subscribe(of_all(&self.keys)?).await.map(AllHeard)
+    }
+
+    /// Says what waits to be said.
+    pub(crate) async fn close(&self) {
+        if let Some(bus) = &self.bus {
+            bus.close().await;
+        }
+    }
+
+    async fn subscribe(&self, about: Subject) -> Option<Heard> {
+        let subscription = self.bus.as_ref()?.subscribe(&about).await;
+        Some(Heard { subscription, about, me: self.me.clone(), keys: self.keys.clone() })
+    }
+
+    fn say(&self, about: impl FnOnce() -> Option<Subject>, word: &impl Serialize) {
+        if let Some(bus) = &self.bus
+            && let Some(about) = about()
+        {
+            bus.publish(&about, self.letter(&about, word));
+        }
+    }
+
+    fn letter(&self, about: &Subject, word: &impl Serialize) -> Bytes {
+        let letter = Letter { about: about.to_string(), from: self.me.clone(), word };
+        let plain = serde_json::to_vec(&letter).unwrap_or_default();
+        let mut rng = StdRng::from_rng(&mut rand::rng());
+        self.keys.seal_bytes(Purpose::Letter, &plain, &mut rng).into()
+    }
+}
+
+impl DeviceHeard {
+    /// The next word about the device. Nothing is lost when this is dropped and called again.
+    pub(crate) async fn next(&mut self) -> ToDevice {
+        loop {
+            let (word, message) = self.0.next().await;
+            match (word, message.asker) {
+                (ToDevice::Where, Some(asker)) => asker.answer(Bytes::new()),
+                (ToDevice::Where, None) => {}
+                (word, _) => return word,
+            }
+        }
+    }
+}
+
+impl AllHeard {
+    /// The next word. Nothing is lost when this is dropped and called again.
+    pub(crate) async fn next(&mut self) -> ToAll {
+        self.0.next().await.0
+    }
+}
+
+impl Heard {
+    /// The next word of another node that is what it says.
+    async fn next<W: DeserializeOwned>(&mut self) -> (W, Message) {
+        loop {
+            let message = self.subscription.next().await;
+            match self.open(&message) {
+                Some(Letter { from, word, .. }) if from != self.me => return (word, message),
+                Some(_) => {}
+                None => warn!("something on the bus is not of these nodes"),
+            }
+        }
+    }
+
+    fn open<W: DeserializeOwned>(&self, message: &Message) -> Option<Letter<W>> {
+        let plain = self.keys.open_bytes(Purpose::Letter, &message.payload).ok()?;
+        let letter: Letter<W> = serde_json::from_slice(&plain).ok()?;
+        (letter.about == self.about.to_string()).then_some(letter)
+    }
+}
+
+fn of_device(keys: &KeyRing, (tenant, device): &Whose) -> Option<Subject> {
+    let (_, hash) = keys.mac("device-on-bus", &[tenant.as_str().as_bytes(), device.as_str().as_bytes()]);
+    subject("device", &hash)
+}
+
+fn of_all(keys: &KeyRing) -> Option<Subject> {
+    let (_, hash) = keys.mac("nodes-on-bus", &[]);
+    subject("nodes", &hash)
+}
+
+/// Sixteen bytes: nobody finds another device of the same.
+fn subject(kind: &str, hash: &[u8; 32]) -> Option<Subject> {
+    let hash = BASE32_NOPAD.encode(hash.first_chunk::<16>()?).to_ascii_lowercase();
+    Subject::try_from(format!("switchhook.{kind}.{hash}")).ok()
+}
+
+impl fmt::Debug for Others {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Others").field("bus", &self.bus).field("me", &self.me).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heard").field("about", &self.about).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+//! Everybody is at another node.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use switchhook_client::ClientEvent;
+use switchhook_protocol::{
+    client::Signal,
+    close::CloseCode,
+    event::Event,
+    invitation::StopReason,
+    session::{Change, End},
+};
+use switchhook_server::DEFAULT_TENANT;
+use switchhook_tests::{host::client_settings, phone::Phone, waiting::in_time};
+
+use crate::stage::Stage;
+
+const ALICE: &str = "+15550100";
+const BOB: &str = "+15550101";
+
+/// INV-11.nodes
+#[tokio::test]
+async fn inv_11_a_call_is_carried_by_whichever_nodes_its_devices_are_at() -> Result<()> {
+    let name = "inv_11_a_call_is_carried_by_whichever_nodes_its_devices_are_at";
+    let Some(stage) = Stage::start(name).await? else { return Ok(()) };
+    let (mut alice, mut bob) = (stage.phone(ALICE, 0).await?, stage.phone(BOB, 1).await?);
+    let mut tablet = stage.device("tablet", BOB, 2).await?;
+
+    let status = alice.phone.invite(BOB).await?;
+    let (rung, _) = (bob.phone.expect_invite().await?, tablet.phone.expect_invite().await?);
+    let (taken, lost) = tokio::join!(bob.phone.accept(&rung), tablet.phone.expect_cancel(&status.session));
+    assert_eq!(lost?, StopReason::AnsweredElsewhere);
+    let (bobs, alices) = (taken??, alice.phone.expect_accept(&status.session).await?);
+    assert_eq!(alices.media_key, bobs.media_key);
+
+    // Live messages find the other's node, both ways.
+    say(&alice.phone, (&alices.ticket, &alices.peer.alias), "candidate of Alice").await?;
+    assert_eq!(heard(&mut bob.phone).await?, "candidate of Alice");
+    say(&bob.phone, (&bobs.ticket, &bobs.peer.alias), "candidate of Bob").await?;
+    assert_eq!(heard(&mut alice.phone).await?, "candidate of Bob");
+
+    let end = End { ticket: bobs.ticket, reason: "hung-up".to_owned() };
+    in_time("the end", bob.phone.client.end(&end)).await??;
+    let ended = |event: &Event| {
+        let Event::SessionUpdate(changed) = event else { return None };
+        matches!(changed.change, Change::Ended { .. }).then_some(())
+    };
+    alice.phone.expect_event("the end", ended).await?;
+    tablet.phone.expect_event("the end", ended).await
+}
+
+#[tokio::test]
+async fn who_is_online_is_known_at_every_node() -> Result<()> {
+    let Some(stage) = Stage::start("who_is_online_is_known_at_every_node").await? else { return Ok(()) };
+    let (bob, tablet) = (stage.phone(BOB, 1).await?, stage.device("tablet", BOB, 2).await?);
+    let away = tablet.phone.device().clone();
+    tablet.phone.leave().await;
+
+    // Asked of a node that has neither.
+    let known = stage.node(0)?.admin.get("explain?about=%2B15550101").await?;
+    let devices = known.get("devices").and_then(Value::as_array).cloned().unwrap_or_default();
+    let online = |device: &str| {
+        devices.iter().find(|it| it.get("device") == Some(&json!(device))).and_then(|it| it.get("online"))
+    };
+    assert_eq!(online(bob.phone.device().as_str()), Some(&json!(true)), "{known:#}");
+    assert_eq!(online(away.as_str()), Some(&json!(false)), "{known:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_connection_at_another_node_takes_the_place_of_the_first() -> Result<()> {
+    let name = "a_second_connection_at_another_node_takes_the_place_of_the_first";
+    let Some(stage) = Stage::start(name).await? else { return Ok(()) };
+    let mut first = stage.phone(BOB, 1).await?;
+    let settings = client_settings(stage.node(2)?.process.http, DEFAULT_TENANT, "phone")?;
+    let second = Phone::connect(settings, first.phone.identity.clone()).await?;
+
+    let replaced = |event: &ClientEvent| {
+        let ClientEvent::Ended(finished) = event else { return None };
+        Some(finished.clone())
+    };
+    let ended = first.phone.expect("the end of the first", replaced).await?;
+    assert_eq!(ended.code, CloseCode::Replaced.row().code, "{ended:?}");
+    assert_eq!(second.registrations().await?, [BOB.parse()?]);
+    Ok(())
+}
+
+async fn say(from: &Phone, (ticket, to): (&str, &str), text: &str) -> Result<()> {
+    let signal = Signal { ticket: ticket.to_owned(), to: to.to_owned(), data: json!(text) };
+    Ok(in_time("the signal", from.client.signal(signal)).await??)
+}
+
+async fn heard(by: &mut Phone) -> Result<String> {
+    let text = |event: &ClientEvent| {
+        let ClientEvent::Signal(signal) = event else { return None };
+        signal.data.as_str().map(str::to_owned)
+    };
+    by.expect("a signal", text).await
+}

@@ -1,0 +1,134 @@
+//! What an operator does with nodes: changes plugins, makes tenants, restarts one after the other.
+
+use anyhow::{Context as _, Result};
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
+use switchhook_protocol::{event::Event, id::SessionId};
+use switchhook_tests::{
+    host::{Transit, client_settings, tenant},
+    phone::{Phone, open},
+    waiting::until,
+};
+
+use crate::stage::{NODES, Somebody, Stage};
+
+const ALICE: &str = "+15550100";
+const BOB: &str = "+15550101";
+/// What a transit shares with the host.
+const SECRET: &str = "a secret that is long enough for a transit";
+const ROUTER: &str = "invite-router/route-ring-all";
+
+/// PLUG-1
+#[tokio::test]
+async fn plug_1_what_is_activated_at_one_node_is_asked_at_every_other() -> Result<()> {
+    let name = "plug_1_what_is_activated_at_one_node_is_asked_at_every_other";
+    let Some(stage) = Stage::start(name).await? else { return Ok(()) };
+    let (alice, _bob) = (stage.phone(ALICE, 1).await?, stage.phone(BOB, 2).await?);
+    let invited = alice.phone.invite(BOB).await?;
+    assert_eq!(router_of(&stage, &invited.session).await?, "route-ring-all");
+
+    // Changed at one node, asked at another.
+    stage.node(0)?.admin.changed(ROUTER, "deactivate", &json!({ "mode": "drain" })).await?;
+    until("the declared default", async || {
+        let invited = alice.phone.invite(BOB).await?;
+        Ok(router_of(&stage, &invited.session).await?.is_empty().then_some(()))
+    })
+    .await?;
+    stage.node(2)?.admin.changed(ROUTER, "activate", &json!({ "version": 1 })).await?;
+    until("the plugin again", async || {
+        let invited = alice.phone.invite(BOB).await?;
+        Ok((router_of(&stage, &invited.session).await? == "route-ring-all").then_some(()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_tenant_that_one_node_made_is_served_by_every_other_at_once() -> Result<()> {
+    let name = "a_tenant_that_one_node_made_is_served_by_every_other_at_once";
+    let Some(stage) = Stage::start(name).await? else { return Ok(()) };
+    for round in 0..3 {
+        let new = format!("new-{round}");
+        stage.node(0)?.admin.at(&new).create_tenant().await?;
+        let transit = Transit::start(stage.node(2)?.process.http, &tenant(&new)?, SECRET).await?;
+        stage.node(1)?.admin.at(&new).put_gateway(&transit.send_url, SECRET).await?;
+        // By the tenant's own method: the declared default is to refuse.
+        let mut phone = Phone::enrol(client_settings(stage.node(2)?.process.http, &new, "phone")?).await?;
+        phone.register(&transit.carrier, &BOB.parse()?).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_with_keys_of_its_own_is_refused() -> Result<()> {
+    let Some(stage) = Stage::start("a_node_with_keys_of_its_own_is_refused").await? else { return Ok(()) };
+    assert!(stage.foreign_node().await.is_err());
+    // Those that are there go on.
+    let (alice, mut bob) = (stage.phone(ALICE, 0).await?, stage.phone(BOB, 1).await?);
+    let invited = alice.phone.invite(BOB).await?;
+    assert_eq!(bob.phone.expect_invite().await?.session, invited.session);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_restart_of_one_node_after_the_other_fails_no_invite() -> Result<()> {
+    let name = "a_restart_of_one_node_after_the_other_fails_no_invite";
+    let Some(mut stage) = Stage::start(name).await? else { return Ok(()) };
+    let mut callers = Vec::new();
+    for caller in 0..2 * NODES {
+        callers.push(stage.phone(&format!("+155502{caller:02}"), caller % NODES).await?);
+    }
+    let mut bob = stage.phone(BOB, 2).await?;
+    let mut asked = 0;
+    for node in 0..NODES {
+        // A balancer looks whether a node is ready, and sends new connections to another.
+        let next = (node + 1) % NODES;
+        for somebody in callers.iter_mut().chain([&mut bob]).filter(|it| it.node == node) {
+            somebody.front.prefer(stage.node(next)?.process.http);
+            somebody.node = next;
+        }
+        stage.node(node)?.process.terminate()?;
+        let restarting = async {
+            stage.nodes.get_mut(node).context("no such node")?.process.ended().await?;
+            stage.start_again(node).await
+        };
+        let (restarted, sessions) = tokio::join!(restarting, try_join_all(callers.iter().map(invite_often)));
+        restarted?;
+        for session in sessions?.into_iter().flatten() {
+            asked += 1;
+            rings(&mut bob, &session).await?;
+        }
+    }
+    assert_eq!(asked, NODES * 2 * NODES * OFTEN);
+    Ok(())
+}
+
+/// Invites of each caller while a node restarts.
+const OFTEN: usize = 10;
+
+async fn invite_often(caller: &Somebody) -> Result<Vec<SessionId>> {
+    let mut sessions = Vec::new();
+    for _ in 0..OFTEN {
+        let invite = async |phone: &Phone| {
+            let invite = phone.invite_of(&phone.prepare(&open()).await?, &[BOB])?;
+            Ok(phone.client.invite(&invite).await)
+        };
+        sessions.push(caller.insist("an invite", invite).await?.session);
+    }
+    Ok(sessions)
+}
+
+async fn rings(bob: &mut Somebody, session: &SessionId) -> Result<()> {
+    let of_session = |event: &Event| {
+        let Event::Invite(rung) = event else { return None };
+        (rung.session == *session).then_some(())
+    };
+    bob.phone.expect_event("the ring", of_session).await
+}
+
+/// The router that decided about a session, asked of the node that asked it.
+async fn router_of(stage: &Stage, session: &SessionId) -> Result<String> {
+    let decisions = stage.node(1)?.admin.get(&format!("decisions?subject={session}")).await?;
+    let decision = decisions.as_array().into_iter().flatten().find(|it| it["slot"] == "invite-router");
+    let plugin = decision.and_then(|it| it.get("plugin")).and_then(Value::as_str);
+    Ok(plugin.context("the router was not asked")?.to_owned())
+}

@@ -1,0 +1,167 @@
+//! Three nodes, the servers below them, and clients that reach them through balancers.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use switchhook_client::CallError;
+use switchhook_server::{ADMIN_TOKEN, DEFAULT_TENANT, ROOT_KEYS, SandboxFile};
+use switchhook_tests::{
+    admin::Admin,
+    front::Front,
+    host::{Transit, client_settings, tenant},
+    phone::Phone,
+    process::Process,
+    waiting::until,
+};
+use tempfile::TempDir;
+
+use crate::{nats, postgres};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_switchhook-under-test");
+
+/// How many nodes there are.
+pub(crate) const NODES: usize = 3;
+
+/// The nodes.
+pub(crate) struct Stage {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) bus: nats::Cluster,
+    pub(crate) transit: Transit,
+    folder: TempDir,
+}
+
+/// One node.
+pub(crate) struct Node {
+    pub(crate) process: Process,
+    pub(crate) admin: Admin,
+    data: PathBuf,
+}
+
+/// A phone and the balancer before it.
+pub(crate) struct Somebody {
+    pub(crate) phone: Phone,
+    pub(crate) front: Front,
+    /// The node that the balancer points at.
+    pub(crate) node: usize,
+}
+
+impl Stage {
+    /// A new installation; none, and the test says so, where a server is missing.
+    #[expect(clippy::print_stdout, reason = "who runs tests is told which did not test")]
+    pub(crate) async fn start(test: &str) -> Result<Option<Self>> {
+        let servers = async { Ok::<_, String>((postgres::database().await?, nats::Cluster::start()?)) };
+        match servers.await {
+            Ok((database, bus)) => Self::on(&database, bus).await.map(Some),
+            Err(why) => {
+                println!("skipped: {test}: {why}");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn on(database: &str, bus: nats::Cluster) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let text = format!("database = \"{database}\"\nbus = \"{}\"\n", bus.url());
+        fs::write(settings(folder.path()), text)?;
+        // The first makes the secrets that the others share.
+        let first = Node::start(folder.path(), 0, None).await?;
+        let secret = SandboxFile::read(&first.data)?.secret;
+        let transit = Transit::start(first.process.http, &tenant(DEFAULT_TENANT)?, secret).await?;
+        first.admin.put_gateway(&transit.send_url, &transit.secret).await?;
+        let mut nodes = vec![first];
+        for number in 1..NODES {
+            let node = Node::start(folder.path(), number, nodes.first()).await?;
+            nodes.push(node);
+        }
+        Ok(Self { nodes, bus, transit, folder })
+    }
+
+    /// One of the nodes.
+    pub(crate) fn node(&self, number: usize) -> Result<&Node> {
+        self.nodes.get(number).context("no such node")
+    }
+
+    /// Somebody's phone at a node, its number registered by SMS.
+    pub(crate) async fn phone(&self, number: &str, node: usize) -> Result<Somebody> {
+        self.device("phone", number, node).await
+    }
+
+    /// A device of this kind at a node.
+    pub(crate) async fn device(&self, kind: &str, number: &str, node: usize) -> Result<Somebody> {
+        let mut somebody = self.stranger(kind, node).await?;
+        somebody.phone.register(&self.transit.carrier, &number.parse()?).await?;
+        Ok(somebody)
+    }
+
+    /// A device that has registered nothing.
+    pub(crate) async fn stranger(&self, kind: &str, node: usize) -> Result<Somebody> {
+        let front = Front::of(self.node(node)?.process.http).await?;
+        let phone = Phone::enrol(client_settings(front.addr, DEFAULT_TENANT, kind)?).await?;
+        Ok(Somebody { phone, front, node })
+    }
+
+    /// The same process on the same port, after it has ended.
+    pub(crate) async fn start_again(&mut self, number: usize) -> Result<()> {
+        let folder = self.folder.path().to_owned();
+        let node = self.nodes.get_mut(number).context("no such node")?;
+        node.process = serve(&folder, &node.data, Some(node.process.http)).await?;
+        Ok(())
+    }
+
+    /// A node whose secrets are its own.
+    pub(crate) async fn foreign_node(&self) -> Result<Process> {
+        serve(self.folder.path(), &self.folder.path().join("foreign"), None).await
+    }
+}
+
+impl Node {
+    async fn start(folder: &Path, number: usize, first: Option<&Self>) -> Result<Self> {
+        let data = folder.join(format!("node-{number}"));
+        if let Some(first) = first {
+            fs::create_dir(&data)?;
+            for secret in [ROOT_KEYS, ADMIN_TOKEN] {
+                fs::copy(first.data.join(secret), data.join(secret))?;
+            }
+        }
+        let process = serve(folder, &data, None).await?;
+        let token = fs::read_to_string(data.join(ADMIN_TOKEN))?;
+        let admin = Admin::new(process.http, token.trim());
+        Ok(Self { process, admin, data })
+    }
+}
+
+impl Somebody {
+    /// The balancer finds that its node is dead.
+    pub(crate) fn point_at(&mut self, number: usize, node: &Node) {
+        self.node = number;
+        self.front.point_at(node.process.http);
+    }
+
+    /// Asks again whenever the connection is lost on the way, as an application does.
+    pub(crate) async fn insist<T>(
+        &self,
+        what: &str,
+        mut ask: impl AsyncFnMut(&Phone) -> Result<Result<T, CallError>>,
+    ) -> Result<T> {
+        until(what, async || match ask(&self.phone).await? {
+            Ok(answer) => Ok(Some(answer)),
+            Err(CallError::ConnectionLost | CallError::Deadline) => Ok(None),
+            Err(refused) => Err(refused.into()),
+        })
+        .await
+    }
+}
+
+async fn serve(folder: &Path, data: &Path, listen: Option<SocketAddr>) -> Result<Process> {
+    let mut options = vec!["--settings".to_owned(), settings(folder).display().to_string()];
+    options.extend(listen.into_iter().flat_map(|listen| ["--listen".to_owned(), listen.to_string()]));
+    Process::with(PROGRAM, data, options).await
+}
+
+fn settings(folder: &Path) -> PathBuf {
+    folder.join("settings.toml")
+}
