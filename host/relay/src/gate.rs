@@ -14,7 +14,7 @@ use std::{
 use switchhook_core::{
     relay_token::{self, RelayToken},
     seal::KeyRing,
-    stun::{self, Algorithm, Key, Message, Writer, attribute as stun_attribute},
+    stun::{Algorithm, Key, Message, Writer, attribute as stun_attribute},
 };
 use switchhook_protocol::time::Timestamp;
 
@@ -24,12 +24,10 @@ use crate::{
     metrics::Metrics,
     refusal::Refusal,
     relayed::PeerFilter,
+    request::{all_peers, covered, is_passed_on, lifetime, names_a_channel_if_it_must, peer_ip},
     table::{Claim, NotHeld, Participant, Place, Table},
-    wire::{CHANNELS, attribute, is_channel_data, message_type, must_refuse},
+    wire::{attribute, is_channel_data, message_type, must_refuse},
 };
-
-/// Lifetime of an allocation whose client names none, in seconds (RFC 8656 §3.2).
-const DEFAULT_LIFETIME: u32 = 600;
 
 /// What becomes of a datagram from a client.
 #[derive(Debug, PartialEq, Eq)]
@@ -290,43 +288,4 @@ impl Gate {
         }
         out
     }
-}
-
-/// The first attribute of a type that the client signed.
-fn covered<'a>(request: &Message<'a>, kind: u16) -> Option<&'a [u8]> {
-    request.covered_attributes().find_map(|(found, value)| (found == kind).then_some(value))
-}
-
-fn names_a_channel_if_it_must(request: &Message<'_>) -> bool {
-    let channel = covered(request, attribute::CHANNEL_NUMBER);
-    let number = channel.and_then(|value| value.first_chunk()).map(|number| u16::from_be_bytes(*number));
-    let valid = number.is_some_and(|number| CHANNELS.contains(&number));
-    valid || request.message_type() != message_type::CHANNEL_BIND
-}
-
-fn all_peers<'a>(request: &Message<'a>) -> Vec<&'a [u8]> {
-    let peers = request.covered_attributes().filter(|(kind, _)| *kind == attribute::XOR_PEER_ADDRESS);
-    peers.map(|(_, value)| value).collect()
-}
-
-fn peer_ip(request: &Message<'_>, peer: &[u8]) -> Option<IpAddr> {
-    stun::read_address(peer, &request.transaction()).map(|addr| addr.ip())
-}
-
-/// What the crate gets of a request besides what [`Gate::sign_anew`] writes itself.
-const fn is_passed_on(kind: u16) -> bool {
-    matches!(
-        kind,
-        attribute::CHANNEL_NUMBER
-            | attribute::REQUESTED_ADDRESS_FAMILY
-            | attribute::REQUESTED_TRANSPORT
-            | attribute::DONT_FRAGMENT
-    )
-}
-
-/// Seconds that the client asks for, as far as its token reaches; 0 gives the allocation up.
-fn lifetime(request: &Message<'_>, now: Timestamp, expires_at: Timestamp) -> u32 {
-    let asked = covered(request, attribute::LIFETIME).and_then(|value| value.try_into().ok());
-    let left = u32::try_from(now.until(expires_at).as_secs()).unwrap_or(u32::MAX);
-    asked.map_or(DEFAULT_LIFETIME, u32::from_be_bytes).min(left.max(1))
 }

@@ -25,6 +25,7 @@ mod limits;
 mod metrics;
 mod refusal;
 mod relayed;
+mod request;
 mod streams;
 mod table;
 mod wire;

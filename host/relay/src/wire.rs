@@ -45,6 +45,8 @@ pub(crate) const fn must_refuse(kind: u16) -> bool {
         stun::USERNAME
             | stun::REALM
             | stun::NONCE
+            // Covered where the stronger integrity follows it.
+            | stun::MESSAGE_INTEGRITY
             | stun::MESSAGE_INTEGRITY_SHA256
             | stun::PASSWORD_ALGORITHM
             | attribute::CHANNEL_NUMBER

@@ -11,13 +11,14 @@
 //! and whoever has its pong has read before it whatever the other sent on its turn.
 
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     io,
     net::{SocketAddr, UdpSocket},
     time::Duration,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{host::Host, lab::Lab};
 
@@ -32,14 +33,13 @@ pub struct Meeting {
 const ROUNDS: u32 = 6;
 
 /// Pings to the server before its silence counts.
-const PINGS: u32 = 3;
+const PINGS: u32 = 5;
 
 /// How long one ping may take. On a path that works it takes less than a millisecond.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 const ASK: &str = "do you hear me at ";
 const ANSWER: &str = "I hear you at ";
-const PING: &[u8] = b"ping";
 
 /// Lets two hosts try to meet, `a` moving first; nothing if they cannot.
 pub fn meet(lab: &Lab, a: &Host, b: &Host) -> Result<Option<Meeting>> {
@@ -87,17 +87,15 @@ impl Puncher {
 
     /// Takes in what came, until what was sent last has come back from the server.
     fn settle(&mut self, observer: &Observer) -> Result<()> {
-        observer.reflect_from(&self.socket)?;
-        let mut buffer = [0; 64];
+        let pong = observer.reflect_from(&self.socket)?;
         loop {
-            let (length, from) = receive(&self.socket, &mut buffer)?;
-            let said = str::from_utf8(buffer.get(..length).unwrap_or_default())?;
+            let (said, from) = receive(&self.socket)?;
             if let Some(asked) = said.strip_prefix(ASK) {
                 self.known.insert(from);
                 self.socket.send_to(format!("{ANSWER}{asked}").as_bytes(), from)?;
             } else if let Some(asked) = said.strip_prefix(ANSWER) {
                 self.was_answered |= asked.parse() == Ok(from);
-            } else {
+            } else if said == pong {
                 return Ok(());
             }
         }
@@ -105,9 +103,12 @@ impl Puncher {
 }
 
 /// A socket of the server's that tells others where it sees them.
+///
+/// Every ping has a number, so that one that was late is not taken for the next.
 struct Observer {
     socket: UdpSocket,
     addr: SocketAddr,
+    pings: Cell<u32>,
 }
 
 impl Observer {
@@ -115,46 +116,70 @@ impl Observer {
         let socket = lab.server().bind(0)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         let addr = socket.local_addr()?;
-        Ok(Self { socket, addr })
+        Ok(Self { socket, addr, pings: Cell::new(0) })
     }
 
     /// Where the server sees a socket.
     fn observe(&self, socket: &UdpSocket) -> Result<Option<SocketAddr>> {
         socket.set_read_timeout(Some(PATIENCE))?;
         for _ in 0..PINGS {
-            socket.send_to(PING, self.addr)?;
-            let mut buffer = [0; 64];
-            let seen = match self.socket.recv_from(&mut buffer) {
-                Ok((_, seen)) => seen,
-                Err(error) if is_silence(&error) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            self.socket.send_to(PING, seen)?;
-            receive(socket, &mut buffer)?;
-            return Ok(Some(seen));
+            let ping = self.ping_from(socket)?;
+            if let Some(seen) = self.seen(&ping)? {
+                self.socket.send_to(ping.as_bytes(), seen)?;
+                while receive(socket)?.0 != ping {}
+                return Ok(Some(seen));
+            }
         }
         Ok(None)
     }
 
-    /// Sends a datagram from the socket to the server, and one back.
-    fn reflect_from(&self, socket: &UdpSocket) -> Result<()> {
-        socket.send_to(PING, self.addr)?;
-        let (_, seen) = receive(&self.socket, &mut [0; 64])?;
-        self.socket.send_to(PING, seen)?;
-        Ok(())
+    /// Sends a datagram from the socket to the server, and the same back; what it says.
+    fn reflect_from(&self, socket: &UdpSocket) -> Result<String> {
+        let ping = self.ping_from(socket)?;
+        let seen = (0..WAITS).find_map(|_| self.seen(&ping).transpose());
+        let seen = seen.context("a datagram that was sent does not arrive")??;
+        self.socket.send_to(ping.as_bytes(), seen)?;
+        Ok(ping)
+    }
+
+    fn ping_from(&self, socket: &UdpSocket) -> Result<String> {
+        self.pings.set(self.pings.get() + 1);
+        let ping = format!("ping {}", self.pings.get());
+        socket.send_to(ping.as_bytes(), self.addr)?;
+        Ok(ping)
+    }
+
+    /// Where this ping came from; nothing if it does not come.
+    fn seen(&self, ping: &str) -> Result<Option<SocketAddr>> {
+        let mut buffer = [0; 64];
+        loop {
+            match self.socket.recv_from(&mut buffer) {
+                Ok((length, from)) if buffer.get(..length) == Some(ping.as_bytes()) => return Ok(Some(from)),
+                Ok(_) => {}
+                Err(error) if is_silence(&error) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
-/// Receives what is known to come, however busy the machine is.
-fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Result<(usize, SocketAddr)> {
-    for _ in 0..40 {
-        match socket.recv_from(buffer) {
+/// How often [`PATIENCE`] may pass before what is known to come counts as lost, on a busy machine.
+const WAITS: u32 = 40;
+
+/// Receives what is known to come.
+fn receive(socket: &UdpSocket) -> Result<(String, SocketAddr)> {
+    let mut buffer = [0; 64];
+    for _ in 0..WAITS {
+        match socket.recv_from(&mut buffer) {
             Err(error) if is_silence(&error) => {}
-            received => return Ok(received?),
+            Err(error) => return Err(error.into()),
+            Ok((length, from)) => {
+                let said = str::from_utf8(buffer.get(..length).unwrap_or_default())?;
+                return Ok((said.to_owned(), from));
+            }
         }
     }
-    ensure!(false, "a datagram that was sent does not arrive");
-    Ok((0, socket.local_addr()?))
+    bail!("a datagram that was sent does not arrive")
 }
 
 fn is_silence(error: &io::Error) -> bool {

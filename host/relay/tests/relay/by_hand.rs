@@ -73,15 +73,31 @@ impl ByHand {
     }
 
     pub(crate) fn signed(&mut self, kind: u16, attributes: &[(u16, &[u8])]) -> Vec<u8> {
-        let TurnCredentials { username, password } = self.credentials.clone();
-        let key = Key::long_term_md5(&username, REALM, &password);
+        let key = self.key();
+        self.signed_with(kind, attributes, &[(key, Algorithm::Sha1)])
+    }
+
+    /// A request that is signed with each of these, one after the other.
+    pub(crate) fn signed_with(
+        &mut self,
+        kind: u16,
+        attributes: &[(u16, &[u8])],
+        signatures: &[(Key, Algorithm)],
+    ) -> Vec<u8> {
+        let username = self.credentials.username.clone();
         let nonce = self.nonce.clone();
         self.write(kind, attributes, |writer| {
             writer.attribute(stun_attribute::USERNAME, username.as_bytes());
             writer.attribute(stun_attribute::REALM, REALM.as_bytes());
             writer.attribute(stun_attribute::NONCE, &nonce);
-            writer.sign(&key, Algorithm::Sha1);
+            for (key, algorithm) in signatures {
+                writer.sign(key, *algorithm);
+            }
         })
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        Key::long_term_md5(&self.credentials.username, REALM, &self.credentials.password)
     }
 
     /// The value of XOR-PEER-ADDRESS in the next request.

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use switchhook_core::{
     relay_token::{RelayToken, TurnCredentials},
     seal::RootKeys,
+    stun::{Algorithm, Key},
 };
 use tokio::net::UdpSocket;
 
@@ -181,5 +182,19 @@ async fn a_malformed_request_is_refused_and_the_next_one_served() {
     let peer = client.peer("8.8.8.8:9");
     let wrong_channel = [(CHANNEL_NUMBER, &[0x80, 0, 0, 0][..]), (PEER, &peer)];
     assert_eq!(client.ask(CHANNEL_BIND, &wrong_channel).await.outcome(), Err(400));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_signatures_the_stronger_one_counts() {
+    let running = Running::start().await;
+    let mut client = ByHand::greeted(&running, running.credentials("s1", "d1")).await;
+    let weak = (client.key(), Algorithm::Sha1);
+    let forged = client.signed_with(ALLOCATE, &[UDP], &[weak, (Key::short_term("guess"), Algorithm::Sha256)]);
+    assert_eq!(client.exchange(&forged).await.outcome(), Err(401));
+
+    let both = [(client.key(), Algorithm::Sha1), (client.key(), Algorithm::Sha256)];
+    let request = client.signed_with(ALLOCATE, &[UDP], &both);
+    assert_eq!(client.exchange(&request).await.outcome(), Ok(()));
     running.stop().await;
 }
