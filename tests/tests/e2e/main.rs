@@ -25,3 +25,4 @@ mod take;
 mod three;
 mod tickets;
 mod tls;
+mod turn;

@@ -23,10 +23,10 @@ const ALICE: &str = "+15550100";
 const BOB: &str = "+15550101";
 
 /// What the two sides got.
-struct Connected {
-    session: SessionId,
-    inviter: Accepted,
-    callee: Accepted,
+pub(crate) struct Connected {
+    pub(crate) session: SessionId,
+    pub(crate) inviter: Accepted,
+    pub(crate) callee: Accepted,
 }
 
 /// NAT-1.mapping, INV-5
@@ -215,7 +215,7 @@ async fn nat_3_the_policy_is_an_activated_plugin_and_without_it_the_relay_is_the
 }
 
 /// Alice calls Bob; each claims what it is told, or what its network says.
-async fn connect(
+pub(crate) async fn connect(
     host: &Host,
     networks: (&Net, &Net),
     claims: (Claims, Claims),
@@ -257,7 +257,7 @@ async fn rings_no_more(phone: &mut Phone) -> Result<()> {
     Ok(())
 }
 
-fn nat() -> Net {
+pub(crate) fn nat() -> Net {
     std::sync::Arc::new(SymmetricNat::new(Ipv4Addr::LOCALHOST.into()))
 }
 
