@@ -3,7 +3,7 @@
 mod admin;
 mod compile_plugin;
 mod docs;
-mod explain;
+pub(crate) mod explain;
 mod plugin;
 mod print;
 mod sandbox;

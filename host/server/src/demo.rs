@@ -3,7 +3,8 @@
 //! A real server starts on free loopback ports with a data folder of its own, beside it the sandbox
 //! SMS transit. Alice's phone, and Bob's phone and tablet, enrol and register by SMS. Alice calls
 //! Bob twice: first directly; then each of the two sits behind a symmetric NAT of its own, CDX sees
-//! that, the policy decides on what CDX saw, and the bytes go through the relay. Whatever does not
+//! that, the policy decides on what CDX saw, and the bytes go through the relay. A third time Bob's devices
+//! ring one after the other, nobody answers, and the server explains what became of it. Whatever does not
 //! happen in time ends the demo with an error.
 
 mod phone;

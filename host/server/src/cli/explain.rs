@@ -35,7 +35,8 @@ impl Explain {
     }
 }
 
-fn words(known: &Value) -> String {
+/// As people read it.
+pub(crate) fn words(known: &Value) -> String {
     let findings = all(known, "findings").map(|finding| {
         let sentence = finding.as_str().unwrap_or_default();
         format!("{} {sentence}", styled(ODD, "!"))

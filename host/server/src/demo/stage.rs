@@ -115,6 +115,20 @@ impl Stage {
         }
     }
 
+    /// Gives the router another configuration; the next invite is routed by it.
+    pub(super) async fn configure_router(&self, configuration: &Value) -> anyhow::Result<()> {
+        let url = self.admin_url("plugins/invite-router/route-ring-all/configuration");
+        let answer = self.http.put(url).bearer_auth(&self.token).json(configuration).send().await?;
+        answer.error_for_status().context("the router is not configured")?;
+        Ok(())
+    }
+
+    /// What became of a session, as `switchhook explain` shows it.
+    pub(super) async fn tell_explanation(&self, session: &SessionId) -> anyhow::Result<()> {
+        self.timeline.explained(&self.admin(&format!("explain?about={session}")).await?);
+        Ok(())
+    }
+
     async fn admin(&self, what: &str) -> anyhow::Result<Value> {
         let answer = self.http.get(self.admin_url(what)).bearer_auth(&self.token).send().await?;
         Ok(answer.error_for_status()?.json().await?)

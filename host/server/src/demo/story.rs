@@ -1,17 +1,19 @@
-//! The story: three devices register; two calls, one direct, one through the relay.
+//! The story: three devices register; two calls, one direct, one through the relay; an invite in waves that
+//! nobody answers.
 
 use std::{net::Ipv4Addr, sync::Arc};
 
 use anyhow::{Context as _, ensure};
+use serde_json::json;
 use switchhook_client::{
     call::{Call, Prepared, Side},
-    network::{SystemNetwork, nat::SymmetricNat},
+    network::{Network, SystemNetwork, nat::SymmetricNat},
 };
 use switchhook_protocol::{
     call::PathKind,
     event::Event,
     id::SessionId,
-    invitation::{Accept, Accepted, Invite, TakeMode},
+    invitation::{Accept, Accepted, Cancel, Invite, InviteStatus, TakeMode},
 };
 use tokio::time::Instant;
 
@@ -41,6 +43,9 @@ pub(super) async fn tell(stage: &Stage) -> anyhow::Result<()> {
     let networks = (nat(), nat());
     Box::pin(call(stage, (&mut alice, &mut bob, &mut tablet), networks, PathKind::Relay)).await?;
 
+    stage.timeline.act("The third: in waves, and nobody answers");
+    Box::pin(waves(stage, (&mut alice, &mut bob, &mut tablet), &*open())).await?;
+
     for phone in [alice, bob, tablet] {
         phone.leave().await;
     }
@@ -61,7 +66,7 @@ async fn call(
         alice.name,
         &format!("asks CDX: {} sealed observations, {own} address(es) of its own", seen.observed.len()),
     );
-    let session = invite(stage, alice, &prepared).await?;
+    let session = invite(stage, alice, &prepared).await?.session;
     let (rung, bobs_side) = ring(stage, (alice, bob, tablet), &bobs).await?;
 
     let accept = Accept {
@@ -96,7 +101,30 @@ async fn call(
     Ok(())
 }
 
-async fn invite(stage: &Stage, alice: &Phone, prepared: &Prepared) -> anyhow::Result<SessionId> {
+/// Bob's phone rings first, his tablet a second later; Alice gives up, both fall silent, and the server says what
+/// became of it.
+async fn waves(
+    stage: &Stage,
+    (alice, bob, tablet): (&mut Phone, &mut Phone, &mut Phone),
+    alices: &dyn Network,
+) -> anyhow::Result<()> {
+    stage.configure_router(&json!({ "first_kinds": ["phone"], "others_after_seconds": 1 })).await?;
+    stage.timeline.step("operator", "has the router ring phones first, the rest a second later");
+    let prepared = in_time("CDX", Prepared::new(&alice.client, alices)).await??;
+    let status = invite(stage, alice, &prepared).await?;
+    let rung = |event| if let Event::Invite(rung) = event { Some(rung) } else { None };
+    bob.expect("invite", rung).await?;
+    stage.timeline.step(bob.name, "is in the first wave");
+    tablet.expect("invite", rung).await?;
+    stage.timeline.step(tablet.name, "is in the second");
+    in_time("the cancel", alice.client.cancel(&Cancel { ticket: status.ticket })).await??;
+    stage.timeline.step(alice.name, "gives up");
+    in_time("silence", stage.silence(&status.session)).await??;
+    stage.timeline.step("server", "has the word of both that they have stopped; `switchhook explain` says:");
+    stage.tell_explanation(&status.session).await
+}
+
+async fn invite(stage: &Stage, alice: &Phone, prepared: &Prepared) -> anyhow::Result<InviteStatus> {
     let invite = Invite {
         invited: vec!["+15550101".parse()?],
         from: alice.number.clone(),
@@ -111,7 +139,7 @@ async fn invite(stage: &Stage, alice: &Phone, prepared: &Prepared) -> anyhow::Re
     stage.timeline.step(alice.name, &format!("invites Bob; told that these ring: {}", kinds.join(", ")));
     ensure!(kinds.len() == 2, "both of Bob's devices ring");
     stage.tell_decisions().await?;
-    Ok(status.session)
+    Ok(status)
 }
 
 /// Both of Bob's devices ring and Alice hears it; Bob's phone gets ready to accept.

@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::DecisionRecord;
+use crate::{DecisionRecord, cli::explain};
 
 /// Prints as it happens. Clones print to the same line of time.
 #[derive(Debug, Clone)]
@@ -75,6 +75,17 @@ impl Timeline {
         line(&self.paint(DIM, &told));
     }
 
+    /// What became of a session.
+    pub(super) fn explained(&self, known: &Value) {
+        if self.0.json {
+            line(&json!({ "explained": known }).to_string());
+            return;
+        }
+        for words in explain::words(known).lines() {
+            line(&format!("{:>9}  {words}", ""));
+        }
+    }
+
     /// The last line.
     pub(super) fn end(&self) -> anyhow::Result<()> {
         let steps = self.0.state.lock().unwrap_or_else(PoisonError::into_inner).steps;
@@ -105,7 +116,7 @@ impl Timeline {
 
 fn line(line: &str) {
     // A closed pipe ends the reader's interest, not the demo.
-    writeln!(io::stdout().lock(), "{line}").unwrap_or_default();
+    writeln!(anstream::stdout().lock(), "{line}").unwrap_or_default();
 }
 
 /// A duration in the unit that fits.
