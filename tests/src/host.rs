@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
@@ -129,6 +129,12 @@ impl Host {
     pub async fn start_again(&mut self) -> Result<()> {
         self.server = Some(Server::start(&self.settings).await.context("it does not start again")?);
         Ok(())
+    }
+
+    /// Starts again on the same ports with another data folder, after [`Self::stop`].
+    pub async fn start_on(&mut self, data: impl Into<PathBuf>) -> Result<()> {
+        self.settings.data = data.into();
+        self.start_again().await
     }
 
     /// Stops, and tells clients to come again.

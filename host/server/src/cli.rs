@@ -1,11 +1,14 @@
 //! The command line.
 
 mod admin;
+mod backup;
 mod compile_plugin;
 mod docs;
 pub(crate) mod explain;
+mod installation;
 mod plugin;
 mod print;
+mod restore;
 mod sandbox;
 mod serve;
 pub(crate) mod telemetry;
@@ -45,6 +48,10 @@ enum Command {
     Token(token::Token),
     /// Why did it not ring? Everything that is known of a session or an identifier, on one line of time.
     Explain(explain::Explain),
+    /// Copy the data of a server, which may be running.
+    Backup(backup::Backup),
+    /// Make an installation from a backup; clients notice, and go on.
+    Restore(restore::Restore),
     /// Compile a component from standard input; a server runs this for each upload.
     #[command(hide = true)]
     CompilePlugin(compile_plugin::CompilePlugin),
@@ -75,6 +82,12 @@ pub fn main() -> ExitCode {
         Command::Tenant(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Token(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Explain(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
+        Command::Backup(command) => {
+            runtime().and_then(|runtime| runtime.block_on(command.run())).map(succeeded)
+        }
+        Command::Restore(command) => {
+            runtime().and_then(|runtime| runtime.block_on(command.run())).map(succeeded)
+        }
         Command::CompilePlugin(command) => command.run().map(succeeded),
         Command::Docs(command) => command.run().map(succeeded),
         Command::Completions { shell } => {

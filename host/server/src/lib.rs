@@ -8,6 +8,7 @@
 //! The binary is [`cli`]; `switchhook demo` is [`demo`].
 
 mod app;
+mod backup;
 mod bounds;
 mod causes;
 pub mod cli;
@@ -37,6 +38,7 @@ mod timers;
 mod ws;
 
 pub use crate::{
+    backup::BackupError,
     decisions::DecisionRecord,
     flows::text::{TextAccepted, TextReport},
     lifecycle::{Addresses, Server, StartError},

@@ -5,7 +5,7 @@
 //! nothing new and lets what has begun finish, for a stated time; the second drops the rest.
 
 mod first;
-mod parts;
+pub(crate) mod parts;
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -51,6 +51,9 @@ use crate::{
 
 /// TURN realm of the built-in relay.
 const REALM: &str = "switchhook";
+
+/// Name of the database in the data folder.
+pub(crate) const DATABASE: &str = "switchhook.db";
 
 /// Name of the built-in relay host.
 const BUILT_IN: &str = "built-in";
@@ -135,7 +138,7 @@ impl Server {
     }
 
     async fn assemble(settings: &Settings) -> Result<Self, StartError> {
-        parts::data_folder(&settings.data)?;
+        parts::folder(&settings.data).map_err(|error| StartError::Data(settings.data.clone(), error))?;
         let keys = Keys::new(secrets::root_keys(&settings.data, &mut rand::rng())?);
         let admin_token = secrets::admin_token(&settings.data, &mut rand::rng())?;
         let storage = parts::storage(settings).await?;

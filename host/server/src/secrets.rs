@@ -44,14 +44,25 @@ pub const ADMIN_TOKEN: &str = "admin.token";
 pub(crate) fn root_keys(data: &Path, rng: &mut impl CryptoRng) -> Result<RootKeys, SecretsError> {
     let path = data.join(ROOT_KEYS);
     let text = read_or_make(&path, || format!("{}\n", HEXLOWER_PERMISSIVE.encode(&mint::bytes::<32>(rng))))?;
+    parse(&path, &text)
+}
+
+/// Reads a file of operator's keys that exists.
+pub(crate) fn read_root_keys(path: &Path) -> Result<RootKeys, SecretsError> {
+    let text = fs::read_to_string(path).map_err(|error| SecretsError::File(path.to_owned(), error))?;
+    exposed(path)?;
+    parse(path, &text)
+}
+
+fn parse(path: &Path, text: &str) -> Result<RootKeys, SecretsError> {
     let mut keys = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let bytes = HEXLOWER_PERMISSIVE.decode(line.trim().as_bytes()).ok();
         let key = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        keys.push(key.ok_or_else(|| SecretsError::Key { path: path.clone(), line: index + 1 })?);
+        keys.push(key.ok_or_else(|| SecretsError::Key { path: path.to_owned(), line: index + 1 })?);
     }
     let mut keys = keys.into_iter();
-    let current = keys.next().ok_or_else(|| SecretsError::Key { path: path.clone(), line: 1 })?;
+    let current = keys.next().ok_or_else(|| SecretsError::Key { path: path.to_owned(), line: 1 })?;
     Ok(RootKeys::new(current, keys))
 }
 
@@ -80,7 +91,15 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), SecretsError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&beside).map_err(failed)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&beside, path).map_err(failed)
+    fs::rename(&beside, path).and_then(|()| sync_folder(path)).map_err(failed)
+}
+
+/// Makes a file's name last: without this a loss of power may take the name of a file that is on the disk.
+pub(crate) fn sync_folder(of: &Path) -> io::Result<()> {
+    match of.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => fs::File::open(".")?.sync_all(),
+    }
 }
 
 fn read_or_make(path: &Path, make: impl FnOnce() -> String) -> Result<String, SecretsError> {

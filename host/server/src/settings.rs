@@ -25,6 +25,8 @@ pub struct Settings {
     /// separated by commas.
     #[serde(skip_serializing)]
     pub bus: Option<BusUrl>,
+    /// Takes a PostgreSQL server that may lose what it confirms (`fsync = off`), for tests.
+    pub allow_lossy_database: bool,
     /// HTTP and WebSocket.
     pub http: Http,
     /// TLS on the port of HTTP and WebSocket; without it, a proxy ends TLS.
@@ -178,6 +180,7 @@ impl Default for Settings {
             data: PathBuf::from("switchhook-data"),
             database: None,
             bus: None,
+            allow_lossy_database: false,
             http: Http::default(),
             tls: None,
             cdx: Cdx::default(),
@@ -251,6 +254,7 @@ impl Settings {
             data,
             database: None,
             bus: None,
+            allow_lossy_database: false,
             http: Http { listen: any, ..Http::default() },
             tls: None,
             cdx: Cdx { ports: [0, 0], ..Cdx::default() },

@@ -66,6 +66,15 @@ pub enum OpenError {
     /// The writer's thread does not start.
     #[error("the writer does not start")]
     Writer(#[source] io::Error),
+    /// It confirms what it may lose when the power goes.
+    #[error("the database may lose what it confirms: {settings}")]
+    MayLose {
+        /// The settings that let it, with their values.
+        settings: String,
+    },
+    /// The writer cannot ask the database.
+    #[error("the database does not answer the writer")]
+    Asked(#[source] StorageError),
     /// The database did not open.
     #[error("the database did not open")]
     Database(#[from] sqlx::Error),

@@ -28,6 +28,12 @@ impl Storage {
         .await
     }
 
+    /// Forgets the proof: whoever starts next brings the keys.
+    pub async fn forget_keys_proof(&self) -> Result<(), StorageError> {
+        let forget = Query::from(FORGET_PROOF);
+        self.run("forget-keys-proof", async move |tx: &mut Transaction<'_>| tx.write(forget).await.map(drop)).await
+    }
+
     /// Replaces the proof.
     pub async fn put_keys_proof(&self, proof: KeysProof) -> Result<(), StorageError> {
         let put = Query::from(PUT_PROOF).bind(proof.key_id.to_vec()).bind(proof.proof.to_vec());

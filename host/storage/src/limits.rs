@@ -57,6 +57,9 @@ pub const CHECKPOINT_PAGES: u32 = 4_000;
 /// Rows that one sweep deletes from one table, so that it holds the writer for a few milliseconds only.
 pub const SWEEP: u32 = 1_000;
 
+/// Mailboxes that begin a new epoch in one transaction: some tens of milliseconds of work.
+pub const ADOPTED: u32 = 10_000;
+
 /// How long a transit's message is answered the same, and a performed effect can be looked up: a week, as
 /// gateways repeat for days.
 pub const KEPT: Duration = Duration::from_hours(7 * 24);

@@ -10,6 +10,8 @@
 #[macro_use]
 mod fixture;
 
+#[path = "storage/backup.rs"]
+mod backup;
 #[path = "storage/crash.rs"]
 mod crash;
 #[path = "storage/group.rs"]

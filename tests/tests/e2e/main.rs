@@ -8,6 +8,7 @@
     reason = "tests: what is missing fails them"
 )]
 
+mod backup;
 mod call;
 mod explain;
 mod health;

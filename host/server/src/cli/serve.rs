@@ -3,26 +3,21 @@
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
-    path::PathBuf,
 };
 
 use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::telemetry;
+use super::{installation::Installation, telemetry};
 use crate::{ADMIN_TOKEN, ROOT_KEYS, Server, Settings, sandbox};
 
 /// Runs the server until it is told to stop (SIGINT, SIGTERM); told twice, it stops at once. SIGHUP lets it
 /// read the files of its TLS certificate again.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Settings file (TOML).
-    #[arg(long, env = "SWITCHHOOK_SETTINGS")]
-    settings: Option<PathBuf>,
-    /// Data folder, made if missing; overrides the settings.
-    #[arg(long, env = "SWITCHHOOK_DATA")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    installation: Installation,
     /// Where to listen for HTTP and WebSocket; overrides the settings.
     #[arg(long)]
     listen: Option<SocketAddr>,
@@ -65,16 +60,11 @@ impl Serve {
     }
 
     fn settings(&self) -> anyhow::Result<Settings> {
-        let mut settings = match &self.settings {
-            Some(path) => Settings::read(path)?,
-            None => Settings::default(),
-        };
-        if let Some(data) = &self.data {
-            settings.data.clone_from(data);
-        }
+        let mut settings = self.installation.settings()?;
         if self.free_ports {
-            let Settings { database, bus, tls, limits, data, .. } = settings;
-            settings = Settings { database, bus, tls, limits, ..Settings::on_free_ports(data) };
+            let Settings { database, allow_lossy_database, bus, tls, limits, data, .. } = settings;
+            let free = Settings::on_free_ports(data);
+            settings = Settings { database, allow_lossy_database, bus, tls, limits, ..free };
         }
         if let Some(listen) = self.listen {
             settings.http.listen = listen;

@@ -1,6 +1,6 @@
 //! What a server is made of, each from its settings.
 
-use std::{fs, net::SocketAddr, path::Path, sync::Arc};
+use std::{fs, io, net::SocketAddr, path::Path, sync::Arc};
 
 use prometheus_client::registry::Registry;
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -13,7 +13,7 @@ use switchhook_protocol::id::RelayHostId;
 use switchhook_relay::{Relay, RelayConfig};
 use switchhook_storage::{Clock, Database, OpenError, Storage};
 
-use super::{REALM, StartError};
+use super::{DATABASE, REALM, StartError};
 use crate::{
     clock,
     keys::Keys,
@@ -23,13 +23,13 @@ use crate::{
     settings::{self, Settings},
 };
 
-/// Makes the data folder, its owner's alone.
-pub(super) fn data_folder(data: &Path) -> Result<(), StartError> {
+/// Makes a folder for secrets, its owner's alone.
+pub(crate) fn folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(data).map_err(|error| StartError::Data(data.to_owned(), error))
+    builder.create(folder)
 }
 
 /// Connects to the bus, if there is one.
@@ -52,13 +52,14 @@ pub(super) fn node(settings: &Settings, bound: SocketAddr, bus: Option<Bus>, key
     (me, others)
 }
 
-/// Opens the database.
-pub(super) async fn storage(settings: &Settings) -> Result<Storage, OpenError> {
+/// Opens the database of an installation.
+pub(crate) async fn storage(settings: &Settings) -> Result<Storage, OpenError> {
     let database = match &settings.database {
         Some(url) => Database::Postgres { url: url.reveal().to_owned() },
-        None => Database::Sqlite { path: settings.data.join("switchhook.db") },
+        None => Database::Sqlite { path: settings.data.join(DATABASE) },
     };
-    Storage::open(switchhook_storage::Settings::new(database, Clock::new(clock::now))).await
+    let how = switchhook_storage::Settings::new(database, Clock::new(clock::now));
+    Storage::open(switchhook_storage::Settings { server_may_lose: settings.allow_lossy_database, ..how }).await
 }
 
 /// The runtime of the plugins, with what it has compiled before.

@@ -60,7 +60,8 @@ pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
     Ok(lock)
 }
 
-fn private(path: &Path) -> io::Result<File> {
+/// Opens a file that its owner alone reads; made if missing.
+pub(crate) fn private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true);
     #[cfg(unix)]

@@ -164,7 +164,8 @@ impl Held {
 }
 
 pub(crate) fn settings(database: Database) -> Settings {
-    Settings::new(database, Clock::new(|| NOW))
+    // The tests' PostgreSQL ends with its machine.
+    Settings { server_may_lose: true, ..Settings::new(database, Clock::new(|| NOW)) }
 }
 
 pub(crate) async fn enrol(storage: &TenantStorage, name: &str) {

@@ -7,11 +7,11 @@ use switchhook_core::{
     policy::registration::Pair,
     row::{OutboxKind, Session, Write},
 };
-use switchhook_storage::{Database, StorageError, TenantStorage};
+use switchhook_storage::{Database, OpenError, Settings, Storage, StorageError, TenantStorage};
 use tokio::sync::oneshot;
 
 use crate::{
-    fixture::{Fixture, Held, NOW, message, node, session, session_id},
+    fixture::{Fixture, Held, NOW, message, node, session, session_id, settings},
     walls::{change_everything, fill, seen},
 };
 
@@ -30,6 +30,33 @@ async fn a_connection_that_was_lost_between_two_groups_is_not_missed() {
 
     open(&acme, "after").await.unwrap();
     assert!(is_open(&acme, "before").await && is_open(&acme, "after").await);
+}
+
+#[tokio::test]
+async fn a_server_that_may_lose_what_it_confirms_is_refused() {
+    let Some(fixture) = Fixture::postgres("a_server_that_may_lose_what_it_confirms_is_refused").await else {
+        return;
+    };
+    let strict = Settings { server_may_lose: false, ..settings(fixture.database.clone()) };
+
+    let refused = Storage::open(strict).await;
+
+    let Err(OpenError::MayLose { settings }) = refused else { panic!("{refused:?}") };
+    assert_eq!(settings, "fsync = off, full_page_writes = off");
+}
+
+#[tokio::test]
+async fn the_writer_waits_for_the_disk_whatever_the_default_of_the_database_is() {
+    let Some(mut fixture) = Fixture::postgres("the_writer_waits_for_the_disk").await else { return };
+    fixture.say(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$",
+    )
+    .await;
+
+    // Refused if it did not.
+    fixture.reopen().await;
+
+    open(&fixture.acme(), "call").await.unwrap();
 }
 
 #[tokio::test]
