@@ -55,11 +55,17 @@ enum Task {
         #[arg(long)]
         without_tests: bool,
     },
-    /// Runs what takes longer than CI may: the fuzzing targets
+    /// Runs what takes longer than CI may: the model test at length, and the fuzzing targets
     Soak {
         /// For each target
         #[arg(long, default_value_t = 300)]
         seconds: u64,
+        /// Runs of the model test
+        #[arg(long, default_value_t = 10_000)]
+        runs: u64,
+        /// Seed of the first of them; CI plays those from 0
+        #[arg(long, default_value_t = 1_000)]
+        seed: u64,
     },
     /// Formats all workspaces
     Fmt {
@@ -103,7 +109,7 @@ fn run(task: Task) -> Result<()> {
         Task::Demo { arguments } => demo(&repository, &arguments),
         Task::Test { arguments } => test::test(&repository, &arguments),
         Task::Ci { without_tests } => ci::ci(&repository, without_tests),
-        Task::Soak { seconds } => soak::soak(&repository, seconds),
+        Task::Soak { seconds, runs, seed } => soak::soak(&repository, seconds, runs, seed),
         Task::Fmt { check } => fmt::fmt(&repository, check),
         Task::Layers => layers::layers(&repository),
         Task::Requirements { ids } if ids.is_empty() => requirements::check(&repository),

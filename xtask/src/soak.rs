@@ -1,4 +1,5 @@
-//! What takes longer than CI may: each fuzzing target of `tests/fuzz` for so many seconds.
+//! What takes longer than CI may: many runs of the model test, then each fuzzing target of `tests/fuzz` for so
+//! many seconds.
 //!
 //! What a fuzzer learns on its way is kept below `target/soak` and serves the next run; what breaks a
 //! rule lands in `target/soak/found`, and fails. Its bytes belong into the corpus, with the mend.
@@ -21,7 +22,8 @@ const ONE_INPUT: &str = "-timeout=30";
 /// The compiler of components is let near a gigabyte; what wants more is a bomb.
 const MEMORY: &str = "-rss_limit_mb=4096";
 
-pub(crate) fn soak(repository: &Repository, seconds: u64) -> Result<()> {
+pub(crate) fn soak(repository: &Repository, seconds: u64, runs: u64, seed: u64) -> Result<()> {
+    model(repository, runs, seed)?;
     require_fuzzer(repository)?;
     // The fuzzed crates build the plugins that ship.
     let mut target = Command::new("rustup");
@@ -33,6 +35,16 @@ pub(crate) fn soak(repository: &Repository, seconds: u64) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Invitations at random; a difference says the seed of its run.
+fn model(repository: &Repository, runs: u64, seed: u64) -> Result<()> {
+    println!("── model: {runs} runs from seed {seed}");
+    let mut model = repository.cargo();
+    // Not under nextest, which ends what takes long.
+    model.args(["test", "--workspace", "--test", "invitations"]);
+    model.env("SWITCHHOOK_MODEL_RUNS", runs.to_string()).env("SWITCHHOOK_MODEL_SEED", seed.to_string());
+    command::run(&mut model)
 }
 
 fn require_fuzzer(repository: &Repository) -> Result<()> {

@@ -57,6 +57,9 @@ pub enum BackupError {
     /// No backup, or one that was broken off.
     #[error("{} is no backup that this version knows", .0.display())]
     NoBackup(PathBuf),
+    /// There is nothing to adopt.
+    #[error("there is no database {}", .0.display())]
+    NoDatabase(PathBuf),
     /// The copy is not what was backed up.
     #[error("the copy in the backup was changed or is damaged")]
     Changed,
@@ -172,7 +175,11 @@ pub(crate) async fn restore(from: &Path, settings: &Settings, keys: &Keys) -> Re
 
 /// Gives a database that came back by other means its new incarnation.
 pub(crate) async fn adopt(settings: &Settings) -> Result<Restored, BackupError> {
-    let storage = parts::storage(settings).await?;
+    let file = settings.data.join(DATABASE);
+    if settings.database.is_none() && !file.exists() {
+        return Err(BackupError::NoDatabase(file));
+    }
+    let storage = parts::storage(settings, clock::now).await?;
     let adopted = renew(&storage).await;
     storage.close().await;
     Ok(adopted?)
@@ -181,7 +188,7 @@ pub(crate) async fn adopt(settings: &Settings) -> Result<Restored, BackupError> 
 /// Whether the backup is whole, and its keys are these.
 fn check(from: &Path, keys: &Keys) -> Result<(), BackupError> {
     let no_backup = || BackupError::NoBackup(from.to_owned());
-    let text = fs::read_to_string(from.join(MANIFEST)).map_err(|_| no_backup())?;
+    let text = fs::read_to_string(from.join(MANIFEST)).map_err(|_missing| no_backup())?;
     let manifest = Manifest::from_json(&text).ok_or_else(no_backup)?;
     let copy = from.join(DATABASE);
     if !manifest.is_of(&copy).map_err(of(&copy))? {
@@ -205,7 +212,7 @@ async fn lay_out(from: &Path, data: &Path, keys: &Keys) -> Result<Restored, Back
         Keys::Of(file) => copy_secret(file, &data.join(ROOT_KEYS))?,
     }
     let database = data.join(RESTORING);
-    fs::copy(from.join(DATABASE), &database).map_err(of(&database))?;
+    copy_privately(&from.join(DATABASE), &database).map_err(of(&database))?;
     switchhook_storage::verify(&database).await?;
     let settings = switchhook_storage::Settings::new(
         Database::Sqlite { path: database.clone() },
@@ -228,6 +235,15 @@ async fn renew(storage: &Storage) -> Result<Restored, StorageError> {
     let incarnation = mint::epoch(&mut StdRng::from_rng(&mut rand::rng()));
     let Adopted { mailboxes, texts } = storage.adopt(&incarnation).await?;
     Ok(Restored { mailboxes, texts_in_doubt: texts })
+}
+
+/// For its owner alone, whatever the backup's mode has become on its way.
+fn copy_privately(from: &Path, to: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    io::copy(&mut fs::File::open(from)?, &mut options.open(to)?).map(drop)
 }
 
 /// All secrets that are there; the keys always are.

@@ -18,6 +18,8 @@ pub mod demo;
 mod flows;
 mod granted;
 mod http;
+#[cfg(feature = "in-process")]
+pub mod in_process;
 mod keys;
 mod lifecycle;
 mod limits;

@@ -10,10 +10,11 @@ pub(crate) mod parts;
 use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
+use switchhook_cdx::Cdx;
 use switchhook_core::row::OutboxKind;
 use switchhook_delivery::SmsSender;
 use switchhook_plugin_runtime::EngineError;
-use switchhook_protocol::{id::RelayHostId, server::CdxAddresses};
+use switchhook_protocol::{id::RelayHostId, server::CdxAddresses, time::Timestamp};
 use switchhook_relay::Relay;
 use switchhook_storage::OpenError;
 use tokio::{
@@ -130,18 +131,32 @@ pub struct Server {
     tls: Option<Arc<Tls>>,
 }
 
+/// What a prepared server begins to serve.
+pub(crate) struct Edge {
+    cdx: Cdx,
+    listener: Listener,
+    registry: Registry,
+}
+
 impl Server {
     /// Starts on these settings; ports that are 0 are any free ones.
     pub async fn start(settings: &Settings) -> Result<Self, StartError> {
         // Large while it lasts, and nobody's else.
-        Box::pin(Self::assemble(settings)).await
+        let (server, edge) = Box::pin(Self::prepare(settings, clock::now)).await?;
+        edge.cdx.run(&server.app.tasks, &server.app.stop);
+        run(&server.app, edge.listener, edge.registry);
+        Ok(server)
     }
 
-    async fn assemble(settings: &Settings) -> Result<Self, StartError> {
+    /// Everything but what moves by itself: no worker runs, no socket is served.
+    pub(crate) async fn prepare(
+        settings: &Settings,
+        clock: fn() -> Timestamp,
+    ) -> Result<(Self, Edge), StartError> {
         parts::folder(&settings.data).map_err(|error| StartError::Data(settings.data.clone(), error))?;
         let keys = Keys::new(secrets::root_keys(&settings.data, &mut rand::rng())?);
         let admin_token = secrets::admin_token(&settings.data, &mut rand::rng())?;
-        let storage = parts::storage(settings).await?;
+        let storage = parts::storage(settings, clock).await?;
         let bus = parts::bus(settings, &storage).await?;
         let mut registry = Registry::default();
         storage.metrics().register(&mut registry);
@@ -162,7 +177,7 @@ impl Server {
         let metrics = Metrics::default();
         metrics.register(registry.sub_registry_with_prefix("switchhook"));
         let app = Arc::new(App {
-            clock: clock::now,
+            clock,
             storage,
             keys,
             plugins,
@@ -193,9 +208,13 @@ impl Server {
         });
         first::check_keys(&app).await?;
         Box::pin(first::set_up(&app, &settings.data, &admin_token)).await?;
-        cdx.run(&app.tasks, &app.stop);
-        run(&app, listener, registry);
-        Ok(Self { app, relay, addresses, tls })
+        Ok((Self { app, relay, addresses, tls }, Edge { cdx, listener, registry }))
+    }
+
+    /// What its flows may use.
+    #[cfg(feature = "in-process")]
+    pub(crate) fn app(&self) -> &App {
+        &self.app
     }
 
     /// Where it answers.

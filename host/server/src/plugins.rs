@@ -105,6 +105,16 @@ impl Plugins {
         Ok(examined)
     }
 
+    /// Asks this from now on, without a row that says so.
+    #[cfg(feature = "in-process")]
+    pub(crate) fn activate(
+        &self,
+        tenant: &TenantId,
+        plugin: switchhook_plugin_runtime::ActivePlugin,
+    ) -> Result<(), switchhook_plugin_runtime::ActivateError> {
+        self.slots.activate(tenant, plugin)
+    }
+
     /// Takes out what nobody asks any more.
     pub(crate) fn forget(&self, drained: Vec<(TenantId, NamedVersion)>) {
         for (tenant, NamedVersion { slot, name, version }) in drained {

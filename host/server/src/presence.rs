@@ -26,7 +26,7 @@ const LOOKS: u32 = 4;
 /// Marks and takes out until told to stop.
 pub(crate) async fn work(app: Arc<App>) {
     let started = app.now();
-    let pace = app.lost_after / LOOKS;
+    let pace = pace(&app);
     loop {
         tokio::select! {
             biased;
@@ -34,13 +34,15 @@ pub(crate) async fn work(app: Arc<App>) {
             () = time::sleep(pace) => {}
         }
         let may_lose = app.now() >= started.after(app.lost_after);
-        if let Err(trouble) = look(&app, pace, may_lose).await {
+        if let Err(trouble) = look(&app, may_lose).await {
             error!(error = %Causes(&trouble), "participants are not marked as seen");
         }
     }
 }
 
-async fn look(app: &App, pace: Duration, may_lose: bool) -> Result<(), StorageError> {
+/// Marks who is here and, if it may, takes out who has been unseen for too long.
+pub(crate) async fn look(app: &App, may_lose: bool) -> Result<(), StorageError> {
+    let pace = pace(app);
     let now = app.now();
     let since = Timestamp::from_millis(now.as_millis().saturating_sub(millis(pace)));
     let unseen = app.storage.unseen(since, limits::UNSEEN).await?;
@@ -62,6 +64,10 @@ async fn look(app: &App, pace: Duration, may_lose: bool) -> Result<(), StorageEr
         }
     }
     Ok(())
+}
+
+fn pace(app: &App) -> Duration {
+    app.lost_after / LOOKS
 }
 
 async fn mark(app: &App, here: Vec<(TenantId, Participant)>, at: Timestamp) -> Result<(), StorageError> {

@@ -30,7 +30,8 @@ pub(crate) async fn work(app: Arc<App>) {
     }
 }
 
-async fn fire_due(app: &App) -> Result<(), StorageError> {
+/// Fires what is due.
+pub(crate) async fn fire_due(app: &App) -> Result<(), StorageError> {
     let due = app.storage.timers().due(app.now(), limits::TIMERS).await?;
     let fired = stream::iter(due).map(|due| fire(app, due)).buffer_unordered(limits::TIMERS_AT_ONCE);
     fired.try_collect().await

@@ -84,7 +84,9 @@ impl Storage {
         let texts = self.run("adopt-outbox", async move |tx: &mut Transaction<'_>| {
             tx.write(Query::from(FORGET_NODES)).await?;
             let begun = outbox::take_up(tx).await?.len();
-            Ok::<_, StorageError>(tx.write(Query::from(SENT_PERHAPS)).await? + u64::try_from(begun).unwrap_or(u64::MAX))
+            Ok::<_, StorageError>(
+                tx.write(Query::from(SENT_PERHAPS)).await? + u64::try_from(begun).unwrap_or(u64::MAX),
+            )
         });
         let texts = texts.await?;
         let mut mailboxes = 0;

@@ -31,7 +31,8 @@ impl Storage {
     /// Forgets the proof: whoever starts next brings the keys.
     pub async fn forget_keys_proof(&self) -> Result<(), StorageError> {
         let forget = Query::from(FORGET_PROOF);
-        self.run("forget-keys-proof", async move |tx: &mut Transaction<'_>| tx.write(forget).await.map(drop)).await
+        self.run("forget-keys-proof", async move |tx: &mut Transaction<'_>| tx.write(forget).await.map(drop))
+            .await
     }
 
     /// Replaces the proof.

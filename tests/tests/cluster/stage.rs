@@ -65,7 +65,8 @@ impl Stage {
 
     async fn on(database: &str, bus: nats::Cluster) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let text = format!("database = \"{database}\"\nallow_lossy_database = true\nbus = \"{}\"\n", bus.url());
+        let text =
+            format!("database = \"{database}\"\nallow_lossy_database = true\nbus = \"{}\"\n", bus.url());
         fs::write(settings(folder.path()), text)?;
         // The first makes the secrets that the others share.
         let first = Node::start(folder.path(), 0, None).await?;

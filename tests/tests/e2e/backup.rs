@@ -99,6 +99,39 @@ async fn what_is_no_whole_backup_or_no_empty_folder_is_refused_and_nothing_is_ch
     Ok(())
 }
 
+#[tokio::test]
+async fn a_database_that_came_back_by_other_means_is_adopted_and_clients_notice() -> Result<()> {
+    let mut host = Host::start().await?;
+    let mut alice = host.phone(ALICE).await?;
+    let before = epoch(&mut alice).await?;
+    let adopt = ["restore", "--adopt", "--data", text(host.data())?].map(str::to_owned);
+    let adopt = adopt.each_ref().map(String::as_str);
+    refused(adopt, "in use by another process").await?;
+    host.stop().await;
+
+    let adopted = run(adopt).await?;
+    assert_eq!(adopted.pointer("/mailboxes"), Some(&Value::from(1)));
+    host.start_again().await?;
+
+    assert_eq!(resumed_after(&mut alice, before).await?, Resumed::None);
+    let nowhere = host.folder().join("nowhere");
+    refused(["restore", "--adopt", "--data", text(&nowhere)?], "there is no database").await?;
+    assert!(!nowhere.exists());
+    Ok(())
+}
+
+#[tokio::test]
+async fn rows_in_postgres_are_left_to_its_own_tools() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (settings, backup) = (folder.path().join("settings.toml"), folder.path().join("backup"));
+    fs::write(&settings, "database = \"postgres://switchhook@localhost/switchhook\"")?;
+    for command in ["backup", "restore"] {
+        refused([command, text(&backup)?, "--settings", text(&settings)?], "pg_dump").await?;
+    }
+    assert!(!backup.exists());
+    Ok(())
+}
+
 /// Runs the command line, which answers in JSON.
 async fn run<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Value> {
     let output = Command::new(PROGRAM).args(arguments).arg("--json").kill_on_drop(true).output().await?;
@@ -139,8 +172,6 @@ async fn resumed_after(phone: &mut Phone, before: Epoch) -> Result<Resumed> {
 
 /// Rings that nobody has expected.
 async fn rings_heard(phone: &mut Phone) -> Result<usize> {
-    let ring = |event: &&ClientEvent| {
-        matches!(event, ClientEvent::Event(delivered) if matches!(delivered.event, Event::Invite(_)))
-    };
+    let ring = |event: &&ClientEvent| matches!(event, ClientEvent::Event(delivered) if matches!(delivered.event, Event::Invite(_)));
     Ok(phone.heard().await?.iter().filter(ring).count())
 }

@@ -29,6 +29,6 @@ impl Backup {
     pub(crate) async fn run(self) -> Result<()> {
         let told = |copied, all| progress(&format!("{} of about {} copied", size(copied), size(all)));
         let made = backup::make(&self.installation.settings()?, &self.to, self.with_keys, told).await?;
-        self.form.answer(&made, |made| made.to_string())
+        self.form.answer(&made, ToString::to_string)
     }
 }

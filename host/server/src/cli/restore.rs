@@ -39,7 +39,7 @@ impl Restore {
             let from = self.from.as_ref().context("which backup?")?;
             backup::restore(from, &settings, &self.keys()).await?
         };
-        self.form.answer(&restored, |restored| restored.to_string())
+        self.form.answer(&restored, ToString::to_string)
     }
 
     fn keys(&self) -> Keys {

@@ -64,7 +64,7 @@ impl Serve {
         if self.free_ports {
             let Settings { database, allow_lossy_database, bus, tls, limits, data, .. } = settings;
             let free = Settings::on_free_ports(data);
-            settings = Settings { database, allow_lossy_database, bus, tls, limits, ..free };
+            settings = Settings { database, bus, allow_lossy_database, tls, limits, ..free };
         }
         if let Some(listen) = self.listen {
             settings.http.listen = listen;

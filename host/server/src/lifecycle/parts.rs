@@ -9,7 +9,7 @@ use switchhook_cdx::{Cdx, CdxConfig, Ip};
 use switchhook_core::{mint, relay_choice::RelayHost, relay_peers::PeerPolicy, seal::KeyRing};
 use switchhook_delivery::Outbound;
 use switchhook_plugin_runtime::{ArtefactSettings, Compiler, Runtime, RuntimeSettings, Slots};
-use switchhook_protocol::id::RelayHostId;
+use switchhook_protocol::{id::RelayHostId, time::Timestamp};
 use switchhook_relay::{Relay, RelayConfig};
 use switchhook_storage::{Clock, Database, OpenError, Storage};
 
@@ -53,13 +53,14 @@ pub(super) fn node(settings: &Settings, bound: SocketAddr, bus: Option<Bus>, key
 }
 
 /// Opens the database of an installation.
-pub(crate) async fn storage(settings: &Settings) -> Result<Storage, OpenError> {
+pub(crate) async fn storage(settings: &Settings, clock: fn() -> Timestamp) -> Result<Storage, OpenError> {
     let database = match &settings.database {
         Some(url) => Database::Postgres { url: url.reveal().to_owned() },
         None => Database::Sqlite { path: settings.data.join(DATABASE) },
     };
-    let how = switchhook_storage::Settings::new(database, Clock::new(clock::now));
-    Storage::open(switchhook_storage::Settings { server_may_lose: settings.allow_lossy_database, ..how }).await
+    let how = switchhook_storage::Settings::new(database, Clock::new(clock));
+    Storage::open(switchhook_storage::Settings { server_may_lose: settings.allow_lossy_database, ..how })
+        .await
 }
 
 /// The runtime of the plugins, with what it has compiled before.

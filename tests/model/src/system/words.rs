@@ -1,0 +1,78 @@
+//! What is seen of the system, in the reference's words.
+
+use switchhook_core::row::{InvitationState, LegState};
+use switchhook_protocol::{
+    event::Event,
+    id::SessionId,
+    session::{Change, Renewed},
+};
+
+/// What an event is about.
+pub(super) const fn session(event: &Event) -> &SessionId {
+    match event {
+        Event::Invite(it) => &it.session,
+        Event::Accept(it) => &it.session,
+        Event::Decline(it) => &it.session,
+        Event::Ringing(it) => &it.session,
+        Event::Cancel(it) => &it.session,
+        Event::Taken(it) => &it.session,
+        Event::Outcome(it) => &it.session,
+        Event::Rerouted(it) => &it.session,
+        Event::RelayResponse(it) => &it.session,
+        Event::RelayUpdate(it) => &it.session,
+        Event::InviteUpdate(it) => &it.session,
+        Event::SessionUpdate(it) => &it.session,
+    }
+}
+
+/// What an event says.
+pub(super) fn of(event: &Event) -> String {
+    match event {
+        Event::Accept(it) => {
+            let waits = if it.awaits_take { ", to be taken" } else { "" };
+            format!("accept of {}{waits}", it.peer.endpoint.reveal())
+        }
+        Event::Decline(it) => format!("decline of {}: {}", it.endpoint.reveal(), it.reason),
+        Event::Ringing(it) => format!("ringing of {}", it.endpoint.reveal()),
+        Event::Cancel(it) => format!("cancel: {}", word(&it.reason)),
+        Event::Outcome(it) => {
+            let words = (it.endpoint.reveal(), word(&it.outcome), it.word.as_deref().unwrap_or_default());
+            format!("outcome of {}: {} {}", words.0, words.1, words.2)
+        }
+        Event::Rerouted(it) => format!("rerouted to {} for {} ms", it.devices.len(), it.ring_ms),
+        Event::SessionUpdate(it) => {
+            let by = it.by.reveal();
+            match &it.change {
+                Change::Told { .. } => format!("told by {by}"),
+                Change::Left { reason, renewed: Some(_) } => format!("left {by}: {reason}, renewed"),
+                Change::Left { reason, renewed: None } => format!("left {by}: {reason}"),
+                Change::Ended { reason } => format!("ended: {reason} by {by}"),
+            }
+        }
+        Event::Invite(_)
+        | Event::Taken(_)
+        | Event::RelayResponse(_)
+        | Event::RelayUpdate(_)
+        | Event::InviteUpdate(_) => event.kind().to_owned(),
+    }
+}
+
+/// The ticket that takes the place of the former one.
+pub(super) fn renewed(event: &Event) -> Option<String> {
+    let Event::SessionUpdate(changed) = event else { return None };
+    let Change::Left { renewed: Some(Renewed { ticket, .. }), .. } = &changed.change else { return None };
+    Some(ticket.clone())
+}
+
+pub(super) fn invitation(state: InvitationState) -> String {
+    word(&state)
+}
+
+/// Whether a ring was sent already is no matter of the reference.
+pub(super) fn leg(state: LegState) -> String {
+    word(if state == LegState::Pushed { &LegState::Queued } else { &state })
+}
+
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap()
+}

@@ -1,0 +1,46 @@
+//! Invitations at random: no difference to the reference.
+
+use std::env;
+
+/// Runs unless told otherwise: half a minute.
+const RUNS: u64 = 200;
+
+/// What a play that plays everything has devices hear.
+const HEARD: [&str; 19] = [
+    "accept of",
+    "accept of to be taken",
+    "cancel: answered-elsewhere",
+    "cancel: cancelled",
+    "cancel: no-answer",
+    "decline of busy",
+    "decline of declined",
+    "ended: hung-up by",
+    "ended: lost by",
+    "invite",
+    "left hung-up",
+    "left hung-up, renewed",
+    "outcome of all-declined nobody",
+    "outcome of busy nobody",
+    "outcome of no-answer nobody",
+    "rerouted to 1 for 10000 ms",
+    "rerouted to 1 for 9000 ms",
+    "ringing of",
+    "taken",
+];
+
+/// INV-3, INV-4, INV-6, INV-7, INV-8, INV-11.restart, INV-15, INV-17
+#[tokio::test]
+async fn invitations_at_random_are_those_of_the_reference() {
+    let runs = told("SWITCHHOOK_MODEL_RUNS").unwrap_or(RUNS);
+    let first = told("SWITCHHOOK_MODEL_SEED").unwrap_or(0);
+
+    let played = Box::pin(switchhook_model::play(first..first + runs)).await;
+
+    let played = played.unwrap_or_else(|difference| panic!("{difference:?}"));
+    let missing: Vec<_> = HEARD.iter().filter(|heard| !played.contains_key(**heard)).collect();
+    assert!(missing.is_empty(), "{missing:?} were not heard, but {played:?}");
+}
+
+fn told(name: &str) -> Option<u64> {
+    env::var(name).ok()?.parse().ok()
+}
