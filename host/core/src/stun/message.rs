@@ -33,7 +33,7 @@ impl<'a> Message<'a> {
         Ok(message)
     }
 
-    /// Class and method, see [`message_type`].
+    /// Class and method, see [`message_type`](super::message_type).
     pub const fn message_type(&self) -> u16 {
         self.kind
     }
