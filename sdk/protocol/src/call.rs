@@ -6,10 +6,14 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
+    block::{Block, Blocked, BlockedList, Unblock},
     endpoint::EndpointId,
     id::Epoch,
     invitation::{Accept, Accepted, Cancel, Decline, Invite, InviteStatus, Ringing, Stopped, Take},
-    registration::{RegisterBegin, RegisterCode, RegisterValidate, RegistrationProgress},
+    registration::{
+        RegisterBegin, RegisterCode, RegisterList, RegisterRevoke, RegisterValidate, RegistrationList,
+        RegistrationProgress,
+    },
     relay::{RelayRequest, RelayResponse, RelayUpdate},
     session::{End, InviteUpdate, RingingSession, RunningSession, SessionUpdate},
 };
@@ -117,6 +121,8 @@ operations! {
     RegisterBegin = "register.begin" => RegistrationProgress;
     RegisterCode = "register.code" => RegistrationProgress;
     RegisterValidate = "register.validate" => RegistrationProgress;
+    RegisterList = "register.list" => RegistrationList;
+    RegisterRevoke = "register.revoke" => Done;
     Invite = "invite" => InviteStatus;
     Ringing = "ringing" => Done;
     Accept = "accept" => Accepted;
@@ -130,5 +136,8 @@ operations! {
     RelayRequest = "relay.request" => RelayResponse;
     RelayUpdate = "relay.update" => Done;
     PathReport = "path-report" => Done;
+    Block = "block" => Done;
+    Unblock = "unblock" => Done;
+    Blocked = "blocked" => BlockedList;
     Sync = "sync" => Snapshot;
 }

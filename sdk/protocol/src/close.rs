@@ -7,8 +7,14 @@
 pub enum CloseCode {
     /// The server shuts down; connect again.
     GoingAway,
+    /// What came breaks the rules of WebSocket (RFC 6455 §7.4.1).
+    BrokenFrame,
+    /// A text is not UTF-8 (RFC 6455 §7.4.1).
+    NotUtf8,
     /// The frame is not one of this protocol.
     Malformed,
+    /// A message is larger than [`MAX_FRAME`](crate::MAX_FRAME) (RFC 6455 §7.4.1).
+    TooLarge,
     /// No `hello` came in time.
     HelloTimeout,
     /// Nothing was heard from the client for too long.
@@ -40,7 +46,10 @@ impl CloseCode {
     /// Every code, in the order of the published table.
     pub const ALL: &'static [Self] = &[
         Self::GoingAway,
+        Self::BrokenFrame,
+        Self::NotUtf8,
         Self::Malformed,
+        Self::TooLarge,
         Self::HelloTimeout,
         Self::Silent,
         Self::SlowReader,
@@ -52,9 +61,14 @@ impl CloseCode {
     pub const fn row(self) -> CloseRow {
         let (code, reason, reconnect, after_ms, meaning) = match self {
             Self::GoingAway => (1012, "going-away", true, 500, "The server restarts or drains."),
+            Self::BrokenFrame => {
+                (1002, "broken-frame", true, 5_000, "What came breaks the rules of WebSocket (RFC 6455).")
+            }
+            Self::NotUtf8 => (1007, "not-utf-8", true, 5_000, "A text is not UTF-8."),
             Self::Malformed => {
                 (1008, "malformed", true, 5_000, "Frames of no known form, before `hello`, or binary frames.")
             }
+            Self::TooLarge => (1009, "too-large", true, 5_000, "A message is above the limit of 32 KiB."),
             Self::HelloTimeout => (4408, "hello-timeout", true, 1_000, "No `hello` came in time."),
             Self::Silent => (4410, "silent", true, 0, "Nothing was heard for too long."),
             Self::SlowReader => (

@@ -61,12 +61,18 @@ codes! {
     SignatureExpired = "signature-expired", 401, "Sign anew, by the time in the answer's `Date`.";
     /// The request came before: its nonce is used.
     Replayed = "replayed", 409, "Sign anew with another nonce.";
-    /// The same message id came before with another body.
-    Conflict = "conflict", 409, "Use a new message id for a new message.";
+    /// The same message id or idempotency key came before with another body.
+    Conflict = "conflict", 409, "Use a new id or key for a new message.";
+    /// What is to be replaced is no longer what the request names: somebody else has changed it.
+    Changed = "changed", 412, "Read it again, and change what is there.";
+    /// The tenant takes only clients with a certificate of its authority.
+    CertificateRequired = "certificate-required", 403, "Connect with a certificate of the tenant's authority.";
     /// The caller may not do this.
     Forbidden = "forbidden", 403, "Nothing, with these credentials.";
     /// Too many of these in too short a time.
     RateLimited = "rate-limited", 429, "Wait for the time told, then try again.";
+    /// There are too many connections of this address or this tenant.
+    TooManyConnections = "too-many-connections", 429, "Close those that are not needed; try again after the time told.";
     /// The component is no plugin of this slot; the report says what does not fit.
     PluginRefused = "plugin-refused", 422, "Mend what the report names; `switchhook plugin check` makes the same report.";
     /// The plugin does not accept this configuration; the detail has its words.
@@ -87,11 +93,15 @@ codes! {
     WrongCode = "wrong-code", 422, "Type the code again.";
     /// No tries are left for this code.
     TriesExhausted = "tries-exhausted", 429, "Begin the registration anew.";
-    /// The identifier that the inviter calls from is not registered to its device.
+    /// No gateway of the tenant serves this number.
+    NoGateway = "no-gateway", 422, "Register in another way, or ask the tenant for a gateway.";
+    /// The tenant does not text numbers of this country.
+    NotTexted = "not-texted", 422, "Register in another way.";
+    /// The owner of the number has asked for no texts.
+    OptedOut = "opted-out", 403, "Text START to the tenant's number first.";
+    /// The identifier that the device speaks for is not registered to it.
     NotYourIdentifier = "not-your-identifier", 403, "Register the identifier first.";
-    /// The inviter may not ring any of the invited.
-    NotReachable = "not-reachable", 403, "Nothing.";
-    /// No device is registered for any of the invited.
+    /// No device is registered for any of the invited, or the inviter may not ring them: which of both is not told.
     NoneRegistered = "none-registered", 404, "Reach the person in another way.";
     /// The plugin of the tenant gave the invite up.
     RouteRefused = "route-refused", 422, "See the message.";

@@ -89,6 +89,8 @@ ids! {
     Epoch;
     /// Chosen by the client, repeated by the answer.
     RequestId;
+    /// Chosen by the client for a request that it may send again: what the request does is done once.
+    IdempotencyKey;
     /// A replaceable reference to a device, at most 32 characters of the GSM-7 alphabet (REG-1).
     ///
     /// A secret between the device and its host: it prints masked, [`Self::as_str`] gives the real thing.
@@ -103,7 +105,7 @@ ids! {
     NodeId;
 }
 
-printed!(TenantId ApplicationId DeviceId SessionId AttemptId MessageId Epoch RequestId GatewayId MethodName RelayHostId NodeId);
+printed!(TenantId ApplicationId DeviceId SessionId AttemptId MessageId Epoch RequestId IdempotencyKey GatewayId MethodName RelayHostId NodeId);
 
 impl fmt::Debug for PushToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

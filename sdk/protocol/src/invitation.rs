@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     connection_data::ConnectionData,
     endpoint::EndpointId,
-    id::SessionId,
+    id::{IdempotencyKey, SessionId},
     peer::{Path, Peer, SessionKey},
 };
 
@@ -29,6 +29,9 @@ pub struct Invite {
     /// Who chooses among the devices that accept.
     #[serde(default, skip_serializing_if = "TakeMode::is_first")]
     pub take: TakeMode,
+    /// With it the request may be sent again: it rings once, and a repeat is answered alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 /// Who chooses among the devices of a user that accept (INV-6).

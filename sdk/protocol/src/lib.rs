@@ -12,7 +12,9 @@
 
 extern crate alloc;
 
+pub mod block;
 pub mod call;
+pub mod carrier;
 pub mod cdx;
 pub mod client;
 pub mod close;

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     endpoint::EndpointId,
-    id::{AttemptId, DeviceId, MethodName, PushToken},
+    id::{ApplicationId, AttemptId, DeviceId, MethodName, PushToken},
+    time::Timestamp,
 };
 
 /// `register.begin`: begin a registration by a method of the tenant (REG-5).
@@ -70,6 +71,76 @@ pub struct RegisterValidate {
     pub signature: String,
 }
 
+/// `register.list`: the identifiers of this device, and how it got them (REG-11).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterList {}
+
+/// Answer to `register.list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationList {
+    /// In the order of the identifiers.
+    pub registrations: Vec<HeldRegistration>,
+}
+
+/// An identifier of this device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldRegistration {
+    /// The identifier.
+    pub endpoint: EndpointId,
+    /// For which application.
+    pub application: ApplicationId,
+    /// How it was proven; `direct` if an authorised application said so (REG-16).
+    pub method: MethodName,
+    /// When it was last proven, in milliseconds since 1970.
+    pub registered_at: Timestamp,
+}
+
+/// `register.revoke`: an identifier no longer reaches this device (REG-11).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterRevoke {
+    /// The identifier.
+    pub endpoint: EndpointId,
+}
+
+/// When a client registers again, without a person: the tenant's setting (REG-13).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegisterAgain {
+    /// Whenever the device was switched on: another SIM may be in it.
+    EachPowerOn,
+    /// Whenever the application starts.
+    #[default]
+    EachStart,
+    /// Only as long as nothing is registered.
+    FirstTime,
+    /// Only when its user wants it.
+    OnWish,
+}
+
+/// What makes a client think of registering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// The first start of the application after the device was switched on.
+    PowerOn,
+    /// Another start of the application.
+    Start,
+    /// Its user wants it.
+    Wish,
+}
+
+impl RegisterAgain {
+    /// Whether a client that has (or has not) an identifier registers at this occasion.
+    pub const fn registers(self, occasion: Occasion, registered: bool) -> bool {
+        match (self, occasion) {
+            (_, Occasion::Wish) | (Self::EachStart, _) | (Self::EachPowerOn, Occasion::PowerOn) => true,
+            (Self::EachPowerOn | Self::FirstTime, Occasion::Start) | (Self::FirstTime, Occasion::PowerOn) => {
+                !registered
+            }
+            (Self::OnWish, Occasion::PowerOn | Occasion::Start) => false,
+        }
+    }
+}
+
 /// The text that a device sends to begin an SMS registration (REG-2).
 pub fn registration_text(push_token: &PushToken, device: &DeviceId) -> String {
     alloc::format!("SWH {} {}", push_token.as_str(), device)
@@ -89,4 +160,30 @@ pub fn parse_signature_text(text: &str) -> Option<(EndpointId, String)> {
     let number = words.next()?.parse().ok()?;
     let signature = words.next()?.into();
     words.next().is_none().then_some((number, signature))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reg_13_a_client_registers_again_when_the_tenant_wants_it_and_always_on_its_users_wish() {
+        use Occasion::{PowerOn, Start, Wish};
+        use RegisterAgain::{EachPowerOn, EachStart, FirstTime, OnWish};
+        let registered = [
+            (EachPowerOn, [true, false, true]),
+            (EachStart, [true, true, true]),
+            (FirstTime, [false, false, true]),
+            (OnWish, [false, false, true]),
+        ];
+        for (again, expected) in registered {
+            assert_eq!(
+                [PowerOn, Start, Wish].map(|occasion| again.registers(occasion, true)),
+                expected,
+                "{again:?}"
+            );
+        }
+        let first = [EachPowerOn, EachStart, FirstTime].map(|again| again.registers(Start, false));
+        assert_eq!((first, OnWish.registers(Start, false)), ([true; 3], false));
+    }
 }

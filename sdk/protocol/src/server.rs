@@ -10,6 +10,7 @@ use crate::{
     error::ErrorBody,
     event::Delivered,
     id::{DeviceId, Epoch, PushToken, RequestId, SessionId},
+    registration::RegisterAgain,
 };
 
 /// A message of a server.
@@ -32,6 +33,8 @@ pub enum ServerMessage {
     Error(ErrorBody),
     /// I am here.
     Pong,
+    /// I am about to close this connection.
+    Leaving(Leaving),
 }
 
 impl ServerMessage {
@@ -47,6 +50,7 @@ impl ServerMessage {
             "signal" => Self::Signal(serde_json::from_str(text)?),
             "error" => Self::Error(serde_json::from_str(text)?),
             "pong" => Self::Pong,
+            "leaving" => Self::Leaving(serde_json::from_str(text)?),
             _ => return Ok(None),
         }))
     }
@@ -97,6 +101,9 @@ pub struct Welcome {
     pub ping_ms: u64,
     /// Where CDX answers: two ports.
     pub cdx: CdxAddresses,
+    /// When the tenant wants its clients to register again.
+    #[serde(default)]
+    pub register_again: RegisterAgain,
 }
 
 /// The two ports of CDX; a mapping is judged by what both see (NAT-1).
@@ -130,6 +137,14 @@ pub struct PeerSignal {
     pub from: String,
     /// The application's.
     pub data: serde_json::Value,
+}
+
+/// The server drains; close code [`GoingAway`](crate::close::CloseCode::GoingAway) follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaving {
+    /// A server of the same installation that stays: `wss://` or `ws://`, name and port, without path. Whoever does
+    /// not reach it goes where it first went.
+    pub next: String,
 }
 
 #[cfg(test)]

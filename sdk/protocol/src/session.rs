@@ -4,7 +4,10 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{endpoint::EndpointId, id::SessionId};
+use crate::{
+    endpoint::EndpointId,
+    id::{IdempotencyKey, SessionId},
+};
 
 /// `invite-update`: the inviter shows the answering user's other devices who answered (INV-7).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +23,9 @@ pub struct SessionUpdate {
     pub ticket: String,
     /// The application's, at most [`MAX_UPDATE`] bytes.
     pub data: serde_json::Value,
+    /// With it the request may be sent again: it is told once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 /// Largest `data` of a `session-update`, in bytes: a description of what is shown, not a file.

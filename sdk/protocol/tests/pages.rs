@@ -187,7 +187,7 @@ macro_rules! each_operation {
         }
 
         fn answer_again(op: &str, ok: &str) -> Value {
-            use switchhook_protocol::{call::*, invitation::*, registration::*, relay::*, session::*};
+            use switchhook_protocol::{block::*, call::*, invitation::*, registration::*, relay::*, session::*};
             $(if op == $name::OP {
                 let read: <$name as Call>::Answer =
                     serde_json::from_str(ok).unwrap_or_else(|error| panic!("{op}: {error}: {ok}"));
@@ -199,8 +199,9 @@ macro_rules! each_operation {
 }
 
 each_operation! {
-    RegisterBegin RegisterCode RegisterValidate Invite Ringing Accept Take Decline Cancel Stopped
-    InviteUpdate SessionUpdate End RelayRequest RelayUpdate PathReport Sync
+    RegisterBegin RegisterCode RegisterValidate RegisterList RegisterRevoke Invite Ringing Accept Take Decline Cancel Stopped
+    InviteUpdate SessionUpdate End RelayRequest RelayUpdate PathReport Block
+    Unblock Blocked Sync
 }
 
 /// Every participant that a frame shows.
