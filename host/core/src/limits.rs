@@ -3,9 +3,11 @@
 //! This one table makes both: [`Limits`], where every bound has a value, and [`OwnLimits`], where one that is
 //! missing is the operator's.
 
+use alloc::string::String;
 use core::cmp::min;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 macro_rules! limits {
     ($($(#[doc = $meaning:literal])* $name:ident = $value:literal;)*) => {
@@ -23,22 +25,28 @@ macro_rules! limits {
         }
 
         /// The bounds that a tenant has set for itself.
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default)]
         pub struct OwnLimits {
             $(
                 $(#[doc = $meaning])*
                 #[serde(skip_serializing_if = "Option::is_none")]
                 pub $name: Option<u32>,
             )*
+            /// What this version does not know: kept, since a node of a later version may have stored it.
+            #[serde(flatten)]
+            pub unknown: Map<String, Value>,
         }
 
         impl OwnLimits {
-            /// Names the first bound that is above the operator's.
-            pub fn check(&self, most: &Limits) -> Result<(), AboveOperators> {
+            /// Names the first bound that a tenant cannot set.
+            pub fn check(&self, most: &Limits) -> Result<(), RefusedLimit> {
+                if let Some(name) = self.unknown.keys().next() {
+                    return Err(RefusedLimit::Unknown(name.clone()));
+                }
                 $(
                     if self.$name.is_some_and(|own| own > most.$name) {
-                        return Err(AboveOperators { name: stringify!($name), most: most.$name });
+                        return Err(RefusedLimit::AboveOperators { name: stringify!($name), most: most.$name });
                     }
                 )*
                 Ok(())
@@ -69,13 +77,19 @@ limits! {
 }
 
 /// Why a tenant cannot have the bounds that it wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{name} is at most {most}, by the operator's settings")]
-pub struct AboveOperators {
-    /// Of the bound.
-    pub name: &'static str,
-    /// The operator's.
-    pub most: u32,
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedLimit {
+    /// There is no such bound.
+    #[error("{0} is no bound")]
+    Unknown(String),
+    /// It is above the operator's.
+    #[error("{name} is at most {most}, by the operator's settings")]
+    AboveOperators {
+        /// Of the bound.
+        name: &'static str,
+        /// The operator's.
+        most: u32,
+    },
 }
 
 #[cfg(test)]
@@ -90,7 +104,17 @@ mod tests {
         assert_eq!(own.below(&most), Limits { fan_out: 10, invites_of_pair: 0, ..most });
 
         let wide = OwnLimits { fan_out: Some(21), ..own };
-        assert_eq!(wide.check(&most), Err(AboveOperators { name: "fan_out", most: 20 }));
+        assert_eq!(wide.check(&most), Err(RefusedLimit::AboveOperators { name: "fan_out", most: 20 }));
         assert_eq!(wide.below(&most).fan_out, 20, "the operator lowered its own");
+    }
+
+    #[test]
+    fn a_bound_of_a_later_version_is_kept_where_it_is_stored_and_refused_where_it_is_asked_for() {
+        let stored = r#"{"fan_out":3,"songs_of_device":7}"#;
+        let own: OwnLimits = serde_json::from_str(stored).unwrap();
+        assert_eq!(own.fan_out, Some(3));
+        assert_eq!(serde_json::to_string(&own).unwrap(), stored);
+        let refused = RefusedLimit::Unknown(String::from("songs_of_device"));
+        assert_eq!(own.check(&Limits::default()), Err(refused));
     }
 }

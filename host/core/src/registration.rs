@@ -6,3 +6,4 @@
 pub mod code;
 pub mod perform;
 pub mod signature;
+pub mod test_number;

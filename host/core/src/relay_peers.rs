@@ -6,7 +6,7 @@
 //! themselves give out are always permitted, whatever their range: the relay knows those that it
 //! gave out itself, other relay hosts are named here.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -145,7 +145,7 @@ const fn special_v6(addr: Ipv6Addr) -> Option<RefusedPeer> {
 
 /// A range of addresses, written `10.0.0.0/8` or as one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(try_from = "String", into = "String")]
 pub struct AddressRange {
     base: IpAddr,
     prefix: u8,
@@ -190,6 +190,12 @@ impl TryFrom<String> for AddressRange {
 
     fn try_from(text: String) -> Result<Self, InvalidRange> {
         text.parse()
+    }
+}
+
+impl From<AddressRange> for String {
+    fn from(range: AddressRange) -> Self {
+        format!("{range}")
     }
 }
 

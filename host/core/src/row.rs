@@ -4,6 +4,9 @@
 //! tickets; what changes is here, and any node takes it up. A flow commits the writes of one
 //! decision in one transaction; what the outside is to see of them is performed afterwards.
 
+mod answer;
+mod decision;
+mod gateway;
 mod mailbox;
 mod node;
 mod outbox;
@@ -19,11 +22,14 @@ use switchhook_protocol::{
 };
 
 pub use self::{
+    answer::KeptAnswer,
+    decision::{Decision, Forward, brief},
+    gateway::{Gateway, Provider, SmppAccount, TextPart, TransitAnswer, TwilioAccount},
     mailbox::{MailboxState, Message, StoredMessage},
     node::Node,
     outbox::{OutboxEntry, OutboxKind, OutboxState},
     plugin::{PluginVersion, VersionState},
-    registration::{Attempt, Device, Gateway, Registration, Secret, SecretKind, Target, TransitAnswer},
+    registration::{Attempt, Device, Registration, Secret, SecretKind, Target},
     session::{
         Invitation, InvitationState, Leg, LegState, Milestones, Participant, Session, Timer, TimerKind,
     },
@@ -108,10 +114,21 @@ pub enum Write {
         /// Until then.
         until: Timestamp,
     },
+    /// A user's ringing went on to somebody else; nothing, if it had before.
+    Forward(Forward),
+    /// This was decided about a session; nothing, if more is known than is kept.
+    Decide {
+        /// About this session.
+        session: SessionId,
+        /// What.
+        decision: Decision,
+    },
     /// Do this later.
     Arm(Timer),
     /// Do no more of this session later.
     Disarm(SessionId),
+    /// A repeat of the request gets this answer. That the key has one already fails the transaction.
+    Keep(KeptAnswer),
     /// Perform this after the commit.
     Enqueue(OutboxEntry),
 }

@@ -396,6 +396,7 @@ mod tests {
         }
     }
 
+    /// INV-11.generations
     #[test]
     fn inv_11_who_leaves_a_session_of_three_can_do_nothing_with_an_old_ticket_nor_can_those_who_stay() {
         let mut call = call(&["bob", "carol"]);

@@ -1,87 +1,39 @@
-//! How a transit and the host sign what they post to each other (REG-2).
+//! Texts between devices and the host, and the gateways that they go through (REG-2, REG-3).
 //!
-//! The header is `t=<seconds>,v1=<hex>`: seconds since 1970, and HMAC-SHA256 under the gateway's
-//! secret over `<seconds>.<body>`. A signature counts for [`TOLERANCE`] around its time; within it
-//! the message id keeps a repeat from having a second effect.
+//! A transit is a gateway's side that posts what it has received. Here stands how that is signed, in the generic form
+//! ([`sign`], [`verify`]) and in Twilio's ([`twilio`]); what a gateway may be configured to be ([`configuration`]), and
+//! by which of several a text goes out ([`choice`]); whom a tenant texts, and how much of it ([`policy`]); by which words
+//! people want no more texts ([`keyword`]).
 
-use alloc::{format, string::String};
-use core::time::Duration;
+pub mod choice;
+pub mod configuration;
+pub mod keyword;
+pub mod policy;
+mod signature;
+pub mod twilio;
 
-use data_encoding::HEXLOWER;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
-use switchhook_protocol::time::Timestamp;
+pub use self::signature::{InvalidSignature, SIGNATURE_HEADER, TOLERANCE, sign, verify};
 
-/// Name of the HTTP header.
-pub const SIGNATURE_HEADER: &str = "switchhook-signature";
+/// Most bytes of what a gateway calls a message.
+pub const MAX_MESSAGE_ID: usize = 128;
 
-/// How far the clocks of transit and host may differ.
-pub const TOLERANCE: Duration = Duration::from_mins(5);
-
-/// Why a signature does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidSignature {
-    /// Not of the form `t=…,v1=…`.
-    #[error("not of the form t=<seconds>,v1=<hex>")]
-    Format,
-    /// Its time is further from now than [`TOLERANCE`].
-    #[error("its time is more than five minutes from now")]
-    Time,
-    /// It is not the signature of this body under this secret.
-    #[error("not the signature of this body under this secret")]
-    Mismatch,
-}
-
-/// The header's value for a body.
-pub fn sign(secret: &[u8], body: &[u8], now: Timestamp) -> String {
-    let seconds = now.as_millis() / 1000;
-    format!("t={seconds},v1={}", HEXLOWER.encode(&mac(secret, seconds, body).finalize().into_bytes()))
-}
-
-/// Checks the header's value of a body.
-pub fn verify(secret: &[u8], body: &[u8], header: &str, now: Timestamp) -> Result<(), InvalidSignature> {
-    let (time, signature) = header.split_once(',').ok_or(InvalidSignature::Format)?;
-    let seconds = time.trim().strip_prefix("t=").and_then(|seconds| seconds.parse::<u64>().ok());
-    let seconds = seconds.ok_or(InvalidSignature::Format)?;
-    let signature = signature.trim().strip_prefix("v1=").ok_or(InvalidSignature::Format)?;
-    let signature = HEXLOWER.decode(signature.as_bytes()).or(Err(InvalidSignature::Format))?;
-    if (now.as_millis() / 1000).abs_diff(seconds) > TOLERANCE.as_secs() {
-        return Err(InvalidSignature::Time);
-    }
-    mac(secret, seconds, body).verify_slice(&signature).or(Err(InvalidSignature::Mismatch))
-}
-
-#[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 §2)")]
-fn mac(secret: &[u8], seconds: u64, body: &[u8]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("any length");
-    mac.update(format!("{seconds}.").as_bytes());
-    mac.update(body);
-    mac
+/// Whether a gateway may call a message so: 1 to [`MAX_MESSAGE_ID`] printable characters of ASCII, no space. It is
+/// stored, compared and logged.
+pub fn is_message_id(id: &str) -> bool {
+    (1..=MAX_MESSAGE_ID).contains(&id.len()) && id.bytes().all(|letter| letter.is_ascii_graphic())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_123);
-
     #[test]
-    fn reg_2_a_report_is_signed_over_its_time_and_its_body() {
-        let header = sign(b"secret", b"body", NOW);
-        assert_eq!(verify(b"secret", b"body", &header, NOW), Ok(()));
-        assert_eq!(verify(b"secret", b"b0dy", &header, NOW), Err(InvalidSignature::Mismatch));
-        assert_eq!(verify(b"other", b"body", &header, NOW), Err(InvalidSignature::Mismatch));
-        let moved = header.replace("t=1700000000", "t=1700000001");
-        assert_eq!(verify(b"secret", b"body", &moved, NOW), Err(InvalidSignature::Mismatch));
-        assert_eq!(verify(b"secret", b"body", "v1=00", NOW), Err(InvalidSignature::Format));
-    }
-
-    #[test]
-    fn reg_2_a_report_of_another_time_does_not_count() {
-        let header = sign(b"secret", b"body", NOW);
-        let late = NOW.after(TOLERANCE + Duration::from_secs(1));
-        assert_eq!(verify(b"secret", b"body", &header, late), Err(InvalidSignature::Time));
-        let early = Timestamp::from_millis(NOW.as_millis() - 301_000);
-        assert_eq!(verify(b"secret", b"body", &header, early), Err(InvalidSignature::Time));
+    fn what_a_gateway_calls_a_message_is_short_and_printable() {
+        for fine in ["m-1", "SM0123456789abcdef", &"x".repeat(128)] {
+            assert!(is_message_id(fine), "{fine}");
+        }
+        for wrong in ["", "m 1", "m\n1", "m\0", "é", &"x".repeat(129)] {
+            assert!(!is_message_id(wrong), "{wrong:?}");
+        }
     }
 }

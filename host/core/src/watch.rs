@@ -2,6 +2,9 @@
 //!
 //! Each changes its row about once a second ([`BEAT`]). Whoever sees a row stand still for a [`LEASE`], by its own
 //! clock, takes the node for dead. No two clocks are compared, so that none has to be right.
+//!
+//! Only time in which somebody looked counts: while the database does not answer, nobody can beat either, and what
+//! stood still meanwhile says nothing.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
@@ -16,18 +19,26 @@ pub const BEAT: Duration = Duration::from_secs(1);
 /// How long a row may stand still: three beats and some, so that a busy moment kills nobody.
 pub const LEASE: Duration = Duration::from_millis(3_500);
 
+/// The longest between two looks that follow each other: whoever has missed more begins anew.
+const GAP: Duration = BEAT.saturating_mul(2);
+
 /// What one node has seen of the others.
 #[derive(Debug, Default)]
 pub struct Watch {
     /// The beat that was last seen of each, and since when.
     seen: BTreeMap<NodeId, (Timestamp, Duration)>,
+    /// When it last looked.
+    looked: Option<Duration>,
 }
 
 impl Watch {
     /// Looks at the rows of the others, at this time of the looker's own clock, which only goes forward. Answers
     /// who is dead.
     pub fn look(&mut self, others: &[Node], now: Duration) -> Vec<Node> {
-        let before = core::mem::take(&mut self.seen);
+        let mut before = core::mem::take(&mut self.seen);
+        if self.looked.replace(now).is_some_and(|looked| now.saturating_sub(looked) > GAP) {
+            before.clear();
+        }
         let mut dead = Vec::new();
         for node in others {
             let same = before.get(&node.id).filter(|(beat, _)| *beat == node.seen_at);
@@ -47,9 +58,6 @@ mod tests {
 
     use super::*;
 
-    /// Less than a lease.
-    const NEARLY: Duration = Duration::from_millis(3_499);
-
     fn node(name: &str, seen_at: u64) -> Node {
         Node {
             id: name.parse().unwrap(),
@@ -66,9 +74,21 @@ mod tests {
     fn a_row_that_stands_still_for_a_lease_is_of_a_dead_node() {
         let mut watch = Watch::default();
         let still = [node("still", 7)];
-        assert_eq!(watch.look(&still, Duration::ZERO), []);
-        assert_eq!(watch.look(&still, NEARLY), []);
+        for nearly in [0, 1_000, 2_000, 3_000, 3_499] {
+            assert_eq!(watch.look(&still, Duration::from_millis(nearly)), []);
+        }
         assert_eq!(watch.look(&still, LEASE), still);
+    }
+
+    #[test]
+    fn what_stood_still_while_nobody_could_look_is_watched_anew() {
+        let mut watch = Watch::default();
+        let still = [node("still", 7)];
+        assert_eq!(watch.look(&still, Duration::ZERO), []);
+        let again = Duration::from_mins(1);
+        assert_eq!(watch.look(&still, again), []);
+        assert_eq!(watch.look(&still, again + GAP), []);
+        assert_eq!(watch.look(&still, again + LEASE), still);
     }
 
     #[test]
@@ -77,7 +97,7 @@ mod tests {
         let mut now = Duration::ZERO;
         // A clock that is far off, and once set back.
         for beat in [9_000_000, 9_001_000, 5, 1_005, 2_005] {
-            now += NEARLY;
+            now += GAP;
             assert_eq!(watch.look(&[node("off", beat)], now), []);
         }
     }
@@ -87,7 +107,7 @@ mod tests {
         let mut watch = Watch::default();
         let frozen = [node("frozen", 7)];
         assert_eq!(watch.look(&frozen, Duration::ZERO), []);
-        assert_eq!(watch.look(&[], Duration::from_secs(1)), []);
+        assert_eq!(watch.look(&[], GAP), []);
         assert_eq!(watch.look(&frozen, LEASE), []);
     }
 }

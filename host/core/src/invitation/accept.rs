@@ -290,6 +290,7 @@ mod tests {
         accept(facts, &ringing.invitation, &ringing.legs, &mut TestRng(9))
     }
 
+    /// INV-6.first-accept
     #[test]
     fn inv_6_the_first_accept_is_taken_and_the_users_other_devices_are_stopped() {
         let ringing = ringing(&[PHONE, TABLET]);
@@ -308,6 +309,7 @@ mod tests {
         assert_eq!(accepted.peer.endpoint, ringing.inviter_endpoint());
     }
 
+    /// INV-6.first-accept
     #[test]
     fn inv_6_the_second_accept_is_told_that_another_device_answered() {
         let mut ringing = ringing(&[PHONE, TABLET]);
@@ -354,6 +356,7 @@ mod tests {
         assert_eq!(take_at(&ringing, PHONE, true, NOW), Err(ErrorCode::NotRunning));
     }
 
+    /// INV-6.choose
     #[test]
     fn inv_6_where_the_inviter_chooses_an_accept_is_told_and_takes_nobody() {
         let mut ringing = ringing(&[PHONE, TABLET]);

@@ -60,10 +60,8 @@ pub fn decline(
         (LegState::Declined, LegResult::Declined)
     };
     let mut writes = alloc::vec![set_leg(leg, state, now), message(inviter, &told, until, rng)];
-    let is_last = |other: &&Leg| {
-        other.device == leg.device || matches!(other.state, LegState::Declined | LegState::Busy)
-    };
-    let last = legs.iter().all(|other| is_last(&other));
+    // Devices that an earlier plan has stopped are as good as declined.
+    let last = legs.iter().all(|other| other.device == leg.device || !other.state.may_ring());
     let asked = course.is_some_and(|it| it.after(result) || (last && it.forward().is_some()));
     if asked {
         writes.push(reroute(invitation, now));

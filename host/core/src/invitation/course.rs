@@ -14,12 +14,15 @@ use alloc::{string::String, vec::Vec};
 
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
-use switchhook_protocol::endpoint::EndpointId;
+use switchhook_protocol::{endpoint::EndpointId, id::SessionId, time::Timestamp};
 
-use super::{invite::Reachable, routing::Asked};
+use super::{
+    invite::{Reachable, most},
+    routing::Asked,
+};
 use crate::{
     policy::route::{AskAgain, Finally, LegOutcome, LegResult, Plan, TargetIndex},
-    row::{Invitation, Leg, LegState, Target},
+    row::{Forward, Invitation, Leg, LegState, Target, Write},
     seal::{KeyRing, Purpose},
 };
 
@@ -112,19 +115,29 @@ impl Course {
         !known && self.forwarded.len() < MAX_FORWARDS
     }
 
-    /// Goes on to the devices of an identifier, as the same user.
-    pub fn forward_to(&mut self, to: &EndpointId, user: u16, devices: Vec<Target>) {
+    /// Goes on to the devices of an identifier, as the same user, as far as there is room.
+    pub fn forward_to(&mut self, to: &EndpointId, user: u16, devices: Vec<Target>, fan_out: u32) {
         self.forwarded.push(to.clone());
-        self.learn(user, devices);
+        self.learn(user, devices, fan_out);
     }
 
-    /// Adds devices of this user; those that are known already stay as they are.
-    pub fn learn(&mut self, user: u16, devices: Vec<Target>) {
-        for target in devices {
-            if !self.targets.iter().any(|known| known.target.device == target.device) {
-                self.targets.push(Reachable { user, target });
-            }
-        }
+    /// The rows that say to whom a user's ringing went on.
+    pub(crate) fn forwards(
+        &self,
+        (session, user): (&SessionId, u16),
+        at: Timestamp,
+    ) -> impl Iterator<Item = Write> {
+        self.forwarded
+            .iter()
+            .map(move |to| Write::Forward(Forward { session: session.clone(), user, to: to.clone(), at }))
+    }
+
+    /// Adds devices of this user until it has `fan_out`; those that are known already stay as they are.
+    pub fn learn(&mut self, user: u16, devices: Vec<Target>, fan_out: u32) {
+        let room = most(fan_out).saturating_sub(self.targets.len());
+        let new = |target: &Target| !self.targets.iter().any(|known| known.target.device == target.device);
+        let learned: Vec<Target> = devices.into_iter().filter(new).take(room).collect();
+        self.targets.extend(learned.into_iter().map(|target| Reachable { user, target }));
     }
 
     /// How the legs went so far, as the router is told.
@@ -183,15 +196,25 @@ mod tests {
         assert_eq!(course.forward(), Some(&to(CAROL)));
 
         let found = alloc::vec![reachable("carol-phone").target, reachable(PHONE).target];
-        course.forward_to(&to(CAROL), 0, found);
+        course.forward_to(&to(CAROL), 0, found, 64);
 
         let devices: Vec<&str> = course.targets.iter().map(|it| it.target.device.as_str()).collect();
         assert_eq!(devices, [PHONE, TABLET, "carol-phone"], "known devices keep their positions");
         assert_eq!(course.forward(), None);
         for who in 0..MAX_FORWARDS - 1 {
-            course.forward_to(&to(&alloc::format!("somebody-{who}")), 0, Vec::new());
+            course.forward_to(&to(&alloc::format!("somebody-{who}")), 0, Vec::new(), 64);
         }
         assert!(!course.may_forward(&to("one-more")));
+    }
+
+    #[test]
+    fn who_is_forwarded_to_many_devices_reaches_no_more_than_an_invite_does() {
+        let found: Vec<_> = (0..9).map(|index| reachable(&alloc::format!("new-{index}")).target).collect();
+        let mut course = both();
+        course.forward_to(&CAROL.parse().unwrap(), 0, found.clone(), 5);
+        assert_eq!(course.targets.len(), 5);
+        course.learn(0, found, 3);
+        assert_eq!(course.targets.len(), 5, "what is known stays");
     }
 
     #[test]

@@ -65,6 +65,7 @@ pub fn go_on(facts: GoingOn<'_>, course: &Course, plan: &Plan, rng: &mut impl Cr
         user: facts.invitation.user,
         course: course.seal(facts.keys, rng),
     }];
+    writes.extend(course.forwards((&facts.session.id, facts.invitation.user), facts.now));
     match rings.iter().map(Planned::ends_after).max() {
         Some(longest) => writes.extend(facts.ring(&rings, longest, rng)),
         None if facts.still_rings() => {}
@@ -233,6 +234,23 @@ mod tests {
         assert_eq!(rung_legs(&hunt.go_on(&ring(0))).len(), 1, "who did not answer may be rung again");
         hunt.rung.invitation.state = InvitationState::Taken;
         assert_eq!(hunt.go_on(&ring(0)), []);
+    }
+
+    #[test]
+    fn to_whom_it_went_on_is_kept_once_it_did() {
+        let mut hunt = hunt();
+        hunt.leg(LegState::Stopped);
+        let to: switchhook_protocol::endpoint::EndpointId = "+15550102".parse().unwrap();
+        hunt.course.forward_to(&to, 0, alloc::vec![reachable("carol-phone").target], 9);
+        let forwards = |writes: Vec<Write>| -> Vec<_> {
+            let forward = |write| if let Write::Forward(it) = write { Some((it.user, it.to)) } else { None };
+            writes.into_iter().filter_map(forward).collect()
+        };
+
+        assert_eq!(forwards(hunt.go_on(&ring(2))), [(0, to)]);
+
+        hunt.rung.invitation.state = InvitationState::Taken;
+        assert_eq!(forwards(hunt.go_on(&ring(2))), []);
     }
 
     #[test]

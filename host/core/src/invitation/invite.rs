@@ -93,10 +93,15 @@ pub fn targets(
     if targets.is_empty() {
         return Err(ErrorCode::NoneRegistered);
     }
-    if targets.len() > usize::try_from(fan_out).unwrap_or(MAX_FAN_OUT).min(MAX_FAN_OUT) {
+    if targets.len() > most(fan_out) {
         return Err(ErrorCode::TooLarge);
     }
     Ok(targets)
+}
+
+/// How many devices may be reached where a tenant allows so many.
+pub(crate) fn most(fan_out: u32) -> usize {
+    usize::try_from(fan_out).unwrap_or(MAX_FAN_OUT).min(MAX_FAN_OUT)
 }
 
 /// The position of a target's user among the invited.
@@ -179,6 +184,7 @@ impl<'a> Inviting<'a> {
                 course: self.course.planned(self.plan, user).seal(self.keys, rng),
             }));
             writes.push(maker.timer(TimerKind::RingEnd(user), rings_until));
+            writes.extend(self.course.forwards((self.session, user), self.now));
         }
         writes.extend(maker.waves(rings));
         writes

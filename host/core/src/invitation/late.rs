@@ -3,7 +3,8 @@
 //!
 //! The router is asked about all of the user's devices as they are now, and its plan counts for those
 //! that are late: their wave, their ring time. They ring no longer than the user does. Whoever rings,
-//! has answered or was told to stop is not touched, and the user's course stays as it is.
+//! has answered or was told to stop is not touched. Of the user's course, when the router is asked again and
+//! whom it forwards to stay as they are; its devices become more.
 
 use alloc::vec::Vec;
 

@@ -42,8 +42,9 @@ pub struct Taking<'a> {
 pub fn take(facts: Taking<'_>, rng: &mut impl CryptoRng) -> Result<Vec<Write>, ErrorCode> {
     let chosen: BTreeSet<&DeviceId> = facts.chosen.iter().map(|(device, _)| &device.id).collect();
     let mut writes = Vec::new();
-    let mut users = BTreeSet::new();
-    for (device, member) in facts.chosen {
+    let (mut users, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    // The same ticket may be there twice.
+    for (device, member) in facts.chosen.iter().filter(|(device, _)| seen.insert(&device.id)) {
         let leg = facts.legs.iter().find(|leg| leg.device == device.id).ok_or(ErrorCode::BadTicket)?;
         match leg.state {
             LegState::Offered => {

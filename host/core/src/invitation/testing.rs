@@ -179,6 +179,7 @@ pub(crate) fn invite_request() -> Invite {
         connection_data: ConnectionData::default(),
         session_key: session_key(),
         take: TakeMode::First,
+        idempotency_key: None,
     }
 }
 

@@ -49,14 +49,21 @@ pub enum Checked {
     Expired,
 }
 
-/// Makes a code for a device that wants to prove `to`.
-pub fn make(
+/// What a code is for: an attempt of a device that wants to prove an identifier.
+pub type About<'a> = (&'a AttemptId, &'a DeviceId, &'a EndpointId);
+
+/// Makes a code.
+pub fn make(keys: &KeyRing, about: About<'_>, life: (Timestamp, Duration), rng: &mut impl CryptoRng) -> Made {
+    fixed(keys, mint::code(rng), about, life)
+}
+
+/// A code that somebody has chosen: of a test number.
+pub fn fixed(
     keys: &KeyRing,
-    (attempt, device, to): (&AttemptId, &DeviceId, &EndpointId),
+    code: String,
+    (attempt, device, to): About<'_>,
     (now, expires_in): (Timestamp, Duration),
-    rng: &mut impl CryptoRng,
 ) -> Made {
-    let code = mint::code(rng);
     let (key_id, digest) = keys.mac("code", &[attempt.as_str().as_bytes(), code.as_bytes()]);
     let record = Secret {
         id: attempt.as_str().into(),

@@ -16,12 +16,17 @@ use switchhook_protocol::{
     time::Timestamp,
 };
 
-use super::{code, signature};
+use super::{
+    code, signature,
+    test_number::{self, TestNumber},
+};
 use crate::{
     mint,
-    policy::registration::{Effect, Fetch, Pair, Transition},
+    policy::registration::{Effect, Fetch, Pair, Proof, Transition},
     row::{OutboxEntry, OutboxKind, OutboxState, Secret},
     seal::{KeyRing, Purpose},
+    sms,
+    transit::choice::Gateways,
 };
 
 /// What a step is performed for.
@@ -33,8 +38,10 @@ pub struct Performing<'a> {
     pub attempt: &'a AttemptId,
     /// The device that it is for.
     pub device: &'a DeviceId,
-    /// The gateway that texts go out by.
-    pub gateway: Option<&'a GatewayId>,
+    /// The gateways that texts go out by.
+    pub gateways: &'a Gateways,
+    /// Numbers that are nobody's: no text goes there.
+    pub test_numbers: &'a [TestNumber],
     /// When.
     pub now: Timestamp,
 }
@@ -46,6 +53,8 @@ pub struct Performed {
     pub secrets: Vec<Secret>,
     /// Texts and requests to send after the commit.
     pub outbox: Vec<OutboxEntry>,
+    /// Short messages that the texts are made of.
+    pub text_parts: u32,
     /// Pairs of the tenant's to change.
     pub pairs: Vec<Pair>,
     /// Identifiers to associate with the attempt's device.
@@ -105,20 +114,24 @@ pub fn perform(
         match effect {
             Effect::SendText(text) => {
                 let text = OutgoingText { to: text.to.clone(), text: text.text.clone(), signature: None };
-                performed.outbox.push(facts.outgoing_text(&text, rng)?);
+                facts.send_text(&text, &mut performed, rng)?;
             }
             Effect::SendSignature(wanted) => facts.send_signature(wanted, &mut performed, rng)?,
             Effect::SendCode(wanted) => {
-                let about = (facts.attempt, facts.device, &wanted.to);
-                let made = code::make(facts.keys, about, (facts.now, wanted.expires_in), rng);
+                let made = facts.code(wanted, rng);
                 let text = alloc::format!("{} is your code.", made.code);
                 let text = OutgoingText { to: wanted.to.clone(), text, signature: None };
                 performed.code_until = Some(made.record.expires_at);
-                performed.outbox.push(facts.outgoing_text(&text, rng)?);
+                facts.send_text(&text, &mut performed, rng)?;
                 performed.secrets.push(made.record);
             }
             Effect::Fetch(fetch) => {
-                performed.outbox.push(facts.outgoing(OutboxKind::Fetch, fetch, rng)?);
+                performed.outbox.push(facts.outgoing(
+                    OutboxKind::Fetch,
+                    facts.gateways.answers.as_ref(),
+                    fetch,
+                    rng,
+                )?);
             }
             Effect::Store(pair) => performed.pairs.push(pair.clone()),
             Effect::Bind(endpoint) => performed.bound.push(endpoint.clone()),
@@ -137,6 +150,14 @@ pub fn perform(
 }
 
 impl Performing<'_> {
+    fn code(&self, wanted: &Proof, rng: &mut impl CryptoRng) -> code::Made {
+        let (about, life) = ((self.attempt, self.device, &wanted.to), (self.now, wanted.expires_in));
+        match test_number::code_of(self.test_numbers, &wanted.to) {
+            Some(fixed) => code::fixed(self.keys, fixed.into(), about, life),
+            None => code::make(self.keys, about, life, rng),
+        }
+    }
+
     fn send_signature(
         &self,
         wanted: &crate::policy::registration::Signature,
@@ -156,21 +177,31 @@ impl Performing<'_> {
                 device: wanted.device.clone(),
             }),
         };
-        performed.outbox.push(self.outgoing_text(&text, rng)?);
+        self.send_text(&text, performed, rng)?;
         performed.secrets.push(made.record);
         Ok(())
     }
 
-    fn outgoing_text(&self, text: &OutgoingText, rng: &mut impl CryptoRng) -> Result<OutboxEntry, ErrorCode> {
-        if self.gateway.is_none() {
-            return Err(ErrorCode::Unsupported);
+    fn send_text(
+        &self,
+        text: &OutgoingText,
+        performed: &mut Performed,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), ErrorCode> {
+        if test_number::code_of(self.test_numbers, &text.to).is_some() {
+            return Ok(());
         }
-        self.outgoing(OutboxKind::Text, text, rng)
+        let gateway = self.gateways.choose(&text.to).ok_or(ErrorCode::NoGateway)?;
+        performed.outbox.push(self.outgoing(OutboxKind::Text, Some(gateway), text, rng)?);
+        let parts = u32::try_from(sms::split(&text.text).parts.len()).unwrap_or(u32::MAX);
+        performed.text_parts = performed.text_parts.saturating_add(parts);
+        Ok(())
     }
 
     fn outgoing(
         &self,
         kind: OutboxKind,
+        gateway: Option<&GatewayId>,
         what: &impl Serialize,
         rng: &mut impl CryptoRng,
     ) -> Result<OutboxEntry, ErrorCode> {
@@ -179,7 +210,7 @@ impl Performing<'_> {
             id: mint::message(rng),
             kind,
             attempt: self.attempt.clone(),
-            gateway: self.gateway.cloned(),
+            gateway: gateway.cloned(),
             payload: self.keys.seal_bytes(Purpose::Outbox, &plain, rng),
             state: OutboxState::Queued,
             queued_at: self.now,
@@ -211,7 +242,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        policy::registration::{Mail, Proof, Signature, State},
+        policy::registration::{Mail, Signature, State, Text},
         seal::{RootKeys, Scope},
         testing::TestRng,
     };
@@ -219,12 +250,25 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn performed(effects: Vec<Effect>) -> (KeyRing, Result<Performed, ErrorCode>) {
+        performed_with(&[], effects)
+    }
+
+    fn performed_with(
+        test_numbers: &[TestNumber],
+        effects: Vec<Effect>,
+    ) -> (KeyRing, Result<Performed, ErrorCode>) {
         let tenant: TenantId = "acme".parse().unwrap();
         let keys = RootKeys::new([1; 32], []).ring(Scope::Tenant(&tenant));
         let (attempt, device) = ("attempt".parse().unwrap(), "device-a".parse().unwrap());
-        let gateway = "sandbox".parse().unwrap();
-        let facts =
-            Performing { keys: &keys, attempt: &attempt, device: &device, gateway: Some(&gateway), now: NOW };
+        let gateways = Gateways { answers: Some("sandbox".parse().unwrap()), all: vec![] };
+        let facts = Performing {
+            keys: &keys,
+            attempt: &attempt,
+            device: &device,
+            gateways: &gateways,
+            test_numbers,
+            now: NOW,
+        };
         let expires_in = Duration::from_mins(30);
         let transition = Transition { state: State::default(), effects, expires_in };
         let performed = perform(facts, &transition, &mut TestRng(4));
@@ -259,6 +303,19 @@ mod tests {
         let (code, _) = text.split_once(' ').unwrap();
         assert_eq!(code::check(&keys, &performed.secrets[0], code, NOW), code::Checked::Right);
         assert_eq!(performed.code_until, Some(NOW.after(expires_in)));
+    }
+
+    #[test]
+    fn a_test_number_has_its_own_code_and_gets_no_text() {
+        let to: EndpointId = "+15550100".parse().unwrap();
+        let expires_in = Duration::from_mins(5);
+        let test = [TestNumber { number: to.clone(), code: "24681357".into() }];
+        let text = Text { to: to.clone(), text: "welcome".into() };
+        let effects = vec![Effect::SendCode(Proof { to, expires_in }), Effect::SendText(text)];
+        let (keys, performed) = performed_with(&test, effects);
+        let performed = performed.unwrap();
+        assert_eq!((performed.outbox, performed.text_parts), (vec![], 0));
+        assert_eq!(code::check(&keys, &performed.secrets[0], "24681357", NOW), code::Checked::Right);
     }
 
     #[test]

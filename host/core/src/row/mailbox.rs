@@ -22,6 +22,19 @@ pub struct Message {
     pub collapse_key: Option<String>,
 }
 
+impl Message {
+    /// At this place of its mailbox, not sent yet.
+    pub fn stored(&self, seq: u64) -> StoredMessage {
+        StoredMessage {
+            seq,
+            id: self.id.clone(),
+            event: self.event.clone(),
+            expires_at: self.expires_at,
+            delivered: false,
+        }
+    }
+}
+
 /// A message with its place in the mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMessage {
@@ -44,6 +57,8 @@ pub struct MailboxState {
     pub epoch: Epoch,
     /// The last sequence number given out.
     pub last_seq: u64,
+    /// The first that is not acknowledged, of those that are stored.
+    pub first_seq: Option<u64>,
     /// The highest sequence number of a message that expired or collapsed before it was acknowledged.
     pub lost_seq: u64,
 }

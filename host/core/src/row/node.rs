@@ -9,7 +9,7 @@ use switchhook_protocol::{id::NodeId, time::Timestamp};
 pub struct Node {
     /// Its id: another one for each start.
     pub id: NodeId,
-    /// Where clients reach it.
+    /// What it is called, for people: where it listens, or what its settings say. Nobody is sent there.
     pub address: String,
     /// The region where it stands.
     pub region: String,

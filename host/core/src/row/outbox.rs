@@ -18,7 +18,9 @@ pub enum OutboxState {
     Performing,
     /// Performed.
     Sent,
-    /// Refused by the other side.
+    /// It arrived, as the other side says.
+    Delivered,
+    /// Refused by the other side, or it did not arrive.
     Failed,
     /// Nobody knows; reported, performed again only on request.
     InDoubt,

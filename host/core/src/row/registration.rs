@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use switchhook_protocol::{
     device_key::DeviceKey,
     endpoint::EndpointId,
-    id::{ApplicationId, AttemptId, DeviceId, GatewayId, MethodName},
+    id::{ApplicationId, AttemptId, DeviceId, MethodName},
     time::Timestamp,
 };
 
@@ -58,7 +58,7 @@ pub struct Attempt {
     pub id: AttemptId,
     /// Its method.
     pub method: MethodName,
-    /// The method's key for it; unique within the method.
+    /// Unique within the method: a hash of the method's own key for it, if a text began it; otherwise its id.
     pub key: String,
     /// The device that it is for.
     pub device: DeviceId,
@@ -72,6 +72,14 @@ pub struct Attempt {
     pub expires_at: Timestamp,
     /// It has finished.
     pub finished: bool,
+}
+
+impl Attempt {
+    /// Whether a text began it, whose sender it answers. Otherwise somebody asked for it on a device, and may have
+    /// typed anybody's number.
+    pub fn is_texted(&self) -> bool {
+        self.key != self.id.as_str()
+    }
 }
 
 /// What a secret of the host proves.
@@ -109,32 +117,26 @@ pub struct Secret {
     pub used_at: Option<Timestamp>,
 }
 
-/// A configured SMS transit of a tenant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gateway {
-    /// Its name.
-    pub id: GatewayId,
-    /// The number or short code that devices text to.
-    pub number: String,
-    /// Where the host asks it to send a text.
-    pub send_url: String,
-    /// The shared secret of both directions' signatures, sealed.
-    pub secret: Vec<u8>,
-}
+#[cfg(test)]
+mod tests {
+    use alloc::borrow::ToOwned as _;
 
-/// What a transit's message was answered with; a repeat gets the same (REG-2).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransitAnswer {
-    /// The gateway.
-    pub gateway: GatewayId,
-    /// The gateway's id of the message.
-    pub message: String,
-    /// SHA-256 of the body.
-    pub digest: [u8; 32],
-    /// HTTP status of the answer.
-    pub status: u16,
-    /// Body of the answer.
-    pub answer: String,
-    /// When.
-    pub at: Timestamp,
+    use super::*;
+
+    #[test]
+    fn an_attempt_whose_key_is_its_id_was_begun_by_no_text() {
+        let attempt = |key: &str| Attempt {
+            id: "attempt-a".parse().unwrap(),
+            method: "register-sms".parse().unwrap(),
+            key: key.to_owned(),
+            device: "device-a".parse().unwrap(),
+            plugin_version: 0,
+            state: None,
+            version: 0,
+            expires_at: Timestamp::from_millis(1_000_000),
+            finished: false,
+        };
+        assert!(!attempt("attempt-a").is_texted());
+        assert!(attempt("a-hash").is_texted());
+    }
 }
