@@ -1,6 +1,9 @@
 //! Tokens of administrators, by hash: the token itself is kept by its holder alone.
 
-use switchhook_protocol::{id::TenantId, time::Timestamp};
+use switchhook_protocol::{
+    id::{ApplicationId, TenantId},
+    time::Timestamp,
+};
 
 use crate::{
     audit::AuditEntry,
@@ -11,11 +14,12 @@ use crate::{
     transaction::Transaction,
 };
 
-const PUT: &str = "INSERT INTO admin_tokens (hash, tenant, label, created_at, expires_at, revoked_at) \
-     VALUES ($1, $2, $3, $4, $5, $6)";
-const GET: &str =
-    "SELECT label, hash, tenant, created_at, expires_at, revoked_at FROM admin_tokens WHERE hash = $1";
-const LIST: &str = "SELECT label, hash, tenant, created_at, expires_at, revoked_at FROM admin_tokens ORDER BY created_at, label";
+const PUT: &str = "INSERT INTO admin_tokens (hash, tenant, application, label, created_at, expires_at, revoked_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const GET: &str = "SELECT label, hash, tenant, application, created_at, expires_at, revoked_at FROM admin_tokens \
+     WHERE hash = $1";
+const LIST: &str = "SELECT label, hash, tenant, application, created_at, expires_at, revoked_at FROM admin_tokens \
+     ORDER BY created_at, label";
 const REVOKE: &str = "UPDATE admin_tokens SET revoked_at = $2 WHERE hash = $1 AND revoked_at IS NULL";
 
 /// An administrator's token.
@@ -25,6 +29,8 @@ pub struct AdminToken {
     pub hash: [u8; 32],
     /// What it administers; the operator's has none, and administers everything.
     pub tenant: Option<TenantId>,
+    /// It registers for this application of the tenant, and administers nothing (REG-12).
+    pub application: Option<ApplicationId>,
     /// What it is for, in its maker's words.
     pub label: String,
     /// When it was made.
@@ -102,6 +108,7 @@ fn put(token: &AdminToken) -> Query {
     Query::from(PUT)
         .bind(token.hash.to_vec())
         .bind(token.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()))
+        .bind(token.application.as_ref().map(|application| application.as_str().to_owned()))
         .bind(token.label.clone())
         .bind(millis(token.created_at))
         .bind(token.expires_at.map(millis))
@@ -118,6 +125,7 @@ fn decode(row: &Row) -> Result<AdminToken, StorageError> {
         label: cells.text()?,
         hash: cells.array()?,
         tenant: cells.optional_parsed()?,
+        application: cells.optional_parsed()?,
         created_at: cells.timestamp()?,
         expires_at: cells.optional_timestamp()?,
         revoked_at: cells.optional_timestamp()?,

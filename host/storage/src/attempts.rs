@@ -143,7 +143,7 @@ fn update(tenant: &str, attempt: &Attempt, expected: u64) -> Query {
         .bind(i64::from(attempt.finished))
 }
 
-fn decode(row: &Row) -> Result<Attempt, StorageError> {
+pub(crate) fn decode(row: &Row) -> Result<Attempt, StorageError> {
     let mut cells = Cells::of("attempts", row);
     Ok(Attempt {
         id: cells.parsed()?,

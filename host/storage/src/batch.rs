@@ -1,7 +1,7 @@
 //! Typed changes of many jobs, applied with one statement a kind.
 //!
 //! The order of kinds is fixed: acknowledgements, deliveries, sequence numbers, messages, then sessions,
-//! invitations, legs, participants, timers, outbox. [`plan`] merges the changes so that this comes to the same as
+//! invitations, legs, participants, forwards, decisions, timers, answers, outbox. [`plan`] merges the changes so that this comes to the same as
 //! making each in its turn: of two settings of one row the later counts, an `Arm` before a `Disarm`
 //! of its session is dropped, a `Join` before a `Leave` too, a message collapses earlier ones of its key.
 //!
@@ -12,20 +12,18 @@
 mod mailboxes;
 mod plan;
 
-use std::collections::BTreeSet;
-
 use mailboxes::Mailboxes;
 pub(crate) use mailboxes::{lose, lost};
 use plan::Plan;
 use serde::Serialize;
-use switchhook_core::row::Write;
+use switchhook_core::row::{StoredMessage, Write};
 use switchhook_protocol::{
     id::{DeviceId, SessionId},
     time::Timestamp,
 };
 
 use crate::{
-    dialect::{self, Connection, Query, Statement},
+    dialect::{self, Connection, Query, Script, Statement},
     error::StorageError,
 };
 
@@ -62,8 +60,8 @@ pub(crate) enum Change {
 /// What a transaction of typed writes did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Committed {
-    /// The devices that have a new message, each once, in the order of their ids.
-    pub devices_woken: Vec<DeviceId>,
+    /// What was put into mailboxes.
+    pub stored: Vec<(DeviceId, StoredMessage)>,
 }
 
 /// One job's changes.
@@ -86,18 +84,17 @@ pub(crate) async fn apply(
 ) -> Result<Vec<Result<Committed, StorageError>>, StorageError> {
     let mut plan = Plan::default();
     plan.acknowledge(parts);
-    many(connection, dialect::ACKNOWLEDGE, &plan.acknowledged()).await?;
-    many(connection, dialect::DELIVERED, &plan.delivered()).await?;
-    many(connection, dialect::PUSHED, plan.pushed()).await?;
+    let mut script = Script::default();
+    many(&mut script, dialect::ACKNOWLEDGE, &plan.acknowledged())?;
+    many(&mut script, dialect::DELIVERED, &plan.delivered())?;
+    many(&mut script, dialect::PUSHED, plan.pushed())?;
+    connection.execute_all(script).await?;
 
     let mut mailboxes = Mailboxes::reserve(connection, parts).await?;
     let mut answers = Vec::with_capacity(parts.len());
     for part in parts {
         let admitted = mailboxes.admit(*part);
-        if admitted.is_ok() {
-            plan.add(*part, &mut mailboxes);
-        }
-        answers.push(admitted.map(|()| Committed { devices_woken: woken(part.changes) }));
+        answers.push(admitted.map(|()| Committed { stored: plan.add(*part, &mut mailboxes) }));
     }
     mailboxes.give_back(connection).await?;
     write(connection, &plan).await?;
@@ -107,25 +104,38 @@ pub(crate) async fn apply(
 
 async fn write(connection: &mut Connection, plan: &Plan<'_>) -> Result<(), StorageError> {
     mailboxes::collapse(connection, plan).await?;
-    many(connection, dialect::APPEND, plan.messages()).await?;
-    many(connection, dialect::OPEN_SESSION, plan.sessions()).await?;
-    many(connection, dialect::OPEN_INVITATION, plan.invitations()).await?;
-    many(connection, dialect::OPEN_LEG, plan.legs()).await?;
-    many(connection, dialect::SET_INVITATION, &plan.set_invitations()).await?;
-    many(connection, dialect::SET_LEG, &plan.set_legs()).await?;
-    many(connection, dialect::LEAVE, &plan.left()).await?;
-    many(connection, dialect::JOIN, &plan.joined()).await?;
-    many(connection, dialect::SEEN, &plan.seen()).await?;
-    many(connection, dialect::SET_GENERATION, &plan.generations()).await?;
-    many(connection, dialect::SET_COURSE, &plan.courses()).await?;
-    many(connection, dialect::RING_UNTIL, &plan.ring_untils()).await?;
-    many(connection, dialect::DISARM, &plan.disarmed()).await?;
-    many(connection, dialect::ARM, &plan.armed()).await?;
-    many(connection, dialect::ENQUEUE, plan.outbox()).await
+    let mut script = Script::default();
+    many(&mut script, dialect::APPEND, plan.messages())?;
+    many(&mut script, dialect::OPEN_SESSION, plan.sessions())?;
+    many(&mut script, dialect::OPEN_INVITATION, plan.invitations())?;
+    many(&mut script, dialect::OPEN_LEG, plan.legs())?;
+    many(&mut script, dialect::SET_INVITATION, &plan.set_invitations())?;
+    many(&mut script, dialect::SET_LEG, &plan.set_legs())?;
+    many(&mut script, dialect::LEAVE, &plan.left())?;
+    many(&mut script, dialect::JOIN, &plan.joined())?;
+    many(&mut script, dialect::SEEN, &plan.seen())?;
+    many(&mut script, dialect::SET_GENERATION, &plan.generations())?;
+    many(&mut script, dialect::SET_COURSE, &plan.courses())?;
+    many(&mut script, dialect::RING_UNTIL, &plan.ring_untils())?;
+    many(&mut script, dialect::FORWARD, plan.forwards())?;
+    many(&mut script, dialect::DECIDE, &plan.decisions())?;
+    many(&mut script, dialect::DISARM, &plan.disarmed())?;
+    many(&mut script, dialect::ARM, &plan.armed())?;
+    many(&mut script, dialect::KEEP, plan.kept())?;
+    many(&mut script, dialect::ENQUEUE, plan.outbox())?;
+    Ok(connection.execute_all(script).await?)
+}
+
+/// Adds a statement for many rows; nothing, if there are none.
+fn many<R: Serialize>(script: &mut Script, statement: Statement, rows: &[R]) -> Result<(), StorageError> {
+    if let Some(rows) = json(rows)? {
+        script.push(statement, rows);
+    }
+    Ok(())
 }
 
 /// Runs a statement for many rows; nothing, if there are none.
-pub(crate) async fn many<R: Serialize + Sync>(
+pub(crate) async fn run_many<R: Serialize + Sync>(
     connection: &mut Connection,
     statement: Statement,
     rows: &[R],
@@ -137,17 +147,12 @@ pub(crate) async fn many<R: Serialize + Sync>(
 }
 
 /// The argument for so many rows; none if there are none.
-fn json<R: Serialize>(rows: &[R]) -> Result<Option<String>, StorageError> {
+pub(crate) fn json<R: Serialize>(rows: &[R]) -> Result<Option<String>, StorageError> {
     if rows.is_empty() {
         return Ok(None);
     }
     let json = serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     Ok(Some(json))
-}
-
-fn woken(changes: &[Change]) -> Vec<DeviceId> {
-    let devices: BTreeSet<&DeviceId> = changes.iter().filter_map(Change::rouses).collect();
-    devices.into_iter().cloned().collect()
 }
 
 impl Change {
@@ -167,8 +172,11 @@ impl Change {
                 | Write::SetGeneration { .. }
                 | Write::SetCourse { .. }
                 | Write::RingUntil { .. }
+                | Write::Forward(_)
+                | Write::Decide { .. }
                 | Write::Arm(_)
                 | Write::Disarm(_)
+                | Write::Keep(_)
                 | Write::Enqueue(_),
             )
             | Self::Acknowledge { .. }

@@ -120,7 +120,10 @@ async fn open_postgres(options: PgConnectOptions, readers: NonZeroU32) -> Result
     // Nodes that start at once wait for each other here.
     migrations.run(&mut connection).await?;
     connection.close().await?;
-    let readers = Pool::Postgres(postgres::readers(options.clone(), readers));
+    let readers = Pool::Postgres {
+        readers: postgres::readers(options.clone(), readers),
+        apart: postgres::apart(options.clone()),
+    };
     let link = Link::new(Way::Postgres(postgres::writer(options)), None);
     Ok(Opened { readers, link, held: Held::default() })
 }

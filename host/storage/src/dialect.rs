@@ -18,12 +18,30 @@ pub(crate) mod sqlite;
 pub(crate) mod turns;
 
 pub(crate) use connection::{Cell, Connection, Pool, Row};
-pub(crate) use query::{Query, Statement};
+pub(crate) use query::{Query, Script, Statement};
 
-/// A statement from its pieces: literals, and words that each database has its own form of.
+/// A statement from its pieces: literals, words that each database has its own form of, and such as several
+/// statements share.
 macro_rules! both {
     ($($piece:tt),+ $(,)?) => {
         Statement { sqlite: concat!($(sqlite!($piece)),+), postgres: concat!($(postgres!($piece)),+) }
+    };
+}
+
+/// Devices `d` that have registered the identifiers `r`: $1 tenant, $2 application.
+macro_rules! registered {
+    () => {
+        " CROSS JOIN registrations AS g CROSS JOIN devices AS d \
+    WHERE g.tenant = $1 AND g.application = $2 AND g.endpoint = r.value \
+        AND d.tenant = g.tenant AND d.device = g.device"
+    };
+}
+
+/// Of these, those of identifiers that do not mind being rung by $4.
+macro_rules! unblocked {
+    () => {
+        " AND NOT EXISTS (SELECT 1 FROM blocks AS b \
+            WHERE b.tenant = g.tenant AND b.endpoint = g.endpoint AND b.who = $4)"
     };
 }
 
@@ -36,6 +54,12 @@ macro_rules! sqlite {
     };
     (PAYLOAD) => {
         "unhex(value ->> 5)"
+    };
+    (REGISTERED) => {
+        registered!()
+    };
+    (UNBLOCKED) => {
+        unblocked!()
     };
     ($literal:literal) => {
         $literal
@@ -51,6 +75,12 @@ macro_rules! postgres {
     };
     (PAYLOAD) => {
         "decode(value ->> 5, 'hex')"
+    };
+    (REGISTERED) => {
+        registered!()
+    };
+    (UNBLOCKED) => {
+        unblocked!()
     };
     ($literal:literal) => {
         $literal
@@ -200,16 +230,20 @@ pub(crate) const SET_LEG: Statement = both!(
     WHERE legs.tenant = r.tenant AND legs.session = r.session AND legs.device = r.device",
 );
 
-/// (tenant, session, device, when): pushed, if it waited.
+/// (tenant, session, device, when): pushed, if it waited. What went on meanwhile stays as it is, and has the
+/// milestone too.
 pub(crate) const PUSHED: Statement = both!(
-    "UPDATE legs SET state = 'pushed', changed_at = r.changed_at, pushed_at = r.changed_at \
+    "UPDATE legs SET state = CASE legs.state WHEN 'queued' THEN 'pushed' ELSE legs.state END, \
+        changed_at = CASE legs.state WHEN 'queued' THEN r.changed_at ELSE legs.changed_at END, \
+        pushed_at = r.changed_at \
     FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS session, value ->> 2 AS device, \
         CAST(value ->> 3 AS BIGINT) AS changed_at \
         FROM ",
     ROWS,
     ") AS r \
     WHERE legs.tenant = r.tenant AND legs.session = r.session AND legs.device = r.device \
-        AND legs.state = 'queued'",
+        AND (legs.state = 'queued' OR legs.queued_at IS NOT NULL AND legs.pushed_at IS NULL \
+            AND (legs.ended_at IS NULL OR legs.ended_at >= r.changed_at))",
 );
 
 /// Participants; one who takes part already stays as it is.
@@ -271,6 +305,29 @@ pub(crate) const SET_GENERATION: Statement = both!(
     WHERE sessions.tenant = r.tenant AND sessions.session = r.session",
 );
 
+/// (tenant, session, position, identifier, when): forwards; one that is known stays as it is.
+pub(crate) const FORWARD: Statement = both!(
+    "INSERT INTO forwards (tenant, session, position, endpoint, at) \
+    SELECT value ->> 0, value ->> 1, CAST(value ->> 2 AS BIGINT), value ->> 3, CAST(value ->> 4 AS BIGINT) FROM ",
+    ROWS,
+    " AS r WHERE true \
+    ON CONFLICT (tenant, session, position, endpoint) DO NOTHING",
+);
+
+/// Decisions, each with its place among its session's of the batch; a session keeps the first of them, as many
+/// as they say.
+pub(crate) const DECIDE: Statement = both!(
+    "INSERT INTO decisions (tenant, session, number, at, slot, plugin, version, outcome, failure, micros) \
+    SELECT tenant, session, number, CAST(value ->> 3 AS BIGINT), value ->> 4, value ->> 5, \
+        CAST(value ->> 6 AS BIGINT), value ->> 7, value ->> 8, CAST(value ->> 9 AS BIGINT) \
+    FROM (SELECT value, value ->> 0 AS tenant, value ->> 1 AS session, CAST(value ->> 2 AS BIGINT) \
+        + (SELECT count(*) FROM decisions AS d \
+            WHERE d.tenant = value ->> 0 AND d.session = value ->> 1) AS number \
+        FROM ",
+    ROWS,
+    ") AS r WHERE number < CAST(value ->> 10 AS BIGINT)",
+);
+
 /// (tenant, session): its timers are gone.
 pub(crate) const DISARM: Statement = both!(
     "DELETE FROM timers WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM ",
@@ -279,7 +336,7 @@ pub(crate) const DISARM: Statement = both!(
 );
 
 /// (tenant, session): all that belongs to a session is gone.
-pub(crate) const FORGET_SESSION: [Statement; 3] = [
+pub(crate) const FORGET_SESSION: [Statement; 5] = [
     both!(
         "DELETE FROM invitations WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM ",
         ROWS,
@@ -287,6 +344,16 @@ pub(crate) const FORGET_SESSION: [Statement; 3] = [
     ),
     both!(
         "DELETE FROM legs WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM ",
+        ROWS,
+        " AS r)"
+    ),
+    both!(
+        "DELETE FROM forwards WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM ",
+        ROWS,
+        " AS r)"
+    ),
+    both!(
+        "DELETE FROM decisions WHERE (tenant, session) IN (SELECT value ->> 0, value ->> 1 FROM ",
         ROWS,
         " AS r)"
     ),
@@ -302,6 +369,14 @@ pub(crate) const ARM: Statement = both!(
     ON CONFLICT (tenant, session, kind, number) DO UPDATE SET due_at = excluded.due_at, tries = 0",
 );
 
+/// (tenant, device, key, digest, answer, expiry): what requests were answered with.
+pub(crate) const KEEP: Statement = both!(
+    "INSERT INTO answers (tenant, device, key, digest, answer, expires_at) \
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, CAST(value ->> 5 AS BIGINT) FROM ",
+    ROWS,
+    " AS r",
+);
+
 /// Outbox entries, payloads in hexadecimal.
 pub(crate) const ENQUEUE: Statement = both!(
     "INSERT INTO outbox (tenant, entry, kind, attempt, gateway, payload, state, queued_at) \
@@ -314,15 +389,44 @@ pub(crate) const ENQUEUE: Statement = both!(
     " AS r",
 );
 
+/// Those that take part of (tenant, session, device).
+pub(crate) const TAKING_PART: Statement = both!(
+    "SELECT p.tenant, p.session, p.device FROM ",
+    ROWS,
+    " AS r CROSS JOIN participants AS p \
+    WHERE p.tenant = value ->> 0 AND p.session = value ->> 1 AND p.device = value ->> 2",
+);
+
 /// The registrations of many identifiers: $1 tenant, $2 application, $3 the identifiers.
 pub(crate) const TARGETS: Statement = both!(
     "SELECT d.device, g.endpoint, d.kind \
     FROM ",
     IDENTIFIERS,
-    " CROSS JOIN registrations AS g CROSS JOIN devices AS d \
-    WHERE g.tenant = $1 AND g.application = $2 AND g.endpoint = r.value \
-        AND d.tenant = g.tenant AND d.device = g.device \
-    ORDER BY r.key, d.device",
+    REGISTERED,
+    " ORDER BY r.key, d.device",
+);
+
+/// The same without those who do not want to be rung by the fourth argument.
+pub(crate) const RUNG_BY: Statement = both!(
+    "SELECT d.device, g.endpoint, d.kind \
+    FROM ",
+    IDENTIFIERS,
+    REGISTERED,
+    UNBLOCKED,
+    " ORDER BY r.key, d.device",
+);
+
+/// The same, for a device of the fifth argument: before everything a row without a key if the fourth is its own.
+pub(crate) const RUNG_FROM: Statement = both!(
+    "SELECT device, endpoint, '' AS kind, -1 AS key FROM registrations \
+    WHERE tenant = $1 AND device = $5 AND endpoint = $4 \
+    UNION ALL \
+    SELECT d.device, g.endpoint, d.kind, r.key \
+    FROM ",
+    IDENTIFIERS,
+    REGISTERED,
+    UNBLOCKED,
+    " ORDER BY 4, 1",
 );
 
 #[cfg(test)]
@@ -355,12 +459,20 @@ mod tests {
             SET_GENERATION,
             SET_COURSE,
             RING_UNTIL,
+            FORWARD,
+            DECIDE,
             DISARM,
             ARM,
+            KEEP,
             ENQUEUE,
+            TAKING_PART,
             TARGETS,
+            RUNG_BY,
+            RUNG_FROM,
             FORGET_SESSION[0],
             FORGET_SESSION[1],
+            FORGET_SESSION[2],
+            FORGET_SESSION[3],
         ];
         for statement in statements {
             let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", statement.sqlite));

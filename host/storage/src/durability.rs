@@ -21,11 +21,11 @@ const WEAK: Statement = Statement {
 const OF_SERVER: [&str; 2] = ["fsync", "full_page_writes"];
 
 /// Refuses a database that may lose what it confirms; one whose server may is taken if that is known.
-pub(crate) async fn require(storage: &Storage, server_may_lose: bool) -> Result<(), OpenError> {
+pub(crate) async fn require(storage: &Storage, allow_lossy_database: bool) -> Result<(), OpenError> {
     let asked = storage.run("durability", async |tx| tx.all(Query::from(WEAK), weak).await);
     let weak: Result<Vec<(String, String)>, StorageError> = asked.await;
     let mut weak = weak.map_err(OpenError::Asked)?;
-    weak.retain(|(name, _)| !(server_may_lose && OF_SERVER.contains(&name.as_str())));
+    weak.retain(|(name, _)| !(allow_lossy_database && OF_SERVER.contains(&name.as_str())));
     if weak.is_empty() {
         return Ok(());
     }

@@ -1,7 +1,11 @@
 //! What is one for all processes on a database.
 
 use crate::{
-    cells::Cells, dialect::Query, error::StorageError, lifecycle::Storage, transaction::Transaction,
+    cells::Cells,
+    dialect::{Query, Row},
+    error::StorageError,
+    lifecycle::Storage,
+    transaction::Transaction,
 };
 
 const PROOF: &str = "SELECT key_id, proof FROM installation";
@@ -19,13 +23,27 @@ pub struct KeysProof {
 }
 
 impl Storage {
-    /// The proof that whoever was here before left; none before the first start.
-    pub async fn keys_proof(&self) -> Result<Option<KeysProof>, StorageError> {
-        self.one(Query::from(PROOF), |row| {
-            let mut cells = Cells::of("installation", row);
-            Ok(KeysProof { key_id: cells.array()?, proof: cells.array()? })
-        })
-        .await
+    /// Whether the keys behind this proof are those of the installation: no other proof is there, or `is_ours` knows
+    /// the one that is. It takes that one's place. Of nodes that start at once with different keys one is refused.
+    pub async fn prove_keys(
+        &self,
+        proof: KeysProof,
+        is_ours: impl FnOnce(KeysProof) -> bool + Send + 'static,
+    ) -> Result<bool, StorageError> {
+        let put = Query::from(PUT_PROOF).bind(proof.key_id.to_vec()).bind(proof.proof.to_vec());
+        let prove = async move |tx: &mut Transaction<'_>| {
+            let known = tx.one(Query::from(PROOF), decode).await?;
+            if known == Some(proof) {
+                return Ok::<_, StorageError>(true);
+            }
+            if known.is_some_and(|known| !is_ours(known)) {
+                return Ok(false);
+            }
+            tx.write(Query::from(FORGET_PROOF)).await?;
+            tx.write(put).await?;
+            Ok(true)
+        };
+        self.run("prove-keys", prove).await
     }
 
     /// Forgets the proof: whoever starts next brings the keys.
@@ -34,14 +52,9 @@ impl Storage {
         self.run("forget-keys-proof", async move |tx: &mut Transaction<'_>| tx.write(forget).await.map(drop))
             .await
     }
+}
 
-    /// Replaces the proof.
-    pub async fn put_keys_proof(&self, proof: KeysProof) -> Result<(), StorageError> {
-        let put = Query::from(PUT_PROOF).bind(proof.key_id.to_vec()).bind(proof.proof.to_vec());
-        let replace = async move |tx: &mut Transaction<'_>| {
-            tx.write(Query::from(FORGET_PROOF)).await?;
-            tx.write(put).await.map(drop)
-        };
-        self.run("put-keys-proof", replace).await
-    }
+fn decode(row: &Row) -> Result<KeysProof, StorageError> {
+    let mut cells = Cells::of("installation", row);
+    Ok(KeysProof { key_id: cells.array()?, proof: cells.array()? })
 }

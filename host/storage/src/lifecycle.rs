@@ -53,7 +53,7 @@ pub struct Settings {
     pub readers: NonZeroU32,
     /// Takes a PostgreSQL server that is set up to lose data with its machine (`fsync`, `full_page_writes`), for
     /// tests. Otherwise it is refused.
-    pub server_may_lose: bool,
+    pub allow_lossy_database: bool,
     /// Asked where a write depends on the time: what has expired in a full mailbox.
     pub clock: Clock,
 }
@@ -63,7 +63,7 @@ impl Settings {
     pub fn new(database: impl Into<Database>, clock: Clock) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let readers = u32::try_from(cores).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-        Self { database: database.into(), readers, server_may_lose: false, clock }
+        Self { database: database.into(), readers, allow_lossy_database: false, clock }
     }
 }
 
@@ -104,9 +104,9 @@ impl Drop for Inner {
 impl Storage {
     /// Opens a database, makes it if it is a file that is missing, and brings its schema up to date.
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
-        let Settings { database, readers, server_may_lose, clock } = settings;
+        let Settings { database, readers, allow_lossy_database, clock } = settings;
         let storage = Self::start(database.open(readers).await?, clock)?;
-        durability::require(&storage, server_may_lose).await?;
+        durability::require(&storage, allow_lossy_database).await?;
         Ok(storage)
     }
 

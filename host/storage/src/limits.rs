@@ -17,12 +17,33 @@ pub const GROUP: usize = 256;
 /// within minutes: fewer than this.
 pub const MAILBOX: u32 = 1_024;
 
+/// Plugins' decisions kept of one session, the first: eight plans of a few users and their verdicts, with room.
+pub const DECISIONS: u32 = 64;
+
+/// Whom one identifier may block: more is a list that the tenant should keep.
+pub const BLOCKED: u32 = 1_000;
+
+/// Texts that a node begins to send at once by one gateway, and by how many under way it begins no more: so fewer than
+/// twice as many are under way. Three gateways that do not answer, whosever they are, leave a quarter of the node's
+/// 64 places to others.
+pub const SHARE: u32 = 8;
+
+/// Parts of long texts of one gateway that wait for the rest: 256 texts of the most parts.
+pub const PARTS: u32 = 2_560;
+
+/// How long they wait: a phone that had no network in the middle has sent the rest by then, or never does.
+pub const PARTS_KEPT: Duration = Duration::from_hours(3);
+
 /// How long a job may wait until the writer begins it. Less than the patience of a client's request (10 s),
 /// so that the client hears "busy" rather than nothing.
 pub const WAIT_FOR_WRITER: Duration = Duration::from_secs(3);
 
 /// How long a read may wait for a connection; the same patience.
 pub const WAIT_FOR_READER: Duration = Duration::from_secs(3);
+
+/// How long a node may wait for the connection by which it says that it lives, and as long for the answer: it can say
+/// so once more before others take it for dead.
+pub const BEAT: Duration = Duration::from_secs(1);
 
 /// How long SQLite tries again while another process (a backup, `sqlite3`) holds its lock.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -63,6 +84,9 @@ pub const ADOPTED: u32 = 10_000;
 /// How long a transit's message is answered the same, and a performed effect can be looked up: a week, as
 /// gateways repeat for days.
 pub const KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// Hours for which it counts how texts have fared: a day, as traffic has its hours.
+pub const LATELY: u64 = 24;
 
 /// Lines of log kept of each plugin: an afternoon of a talkative one.
 pub const PLUGIN_LINES: u64 = 2_000;

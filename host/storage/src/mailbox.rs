@@ -21,7 +21,8 @@ use crate::{
 
 const STATE: &str = "SELECT epoch, last_seq, lost_seq, \
          (SELECT coalesce(max(seq), 0) FROM messages AS m \
-          WHERE m.tenant = b.tenant AND m.device = b.device AND m.expires_at <= $3) \
+          WHERE m.tenant = b.tenant AND m.device = b.device AND m.expires_at <= $3), \
+         (SELECT min(seq) FROM messages AS m WHERE m.tenant = b.tenant AND m.device = b.device) \
      FROM mailboxes AS b WHERE tenant = $1 AND device = $2";
 const AFTER: &str = "SELECT m.message, m.seq, m.event, m.expires_at, b.delivered_seq \
      FROM mailboxes AS b CROSS JOIN messages AS m \
@@ -96,28 +97,17 @@ impl Mailbox<'_> {
     }
 }
 
-/// A device's mailbox that something was put into.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// Whose.
-    pub tenant: TenantId,
-    /// Its device.
-    pub device: DeviceId,
-    /// The last sequence number that still waits.
-    pub seq: u64,
-}
-
 impl Storage {
-    /// Mailboxes that something was put into within this time and that still hold it, by any process. Nothing where there is one
-    /// process, which was told.
-    pub async fn stored_lately(&self, within: Duration) -> Result<Vec<Stored>, StorageError> {
+    /// Whose mailboxes something was put into within this time and still hold it, by any process. Nothing where
+    /// there is one process, which was told.
+    pub async fn stored_lately(&self, within: Duration) -> Result<Vec<(TenantId, DeviceId)>, StorageError> {
         if !self.is_shared() {
             return Ok(Vec::new());
         }
         let within = integer(time::millis(within));
         self.all(Query::from(postgres::STORED_LATELY).bind(within), |row| {
             let mut cells = Cells::of("messages", row);
-            Ok(Stored { tenant: cells.parsed()?, device: cells.parsed()?, seq: cells.number()? })
+            Ok((cells.parsed()?, cells.parsed()?))
         })
         .await
     }
@@ -127,7 +117,8 @@ fn state(row: &Row) -> Result<MailboxState, StorageError> {
     let mut cells = Cells::of("mailboxes", row);
     let (epoch, last_seq) = (cells.parsed()?, cells.number()?);
     let (noted, expired): (u64, u64) = (cells.number()?, cells.number()?);
-    Ok(MailboxState { epoch, last_seq, lost_seq: noted.max(expired) })
+    let first_seq = cells.optional_number()?;
+    Ok(MailboxState { epoch, last_seq, first_seq, lost_seq: noted.max(expired) })
 }
 
 fn message(row: &Row) -> Result<StoredMessage, StorageError> {

@@ -6,7 +6,8 @@
 //! own, asks nothing of clocks. A process that was buried alive, frozen for a while, enters again with
 //! its next beat.
 //!
-//! Beats take no turns with the transactions of tenants: whoever waits behind a slow one is alive.
+//! Beats take no turns with the transactions of tenants: whoever waits behind a slow one is alive. A file has one
+//! process, which tells nobody and takes up whatever it finds.
 
 use switchhook_core::row::{Node, OutboxEntry};
 use switchhook_protocol::id::{NodeId, TenantId};
@@ -27,7 +28,6 @@ const BEAT: &str = "INSERT INTO nodes (node, address, region, sockets, draining,
      ON CONFLICT (node) DO UPDATE SET sockets = excluded.sockets, draining = excluded.draining, \
          seen_at = excluded.seen_at";
 const BURY: &str = "DELETE FROM nodes WHERE node = $1 AND seen_at = $2";
-const BURY_OTHERS: &str = "DELETE FROM nodes WHERE node <> $1";
 const LEAVE: &str = "DELETE FROM nodes WHERE node = $1";
 
 /// The nodes.
@@ -52,7 +52,7 @@ impl Nodes<'_> {
         self.0.all(Query::from(ALL), decode).await
     }
 
-    /// Says that a node lives.
+    /// Says that a node lives, where there are others.
     pub async fn beat(&self, node: &Node) -> Result<(), StorageError> {
         let beat = Query::from(BEAT)
             .bind(node.id.as_str())
@@ -62,32 +62,18 @@ impl Nodes<'_> {
             .bind(u32::from(node.draining))
             .bind(millis(node.started_at))
             .bind(millis(node.seen_at));
-        self.apart(beat).await
+        Ok(self.0.readers().execute_apart(beat).await?)
     }
 
     /// A node ends by itself: it has performed what it had begun.
     pub async fn leave(&self, node: &NodeId) -> Result<(), StorageError> {
-        self.apart(Query::from(LEAVE).bind(node.as_str())).await
+        Ok(self.0.readers().execute_apart(Query::from(LEAVE).bind(node.as_str())).await?)
     }
 
     /// Buries a node whose row still stands as it was seen; none if it has changed meanwhile. The texts that it was
     /// sending are in doubt (they are the answer), and the requests that it was making wait again.
     pub async fn bury(&self, seen: &Node) -> Result<Option<Vec<(TenantId, OutboxEntry)>>, StorageError> {
         let bury = Query::from(BURY).bind(seen.id.as_str()).bind(millis(seen.seen_at));
-        self.take_up(bury).await
-    }
-
-    /// Buries all others, as whoever opens a file may: it is nobody else's. Answers like [`Self::bury`].
-    pub async fn bury_others(&self, node: &NodeId) -> Result<Vec<(TenantId, OutboxEntry)>, StorageError> {
-        let bury = Query::from(BURY_OTHERS).bind(node.as_str());
-        let doubtful = async move |tx: &mut Transaction<'_>| {
-            tx.write(bury).await?;
-            outbox::take_up(tx).await
-        };
-        self.0.run("bury-nodes", doubtful).await
-    }
-
-    async fn take_up(&self, bury: Query) -> Result<Option<Vec<(TenantId, OutboxEntry)>>, StorageError> {
         let taking_up = async move |tx: &mut Transaction<'_>| {
             if tx.write(bury).await? == 0 {
                 return Ok(None);
@@ -97,12 +83,10 @@ impl Nodes<'_> {
         self.0.run("bury-node", taking_up).await
     }
 
-    /// Without a turn, where there are turns.
-    async fn apart(&self, query: Query) -> Result<(), StorageError> {
-        if self.0.is_shared() {
-            return Ok(self.0.readers().execute_apart(query).await?);
-        }
-        self.0.run("node", async move |tx| tx.write(query).await.map(drop)).await
+    /// Takes up what was being performed by whoever has no row, as whoever opens a file may: it is nobody else's.
+    /// Answers like [`Self::bury`].
+    pub async fn take_up(&self) -> Result<Vec<(TenantId, OutboxEntry)>, StorageError> {
+        self.0.run("take-up", async move |tx: &mut Transaction<'_>| outbox::take_up(tx).await).await
     }
 }
 

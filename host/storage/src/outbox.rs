@@ -6,13 +6,14 @@
 //! second one harmless (DESIGN §2.8).
 
 use switchhook_core::row::{OutboxEntry, OutboxKind, OutboxState};
-use switchhook_protocol::id::{MessageId, NodeId, TenantId};
+use switchhook_protocol::id::{GatewayId, MessageId, NodeId, TenantId};
 
 use crate::{
     cells::Cells,
     dialect::{Query, Row},
     error::StorageError,
     lifecycle::{Storage, TenantStorage},
+    limits,
     transaction::Transaction,
     words::Word as _,
 };
@@ -20,7 +21,15 @@ use crate::{
 const IN_STATE: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
      WHERE state = $1 AND kind = $2 ORDER BY queued_at LIMIT CAST($3 AS BIGINT)";
 const CLAIM: &str = "UPDATE outbox SET state = 'performing', node = $3 WHERE (tenant, entry) IN \
-     (SELECT tenant, entry FROM outbox WHERE state = 'queued' AND kind = $1 \
+     (SELECT tenant, entry FROM outbox WHERE state = 'queued' AND kind = $1 AND ($1 <> 'text' OR ( \
+         (tenant, COALESCE(gateway, '')) NOT IN \
+             (SELECT busy.tenant, COALESCE(busy.gateway, '') FROM outbox AS busy \
+              WHERE busy.state = 'performing' AND busy.kind = 'text' AND busy.node = $3 \
+              GROUP BY busy.tenant, COALESCE(busy.gateway, '') HAVING COUNT(*) >= CAST($4 AS BIGINT)) \
+         AND tenant NOT IN \
+             (SELECT busy.tenant FROM outbox AS busy \
+              WHERE busy.state = 'performing' AND busy.kind = 'text' AND busy.node = $3 \
+              GROUP BY busy.tenant HAVING COUNT(*) >= 2 * CAST($4 AS BIGINT)))) \
       ORDER BY queued_at LIMIT CAST($2 AS BIGINT)) \
      RETURNING entry, kind, attempt, gateway, payload, state, queued_at, tenant";
 const DOUBT: &str = "UPDATE outbox SET state = 'in-doubt' WHERE state = 'performing' AND kind = 'text' \
@@ -30,6 +39,9 @@ const QUEUE_AGAIN: &str = "UPDATE outbox SET state = 'queued' WHERE state = 'per
      AND (node IS NULL OR node NOT IN (SELECT node FROM nodes))";
 const GET: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
      WHERE tenant = $1 AND entry = $2";
+const BY_REFERENCE: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
+     WHERE tenant = $1 AND gateway = $2 AND reference = $3";
+const REFER: &str = "UPDATE outbox SET reference = $3 WHERE tenant = $1 AND entry = $2";
 const MOVE: &str = "UPDATE outbox SET state = $4 WHERE tenant = $1 AND entry = $2 AND state = $3";
 
 /// The outbox of all tenants.
@@ -49,6 +61,9 @@ impl Storage {
 impl Outbox<'_> {
     /// Claims for a node the entries of a kind that wait longest, at most so many: performing, committed. Claim
     /// only what is performed at once: if the node dies, it is not known whether these were.
+    ///
+    /// Of texts at most [`limits::SHARE`] at a time, and none for a gateway by which the node is sending as many
+    /// already, nor for a tenant with twice as many: a gateway that does not answer holds up nobody else's texts.
     pub async fn claim(
         &self,
         node: &NodeId,
@@ -59,7 +74,8 @@ impl Outbox<'_> {
         if self.in_state(kind, OutboxState::Queued, 1).await?.is_empty() {
             return Ok(Vec::new());
         }
-        let query = Query::from(CLAIM).bind(kind.word()).bind(limit).bind(node.as_str());
+        let limit = if kind == OutboxKind::Text { limit.min(limits::SHARE) } else { limit };
+        let query = Query::from(CLAIM).bind(kind.word()).bind(limit).bind(node.as_str()).bind(limits::SHARE);
         let mut claimed = self.0.run("claim-outbox", async move |tx| tx.all(query, decode).await).await?;
         claimed.sort_by_key(|(_, entry)| entry.queued_at);
         Ok(claimed)
@@ -83,22 +99,49 @@ impl TenantStorage {
         let query = Query::from(GET).bind(self.tenant().as_str().to_owned()).bind(entry.as_str().to_owned());
         self.storage().one(query, |row| decode(row).map(|(_, entry)| entry)).await
     }
+
+    /// The entry that a gateway calls so.
+    pub async fn outbox_by_reference(
+        &self,
+        gateway: &GatewayId,
+        reference: &str,
+    ) -> Result<Option<OutboxEntry>, StorageError> {
+        let query = Query::from(BY_REFERENCE)
+            .bind(self.tenant().as_str().to_owned())
+            .bind(gateway.as_str().to_owned())
+            .bind(reference.to_owned());
+        self.storage().one(query, |row| decode(row).map(|(_, entry)| entry)).await
+    }
 }
 
 impl Transaction<'_> {
-    /// Moves an entry on; false if it is not in the state that it is moved from.
+    /// Moves an entry on; false if it is in none of the states that it is moved from.
     pub async fn move_outbox(
         &mut self,
         entry: &MessageId,
-        from: OutboxState,
+        from: &[OutboxState],
         to: OutboxState,
     ) -> Result<bool, StorageError> {
-        let query = Query::from(MOVE)
+        for from in from {
+            let query = Query::from(MOVE)
+                .bind(self.tenant().to_owned())
+                .bind(entry.as_str().to_owned())
+                .bind(from.word())
+                .bind(to.word());
+            if self.write(query).await? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Notes what the other side calls an entry.
+    pub async fn refer_outbox(&mut self, entry: &MessageId, reference: &str) -> Result<(), StorageError> {
+        let query = Query::from(REFER)
             .bind(self.tenant().to_owned())
             .bind(entry.as_str().to_owned())
-            .bind(from.word())
-            .bind(to.word());
-        Ok(self.write(query).await? > 0)
+            .bind(reference.to_owned());
+        self.write(query).await.map(drop)
     }
 }
 

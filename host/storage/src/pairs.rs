@@ -49,6 +49,12 @@ impl Transaction<'_> {
         self.write(query).await.map(drop)
     }
 
+    /// All of them.
+    pub(crate) async fn pairs(&mut self) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
+        let query = Query::from(ALL).bind(self.tenant().to_owned());
+        self.all(query, decode).await
+    }
+
     /// What the tenant's pairs take, keys and values, in bytes.
     pub async fn size_of_pairs(&mut self) -> Result<u64, StorageError> {
         let query = Query::from(SIZE).bind(self.tenant().to_owned());

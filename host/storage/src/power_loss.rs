@@ -44,7 +44,6 @@ const FOUND: &str = "SELECT \
     + (SELECT count(*) FROM timers WHERE session = 'session-' || $1) \
     + (SELECT count(*) FROM messages WHERE message = 'message-' || $1)";
 
-/// INV-11.restart
 #[tokio::test]
 async fn a_loss_of_power_at_any_moment_takes_nothing_that_was_confirmed_and_leaves_nothing_half_done() {
     let run = Run::on(SqliteSynchronous::Full, async |path| Storage::open(settings(path)).await).await;

@@ -1,14 +1,17 @@
 //! Registrations: which identifiers reach which devices (REG-11).
 
+mod held;
+
 use switchhook_core::row::{Registration, Target};
 use switchhook_protocol::{
     endpoint::EndpointId,
     id::{ApplicationId, DeviceId},
 };
 
+pub use self::held::{Held, Page};
 use crate::{
     cells::{Cells, millis},
-    dialect::{self, Query, Row},
+    dialect::{self, Query, Row, Statement},
     error::StorageError,
     lifecycle::TenantStorage,
     transaction::Transaction,
@@ -42,8 +45,35 @@ impl Registrations<'_> {
         application: &ApplicationId,
         endpoints: &[EndpointId],
     ) -> Result<Vec<Target>, StorageError> {
-        let query = of_endpoints(self.0.tenant().as_str(), application, endpoints)?;
+        let query = of_endpoints(dialect::TARGETS, self.0.tenant().as_str(), application, endpoints)?;
         self.0.storage().all(query, target).await
+    }
+
+    /// The devices that these identifiers reach, but for those whose user has blocked `by`: in the order of the
+    /// identifiers, then of the devices.
+    pub async fn rung_by(
+        &self,
+        by: &EndpointId,
+        application: &ApplicationId,
+        endpoints: &[EndpointId],
+    ) -> Result<Vec<Target>, StorageError> {
+        let query = of_endpoints(dialect::RUNG_BY, self.0.tenant().as_str(), application, endpoints)?;
+        self.0.storage().all(query.bind(by.reveal().to_owned()), target).await
+    }
+
+    /// The same for a device that rings by an identifier of its own; none if `by` does not reach it.
+    pub async fn rung_from(
+        &self,
+        device: &DeviceId,
+        by: &EndpointId,
+        application: &ApplicationId,
+        endpoints: &[EndpointId],
+    ) -> Result<Option<Vec<Target>>, StorageError> {
+        let query = of_endpoints(dialect::RUNG_FROM, self.0.tenant().as_str(), application, endpoints)?;
+        let query = query.bind(by.reveal().to_owned()).bind(device.as_str().to_owned());
+        let rows = self.0.storage().all(query, placed).await?;
+        let own = rows.first().is_some_and(|(_, place)| *place < 0);
+        Ok(own.then(|| rows.into_iter().skip(1).map(|(target, _)| target).collect()))
     }
 
     /// The devices that an identifier reaches, of all applications.
@@ -60,17 +90,16 @@ impl Registrations<'_> {
 
     /// Whether this identifier reaches this device.
     pub async fn holds(&self, device: &DeviceId, endpoint: &EndpointId) -> Result<bool, StorageError> {
-        let query = Query::from(HOLDS)
-            .bind(self.0.tenant().as_str().to_owned())
-            .bind(device.as_str().to_owned())
-            .bind(endpoint.reveal().to_owned());
+        let query = holds(self.0.tenant().as_str(), device, endpoint);
         Ok(self.0.storage().one(query, |_| Ok(())).await?.is_some())
     }
 }
 
 impl Transaction<'_> {
-    /// Stores a proven association; a repeat takes the place of the former.
-    pub async fn bind(&mut self, registration: &Registration) -> Result<(), StorageError> {
+    /// Stores a proven association; a repeat takes the place of the former. Says whether it is new.
+    pub async fn bind(&mut self, registration: &Registration) -> Result<bool, StorageError> {
+        let known = holds(self.tenant(), &registration.device, &registration.endpoint);
+        let known = self.one(known, |_| Ok(())).await?.is_some();
         let query = Query::from(BIND)
             .bind(self.tenant().to_owned())
             .bind(registration.device.as_str().to_owned())
@@ -78,7 +107,8 @@ impl Transaction<'_> {
             .bind(registration.application.as_str().to_owned())
             .bind(registration.method.as_str().to_owned())
             .bind(millis(registration.registered_at));
-        self.write(query).await.map(drop)
+        self.write(query).await?;
+        Ok(!known)
     }
 
     /// The devices that these identifiers reach (see [`Registrations::of_endpoints`]).
@@ -87,7 +117,7 @@ impl Transaction<'_> {
         application: &ApplicationId,
         endpoints: &[EndpointId],
     ) -> Result<Vec<Target>, StorageError> {
-        let query = of_endpoints(self.tenant(), application, endpoints)?;
+        let query = of_endpoints(dialect::TARGETS, self.tenant(), application, endpoints)?;
         self.all(query, target).await
     }
 
@@ -99,13 +129,21 @@ impl Transaction<'_> {
 }
 
 fn of_endpoints(
+    statement: Statement,
     tenant: &str,
     application: &ApplicationId,
     endpoints: &[EndpointId],
 ) -> Result<Query, StorageError> {
     let endpoints = serde_json::to_string(endpoints).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    let query = Query::from(dialect::TARGETS).bind(tenant.to_owned()).bind(application.as_str().to_owned());
+    let query = Query::from(statement).bind(tenant.to_owned()).bind(application.as_str().to_owned());
     Ok(query.bind(endpoints))
+}
+
+fn holds(tenant: &str, device: &DeviceId, endpoint: &EndpointId) -> Query {
+    Query::from(HOLDS)
+        .bind(tenant.to_owned())
+        .bind(device.as_str().to_owned())
+        .bind(endpoint.reveal().to_owned())
 }
 
 fn of_device(tenant: &str, device: &DeviceId) -> Query {
@@ -115,6 +153,13 @@ fn of_device(tenant: &str, device: &DeviceId) -> Query {
 fn target(row: &Row) -> Result<Target, StorageError> {
     let mut cells = Cells::of("registrations", row);
     Ok(Target { device: cells.parsed()?, endpoint: cells.parsed()?, kind: cells.text()? })
+}
+
+/// A device with the place of its identifier in the question.
+fn placed(row: &Row) -> Result<(Target, i64), StorageError> {
+    let mut cells = Cells::of("registrations", row);
+    let target = Target { device: cells.parsed()?, endpoint: cells.parsed()?, kind: cells.text()? };
+    Ok((target, cells.number()?))
 }
 
 fn endpoint(row: &Row) -> Result<EndpointId, StorageError> {

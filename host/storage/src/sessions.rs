@@ -1,7 +1,9 @@
 //! Sessions: while they ring invitations and legs, while they run participants.
 //!
 //! Written by typed writes. Take and its like read them inside their own transaction, through
-//! [`Transaction`]; `explain` and tests read them through [`Sessions`].
+//! [`Transaction`]; `explain` ([`history`]) and tests read them through [`Sessions`].
+
+mod history;
 
 use switchhook_core::row::{Invitation, Leg, Milestones, Participant, Session};
 use switchhook_protocol::{
@@ -11,8 +13,9 @@ use switchhook_protocol::{
 };
 
 use crate::{
+    batch,
     cells::{Cells, millis},
-    dialect::{Query, Row},
+    dialect::{self, Query, Row},
     error::StorageError,
     lifecycle::{Storage, TenantStorage},
     transaction::Transaction,
@@ -47,11 +50,6 @@ const RINGING: &str = "SELECT s.session, s.application, s.inviter, s.inviter_end
      WHERE g.tenant = $1 AND g.device = $2 AND g.state IN ('queued', 'pushed', 'rang') AND g.lease_until > $3 \
          AND s.tenant = g.tenant AND s.session = g.session \
      ORDER BY s.created_at, s.session LIMIT CAST($4 AS BIGINT)";
-const OF_ENDPOINT: &str = "SELECT s.session, s.application, s.inviter, s.inviter_endpoint, s.purpose, s.created_at, \
-         s.expires_at, s.generation, s.routing, s.take \
-     FROM invitations AS i CROSS JOIN sessions AS s \
-     WHERE i.tenant = $1 AND i.endpoint = $2 AND s.tenant = i.tenant AND s.session = i.session \
-     ORDER BY s.created_at DESC, s.session LIMIT CAST($3 AS BIGINT)";
 const RINGING_FOR: &str = "SELECT i.session, i.position \
      FROM invitations AS i CROSS JOIN sessions AS s \
      WHERE i.tenant = $1 AND i.endpoint = $2 AND i.state = 'ringing' AND i.rings_until > $4 \
@@ -104,13 +102,6 @@ impl Sessions<'_> {
         self.0.storage().all(self.of(OF_DEVICE, device).bind(limit), decode_session).await
     }
 
-    /// The sessions to which an identifier was invited, the newest first, at most so many.
-    pub async fn of_endpoint(&self, endpoint: &EndpointId, limit: u32) -> Result<Vec<Session>, StorageError> {
-        let tenant = self.0.tenant().as_str().to_owned();
-        let query = Query::from(OF_ENDPOINT).bind(tenant).bind(endpoint.reveal().to_owned()).bind(limit);
-        self.0.storage().all(query, decode_session).await
-    }
-
     /// What rings on a device, and until when; at most so many.
     pub async fn ringing(
         &self,
@@ -145,6 +136,19 @@ impl Sessions<'_> {
 }
 
 impl Storage {
+    /// Those of these devices that take part in these sessions.
+    pub async fn taking_part(
+        &self,
+        keys: &[(&TenantId, &SessionId, &DeviceId)],
+    ) -> Result<Vec<(TenantId, SessionId, DeviceId)>, StorageError> {
+        let Some(keys) = batch::json(keys)? else { return Ok(Vec::new()) };
+        let decode = |row: &Row| {
+            let mut cells = Cells::of("participants", row);
+            Ok((cells.parsed()?, cells.parsed()?, cells.parsed()?))
+        };
+        self.all(Query::from(dialect::TAKING_PART).bind(keys), decode).await
+    }
+
     /// Participants of all tenants whom no node has seen since then, the longest unseen first, at most so many.
     pub async fn unseen(
         &self,
@@ -228,7 +232,7 @@ fn decode_user(row: &Row) -> Result<(SessionId, u16), StorageError> {
     Ok((cells.parsed()?, cells.number()?))
 }
 
-fn decode_session(row: &Row) -> Result<Session, StorageError> {
+pub(crate) fn decode_session(row: &Row) -> Result<Session, StorageError> {
     session(&mut Cells::of("sessions", row))
 }
 

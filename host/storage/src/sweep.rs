@@ -4,7 +4,8 @@ use switchhook_protocol::time::Timestamp;
 
 use crate::{
     batch::lost,
-    cells::{Cells, millis},
+    cells::{Cells, integer, millis},
+    conversions::hour,
     dialect::Query,
     error::StorageError,
     lifecycle::Storage,
@@ -24,10 +25,16 @@ const ATTEMPTS: &str = "DELETE FROM attempts WHERE (tenant, attempt) IN \
      (SELECT tenant, attempt FROM attempts WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
 const SECRETS: &str = "DELETE FROM secrets WHERE (tenant, kind, secret) IN \
      (SELECT tenant, kind, secret FROM secrets WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
-const ANSWERS: &str = "DELETE FROM transit_answers WHERE (tenant, gateway, message) IN \
+const TRANSIT_ANSWERS: &str = "DELETE FROM transit_answers WHERE (tenant, gateway, message) IN \
      (SELECT tenant, gateway, message FROM transit_answers WHERE at <= $1 ORDER BY at LIMIT $2)";
+const ANSWERS: &str = "DELETE FROM answers WHERE (tenant, device, key) IN \
+     (SELECT tenant, device, key FROM answers WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+const CONVERSIONS: &str = "DELETE FROM conversions WHERE (tenant, gateway, code, hour) IN \
+     (SELECT tenant, gateway, code, hour FROM conversions WHERE hour < $1 ORDER BY hour LIMIT $2)";
 const OUTBOX: &str = "DELETE FROM outbox WHERE (tenant, entry) IN \
-     (SELECT tenant, entry FROM outbox WHERE state IN ('sent', 'failed') AND queued_at <= $1 LIMIT $2)";
+     (SELECT tenant, entry FROM outbox WHERE state IN ('sent', 'delivered', 'failed') AND queued_at <= $1 LIMIT $2)";
+const PARTS: &str = "DELETE FROM text_parts WHERE (tenant, gateway, message, number) IN \
+     (SELECT tenant, gateway, message, number FROM text_parts WHERE at <= $1 ORDER BY at LIMIT $2)";
 const NONCES: &str = "DELETE FROM request_nonces WHERE (tenant, device, nonce) IN \
      (SELECT tenant, device, nonce FROM request_nonces WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
 
@@ -44,20 +51,36 @@ pub struct Swept {
     pub secrets: u64,
     /// Answers to transits.
     pub transit_answers: u64,
+    /// Answers to requests with an idempotency key.
+    pub answers: u64,
     /// Outbox entries that were performed or refused. Those in doubt stay.
     pub outbox: u64,
     /// Nonces of signed requests.
     pub nonces: u64,
+    /// Hours of how texts have fared.
+    pub conversions: u64,
+    /// Parts of long texts whose rest did not come.
+    pub text_parts: u64,
 }
 
 impl Swept {
     /// Whether another sweep would find more.
     pub fn more(&self) -> bool {
-        let Self { messages, sessions, attempts, secrets, transit_answers, outbox, nonces } = *self;
+        let Self {
+            messages,
+            sessions,
+            attempts,
+            secrets,
+            transit_answers,
+            answers,
+            outbox,
+            nonces,
+            conversions,
+            text_parts,
+        } = *self;
         let most = u64::from(limits::SWEEP);
-        [messages, sessions, attempts, secrets, transit_answers, outbox, nonces]
-            .into_iter()
-            .any(|count| count >= most)
+        let rows = [messages, sessions, attempts, secrets, transit_answers, answers, outbox, nonces];
+        rows.into_iter().chain([conversions, text_parts]).any(|count| count >= most)
     }
 }
 
@@ -65,19 +88,27 @@ impl Storage {
     /// Forgets what has expired, at most [`limits::SWEEP`] rows of each kind.
     pub async fn sweep(&self, now: Timestamp) -> Result<Swept, StorageError> {
         self.run("sweep", async move |tx| {
-            let kept = Timestamp::from_millis(
-                now.as_millis().saturating_sub(switchhook_protocol::time::millis(limits::KEPT)),
-            );
+            let before = |age| {
+                Timestamp::from_millis(now.as_millis().saturating_sub(switchhook_protocol::time::millis(age)))
+            };
+            let kept = before(limits::KEPT);
+            let parts = before(limits::PARTS_KEPT);
+            let over = hour(now).saturating_sub(limits::LATELY);
             Ok(Swept {
                 messages: sweep_messages(tx, now).await?,
                 sessions: sweep_sessions(tx, now).await?,
                 attempts: tx.write(Query::from(ATTEMPTS).bind(millis(now)).bind(limits::SWEEP)).await?,
                 secrets: tx.write(Query::from(SECRETS).bind(millis(now)).bind(limits::SWEEP)).await?,
                 transit_answers: tx
-                    .write(Query::from(ANSWERS).bind(millis(kept)).bind(limits::SWEEP))
+                    .write(Query::from(TRANSIT_ANSWERS).bind(millis(kept)).bind(limits::SWEEP))
                     .await?,
+                answers: tx.write(Query::from(ANSWERS).bind(millis(now)).bind(limits::SWEEP)).await?,
                 outbox: tx.write(Query::from(OUTBOX).bind(millis(kept)).bind(limits::SWEEP)).await?,
                 nonces: tx.write(Query::from(NONCES).bind(millis(now)).bind(limits::SWEEP)).await?,
+                conversions: tx
+                    .write(Query::from(CONVERSIONS).bind(integer(over)).bind(limits::SWEEP))
+                    .await?,
+                text_parts: tx.write(Query::from(PARTS).bind(millis(parts)).bind(limits::SWEEP)).await?,
             })
         })
         .await

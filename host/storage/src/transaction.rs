@@ -73,7 +73,7 @@ impl<'c> Transaction<'c> {
         statement: Statement,
         rows: &[R],
     ) -> Result<(), StorageError> {
-        let written = batch::many(self.connection, statement, rows).await;
+        let written = batch::run_many(self.connection, statement, rows).await;
         self.note(written)
     }
 

@@ -62,6 +62,7 @@ words! {
         Queued = "queued",
         Performing = "performing",
         Sent = "sent",
+        Delivered = "delivered",
         Failed = "failed",
         InDoubt = "in-doubt",
     }

@@ -12,10 +12,14 @@ mod fixture;
 
 #[path = "storage/backup.rs"]
 mod backup;
+#[path = "storage/costs.rs"]
+mod costs;
 #[path = "storage/crash.rs"]
 mod crash;
 #[path = "storage/group.rs"]
 mod group;
+#[path = "storage/history.rs"]
+mod history;
 #[path = "storage/lives.rs"]
 mod lives;
 #[path = "storage/mailbox.rs"]
@@ -24,6 +28,8 @@ mod mailbox;
 mod nodes;
 #[path = "storage/operator.rs"]
 mod operator;
+#[path = "storage/person.rs"]
+mod person;
 #[path = "storage/postgres.rs"]
 mod postgres;
 #[path = "storage/registration.rs"]
@@ -32,7 +38,5 @@ mod registration;
 mod reopen;
 #[path = "storage/ringing.rs"]
 mod ringing;
-#[path = "storage/server.rs"]
-mod server;
 #[path = "storage/walls.rs"]
 mod walls;

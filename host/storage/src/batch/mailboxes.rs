@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use switchhook_protocol::{id::DeviceId, time::Timestamp};
 
-use super::{Part, json, many, plan::Plan};
+use super::{Part, json, plan::Plan, run_many};
 use crate::{
     cells::{Cells, integer, millis},
     dialect::{self, Connection, Query, Row},
@@ -130,7 +130,7 @@ impl<'a> Mailboxes<'a> {
             let stored = it.stored.as_ref().filter(|stored| stored.last < stored.reserved)?;
             Some((tenant, device, integer(stored.last)))
         });
-        many(connection, dialect::GIVE_BACK, &unused.collect::<Vec<_>>()).await
+        run_many(connection, dialect::GIVE_BACK, &unused.collect::<Vec<_>>()).await
     }
 
     fn stored(&mut self, tenant: &'a str, device: &'a DeviceId) -> Option<&mut Stored> {
@@ -177,5 +177,5 @@ pub(crate) async fn lose(
     }
     let rows: Vec<_> =
         highest.iter().map(|((tenant, device), seq)| (tenant, device, integer(*seq))).collect();
-    many(connection, dialect::LOSE, &rows).await
+    run_many(connection, dialect::LOSE, &rows).await
 }

@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use data_encoding::HEXLOWER;
 use switchhook_core::row::{
-    Invitation, InvitationState, Leg, LegState, Message, Milestones, OutboxEntry, Participant, Session,
-    Timer, Write,
+    Decision, Forward, Invitation, InvitationState, KeptAnswer, Leg, LegState, Message, Milestones,
+    OutboxEntry, Participant, Session, StoredMessage, Timer, Write,
 };
 use switchhook_protocol::{
-    id::{DeviceId, GatewayId, SessionId},
+    id::{DeviceId, GatewayId, MethodName, SessionId},
     time::Timestamp,
 };
 
 use super::{Change, Part, mailboxes::Mailboxes};
 use crate::{
     cells::{integer, millis},
+    limits,
     words::{self, Word as _},
 };
 
@@ -37,6 +38,17 @@ pub(super) type LegRow<'a> =
 pub(super) type SetLegRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64, At, At, At, At, At);
 /// Tenant, entry, attempt, gateway, payload in hexadecimal, state, time.
 pub(super) type OutboxRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Maybe<'a>, String, Text<'a>, i64);
+
+/// Tenant, device, key, digest, answer, expiry.
+pub(super) type KeptRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64);
+
+/// Tenant, session, position, identifier, time.
+pub(super) type ForwardRow<'a> = (Text<'a>, Text<'a>, u16, Text<'a>, i64);
+
+/// Tenant, session, place among the session's of the batch, time, slot, plugin, version, outcome, failure,
+/// microseconds, how many of a session are kept.
+pub(super) type DecisionRow<'a> =
+    (Text<'a>, Text<'a>, usize, i64, Text<'a>, Maybe<'a>, u32, Text<'a>, Maybe<'a>, i64, u32);
 
 /// A participant's key: tenant, session, device.
 type Who<'a> = (Text<'a>, Text<'a>, Text<'a>);
@@ -66,8 +78,11 @@ pub(super) struct Plan<'a> {
     generations: BTreeMap<(Text<'a>, Text<'a>), u32>,
     courses: BTreeMap<(Text<'a>, Text<'a>, u16), Maybe<'a>>,
     ring_untils: BTreeMap<(Text<'a>, Text<'a>, u16), i64>,
+    forwards: Vec<ForwardRow<'a>>,
+    decisions: BTreeMap<(Text<'a>, Text<'a>), Vec<&'a Decision>>,
     disarmed: BTreeSet<(Text<'a>, Text<'a>)>,
     armed: BTreeMap<(Text<'a>, Text<'a>, Text<'a>, u16), i64>,
+    kept: Vec<KeptRow<'a>>,
     outbox: Vec<OutboxRow<'a>>,
 }
 
@@ -92,19 +107,31 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Adds the writes of an admitted part.
-    pub(super) fn add(&mut self, part: Part<'a>, mailboxes: &mut Mailboxes<'a>) {
+    /// Adds the writes of an admitted part; what they put into mailboxes.
+    pub(super) fn add(
+        &mut self,
+        part: Part<'a>,
+        mailboxes: &mut Mailboxes<'a>,
+    ) -> Vec<(DeviceId, StoredMessage)> {
+        let mut stored = Vec::new();
         for change in part.changes {
             match change {
-                Change::Write(write) => self.write(part.tenant, write, mailboxes),
+                Change::Write(Write::Append(message)) => {
+                    let seq = mailboxes.next(part.tenant, &message.device);
+                    self.append(part.tenant, message, seq);
+                    stored.push((message.device.clone(), message.stored(seq)));
+                }
+                Change::Write(write) => self.write(part.tenant, write),
                 Change::Acknowledge { .. } | Change::Delivered { .. } | Change::Pushed { .. } => {}
             }
         }
+        stored
     }
 
-    fn write(&mut self, tenant: Text<'a>, write: &'a Write, mailboxes: &mut Mailboxes<'a>) {
+    fn write(&mut self, tenant: Text<'a>, write: &'a Write) {
         match write {
-            Write::Append(message) => self.append(tenant, message, mailboxes.next(tenant, &message.device)),
+            // It has a number.
+            Write::Append(_) => {}
             Write::OpenSession(session) => self.sessions.push(session_row(tenant, session)),
             Write::OpenInvitation(invitation) => self.open_invitation(tenant, invitation),
             Write::OpenLeg(leg) => self.open_leg(tenant, leg),
@@ -132,8 +159,13 @@ impl<'a> Plan<'a> {
             Write::RingUntil { session, user, until } => {
                 self.ring_untils.insert((tenant, session.as_str(), *user), millis(*until));
             }
+            Write::Forward(forward) => self.forwards.push(forward_row(tenant, forward)),
+            Write::Decide { session, decision } => {
+                self.decisions.entry((tenant, session.as_str())).or_default().push(decision);
+            }
             Write::Arm(timer) => self.arm(tenant, timer),
             Write::Disarm(session) => self.disarm(tenant, session),
+            Write::Keep(kept) => self.kept.push(kept_row(tenant, kept)),
             Write::Enqueue(entry) => self.outbox.push(outbox_row(tenant, entry)),
         }
     }
@@ -316,12 +348,29 @@ impl<'a> Plan<'a> {
         self.ring_untils.iter().map(|(user, until)| (user.0, user.1, user.2, *until)).collect()
     }
 
+    pub(super) fn forwards(&self) -> &[ForwardRow<'a>] {
+        &self.forwards
+    }
+
+    pub(super) fn decisions(&self) -> Vec<DecisionRow<'a>> {
+        let of_session = |(key, made): (&(Text<'a>, Text<'a>), &Vec<&'a Decision>)| {
+            let (tenant, session) = *key;
+            let rows = made.iter().enumerate();
+            rows.map(|(place, decision)| decision_row((tenant, session, place), decision)).collect::<Vec<_>>()
+        };
+        self.decisions.iter().flat_map(of_session).collect()
+    }
+
     pub(super) fn disarmed(&self) -> Vec<(Text<'a>, Text<'a>)> {
         self.disarmed.iter().copied().collect()
     }
 
     pub(super) fn armed(&self) -> Vec<(Text<'a>, Text<'a>, Text<'a>, u16, i64)> {
         self.armed.iter().map(|(key, due)| (key.0, key.1, key.2, key.3, *due)).collect()
+    }
+
+    pub(super) fn kept(&self) -> &[KeptRow<'a>] {
+        &self.kept
     }
 
     pub(super) fn outbox(&self) -> &[OutboxRow<'a>] {
@@ -345,6 +394,29 @@ fn session_row<'a>(tenant: Text<'a>, session: &'a Session) -> SessionRow<'a> {
     )
 }
 
+fn forward_row<'a>(tenant: Text<'a>, forward: &'a Forward) -> ForwardRow<'a> {
+    (tenant, forward.session.as_str(), forward.user, forward.to.reveal(), millis(forward.at))
+}
+
+fn decision_row<'a>(
+    (tenant, session, place): (Text<'a>, Text<'a>, usize),
+    decision: &'a Decision,
+) -> DecisionRow<'a> {
+    (
+        tenant,
+        session,
+        place,
+        millis(decision.at),
+        decision.slot.word(),
+        decision.plugin.as_ref().map(MethodName::as_str),
+        decision.version,
+        &decision.outcome,
+        decision.failure.as_deref(),
+        integer(decision.micros),
+        limits::DECISIONS,
+    )
+}
+
 fn outbox_row<'a>(tenant: Text<'a>, entry: &'a OutboxEntry) -> OutboxRow<'a> {
     (
         tenant,
@@ -356,4 +428,9 @@ fn outbox_row<'a>(tenant: Text<'a>, entry: &'a OutboxEntry) -> OutboxRow<'a> {
         entry.state.word(),
         millis(entry.queued_at),
     )
+}
+
+fn kept_row<'a>(tenant: Text<'a>, kept: &'a KeptAnswer) -> KeptRow<'a> {
+    let (device, key) = (kept.device.as_str(), kept.key.as_str());
+    (tenant, device, key, &kept.digest, &kept.answer, millis(kept.expires_at))
 }

@@ -7,7 +7,7 @@ use sqlx::{
     SqlitePool, Type,
 };
 
-use super::{BEGIN, Query, Statement, turns};
+use super::{BEGIN, Query, Script, Statement, turns};
 
 /// One connection.
 #[derive(Debug)]
@@ -16,11 +16,15 @@ pub(crate) enum Connection {
     Postgres(PgConnection),
 }
 
-/// Connections that read.
+/// Connections beside the writer's.
 #[derive(Debug, Clone)]
 pub(crate) enum Pool {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres {
+        readers: PgPool,
+        /// The one by which a node says that it lives.
+        apart: PgPool,
+    },
 }
 
 /// A row of an answer.
@@ -78,6 +82,23 @@ impl Connection {
         }
     }
 
+    /// Stops at the first that fails.
+    pub(crate) async fn execute_all(&mut self, script: Script) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => {
+                if let Some(all) = script.sqlite() {
+                    all.execute(connection).await?;
+                }
+            }
+            Self::Postgres(connection) => {
+                for query in script.postgres() {
+                    query.execute(&mut *connection).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) async fn fetch_optional(&mut self, query: Query) -> Result<Option<Row>, sqlx::Error> {
         match self {
             Self::Sqlite(connection) => Ok(query.sqlite().fetch_optional(connection).await?.map(Row::Sqlite)),
@@ -109,38 +130,42 @@ impl Pool {
     pub(crate) async fn fetch_optional(&self, query: Query) -> Result<Option<Row>, sqlx::Error> {
         match self {
             Self::Sqlite(pool) => Ok(query.sqlite().fetch_optional(pool).await?.map(Row::Sqlite)),
-            Self::Postgres(pool) => Ok(query.postgres().fetch_optional(pool).await?.map(Row::Postgres)),
+            Self::Postgres { readers, .. } => {
+                Ok(query.postgres().fetch_optional(readers).await?.map(Row::Postgres))
+            }
         }
     }
 
     pub(crate) async fn fetch_all(&self, query: Query) -> Result<Vec<Row>, sqlx::Error> {
         match self {
             Self::Sqlite(pool) => Ok(rows(query.sqlite().fetch_all(pool).await?, Row::Sqlite)),
-            Self::Postgres(pool) => Ok(rows(query.postgres().fetch_all(pool).await?, Row::Postgres)),
+            Self::Postgres { readers, .. } => {
+                Ok(rows(query.postgres().fetch_all(readers).await?, Row::Postgres))
+            }
         }
     }
 
     /// Whether other processes use the same database.
     pub(crate) const fn is_shared(&self) -> bool {
-        matches!(self, Self::Postgres(_))
+        matches!(self, Self::Postgres { .. })
     }
 
-    /// Writes beside the writer, without a turn: for rows that no transaction of a tenant touches.
+    /// Tells other processes, if there may be any: beside the writer, without a turn, in rows that no transaction of
+    /// a tenant touches.
     pub(crate) async fn execute_apart(&self, query: Query) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(pool) => query.sqlite().execute(pool).await.map(drop),
-            Self::Postgres(pool) => {
-                let mut transaction = pool.begin_with("BEGIN READ WRITE").await?;
-                query.postgres().execute(&mut *transaction).await?;
-                transaction.commit().await
-            }
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres { apart, .. } => query.postgres().execute(apart).await.map(drop),
         }
     }
 
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { readers, apart } => {
+                readers.close().await;
+                apart.close().await;
+            }
         }
     }
 }

@@ -13,8 +13,8 @@ use sqlx::{
 use crate::{error::OpenError, limits};
 
 /// What was stored within so many milliseconds, by the database's own clock, and still waits.
-pub(crate) const STORED_LATELY: &str = "SELECT tenant, device, max(seq) FROM messages \
-     WHERE stored_at >= CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - $1 GROUP BY tenant, device";
+pub(crate) const STORED_LATELY: &str = "SELECT DISTINCT tenant, device FROM messages \
+     WHERE stored_at >= CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - $1";
 
 /// How the database of this URL is reached, for the work of a migration, which may take long.
 pub(crate) fn database(url: &str) -> Result<PgConnectOptions, OpenError> {
@@ -40,9 +40,22 @@ pub(crate) fn readers(database: PgConnectOptions, count: NonZeroU32) -> PgPool {
         .application_name("switchhook reader")
         .options([("default_transaction_read_only", "on")])
         .options([("statement_timeout", milliseconds(limits::STATEMENT))]);
+    pool(count, limits::WAIT_FOR_READER, options)
+}
+
+/// The connection by which a node says that it lives: it waits for no reader.
+pub(crate) fn apart(database: PgConnectOptions) -> PgPool {
+    let options = by_key(database)
+        .application_name("switchhook node")
+        .options([("default_transaction_read_only", "off")])
+        .options([("statement_timeout", milliseconds(limits::BEAT))]);
+    pool(NonZeroU32::MIN, limits::BEAT, options)
+}
+
+fn pool(count: NonZeroU32, wait: Duration, options: PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
         .max_connections(count.get())
-        .acquire_timeout(limits::WAIT_FOR_READER)
+        .acquire_timeout(wait)
         .test_before_acquire(false)
         .before_acquire(|connection, it| {
             Box::pin(async move {

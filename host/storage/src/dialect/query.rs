@@ -1,6 +1,6 @@
 //! A statement with its arguments, before it is known which driver takes it.
 
-use sqlx::{Encode, Postgres, Sqlite, Type, postgres::PgArguments, sqlite::SqliteArguments};
+use sqlx::{AssertSqlSafe, Encode, Postgres, Sqlite, Type, postgres::PgArguments, sqlite::SqliteArguments};
 
 /// A statement in the words of either database.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,11 @@ pub(crate) struct Query {
     statement: Statement,
     arguments: Vec<Value>,
 }
+
+/// Statements of one argument each, done one after the other; nothing is asked of them but that they
+/// succeed.
+#[derive(Debug, Default)]
+pub(crate) struct Script(Vec<(Statement, String)>);
 
 /// An argument.
 #[derive(Debug)]
@@ -37,6 +42,27 @@ impl Query {
 
     pub(super) fn postgres(self) -> sqlx::query::Query<'static, Postgres, PgArguments> {
         bound(self.statement.postgres, self.arguments)
+    }
+}
+
+impl Script {
+    /// Adds a statement with its argument.
+    pub(crate) fn push(&mut self, statement: Statement, argument: String) {
+        self.0.push((statement, argument));
+    }
+
+    /// As one text, where the argument of the n-th statement is `$n`: SQLite's thread is asked once. The
+    /// text is prepared once for each set of statements, of which few occur.
+    pub(super) fn sqlite(self) -> Option<sqlx::query::Query<'static, Sqlite, SqliteArguments>> {
+        let numbered = self.0.iter().zip(1..).map(|((it, _), n)| it.sqlite.replace("$1", &format!("${n}")));
+        let text = numbered.collect::<Vec<_>>().join("; ");
+        let query = (!text.is_empty()).then(|| sqlx::query(AssertSqlSafe(text)))?;
+        Some(self.0.into_iter().fold(query, |query, (_, argument)| query.bind(argument)))
+    }
+
+    /// One by one: PostgreSQL prepares single statements only.
+    pub(super) fn postgres(self) -> impl Iterator<Item = sqlx::query::Query<'static, Postgres, PgArguments>> {
+        self.0.into_iter().map(|(statement, argument)| sqlx::query(statement.postgres).bind(argument))
     }
 }
 

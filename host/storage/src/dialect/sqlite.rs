@@ -28,6 +28,8 @@ pub(crate) fn writer(path: &Path, synchronous: SqliteSynchronous) -> SqliteConne
         .foreign_keys(true)
         .statement_cache_capacity(limits::STATEMENTS)
         .pragma("wal_autocheckpoint", limits::CHECKPOINT_PAGES.to_string())
+        // What a savepoint would restore is kept for the length of a group: in memory, not in a file.
+        .pragma("temp_store", "memory")
         .disable_statement_logging()
 }
 

@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
-use switchhook_core::row::{
-    Attempt, Device, Gateway, Invitation, InvitationState, Leg, LegState, Message, Milestones, OutboxEntry,
-    OutboxKind, OutboxState, Participant, Registration, Secret, SecretKind, Session, Timer, TimerKind,
-    TransitAnswer,
+use switchhook_core::{
+    policy::Slot,
+    row::{
+        Attempt, Decision, Device, Forward, Gateway, Invitation, InvitationState, KeptAnswer, Leg, LegState,
+        Message, Milestones, OutboxEntry, OutboxKind, OutboxState, Participant, Provider, Registration,
+        Secret, SecretKind, Session, Timer, TimerKind, TransitAnswer,
+    },
 };
+use switchhook_programs::{postgres, skipped};
 use switchhook_protocol::{
     device_key::{Algorithm, DeviceKey, KeyBytes},
     endpoint::EndpointId,
@@ -17,8 +21,6 @@ use switchhook_protocol::{
 };
 use switchhook_storage::{Clock, Database, DueTimer, Settings, Storage, TenantStorage};
 use tokio::sync::oneshot;
-
-use crate::server;
 
 /// Runs each body on each database: `storage` is freshly made, with tenant [`ACME`].
 macro_rules! on_each_database {
@@ -38,6 +40,19 @@ macro_rules! on_each_database {
                     super::$name(fixture).await;
                 }
             }
+        }
+    )*};
+}
+
+/// Runs each body on two nodes: the fixture's and the other, which share a database.
+macro_rules! on_two_nodes {
+    ($(async fn $name:ident($fixture:ident, $other:ident) $body:block)*) => {$(
+        #[tokio::test]
+        async fn $name() {
+            let Some($fixture) = crate::fixture::Fixture::postgres(stringify!($name)).await else { return };
+            let settings = crate::fixture::settings($fixture.database.clone());
+            let $other = switchhook_storage::Storage::open(settings).await.unwrap();
+            $body
         }
     )*};
 }
@@ -64,12 +79,11 @@ impl Fixture {
     }
 
     /// None, and the test says so, where there is no PostgreSQL.
-    #[expect(clippy::print_stdout, reason = "who runs tests is told which did not test")]
     pub(crate) async fn postgres(test: &str) -> Option<Self> {
-        match server::database().await {
+        match postgres::database().await {
             Ok(url) => Some(Self::open(Database::Postgres { url }, None).await),
             Err(why) => {
-                println!("skipped: {test}: {why}");
+                skipped::say(test, &why);
                 None
             }
         }
@@ -165,7 +179,7 @@ impl Held {
 
 pub(crate) fn settings(database: Database) -> Settings {
     // The tests' PostgreSQL ends with its machine.
-    Settings { server_may_lose: true, ..Settings::new(database, Clock::new(|| NOW)) }
+    Settings { allow_lossy_database: true, ..Settings::new(database, Clock::new(|| NOW)) }
 }
 
 pub(crate) async fn enrol(storage: &TenantStorage, name: &str) {
@@ -318,6 +332,23 @@ pub(crate) fn leg(session: &str, device: &str) -> Leg {
     }
 }
 
+pub(crate) fn forward(session: &str, to: &str) -> Forward {
+    Forward { session: session_id(session), user: 0, to: to.parse().unwrap(), at: NOW }
+}
+
+/// A decision that the slot's declared default made.
+pub(crate) fn decision(outcome: &str) -> Decision {
+    Decision {
+        at: NOW,
+        slot: Slot::InviteRouter,
+        plugin: None,
+        version: 0,
+        outcome: outcome.to_owned(),
+        failure: Some("no plugin is active".to_owned()),
+        micros: 7,
+    }
+}
+
 pub(crate) fn timer(session: &str, kind: TimerKind, due_at: Timestamp) -> Timer {
     Timer { session: session_id(session), kind, due_at }
 }
@@ -343,8 +374,20 @@ pub(crate) fn gateway(name: &str) -> Gateway {
     Gateway {
         id: name.parse().unwrap(),
         number: "+15550199".to_owned(),
-        send_url: "http://localhost/send".to_owned(),
+        provider: Provider::Webhook { send_url: "http://localhost/send".to_owned() },
+        serves: vec![],
         secret: vec![3; 40],
+    }
+}
+
+/// The phone's request of this key, answered; forgotten later.
+pub(crate) fn kept(key: &str, answer: &str) -> KeptAnswer {
+    KeptAnswer {
+        device: id("phone"),
+        key: key.parse().unwrap(),
+        digest: "00".to_owned(),
+        answer: answer.to_owned(),
+        expires_at: LATER,
     }
 }
 

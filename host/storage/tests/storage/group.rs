@@ -20,8 +20,8 @@ on_each_database! {
             held.release(),
         );
 
-        let woken = Committed { devices_woken: vec![id("phone")] };
-        assert_eq!((first.unwrap(), second.unwrap()), (woken.clone(), woken));
+        let stored = |seq, name| Committed { stored: vec![(id("phone"), message("phone", name).stored(seq))] };
+        assert_eq!((first.unwrap(), second.unwrap()), (stored(1, "first"), stored(2, "second")));
         assert!(matches!(again, Err(StorageError::Conflict { .. })));
         let stored = acme.mailbox(&id("phone")).after(0, 10, NOW).await.unwrap();
         assert_eq!(stored.iter().map(|it| (it.seq, it.id.as_str())).collect::<Vec<_>>(), [(1, "first"), (2, "second")]);

@@ -1,62 +1,101 @@
 //! Processes on one database: who lives, and who takes up what another left.
 
+use std::num::NonZeroU32;
+
+use sqlx::{Connection as _, PgConnection, raw_sql};
 use switchhook_core::row::{Node, OutboxEntry, OutboxKind, OutboxState, Write};
 use switchhook_protocol::{id::MessageId, time::Timestamp};
-use switchhook_storage::{KeysProof, Storage};
+use switchhook_storage::{Database, KeysProof, Settings, Storage};
 
-use crate::fixture::{EARLIER, NOW, entry, message_id, node};
+use crate::fixture::{EARLIER, Fixture, NOW, entry, id, message_id, node, settings, tenant};
 
-on_each_database! {
-    async fn who_beats_is_told_of_and_who_leaves_is_not(fixture) {
-        let nodes = fixture.storage.nodes();
-        nodes.beat(&beat("here", EARLIER)).await.unwrap();
-        nodes.beat(&beat("there", NOW)).await.unwrap();
+/// How many wait for a table.
+const BLOCKED: &str = "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database \
+     WHERE d.datname = current_database() AND l.locktype = 'relation' AND NOT l.granted";
+
+on_two_nodes! {
+    async fn who_beats_is_told_of_and_who_leaves_is_not(fixture, other) {
+        let (here, there) = (fixture.storage.nodes(), other.nodes());
+        here.beat(&beat("here", EARLIER)).await.unwrap();
+        there.beat(&beat("there", NOW)).await.unwrap();
         let later = Node { sockets: 7, draining: true, seen_at: NOW, ..beat("here", EARLIER) };
-        nodes.beat(&later).await.unwrap();
-        assert_eq!(nodes.all().await.unwrap(), [later.clone(), beat("there", NOW)]);
+        here.beat(&later).await.unwrap();
+        assert_eq!(there.all().await.unwrap(), [later.clone(), beat("there", NOW)]);
 
-        nodes.leave(&node("there")).await.unwrap();
-        assert_eq!(nodes.all().await.unwrap(), [later]);
+        there.leave(&node("there")).await.unwrap();
+        assert_eq!(here.all().await.unwrap(), [later]);
     }
 
-    async fn what_a_dead_node_was_performing_is_taken_up_and_nobody_elses(fixture) {
-        let nodes = fixture.storage.nodes();
+    async fn what_a_dead_node_was_performing_is_taken_up_and_nobody_elses(fixture, other) {
+        let nodes = other.nodes();
         nodes.beat(&beat("here", NOW)).await.unwrap();
         nodes.beat(&beat("dead", EARLIER)).await.unwrap();
         perform(&fixture.storage, "dead", "its").await;
-        perform(&fixture.storage, "here", "ours").await;
+        perform(&other, "here", "ours").await;
 
         let doubtful = nodes.bury(&beat("dead", EARLIER)).await.unwrap().unwrap();
 
         assert!(doubtful.iter().map(|(_, entry)| &entry.id).eq([&message_id("its-text")]));
-        assert_eq!(state(&fixture.storage, "its-text").await, OutboxState::InDoubt);
-        assert_eq!(state(&fixture.storage, "its-fetch").await, OutboxState::Queued);
-        assert_eq!(state(&fixture.storage, "ours-text").await, OutboxState::Performing);
-        assert_eq!(state(&fixture.storage, "ours-fetch").await, OutboxState::Performing);
+        assert_eq!(state(&other, "its-text").await, OutboxState::InDoubt);
+        assert_eq!(state(&other, "its-fetch").await, OutboxState::Queued);
+        assert_eq!(state(&other, "ours-text").await, OutboxState::Performing);
+        assert_eq!(state(&other, "ours-fetch").await, OutboxState::Performing);
         assert_eq!(nodes.bury(&beat("dead", EARLIER)).await.unwrap(), None);
     }
 
-    async fn a_node_that_beats_is_not_buried(fixture) {
-        let nodes = fixture.storage.nodes();
-        nodes.beat(&beat("slow", EARLIER)).await.unwrap();
+    async fn a_node_that_beats_is_not_buried(fixture, other) {
+        let slow = fixture.storage.nodes();
+        slow.beat(&beat("slow", EARLIER)).await.unwrap();
         perform(&fixture.storage, "slow", "its").await;
-        nodes.beat(&Node { seen_at: NOW, ..beat("slow", EARLIER) }).await.unwrap();
+        slow.beat(&Node { seen_at: NOW, ..beat("slow", EARLIER) }).await.unwrap();
 
-        assert_eq!(nodes.bury(&beat("slow", EARLIER)).await.unwrap(), None);
+        assert_eq!(other.nodes().bury(&beat("slow", EARLIER)).await.unwrap(), None);
 
-        assert_eq!(state(&fixture.storage, "its-text").await, OutboxState::Performing);
-        assert_eq!(nodes.all().await.unwrap().len(), 1);
+        assert_eq!(state(&other, "its-text").await, OutboxState::Performing);
+        assert_eq!(other.nodes().all().await.unwrap().len(), 1);
     }
+}
 
-    async fn the_proof_of_the_keys_is_the_last_one_put(fixture) {
+#[tokio::test]
+async fn a_node_says_that_it_lives_while_every_reader_waits() {
+    let Some(fixture) = Fixture::postgres("a_node_says_that_it_lives_while_every_reader_waits").await else {
+        return;
+    };
+    let Database::Postgres { url } = &fixture.database else { panic!("it is a file") };
+    let settings = Settings { readers: NonZeroU32::MIN, ..settings(fixture.database.clone()) };
+    let storage = Storage::open(settings).await.unwrap();
+    let mut locking = PgConnection::connect(url).await.unwrap();
+    raw_sql("BEGIN; LOCK TABLE devices IN ACCESS EXCLUSIVE MODE").execute(&mut locking).await.unwrap();
+
+    let acme = storage.of(&tenant("acme"));
+    let (devices, phone) = (acme.devices(), id("phone"));
+    let (read, ()) = tokio::join!(devices.get(&phone), async {
+        while fixture.count(BLOCKED).await == 0 {}
+        storage.nodes().beat(&beat("here", NOW)).await.unwrap();
+        raw_sql("ROLLBACK").execute(&mut locking).await.unwrap();
+    });
+
+    assert!(read.unwrap().is_none());
+}
+
+on_each_database! {
+    async fn the_proof_of_the_keys_is_replaced_by_whoever_knows_the_former(fixture) {
         let storage = &fixture.storage;
-        assert_eq!(storage.keys_proof().await.unwrap(), None);
-        for byte in [1, 2] {
-            let proof = KeysProof { key_id: [byte; 4], proof: [byte; 32] };
-            storage.put_keys_proof(proof).await.unwrap();
-            assert_eq!(storage.keys_proof().await.unwrap(), Some(proof));
-        }
+        assert!(storage.prove_keys(proof(1), |_| false).await.unwrap(), "there was none");
+        assert!(storage.prove_keys(proof(1), |_| false).await.unwrap(), "it is the same");
+        assert!(!storage.prove_keys(proof(2), |_| false).await.unwrap());
+        assert!(storage.prove_keys(proof(2), |known| known == proof(1)).await.unwrap());
+        assert!(!storage.prove_keys(proof(1), |_| false).await.unwrap());
+
+        storage.forget_keys_proof().await.unwrap();
+
+        assert!(storage.prove_keys(proof(1), |_| false).await.unwrap());
     }
+}
+
+/// What keys of this number prove.
+pub(crate) fn proof(number: u8) -> KeysProof {
+    KeysProof { key_id: [number; 4], proof: [number; 32] }
 }
 
 /// A node that started when it was seen.

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use switchhook_core::row::{InvitationState, OutboxKind, TimerKind, Write};
-use switchhook_storage::{Storage, Stored};
+use switchhook_core::row::{InvitationState, OutboxEntry, OutboxKind, TimerKind, Write};
+use switchhook_storage::Storage;
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
-    fixture::{Fixture, Held, NOW, entry, id, message, node, session, session_id, settings, tenant, timer},
-    lives::beat,
+    fixture::{Held, NOW, entry, id, message, node, session, session_id, settings, tenant, timer},
+    lives::{beat, proof},
     ringing::{claim, open, take},
 };
 
@@ -17,18 +17,6 @@ const HOUR: Duration = Duration::from_hours(1);
 /// How many transactions wait for their turn.
 const WAITING: &str = "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database \
      WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted";
-
-/// Runs each body on two nodes: the fixture's and the other, which share a database.
-macro_rules! on_two_nodes {
-    ($(async fn $name:ident($fixture:ident, $other:ident) $body:block)*) => {$(
-        #[tokio::test]
-        async fn $name() {
-            let Some($fixture) = Fixture::postgres(stringify!($name)).await else { return };
-            let $other = Storage::open(settings($fixture.database.clone())).await.unwrap();
-            $body
-        }
-    )*};
-}
 
 on_two_nodes! {
     async fn inv_6_of_two_devices_that_accept_on_two_nodes_one_is_taken(fixture, other) {
@@ -89,7 +77,7 @@ on_two_nodes! {
     }
 
     async fn an_outside_effect_is_claimed_by_one_node(fixture, other) {
-        let writes = (0..40).map(|number| Write::Enqueue(entry(&format!("text-{number}"), NOW))).collect();
+        let writes = (0..40).map(|number| Write::Enqueue(fetch(number))).collect();
         fixture.acme().commit("transit", writes).await.unwrap();
 
         let (mut claimed, there) = tokio::join!(claim_all(&fixture.storage), claim_all(&other));
@@ -104,6 +92,16 @@ on_two_nodes! {
         for name in ["one", "two", "three"].map(tenant) {
             let (here, there) = (fixture.storage.tenants(), other.tenants());
             let (here, there) = tokio::join!(here.create(&name, NOW), there.create(&name, NOW));
+            assert_ne!(here.unwrap(), there.unwrap());
+        }
+    }
+
+    async fn of_two_nodes_that_start_at_once_with_different_keys_one_is_refused(fixture, other) {
+        for _ in 0..10 {
+            fixture.storage.forget_keys_proof().await.unwrap();
+            let here = fixture.storage.prove_keys(proof(1), |_| false);
+            let there = other.prove_keys(proof(2), |_| false);
+            let (here, there) = tokio::join!(here, there);
             assert_ne!(here.unwrap(), there.unwrap());
         }
     }
@@ -140,8 +138,7 @@ on_two_nodes! {
         let here = fixture.with_devices(&["phone", "tablet"]).await;
         let append = |device: &str, name: &str| Write::Append(message(device, name));
         here.commit("send", vec![append("phone", "one"), append("phone", "two")]).await.unwrap();
-        let stored = Stored { tenant: tenant("acme"), device: id("phone"), seq: 2 };
-        assert_eq!(other.stored_lately(HOUR).await.unwrap(), [stored]);
+        assert_eq!(other.stored_lately(HOUR).await.unwrap(), [(tenant("acme"), id("phone"))]);
 
         other.of(here.tenant()).mailbox(&id("phone")).acknowledge(2).await.unwrap();
         assert_eq!(other.stored_lately(HOUR).await.unwrap(), []);
@@ -168,11 +165,16 @@ on_two_nodes! {
     }
 }
 
+/// A request of a method: of texts a node takes a share of a gateway's at a time.
+fn fetch(number: u32) -> OutboxEntry {
+    OutboxEntry { kind: OutboxKind::Fetch, ..entry(&format!("fetch-{number}"), NOW) }
+}
+
 /// Claims in small portions until there is nothing left.
 async fn claim_all(storage: &Storage) -> Vec<String> {
     let mut claimed = Vec::new();
     loop {
-        let portion = storage.outbox().claim(&node("here"), OutboxKind::Text, 3).await.unwrap();
+        let portion = storage.outbox().claim(&node("here"), OutboxKind::Fetch, 3).await.unwrap();
         if portion.is_empty() {
             return claimed;
         }

@@ -112,6 +112,7 @@ on_each_database! {
     async fn a_token_is_taken_back_once(fixture) {
         let tokens = fixture.storage.admin_tokens();
         let operator = AdminToken {
+            application: None,
             hash: [1; 32],
             tenant: None,
             label: "operator".to_owned(),
@@ -120,6 +121,7 @@ on_each_database! {
             revoked_at: None,
         };
         let of_acme = AdminToken {
+            application: None,
             hash: [2; 32],
             tenant: Some(tenant("acme")),
             label: "acme".to_owned(),

@@ -37,7 +37,7 @@ async fn a_server_that_may_lose_what_it_confirms_is_refused() {
     let Some(fixture) = Fixture::postgres("a_server_that_may_lose_what_it_confirms_is_refused").await else {
         return;
     };
-    let strict = Settings { server_may_lose: false, ..settings(fixture.database.clone()) };
+    let strict = Settings { allow_lossy_database: false, ..settings(fixture.database.clone()) };
 
     let refused = Storage::open(strict).await;
 

@@ -36,13 +36,13 @@ on_each_database! {
 
         fixture.reopen().await;
         let (outbox, nodes) = (fixture.storage.outbox(), fixture.storage.nodes());
-        let doubtful = nodes.bury_others(&node("after")).await.unwrap();
+        let doubtful = nodes.take_up().await.unwrap();
 
         assert!(doubtful.iter().map(|(_, entry)| (&entry.id, entry.state)).eq([(
             &message_id("begun"),
             OutboxState::InDoubt,
         )]));
-        assert!(nodes.bury_others(&node("after")).await.unwrap().is_empty());
+        assert!(nodes.take_up().await.unwrap().is_empty());
         assert_eq!(outbox.in_state(OutboxKind::Text, OutboxState::InDoubt, 9).await.unwrap(), doubtful);
         let claimed = outbox.claim(&node("after"), OutboxKind::Text, 9).await.unwrap();
         assert!(claimed.iter().map(|(_, entry)| &entry.id).eq([&message_id("waits")]));
@@ -58,7 +58,7 @@ on_each_database! {
         fixture.reopen().await;
         let (outbox, nodes) = (fixture.storage.outbox(), fixture.storage.nodes());
 
-        assert!(nodes.bury_others(&node("after")).await.unwrap().is_empty());
+        assert!(nodes.take_up().await.unwrap().is_empty());
         let again = outbox.claim(&node("after"), OutboxKind::Fetch, 9).await.unwrap();
         let performing = OutboxEntry { state: OutboxState::Performing, ..fetch };
         assert!(again.iter().map(|(_, entry)| entry).eq([&performing]));

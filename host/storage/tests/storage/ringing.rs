@@ -66,6 +66,23 @@ on_each_database! {
         assert_eq!(states, [("phone", LegState::Pushed), ("tablet", LegState::Planned)]);
     }
 
+    async fn a_ring_that_was_sent_just_before_its_stop_is_known_to_have_been_sent(fixture) {
+        for (sent, known) in [(NOW, Some(NOW)), (LATER, None)] {
+            let (name, session) = (format!("call-{}", sent.as_millis()), session_id(&format!("call-{}", sent.as_millis())));
+            let acme = fixture.acme();
+            acme.commit("invite", vec![Write::OpenLeg(leg(&name, "phone"))]).await.unwrap();
+            for (state, at) in [(LegState::Queued, EARLIER), (LegState::Stopped, NOW)] {
+                let device = id("phone");
+                acme.commit("stop", vec![Write::SetLeg { session: session.clone(), device, state, at }]).await.unwrap();
+            }
+
+            acme.mailbox(&id("phone")).mark_pushed(1, [session.clone()], sent).await.unwrap();
+
+            let leg = acme.sessions().legs(&session).await.unwrap().remove(0);
+            assert_eq!((leg.state, leg.changed_at, leg.times.pushed), (LegState::Stopped, NOW, known));
+        }
+    }
+
     async fn of_several_claims_of_a_timer_one_succeeds(fixture) {
         let acme = fixture.acme();
         let wave = timer("call", TimerKind::Wave(1), NOW);

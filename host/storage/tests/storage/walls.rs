@@ -4,14 +4,14 @@ use switchhook_core::{
     policy::{Slot, registration::Pair},
     row::{InvitationState, Leg, LegState, OutboxState, SecretKind, TimerKind, VersionState, Write},
 };
-use switchhook_protocol::id::DeviceId;
+use switchhook_protocol::{endpoint::EndpointId, id::DeviceId};
 use switchhook_storage::{AuditEntry, PluginLine, PutAttempt, StorageError, TenantStorage};
 
 use crate::{
     fixture::{
-        LATER, NOW, alice, attempt, enrol, entry, gateway, id, invitation, leg, message, message_id,
-        participant, push_token_hash, registration, secret, session, session_id, tenant, timer,
-        transit_answer,
+        LATER, NOW, alice, attempt, decision, enrol, entry, forward, gateway, id, invitation, kept, leg,
+        message, message_id, participant, push_token_hash, registration, secret, session, session_id, tenant,
+        timer, transit_answer,
     },
     operator::version,
 };
@@ -22,7 +22,7 @@ on_each_database! {
         fill(&acme).await;
 
         assert_eq!(seen(&other).await, Vec::<&str>::new());
-        assert_eq!(seen(&acme).await.len(), 29);
+        assert_eq!(seen(&acme).await.len(), 36);
     }
 
     async fn another_tenant_changes_nothing(fixture) {
@@ -32,7 +32,7 @@ on_each_database! {
         change_everything(&other).await;
 
         let call = session_id("call");
-        assert_eq!(acme.sessions().legs(&call).await.unwrap(), [leg("call", "phone")]);
+        assert_eq!(acme.sessions().legs(&call).await.unwrap(), [leg("call", "phone"), missed()]);
         assert_eq!(acme.sessions().invitations(&call).await.unwrap(), [invitation("call", 0)]);
         assert_eq!(acme.sessions().participants(&call).await.unwrap(), [participant("call", "phone")]);
         assert_eq!(acme.sessions().get(&call).await.unwrap(), Some(session("call")));
@@ -53,9 +53,9 @@ on_each_database! {
 
         change_everything(&other).await;
 
-        assert_eq!(seen(&acme).await.len(), 29);
+        assert_eq!(seen(&acme).await.len(), 36);
         let call = session_id("call");
-        assert_eq!(acme.sessions().legs(&call).await.unwrap(), [leg("call", "phone")]);
+        assert_eq!(acme.sessions().legs(&call).await.unwrap(), [leg("call", "phone"), missed()]);
         assert_eq!(other.sessions().legs(&call).await.unwrap()[0].state, LegState::Stopped);
         assert_eq!(acme.mailbox(&id("phone")).after(0, 9, NOW).await.unwrap().len(), 1);
         assert_eq!(other.mailbox(&id("phone")).after(0, 9, NOW).await.unwrap().len(), 0);
@@ -93,9 +93,13 @@ pub(crate) async fn fill(storage: &TenantStorage) {
         Write::Join(participant("call", "phone")),
         Write::OpenSession(session("rings")),
         Write::OpenLeg(Leg { state: LegState::Rang, ..leg("rings", "phone") }),
+        Write::OpenLeg(missed()),
+        Write::Forward(forward("call", "carol")),
+        Write::Decide { session: session_id("call"), decision: decision("ring") },
         Write::Append(message("phone", "ring")),
         Write::Arm(timer("call", TimerKind::RingEnd(0), LATER)),
         Write::Enqueue(entry("text", NOW)),
+        Write::Keep(kept("key", "{}")),
     ];
     storage.commit("invite", writes).await.unwrap();
     storage
@@ -111,6 +115,7 @@ pub(crate) async fn fill(storage: &TenantStorage) {
             tx.put_plugin_grants(Slot::InviteRouter, "mine", "{}").await?;
             tx.append_plugin_lines(Slot::InviteRouter, "mine", &[line()]).await?;
             tx.put_pair(&pair(Some(1))).await?;
+            assert!(tx.block(&alice(), &bob(), NOW).await?);
             tx.audit(&audit()).await
         })
         .await
@@ -142,10 +147,12 @@ pub(crate) async fn change_everything(storage: &TenantStorage) {
     storage
         .run("change", async move |tx| {
             tx.set_push_token(&device, &[9; 32]).await?;
+            tx.put_off_timer(&timer("call", TimerKind::RingEnd(0), LATER), LATER).await?;
+            tx.unblock(&alice(), &bob()).await?;
             tx.claim_timer(&timer("call", TimerKind::RingEnd(0), LATER)).await?;
             tx.wrong_try("code", SecretKind::Code).await?;
             tx.use_secret("code", SecretKind::Code, NOW).await?;
-            tx.move_outbox(&message_id("text"), OutboxState::Queued, OutboxState::Failed).await?;
+            tx.move_outbox(&message_id("text"), &[OutboxState::Queued], OutboxState::Failed).await?;
             tx.put_pair(&pair(None)).await?;
             tx.set_plugin_version(&version(1, VersionState::Killed)).await?;
             let _step = tx.put_attempt(&attempt("attempt-1", "key"), 1, NOW).await?;
@@ -161,6 +168,7 @@ pub(crate) async fn seen(storage: &TenantStorage) -> Vec<&'static str> {
     let transit = "transit".parse().unwrap();
     let sms = "sms".parse().unwrap();
     let application = "phone".parse().unwrap();
+    let phone_user = "carol".parse().unwrap();
     let inside = seen_inside(storage, phone.clone()).await;
     let outside = [
         ("device", storage.devices().get(&phone).await.unwrap().is_some()),
@@ -182,7 +190,20 @@ pub(crate) async fn seen(storage: &TenantStorage) -> Vec<&'static str> {
         ("of endpoint", !storage.sessions().of_endpoint(&alice(), 9).await.unwrap().is_empty()),
         ("reached by", !storage.registrations().reached_by(&alice()).await.unwrap().is_empty()),
         ("ringing", !storage.sessions().ringing(&phone, NOW, 9).await.unwrap().is_empty()),
+        ("missed", !storage.sessions().missed(&id("tablet"), NOW, 9).await.unwrap().is_empty()),
+        (
+            "rung by",
+            !storage.registrations().rung_by(&phone_user, &application, &[alice()]).await.unwrap().is_empty(),
+        ),
+        (
+            "rung from",
+            storage.registrations().rung_from(&phone, &alice(), &application, &[]).await.unwrap().is_some(),
+        ),
+        ("blocked", !storage.blocks().of(&alice()).await.unwrap().is_empty()),
+        ("forwards", !storage.sessions().forwards(&call).await.unwrap().is_empty()),
+        ("decisions", !storage.sessions().decisions(&call).await.unwrap().is_empty()),
         ("legs", !storage.sessions().legs(&call).await.unwrap().is_empty()),
+        ("kept", storage.answers().get(&phone, &"key".parse().unwrap()).await.unwrap().is_some()),
         ("outbox", storage.outbox_entry(&message_id("text")).await.unwrap().is_some()),
         ("gateway", storage.gateways().get(&transit).await.unwrap().is_some()),
         ("gateways", !storage.gateways().list().await.unwrap().is_empty()),
@@ -194,9 +215,9 @@ pub(crate) async fn seen(storage: &TenantStorage) -> Vec<&'static str> {
         ("lines", !storage.plugin_log(Slot::InviteRouter, "mine").after(0, 9).await.unwrap().is_empty()),
         ("pairs", !storage.pairs().all().await.unwrap().is_empty()),
         ("audit", !storage.audit().after(0, 9).await.unwrap().is_empty()),
-        ("in a transaction", inside == 16),
+        ("in a transaction", inside == 17),
     ];
-    assert!(matches!(inside, 0 | 16), "{inside}");
+    assert!(matches!(inside, 0 | 17), "{inside}");
     outside.into_iter().filter(|(_, seen)| *seen).map(|(name, _)| name).collect()
 }
 
@@ -214,6 +235,7 @@ async fn seen_inside(storage: &TenantStorage, phone: DeviceId) -> usize {
             tx.attempt_by_key(&sms, "key", NOW).await?.is_some(),
             tx.secret("code", SecretKind::Code).await?.is_some(),
             tx.session(&call).await?.is_some(),
+            !tx.ringing_for((&"phone".parse().unwrap(), &alice()), NOW, 9).await?.is_empty(),
             tx.invitation(&call, 0).await?.is_some(),
             !tx.invitations(&call).await?.is_empty(),
             !tx.participants(&call).await?.is_empty(),
@@ -230,6 +252,15 @@ async fn seen_inside(storage: &TenantStorage, phone: DeviceId) -> usize {
 
 fn pair(value: Option<u8>) -> Pair {
     Pair { key: "vip".to_owned(), value: value.map(|byte| vec![byte]) }
+}
+
+/// A ring that was over before it was sent.
+fn missed() -> Leg {
+    Leg { state: LegState::Queued, lease_until: NOW, ..leg("call", "tablet") }
+}
+
+fn bob() -> EndpointId {
+    "bob".parse().unwrap()
 }
 
 fn line() -> PluginLine {
