@@ -1,5 +1,6 @@
-//! What leaves the host: texts for people, through a tenant's SMS gateways (REG-3), and requests of
-//! plugins to their tenant's own services ([`Outbound`]).
+//! What leaves the host: texts for people, through a tenant's SMS gateways (REG-3) over HTTP
+//! ([`SmsSender`]) or SMPP ([`smpp`]), and requests of plugins to their tenant's own services
+//! ([`Outbound`]).
 //!
 //! Promise of a text: at most once. What is told apart is therefore not success and failure but what the
 //! gateway *knows*: it took the text, it refused it, it never saw it, or nobody can say
@@ -7,9 +8,12 @@
 
 pub mod limits;
 mod outbound;
+mod peers;
+pub mod smpp;
 mod sms;
 
 pub use crate::{
     outbound::{Outbound, OutboundError, OutboundRequest},
-    sms::{Sent, SmsSender, Transit},
+    peers::{GatewayPeers, RefusedGateway},
+    sms::{Sent, SmsSender, Transit, Twilio, Webhook},
 };

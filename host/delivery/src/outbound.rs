@@ -7,9 +7,9 @@
 //! 308) and leads to a granted host; any other is an answer that counts as a failure. No proxy of
 //! the environment is used: it would resolve names by its own rules.
 
-mod resolver;
+pub(crate) mod resolver;
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use reqwest::{
     Client, Method, Response, StatusCode, Url,
@@ -22,7 +22,7 @@ use switchhook_core::{
 };
 use tokio::time::timeout;
 
-use self::resolver::{Judged, RefusedName};
+use self::resolver::{Judged, RefusedName, judge_literal};
 use crate::limits;
 
 /// Asks the services of tenants.
@@ -135,10 +135,7 @@ impl Outbound {
         if !grants.allow(host, port, url.port().is_none()) {
             return Err(OutboundError::NotGranted(host.to_owned()));
         }
-        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            Ok(addr) => Ok(self.peers.judge(addr)?),
-            Err(_) => Ok(()),
-        }
+        Ok(judge_literal(&self.peers, host)?)
     }
 
     async fn send(&self, request: &OutboundRequest, url: Url) -> Result<Response, OutboundError> {
@@ -158,7 +155,8 @@ fn target(answer: &Response, from: &Url) -> Option<Url> {
     from.join(answer.headers().get(LOCATION)?.to_str().ok()?).ok()
 }
 
-async fn read(mut answer: Response) -> Result<Vec<u8>, OutboundError> {
+/// The answer's body, as far as it may be large.
+pub(crate) async fn read(mut answer: Response) -> Result<Vec<u8>, OutboundError> {
     let mut body = Vec::new();
     while let Some(piece) = answer.chunk().await.or(Err(OutboundError::Broken))? {
         if body.len() + piece.len() > limits::BODY {
@@ -169,15 +167,22 @@ async fn read(mut answer: Response) -> Result<Vec<u8>, OutboundError> {
     Ok(body)
 }
 
-fn not_sent(error: &reqwest::Error) -> OutboundError {
+/// Why a name was not connected to, if the rules refused all its addresses.
+pub(crate) fn refused(error: &reqwest::Error) -> Option<RefusedPeer> {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(cause) = source {
         if let Some(RefusedName(reason)) = cause.downcast_ref() {
-            return OutboundError::Address(*reason);
+            return Some(*reason);
         }
         source = cause.source();
     }
-    if error.is_builder() {
+    None
+}
+
+fn not_sent(error: &reqwest::Error) -> OutboundError {
+    if let Some(reason) = refused(error) {
+        OutboundError::Address(reason)
+    } else if error.is_builder() {
         OutboundError::Url
     } else if error.is_timeout() {
         OutboundError::TimedOut

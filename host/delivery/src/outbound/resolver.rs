@@ -1,6 +1,9 @@
 //! Names to addresses, of which only the allowed ones are given out.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use switchhook_core::relay_peers::{PeerPolicy, RefusedPeer};
@@ -8,32 +11,40 @@ use tokio::net::lookup_host;
 
 /// The system's resolver behind the operator's rules.
 #[derive(Debug, Clone)]
-pub(super) struct Judged {
+pub(crate) struct Judged {
     peers: PeerPolicy,
 }
 
 /// All addresses of a name are refused; the first one for this reason.
 #[derive(Debug, thiserror::Error)]
 #[error("its address is {0}")]
-pub(super) struct RefusedName(pub(super) RefusedPeer);
+pub(crate) struct RefusedName(pub(crate) RefusedPeer);
 
 /// What a resolver answers with.
-type Failed = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 impl Judged {
-    pub(super) const fn new(peers: PeerPolicy) -> Self {
+    pub(crate) const fn new(peers: PeerPolicy) -> Self {
         Self { peers }
     }
+}
 
-    fn allowed(&self, found: Vec<SocketAddr>) -> Result<Addrs, Failed> {
-        let judged = found.first().map(|first| self.peers.judge(first.ip()));
-        let allowed: Vec<SocketAddr> =
-            found.into_iter().filter(|addr| self.peers.judge(addr.ip()).is_ok()).collect();
-        match judged {
-            Some(Err(reason)) if allowed.is_empty() => Err(Box::new(RefusedName(reason))),
-            None => Err(Box::new(io::Error::from(io::ErrorKind::NotFound))),
-            Some(_) => Ok(Box::new(allowed.into_iter())),
-        }
+/// Those addresses of a name that these rules allow.
+pub(crate) fn allowed(peers: &PeerPolicy, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Failed> {
+    let judged = found.first().map(|first| peers.judge(first.ip()));
+    let allowed: Vec<SocketAddr> = found.into_iter().filter(|addr| peers.judge(addr.ip()).is_ok()).collect();
+    match judged {
+        Some(Err(reason)) if allowed.is_empty() => Err(Box::new(RefusedName(reason))),
+        None => Err(Box::new(io::Error::from(io::ErrorKind::NotFound))),
+        Some(_) => Ok(allowed),
+    }
+}
+
+/// Judges a host that is an address, which nobody resolves; a name is judged when it is resolved.
+pub(crate) fn judge_literal(peers: &PeerPolicy, host: &str) -> Result<(), RefusedPeer> {
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(addr) => peers.judge(addr),
+        Err(_) => Ok(()),
     }
 }
 
@@ -43,7 +54,8 @@ impl Resolve for Judged {
         Box::pin(async move {
             // The port is the request's own; 0 asks for it.
             let found = lookup_host((name.as_str(), 0)).await?.collect();
-            judged.allowed(found)
+            let allowed: Addrs = Box::new(allowed(&judged.peers, found)?.into_iter());
+            Ok(allowed)
         })
     }
 }

@@ -1,0 +1,137 @@
+//! Where gateways may be: a tenant says their addresses, the operator the rules.
+//!
+//! As with requests of plugins ([`crate::Outbound`]) names are resolved here, what they resolve to is judged, and
+//! the address judged is the one connected to. One address is the host's own program, the sandbox: that exact
+//! one may be asked whatever the rules are.
+
+use std::{io, net::SocketAddr};
+
+use reqwest::Url;
+use switchhook_core::{
+    relay_peers::{PeerPolicy, RefusedPeer},
+    row::Provider,
+};
+use tokio::net::lookup_host;
+
+use crate::outbound::resolver::{allowed, judge_literal};
+
+/// The operator's rules about gateways.
+#[derive(Debug, Clone, Default)]
+pub struct GatewayPeers {
+    peers: PeerPolicy,
+    own: Option<&'static str>,
+}
+
+/// Why a gateway may not be where it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedGateway {
+    /// No address of the web.
+    #[error("not an http or https address")]
+    Url,
+    /// It leads where gateways may not be.
+    #[error("its address is {0}: the operator has not allowed gateways there")]
+    Address(#[from] RefusedPeer),
+}
+
+impl GatewayPeers {
+    /// These rules, but for one address of the host's own.
+    pub const fn new(peers: PeerPolicy, own: Option<&'static str>) -> Self {
+        Self { peers, own }
+    }
+
+    /// Whether a gateway may be where it says, as far as it says addresses: names are judged when they are
+    /// resolved.
+    pub fn judge(&self, provider: &Provider) -> Result<(), RefusedGateway> {
+        match provider {
+            Provider::Webhook { send_url } => self.judge_url(send_url),
+            Provider::Twilio(account) => self.judge_url(&account.api_url),
+            Provider::Smpp(account) => {
+                let host = account.address.rsplit_once(':').map_or("", |(host, _)| host);
+                Ok(judge_literal(&self.peers, host)?)
+            }
+        }
+    }
+
+    pub(crate) fn judge_url(&self, url: &str) -> Result<(), RefusedGateway> {
+        if self.own == Some(url) {
+            return Ok(());
+        }
+        let url = Url::parse(url).or(Err(RefusedGateway::Url))?;
+        let (Some(host), "http" | "https") = (url.host_str(), url.scheme()) else {
+            return Err(RefusedGateway::Url);
+        };
+        Ok(judge_literal(&self.peers, host)?)
+    }
+
+    /// The addresses of a host and port that may be connected to.
+    pub(crate) async fn resolve(&self, address: &str) -> io::Result<Vec<SocketAddr>> {
+        let found = lookup_host(address).await?.collect();
+        allowed(&self.peers, found).map_err(io::Error::other)
+    }
+
+    pub(crate) const fn policy(&self) -> &PeerPolicy {
+        &self.peers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use switchhook_core::row::SmppAccount;
+
+    use super::*;
+
+    const SANDBOX: &str = "http://127.0.0.1:7471/texts";
+
+    fn smsc(address: &str) -> Provider {
+        let address = address.to_owned();
+        Provider::Smpp(SmppAccount {
+            address,
+            tls: false,
+            system_id: "switchhook".to_owned(),
+            system_type: String::new(),
+            unknown_is_international: false,
+            window: 1,
+        })
+    }
+
+    fn webhook(url: &str) -> Provider {
+        Provider::Webhook { send_url: url.to_owned() }
+    }
+
+    #[test]
+    fn a_tenants_gateway_is_not_inside_the_operators_network() {
+        let rules = GatewayPeers::new(PeerPolicy::default(), Some(SANDBOX));
+        for fine in [webhook("https://sms.example/texts"), webhook(SANDBOX), smsc("smsc.example:2775")] {
+            assert_eq!(rules.judge(&fine), Ok(()), "{fine:?}");
+        }
+        for (wrong, reason) in [
+            (webhook("http://127.0.0.1:7471/text"), RefusedPeer::Loopback),
+            (webhook("http://127.0.0.1:7471/texts#"), RefusedPeer::Loopback),
+            (webhook("http://2130706433/"), RefusedPeer::Loopback),
+            (webhook("https://[::ffff:10.1.2.3]/"), RefusedPeer::Private),
+            (webhook("http://169.254.169.254/latest"), RefusedPeer::LinkLocal),
+            (smsc("10.1.2.3:2775"), RefusedPeer::Private),
+            (smsc("[::1]:2775"), RefusedPeer::Loopback),
+        ] {
+            assert_eq!(rules.judge(&wrong), Err(RefusedGateway::Address(reason)), "{wrong:?}");
+        }
+        assert_eq!(rules.judge(&webhook("http://")), Err(RefusedGateway::Url));
+    }
+
+    #[test]
+    fn an_operator_allows_networks_of_smscs() {
+        let allowed = vec!["10.1.0.0/16".parse().unwrap()];
+        let rules = GatewayPeers::new(PeerPolicy { allowed, ..PeerPolicy::default() }, None);
+        assert_eq!(rules.judge(&smsc("10.1.2.3:2775")), Ok(()));
+        assert_eq!(rules.judge(&smsc("10.2.2.3:2775")), Err(RefusedGateway::Address(RefusedPeer::Private)));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_refused_when_it_is_resolved() {
+        let rules =
+            |allow_loopback| GatewayPeers::new(PeerPolicy { allow_loopback, ..PeerPolicy::default() }, None);
+        let refused = rules(false).resolve("localhost:2775").await.unwrap_err();
+        assert_eq!(refused.to_string(), "its address is on loopback");
+        assert!(!rules(true).resolve("localhost:2775").await.unwrap().is_empty());
+    }
+}
