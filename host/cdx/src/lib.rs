@@ -75,7 +75,7 @@ pub enum BindError {
     /// What two ports see of a mapping can be compared, what one port sees twice cannot.
     #[error("CDX needs two different ports, not {0} twice")]
     SamePort(u16),
-    /// The same holds for addresses.
+    /// The same holds for addresses, both where CDX listens and where clients reach it.
     #[error("the other address of CDX has to be another one than {0}")]
     SameIp(IpAddr),
     /// A client can compare what two addresses see only if it reaches both.
@@ -157,11 +157,14 @@ fn check(config: &CdxConfig) -> Result<(), BindError> {
     if a == b && a != 0 {
         return Err(BindError::SamePort(a));
     }
-    let (Ip { bind, public }, Some(other)) = (config.ip, config.other_ip) else { return Ok(()) };
-    if bind == other.bind {
-        return Err(BindError::SameIp(bind));
+    let (first, Some(other)) = (config.ip, config.other_ip) else { return Ok(()) };
+    if first.bind == other.bind {
+        return Err(BindError::SameIp(first.bind));
     }
-    let all = [public, Some(other.bind), other.public];
-    let foreign = all.into_iter().flatten().find(|ip| ip.is_ipv4() != bind.is_ipv4());
-    foreign.map_or(Ok(()), |foreign| Err(BindError::Families(bind, foreign)))
+    if first.public() == other.public() {
+        return Err(BindError::SameIp(first.public()));
+    }
+    let all = [first.public(), other.bind, other.public()];
+    let foreign = all.into_iter().find(|ip| ip.is_ipv4() != first.bind.is_ipv4());
+    foreign.map_or(Ok(()), |foreign| Err(BindError::Families(first.bind, foreign)))
 }

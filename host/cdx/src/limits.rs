@@ -11,6 +11,10 @@ pub(crate) const LARGEST: usize = 1500;
 /// Streams of one port at a time. Each asks once or twice and goes; more are strangers who hold them open.
 pub(crate) const STREAMS: usize = 256;
 
+/// Streams of one port at a time of one subscriber: an office behind its address, all of whose devices come
+/// back at once, is answered in turn, and the others beside it.
+pub(crate) const STREAMS_EACH: usize = 32;
+
 /// Messages that one stream may ask: for both its addresses, repeated and more.
 pub(crate) const STREAM_MESSAGES: usize = 16;
 

@@ -28,7 +28,7 @@ pub struct Metrics {
     pub limited: Counter,
     /// Answers that the socket or the stream did not take.
     pub unsent: Counter,
-    /// Streams closed at once: too many are open.
+    /// Streams closed at once: too many are open, of all or of one subscriber, or it opens too many.
     pub streams_refused: Counter,
 }
 
@@ -45,17 +45,19 @@ impl Default for Metrics {
             not_a_request: outcome("not-a-request"),
             limited: outcome("limited"),
             unsent: outcome("unsent"),
-            streams_refused: outcome("stream-refused"),
+            streams_refused: Counter::default(),
             family,
         }
     }
 }
 
 impl Metrics {
-    /// Shows the counters as `switchhook_cdx_datagrams_total{outcome="…"}`.
+    /// Shows the counters as `switchhook_cdx_datagrams_total{outcome="…"}`, and streams by themselves.
     pub fn register(&self, registry: &mut Registry) {
         let help = "Datagrams and messages of streams that CDX received, by what became of them";
         registry.register("switchhook_cdx_datagrams", help, self.family.clone());
+        let help = "Streams to CDX closed at once, too many being open or opened, of all or of one address";
+        registry.register("switchhook_cdx_streams_refused", help, self.streams_refused.clone());
     }
 
     pub(crate) fn answered(&self, answer: Answer) {

@@ -2,13 +2,15 @@
 //!
 //! A stream asks a few times and goes. What does not fit into its bounds ends it without an answer.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use switchhook_core::{cdx, stun};
+use switchhook_core::{cdx, stun, subscriber::Shares};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpListener,
-    sync::Semaphore,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -24,21 +26,19 @@ pub(crate) struct Streams {
 
 impl Streams {
     pub(crate) async fn serve(mut self, tracker: TaskTracker, stop: CancellationToken) {
-        let room = Arc::new(Semaphore::new(limits::STREAMS));
+        let room = Arc::new(Mutex::new(Shares::new(limits::STREAMS, limits::STREAMS_EACH)));
         while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
             let Ok((stream, from)) = accepted else {
                 // A client that went before it was accepted, or no file left: either way, go on.
                 sleep(limits::ACCEPT_PAUSE).await;
                 continue;
             };
-            let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+            let place =
+                Place::take(&room, from.ip()).filter(|_| self.limit.allows(from.ip(), Instant::now()));
+            let Some(place) = place else {
                 self.metrics.streams_refused.inc();
                 continue;
             };
-            if !self.limit.allows(from.ip(), Instant::now()) {
-                self.metrics.limited.inc();
-                continue;
-            }
             let (metrics, stop) = (self.metrics.clone(), stop.clone());
             tracker.spawn(async move {
                 let answered = timeout(limits::STREAM_LIFE, answer_all(stream, from, &metrics));
@@ -48,6 +48,30 @@ impl Streams {
             });
         }
     }
+}
+
+/// A stream's place among those of its port; dropped, it is free.
+struct Place {
+    room: Arc<Mutex<Shares>>,
+    of: IpAddr,
+}
+
+impl Place {
+    fn take(room: &Arc<Mutex<Shares>>, of: IpAddr) -> Option<Self> {
+        let taken = lock(room).take(of.into());
+        taken.then(|| Self { room: Arc::clone(room), of })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.room).give_back(self.of.into());
+    }
+}
+
+/// Nothing in here is left half done by a panic.
+fn lock(room: &Mutex<Shares>) -> MutexGuard<'_, Shares> {
+    room.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Answers until the client goes, breaks the rules, or has asked enough.

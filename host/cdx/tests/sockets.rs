@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
 
+use prometheus_client::{encoding::text::encode, registry::Registry};
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_cdx::{BindError, Cdx, CdxConfig, Ip, Metrics};
 use switchhook_core::{
@@ -17,7 +18,7 @@ use switchhook_protocol::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpStream, UdpSocket},
+    net::{TcpSocket, TcpStream, UdpSocket},
     process::Command,
     time::timeout,
 };
@@ -83,6 +84,27 @@ async fn nat_1_coturns_stun_client_learns_its_address() {
     cdx.stop().await;
 }
 
+/// NAT-1.filtering
+#[tokio::test]
+async fn coturns_discovery_is_told_all_that_it_needs() {
+    let cdx = Running::start_with(Some("127.0.0.2")).await;
+    let port = cdx.addrs[0].port().to_string();
+    let client = Command::new("turnutils_natdiscovery")
+        .args(["-m", "-f", "-p", &port, "127.0.0.1"])
+        .stdin(Stdio::null())
+        .output();
+    let Ok(output) = timeout(GUARD, client).await.expect("the client ends") else {
+        println!(
+            "skipped: coturns_discovery_is_told_all_that_it_needs: turnutils_natdiscovery is not installed"
+        );
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("NAT with Endpoint Independent Mapping!"), "{text}");
+    assert!(text.contains("NAT with Endpoint Independent Filtering!"), "{text}");
+    cdx.stop().await;
+}
+
 #[tokio::test]
 async fn one_port_twice_is_refused() {
     let config = CdxConfig { ports: [3479, 3479], ..CdxConfig::default() };
@@ -93,16 +115,23 @@ async fn one_port_twice_is_refused() {
 
 #[tokio::test]
 async fn the_other_address_is_of_the_same_family_and_another_one() {
-    let refused = |other: &str| {
-        let other_ip = Some(Ip { bind: other.parse().unwrap(), public: None });
-        let config = CdxConfig { other_ip, ports: [0, 0], ..CdxConfig::default() };
-        async move {
-            let mut rng = StdRng::seed_from_u64(1);
-            Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).await.expect_err("refused")
-        }
+    let refused = async |public: Option<&str>, other: &str, other_public: Option<&str>| {
+        let ip = |bind: &str, public: Option<&str>| Ip {
+            bind: bind.parse().unwrap(),
+            public: public.map(|public| public.parse().unwrap()),
+        };
+        let (ip, other_ip) = (ip("127.0.0.1", public), Some(ip(other, other_public)));
+        let config = CdxConfig { ip, other_ip, ports: [0, 0], ..CdxConfig::default() };
+        let mut rng = StdRng::seed_from_u64(1);
+        Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).await.expect_err("refused")
     };
-    assert!(matches!(refused("127.0.0.1").await, BindError::SameIp(_)));
-    assert!(matches!(refused("::1").await, BindError::Families(..)));
+    let public = Some("192.0.2.1");
+    assert!(matches!(refused(None, "127.0.0.1", None).await, BindError::SameIp(_)));
+    assert!(matches!(refused(public, "127.0.0.1", Some("192.0.2.2")).await, BindError::SameIp(_)));
+    assert!(matches!(refused(public, "127.0.0.2", public).await, BindError::SameIp(_)));
+    assert!(matches!(refused(Some("127.0.0.2"), "127.0.0.2", None).await, BindError::SameIp(_)));
+    assert!(matches!(refused(None, "::1", None).await, BindError::Families(..)));
+    assert!(matches!(refused(None, "127.0.0.2", Some("::1")).await, BindError::Families(..)));
 }
 
 /// NAT-1.filtering
@@ -149,12 +178,44 @@ async fn a_stream_is_answered_message_by_message_and_ended_when_it_breaks_the_ru
 async fn streams_that_say_nothing_are_bounded_and_end_when_cdx_stops() {
     let cdx = Running::start().await;
     let mut silent = Vec::new();
-    while cdx.metrics.streams_refused.get() == 0 {
-        silent.push(TcpStream::connect(cdx.addrs[0]).await.unwrap());
+    for host in 1..=9 {
+        for _ in 0..32 {
+            silent.push(connect(host, cdx.addrs[0]).await);
+        }
+    }
+    while cdx.metrics.streams_refused.get() < 32 {
         tokio::task::yield_now().await;
     }
-    assert!(silent.len() >= 256, "{}", silent.len());
     cdx.stop().await;
+}
+
+#[tokio::test]
+async fn the_streams_of_one_address_leave_room_for_another() {
+    let cdx = Running::start().await;
+    let mut silent = Vec::new();
+    while cdx.metrics.streams_refused.get() == 0 {
+        silent.push(connect(1, cdx.addrs[0]).await);
+        tokio::task::yield_now().await;
+    }
+
+    let mut other = connect(2, cdx.addrs[0]).await;
+    other.write_all(&request(0)).await.unwrap();
+    let mut answer = [0; 32];
+    timeout(GUARD, other.read_exact(&mut answer)).await.expect("an answer").unwrap();
+
+    assert!(Message::parse(&answer).is_ok());
+    cdx.stop().await;
+}
+
+#[test]
+fn a_refused_stream_is_a_counter_of_its_own_and_no_datagram() {
+    let (metrics, mut registry) = (Metrics::default(), Registry::default());
+    metrics.register(&mut registry);
+    metrics.streams_refused.inc();
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    assert!(text.contains("\nswitchhook_cdx_streams_refused_total 1\n"), "{text}");
+    assert!(!text.contains("stream-refused"), "{text}");
 }
 
 struct Running {
@@ -185,6 +246,13 @@ impl Running {
         self.tracker.close();
         timeout(GUARD, self.tracker.wait()).await.expect("both ports stop");
     }
+}
+
+/// A stream from this address of loopback.
+async fn connect(host: u8, addr: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).unwrap();
+    socket.connect(addr).await.unwrap()
 }
 
 fn keys() -> KeyRing {

@@ -9,8 +9,7 @@ use data_encoding::BASE64URL_NOPAD;
 use switchhook_core::seal::KeyRing;
 use switchhook_protocol::time::Timestamp;
 
-/// How long a nonce serves; then the client gets the next with error 438.
-pub(crate) const NONCE_LIFE: std::time::Duration = std::time::Duration::from_mins(10);
+use crate::limits;
 
 const LABEL: &str = "relay-nonce";
 const MAC: usize = 16;
@@ -28,7 +27,7 @@ pub(crate) fn is_fresh(keys: &KeyRing, nonce: &[u8], client: SocketAddr, now: Ti
     let Some((made, shown)) = bytes.split_first_chunk() else { return false };
     let age = Timestamp::from_millis(u64::from_be_bytes(*made)).until(now);
     // No secret is compared here: whoever wants a valid nonce only has to ask.
-    shown == mac(keys, client, *made) && age < NONCE_LIFE
+    shown == mac(keys, client, *made) && age < limits::NONCE_LIFE
 }
 
 fn mac(keys: &KeyRing, client: SocketAddr, made: [u8; 8]) -> [u8; MAC] {
@@ -52,7 +51,7 @@ mod tests {
         let client = "198.51.100.7:4000".parse().unwrap();
         let made = nonce(&keys, client, NOW);
         assert!(is_fresh(&keys, made.as_bytes(), client, NOW));
-        assert!(!is_fresh(&keys, made.as_bytes(), client, NOW.after(NONCE_LIFE)));
+        assert!(!is_fresh(&keys, made.as_bytes(), client, NOW.after(limits::NONCE_LIFE)));
         assert!(!is_fresh(&keys, made.as_bytes(), "198.51.100.7:4001".parse().unwrap(), NOW));
         assert!(!is_fresh(&keys, b"f//499k954d6OL34oL9FSTvy64sA", client, NOW));
     }

@@ -10,7 +10,6 @@ use std::{
     collections::VecDeque,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -22,15 +21,13 @@ use webrtc_util::Conn;
 use crate::{
     clients::{Arrival, Client, Clients},
     gate::{Gate, Judgement},
+    limits,
     relayed::unconnected,
     wire::{is_channel_data, message_type},
 };
 
 /// Where the front's own request comes from; no datagram does.
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-
-/// Half of what the crate gives a nonce.
-const NONCE_LIFE: Duration = Duration::from_mins(30);
 
 pub(crate) struct Front<C> {
     clients: C,
@@ -87,7 +84,7 @@ impl<C: Clients> Front<C> {
 
     fn fresh_nonce(&self) -> Option<String> {
         let nonce = self.state().nonce.clone();
-        nonce.filter(|(_, since)| since.elapsed() < NONCE_LIFE).map(|(nonce, _)| nonce)
+        nonce.filter(|(_, since)| since.elapsed() < limits::CRATE_NONCE_LIFE).map(|(nonce, _)| nonce)
     }
 
     fn keep_nonce(&self, answer: &[u8]) {

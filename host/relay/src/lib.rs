@@ -23,6 +23,7 @@ mod front;
 mod gate;
 mod limits;
 mod metrics;
+mod open;
 mod refusal;
 mod relayed;
 mod request;
@@ -35,14 +36,10 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::RangeInclusive,
     sync::Arc,
-    time::Duration,
 };
 
 use switchhook_core::{relay_peers::PeerPolicy, relay_token, seal::KeyRing};
-use switchhook_protocol::{
-    id::{RelayHostId, SessionId, TenantId},
-    time::Timestamp,
-};
+use switchhook_protocol::{id::RelayHostId, time::Timestamp};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::task::TaskTracker;
 use turn::{
@@ -53,7 +50,6 @@ use turn::{
     },
 };
 
-pub use crate::metrics::Metrics;
 use crate::{
     clients::{Clients, Transport},
     front::Front,
@@ -62,12 +58,10 @@ use crate::{
     streams::Streams,
     table::Table,
 };
+pub use crate::{metrics::Metrics, table::Participant};
 
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// How long a channel lives without being bound again (RFC 8656 §12).
-const CHANNEL_LIFE: Duration = Duration::from_mins(10);
 
 /// A relay host's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,7 +162,7 @@ impl Relay {
             conn_configs: vec![ways.by(Transport::Udp, datagrams), ways.by(Transport::Tcp, streams)],
             realm: config.realm.clone(),
             auth_handler: Arc::new(KeyOf { keys: keys.clone() }),
-            channel_bind_timeout: CHANNEL_LIFE,
+            channel_bind_timeout: limits::CHANNEL_LIFE,
             alloc_close_notify: None,
         });
         let server = server.await.map_err(BindError::Turn)?;
@@ -190,22 +184,29 @@ impl Relay {
         self.table.len()
     }
 
-    /// Drops all allocations of a session.
-    pub async fn end_session(&self, tenant: &TenantId, session: &SessionId) {
-        for username in self.table.usernames_of(tenant, session) {
+    /// Who holds allocations now, each once.
+    pub fn participants(&self) -> Vec<Participant> {
+        self.table.participants()
+    }
+
+    /// Drops all allocations of a participant.
+    pub async fn send_away(&self, participant: &Participant) {
+        for username in self.table.usernames_of(participant) {
             if let Err(error) = self.server.delete_allocations_by_username(username).await {
-                tracing::warn!(session.id = %session, %error, "allocations of an ended session stay until they expire");
+                tracing::warn!(
+                    tenant.id = %participant.tenant, session.id = %participant.session, %error,
+                    "allocations of who has left stay until they expire"
+                );
             }
         }
     }
 
     /// Drops all allocations, and returns when every socket is closed.
-    pub async fn shutdown(self) {
+    pub async fn shutdown(&self) {
         if let Err(error) = self.server.close().await {
             tracing::warn!(%error, "TURN does not close");
             return;
         }
-        drop(self.server);
         self.tracker.close();
         self.tracker.wait().await;
     }

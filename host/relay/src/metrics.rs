@@ -26,7 +26,7 @@ pub struct Metrics {
     pub refused_peer_packets: Counter,
     /// Streams of clients open now.
     pub streams: Gauge,
-    /// Streams closed at once: too many are open.
+    /// Streams closed at once: too many are open, of all or of one subscriber.
     pub streams_refused: Counter,
     refused: Family<[(&'static str, &'static str); 1], Counter>,
 }
@@ -52,7 +52,7 @@ impl Metrics {
         let help = "Datagrams to or from peers that the operator's rules refuse";
         registry.register("refused_peer_packets", help, self.refused_peer_packets.clone());
         registry.register("streams", "Streams of clients open now", self.streams.clone());
-        let help = "Streams of clients closed at once, too many being open";
+        let help = "Streams of clients closed at once, too many being open of all or of one address";
         registry.register("streams_refused", help, self.streams_refused.clone());
         registry.register("refused_requests", "TURN requests refused, by reason", self.refused.clone());
     }

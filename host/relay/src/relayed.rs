@@ -21,12 +21,10 @@ use webrtc_util::Conn;
 use crate::{
     RelayConfig,
     clients::Transport,
+    limits,
     metrics::Metrics,
     table::{Lease, Table},
 };
-
-/// Ports that are tried before the range counts as full.
-const TRIES: usize = 32;
 
 /// Which peers datagrams go to and come from.
 #[derive(Clone)]
@@ -87,7 +85,7 @@ impl RelayedSockets {
     }
 
     async fn bind(&self, even: bool) -> Result<UdpSocket, turn::Error> {
-        for _ in 0..TRIES {
+        for _ in 0..limits::RELAYED_PORT_TRIES {
             // A port that others cannot guess (RFC 6056); 0 leaves the choice to the system.
             let port = self.ports.clone().map_or(0, |ports| rand::rng().random_range(ports));
             let Ok(socket) = UdpSocket::bind((self.filter.inside, port)).await else { continue };

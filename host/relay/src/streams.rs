@@ -5,15 +5,10 @@
 //! streams up. Answers wait in a bounded queue of their stream's; a full one loses them, because a relay
 //! that waits for one slow client keeps all others waiting.
 //!
-//! A stream that holds an allocation may be silent; one that holds none is closed after a while. When a
-//! stream ends, on whatever path, its client has left and its allocation goes.
+//! A stream that holds an allocation may be silent; one that holds none is closed after a while, whatever it
+//! says. When a stream ends, on whatever path, its client has left and its allocation goes.
 
-use std::{
-    collections::HashMap,
-    io,
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use async_trait::async_trait;
 use switchhook_core::stun;
@@ -38,6 +33,7 @@ use crate::{
     clients::{Arrival, Client, Clients, Transport},
     limits,
     metrics::Metrics,
+    open::{Open, Place},
     table::Table,
     wire::is_channel_data,
 };
@@ -50,12 +46,10 @@ pub(crate) struct Streams {
     _stop: DropGuard,
 }
 
-/// The streams that are open, by their clients.
-type Open = Mutex<HashMap<SocketAddr, Sender<Vec<u8>>>>;
-
 enum Arrived {
     Message(Vec<u8>, SocketAddr),
-    Left(SocketAddr),
+    /// The last of a stream; its successor begins when this has been taken.
+    Left(Place),
 }
 
 impl Streams {
@@ -68,7 +62,7 @@ impl Streams {
     ) -> io::Result<Self> {
         let addr = listener.local_addr()?;
         let (sender, arrivals) = channel(limits::ARRIVALS);
-        let (open, stop) = (Arc::new(Open::default()), CancellationToken::new());
+        let (open, stop) = (Arc::new(Open::new()), CancellationToken::new());
         let door = Door { open: Arc::clone(&open), sender, table, metrics, stop: stop.clone() };
         tracker.spawn(door.accept_all(listener, tracker.clone()));
         Ok(Self { addr, arrivals: AsyncMutex::new(arrivals), open, _stop: stop.drop_guard() })
@@ -83,14 +77,14 @@ impl Clients for Streams {
                 let length = buffer.iter_mut().zip(&message).map(|(to, from)| *to = *from).count();
                 Arrival::Message { length, from }
             }
-            Some(Arrived::Left(client)) => Arrival::Left(client),
+            Some(Arrived::Left(place)) => Arrival::Left(place.from),
             // Nobody accepts any more: the relay is about to be dropped.
             None => std::future::pending().await,
         }
     }
 
     async fn deliver(&self, message: &[u8], to: SocketAddr) {
-        let stream = lock(&self.open).get(&to).cloned();
+        let stream = self.open.answers_to(to);
         if stream.is_none_or(|stream| stream.try_send(message.to_vec()).is_err()) {
             tracing::trace!(client = %to, "no room for a message");
         }
@@ -118,59 +112,67 @@ impl Door {
                 sleep(limits::ACCEPT_PAUSE).await;
                 continue;
             };
-            let (sender, answers) = channel(limits::WAITING);
-            if !self.admit(from, sender) {
+            let Some((place, answers)) = self.open.admit(from) else {
                 self.metrics.streams_refused.inc();
                 continue;
-            }
+            };
             // Media does not wait for more to fill a segment.
             drop(stream.set_nodelay(true));
-            tracker.spawn(self.clone().serve(stream, from, answers));
+            tracker.spawn(self.clone().serve(stream, place, answers));
         }
     }
 
-    fn admit(&self, from: SocketAddr, answers: Sender<Vec<u8>>) -> bool {
-        let mut open = lock(&self.open);
-        let has_room = open.len() < limits::STREAMS;
-        if has_room {
-            open.insert(from, answers);
-        }
-        drop(open);
-        has_room
-    }
-
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite, from: SocketAddr, answers: Receiver<Vec<u8>>) {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite, place: Place, answers: Receiver<Vec<u8>>) {
         self.metrics.streams.inc();
-        let (input, output) = tokio::io::split(stream);
+        let client = Client { transport: Transport::Tcp, addr: place.from };
         tokio::select! {
             () = self.stop.cancelled() => {}
-            () = self.take_in(BufReader::new(input), from) => {}
-            () = give_out(output, answers) => {}
+            () = self.holds_nothing(client) => {}
+            () = self.exchange(stream, client, &place, answers) => {}
         }
-        lock(&self.open).remove(&from);
         // Without a relay there is nothing left to give up.
-        drop(self.sender.send(Arrived::Left(from)).await);
+        drop(self.sender.send(Arrived::Left(place)).await);
         self.metrics.streams.dec();
     }
 
-    /// Hands messages on until the stream ends, breaks the rules, or is silent for no reason.
-    async fn take_in(&self, mut input: impl AsyncBufRead + Unpin, from: SocketAddr) {
-        let client = Client { transport: Transport::Tcp, addr: from };
-        let mut held = false;
+    /// Looks at a stream from time to time, and returns when it holds no allocation.
+    async fn holds_nothing(&self, client: Client) {
         loop {
-            let waited = timeout(limits::SILENCE, input.fill_buf()).await;
+            sleep(limits::WITHOUT_ALLOCATION).await;
+            if !self.table.holds(client) {
+                return;
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        stream: impl AsyncRead + AsyncWrite,
+        client: Client,
+        place: &Place,
+        mut answers: Receiver<Vec<u8>>,
+    ) {
+        place.predecessor_left().await;
+        // Who has asked nothing has no answers: these are the predecessor's.
+        while answers.try_recv().is_ok() {}
+        let (input, output) = tokio::io::split(stream);
+        tokio::select! {
+            () = self.take_in(BufReader::new(input), client) => {}
+            () = give_out(output, answers) => {}
+        }
+    }
+
+    /// Hands messages on until the stream ends or breaks the rules.
+    async fn take_in(&self, mut input: impl AsyncBufRead + Unpin, client: Client) {
+        let mut held = false;
+        while input.fill_buf().await.is_ok_and(|bytes| !bytes.is_empty()) {
             // Asked again only until it does: on the path of data there is no lock.
             held = held || self.table.holds(client);
-            match waited {
-                Err(_) if self.table.holds(client) => continue,
-                Ok(Ok(bytes)) if !bytes.is_empty() => {}
-                Err(_) | Ok(_) => return,
-            }
             let Ok(Some(message)) = timeout(limits::MESSAGE, read(&mut input, held)).await else { return };
             if message.len() > limits::LARGEST {
                 continue;
             }
-            if self.sender.send(Arrived::Message(message, from)).await.is_err() {
+            if self.sender.send(Arrived::Message(message, client.addr)).await.is_err() {
                 return;
             }
         }
@@ -201,7 +203,67 @@ async fn read(input: &mut (impl AsyncRead + Unpin), may_have_channels: bool) -> 
     Some(message)
 }
 
-/// Entries are inserted and removed at once: nothing is left half done by a panic.
-fn lock(open: &Open) -> MutexGuard<'_, HashMap<SocketAddr, Sender<Vec<u8>>>> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(test)]
+mod tests {
+    use tokio::io::{DuplexStream, duplex};
+    use tokio_util::task::TaskTracker;
+
+    use super::*;
+
+    const FROM: &str = "192.0.2.1:1";
+
+    /// A Binding request with this number for its transaction.
+    fn request(number: u8) -> Vec<u8> {
+        let mut out = Vec::new();
+        stun::Writer::new(&mut out, stun::message_type::BINDING_REQUEST, [number; 12]);
+        out
+    }
+
+    impl Door {
+        /// A door to a relay that takes one message at a time.
+        fn narrow() -> (Self, Receiver<Arrived>) {
+            let (sender, arrivals) = channel(1);
+            let metrics = Metrics::default();
+            let table = Arc::new(Table::new(metrics.clone()));
+            let (open, stop) = (Arc::new(Open::new()), CancellationToken::new());
+            (Self { open, sender, table, metrics, stop }, arrivals)
+        }
+
+        async fn comes(&self, messages: &[u8]) -> DuplexStream {
+            let (mut theirs, ours) = duplex(64);
+            theirs.write_all(messages).await.unwrap();
+            let (place, answers) = self.open.admit(FROM.parse().unwrap()).unwrap();
+            TaskTracker::new().spawn(self.clone().serve(ours, place, answers));
+            theirs
+        }
+    }
+
+    #[tokio::test]
+    async fn an_old_streams_goodbye_comes_before_its_successor_and_takes_nothing_of_it() {
+        let (door, mut arrivals) = Door::narrow();
+        // The relay is busy with the first request, and with the second the old stream waits for it.
+        let old = door.comes(&[request(1), request(2)].concat()).await;
+        while door.sender.capacity() > 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(old);
+        let mut new = door.comes(&request(3)).await;
+        while door.metrics.streams.get() < 2 {
+            tokio::task::yield_now().await;
+        }
+
+        let mut arrived = Vec::new();
+        while arrived.last() != Some(&Some(request(3))) {
+            arrived.push(match arrivals.recv().await.unwrap() {
+                Arrived::Message(message, _) => Some(message),
+                Arrived::Left(_) => None,
+            });
+        }
+        assert_eq!(arrived, [Some(request(1)), None, Some(request(3))]);
+
+        door.open.answers_to(FROM.parse().unwrap()).unwrap().try_send(b"answer".to_vec()).unwrap();
+        let mut answer = [0; 6];
+        new.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"answer");
+    }
 }

@@ -21,18 +21,19 @@ use switchhook_protocol::id::{DeviceId, SessionId, TenantId};
 
 use crate::{
     clients::{Client, Transport},
+    limits,
     metrics::Metrics,
 };
 
-/// Peers that one allocation may be permitted; a mesh has some, a scanner wants many.
-const MAX_PEERS: usize = 64;
-
 /// Whose an allocation is: tokens are renewed, the participant stays.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Participant {
-    pub(crate) tenant: TenantId,
-    pub(crate) session: SessionId,
-    pub(crate) device: DeviceId,
+pub struct Participant {
+    /// Of this tenant.
+    pub tenant: TenantId,
+    /// In this session.
+    pub session: SessionId,
+    /// By this device.
+    pub device: DeviceId,
 }
 
 impl From<RelayToken> for Participant {
@@ -197,7 +198,7 @@ impl Table {
             return Err(NotHeld::AnotherParticipant);
         }
         for peer in peers {
-            if held.peers.len() >= MAX_PEERS && !held.peers.contains(&peer) {
+            if held.peers.len() >= limits::PEERS && !held.peers.contains(&peer) {
                 return Err(NotHeld::TooManyPeers);
             }
             held.peers.insert(peer);
@@ -206,12 +207,15 @@ impl Table {
         Ok(())
     }
 
-    pub(crate) fn usernames_of(&self, tenant: &TenantId, session: &SessionId) -> BTreeSet<String> {
-        let of_session =
-            |claim: &&Claim| claim.participant.tenant == *tenant && claim.participant.session == *session;
+    pub(crate) fn participants(&self) -> Vec<Participant> {
+        self.entries().counts.keys().cloned().collect()
+    }
+
+    pub(crate) fn usernames_of(&self, participant: &Participant) -> BTreeSet<String> {
         let usernames = |entries: &Entries| {
-            let claims = entries.held.values().map(|held| &held.claim).filter(of_session);
-            claims.map(|claim| claim.username.clone()).collect()
+            let claims = entries.held.values().map(|held| &held.claim);
+            let own = claims.filter(|claim| claim.participant == *participant);
+            own.map(|claim| claim.username.clone()).collect()
         };
         usernames(&self.entries())
     }

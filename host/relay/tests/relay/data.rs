@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use switchhook_core::{relay_token::TurnCredentials, seal::RootKeys};
+use switchhook_relay::Participant;
 use tokio::{net::UdpSocket, time::timeout};
 use turn::client::{Client, ClientConfig};
 use webrtc_util::Conn;
@@ -91,19 +92,24 @@ async fn rel_3_an_allocation_that_is_not_refreshed_ends() {
 }
 
 #[tokio::test]
-async fn rel_3_ending_a_session_drops_its_allocations_and_no_others() {
+async fn rel_3_who_is_sent_away_loses_its_allocations_and_nobody_else() {
     let running = Running::start().await;
-    let _ended = ByHand::allocated(&running, "s1", "d1").await;
-    let _ended_too = ByHand::allocated(&running, "s1", "d2").await;
-    let _goes_on = ByHand::allocated(&running, "s2", "d1").await;
+    let _left = ByHand::allocated(&running, "s1", "d1").await;
+    let _left_by_two_ways = ByHand::allocated(&running, "s1", "d1").await;
+    let _goes_on = ByHand::allocated(&running, "s1", "d2").await;
+    let _calls_another = ByHand::allocated(&running, "s2", "d1").await;
+    assert_eq!(running.relay.participants().len(), 3);
 
-    let tenant = "acme".parse().unwrap();
-    timeout(GUARD, running.relay.end_session(&tenant, &"s1".parse().unwrap())).await.unwrap();
-    assert_eq!(running.relay.allocations(), 1);
-    let other = "other".parse().unwrap();
-    timeout(GUARD, running.relay.end_session(&other, &"s2".parse().unwrap())).await.unwrap();
-    assert_eq!(running.relay.allocations(), 1, "another tenant's session of the same name");
-    assert_eq!(running.relay.metrics().allocations.get(), 1);
+    let send_away = async |tenant: &str, session: &str, device: &str| {
+        let (tenant, session, device) =
+            (tenant.parse().unwrap(), session.parse().unwrap(), device.parse().unwrap());
+        timeout(GUARD, running.relay.send_away(&Participant { tenant, session, device })).await.unwrap();
+    };
+    send_away("acme", "s1", "d1").await;
+    assert_eq!(running.relay.allocations(), 2);
+    send_away("other", "s2", "d1").await;
+    assert_eq!(running.relay.allocations(), 2, "another tenant's session of the same name");
+    assert_eq!(running.relay.metrics().allocations.get(), 2);
     running.stop().await;
 }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use switchhook_core::stun::attribute as stun_attribute;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpStream, UdpSocket},
+    net::{TcpSocket, TcpStream, UdpSocket},
     time::timeout,
 };
 
@@ -88,15 +88,53 @@ async fn a_silent_stream_is_ended_unless_it_holds_an_allocation() {
     while running.relay.metrics().streams.get() < 2 {
         tokio::task::yield_now().await;
     }
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(21)).await;
-    tokio::time::resume();
+    pass(Duration::from_secs(21)).await;
     assert_eq!(timeout(GUARD, silent.read(&mut [0; 8])).await.expect("the end").unwrap(), 0);
     assert_eq!(running.relay.allocations(), 1);
     let value = holder.hand.peer("203.0.113.5:1");
     let refused = holder.ask(CHANNEL_BIND, &[(CHANNEL_NUMBER, &CHANNEL), (PEER, &value)]).await;
     assert_eq!(refused.outcome(), Err(403));
     running.stop().await;
+}
+
+/// REL-3.tcp
+#[tokio::test]
+async fn a_stream_that_only_talks_is_ended_as_soon_as_a_silent_one() {
+    let running = Running::start().await;
+    let mut talker = Stream::connected(&running, "d1", TcpSocket::new_v4().unwrap()).await;
+    talker.challenge().await;
+    pass(Duration::from_secs(15)).await;
+    talker.challenge().await;
+
+    pass(Duration::from_secs(6)).await;
+
+    assert_eq!(timeout(GUARD, talker.tcp.read(&mut [0; 8])).await.expect("the end").unwrap(), 0);
+    running.stop().await;
+}
+
+/// REL-3.tcp
+#[tokio::test]
+async fn the_streams_of_one_address_leave_room_for_another() {
+    let running = Running::start().await;
+    let mut held = Vec::new();
+    while running.relay.metrics().streams_refused.get() == 0 {
+        held.push(TcpStream::connect(running.relay.addr()).await.unwrap());
+        tokio::task::yield_now().await;
+    }
+    while running.relay.metrics().streams.get() < 256 {
+        tokio::task::yield_now().await;
+    }
+
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    Stream::connected(&running, "d1", socket).await.challenge().await;
+    running.stop().await;
+}
+
+async fn pass(duration: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(duration).await;
+    tokio::time::resume();
 }
 
 struct Stream {
@@ -106,14 +144,23 @@ struct Stream {
 }
 
 impl Stream {
-    async fn allocated(running: &Running, device: &str) -> (Self, SocketAddr) {
+    async fn connected(running: &Running, device: &str, socket: TcpSocket) -> Self {
         let hand = ByHand::new(running, running.credentials("s1", device)).await;
-        let mut client = Self { tcp: TcpStream::connect(running.relay.addr()).await.unwrap(), hand };
-        let unsigned = client.hand.write(ALLOCATE, &[UDP], |_| ());
-        client.write(&unsigned).await;
-        let challenged = client.read().await;
+        Self { tcp: socket.connect(running.relay.addr()).await.unwrap(), hand }
+    }
+
+    /// What the relay says to a client that does not know its nonce.
+    async fn challenge(&mut self) -> Said {
+        let unsigned = self.hand.write(ALLOCATE, &[UDP], |_| ());
+        self.write(&unsigned).await;
+        let challenged = self.read().await;
         assert_eq!(challenged.outcome(), Err(401));
-        client.hand.nonce = challenged.value(stun_attribute::NONCE);
+        challenged
+    }
+
+    async fn allocated(running: &Running, device: &str) -> (Self, SocketAddr) {
+        let mut client = Self::connected(running, device, TcpSocket::new_v4().unwrap()).await;
+        client.hand.nonce = client.challenge().await.value(stun_attribute::NONCE);
         let said = client.ask(ALLOCATE, &[UDP]).await;
         assert_eq!(said.outcome(), Ok(()));
         (client, said.address(RELAYED))
