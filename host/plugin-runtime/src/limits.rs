@@ -16,17 +16,23 @@ pub(crate) struct Budget {
 }
 
 /// How long calls may take, in wall time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
     /// A router's or a NAT policy's: somebody waits for the ringing.
     pub decision: Duration,
     /// A registration method's, and what a plugin says about itself and its configuration.
     pub step: Duration,
+    /// A router's or a NAT policy's where it is a webhook: networks are slower than engines.
+    pub webhook: Duration,
 }
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self { decision: Duration::from_millis(50), step: Duration::from_millis(250) }
+        Self {
+            decision: Duration::from_millis(50),
+            step: Duration::from_millis(250),
+            webhook: Duration::from_secs(1),
+        }
     }
 }
 
@@ -47,7 +53,7 @@ impl Deadlines {
     /// A large guest first starts its language: 5 M in JavaScript, 0.3 M in Python. It may burn twenty times
     /// that, and is waited for five times as long.
     pub(crate) const fn budget(self, class: Class, purpose: Purpose) -> Budget {
-        let Self { decision, step } = self;
+        let Self { decision, step, .. } = self;
         match (class, purpose) {
             (Class::Small, Purpose::Decision) => Budget { fuel: 5_000_000, deadline: decision },
             (Class::Small, Purpose::Step) => Budget { fuel: 50_000_000, deadline: step },
@@ -146,11 +152,7 @@ impl Share {
 /// Webhooks that are asked at the same time: each holds a connection and a question. A tenant has a quarter.
 pub(crate) const WEBHOOKS: u32 = 256;
 
-/// How long a webhook may take for a decision: somebody waits for the ringing, and networks are slower than
-/// engines.
-pub(crate) const WEBHOOK_DECISION: Duration = Duration::from_secs(1);
-
-/// The same for a step of a registration, and for what a webhook says of itself.
+/// How long a webhook may take for a step of a registration, and for what it says of itself.
 pub(crate) const WEBHOOK_STEP: Duration = Duration::from_secs(5);
 
 /// How often the epoch ticks: the precision of the deadline.

@@ -20,7 +20,7 @@ use crate::{
     call::Ended,
     clock::Stopwatch,
     failure::{Failure, InvalidOutput},
-    limits::{MAX_OUTPUT, WEBHOOK_DECISION, WEBHOOK_STEP},
+    limits::{MAX_OUTPUT, WEBHOOK_STEP},
     runtime::Runtime,
 };
 
@@ -72,7 +72,7 @@ impl Runtime {
         facts: &Facts,
     ) -> Answer<Routed> {
         let asking = whole(asked, Question::Route(question.clone()), facts);
-        let whose = (Some(&asked.0.tenant), &asking, WEBHOOK_DECISION);
+        let whose = (Some(&asked.0.tenant), &asking, self.0.deadlines.webhook);
         let check = |routed: Routed| {
             routed.check(question)?;
             Ok(routed)
@@ -88,7 +88,7 @@ impl Runtime {
         facts: &Facts,
     ) -> Answer<Decided> {
         let asking = whole(asked, Question::Decide(question.clone()), facts);
-        let whose = (Some(&asked.0.tenant), &asking, WEBHOOK_DECISION);
+        let whose = (Some(&asked.0.tenant), &asking, self.0.deadlines.webhook);
         let check = |decided: Decided| {
             decided.check()?;
             Ok(decided)

@@ -2,11 +2,9 @@
 
 use bytes::Bytes;
 use switchhook_bus::{Bus, ConnectError, Subscription};
+use switchhook_programs::nats::Cluster;
 
-use super::{
-    cluster::Cluster,
-    promises::{cluster, in_time, meet, subject},
-};
+use super::promises::{cluster, in_time, meet, subject};
 
 #[tokio::test]
 async fn what_was_subscribed_is_heard_again_after_the_server_was_killed() {

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use switchhook_bus::{Bus, Subject, Unanswered};
+use switchhook_programs::{nats::Cluster, skipped};
 use tokio::time::timeout;
-
-use super::cluster::Cluster;
 
 /// What takes longer than this does not happen.
 pub(crate) const GUARD: Duration = Duration::from_secs(20);
@@ -75,10 +74,9 @@ on_two_ends! {
 }
 
 /// Three servers; none, and the test says so, where NATS is not installed.
-#[expect(clippy::print_stdout, reason = "who runs tests is told which did not test")]
 pub(crate) fn cluster(test: &str) -> Option<Cluster> {
     let started = Cluster::start();
-    started.inspect_err(|why| println!("skipped: {test}: {why}")).ok()
+    started.inspect_err(|why| skipped::say(test, why)).ok()
 }
 
 pub(crate) fn subject(text: &str) -> Subject {

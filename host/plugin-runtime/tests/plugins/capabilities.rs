@@ -118,6 +118,30 @@ pub(crate) mod fetches {
     }
 }
 
+pub(crate) mod texts_on {
+    use switchhook_core::policy::registration::{Delivery, Field, Text};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn texts_a_second_number_when_the_first_has_its_text() {
+        let host = Host::running(guests::TEXTS_ON, Slot::RegistrationMethod).await;
+        let step =
+            async |state: Option<&State>, event| host.step("texts-on", state, event).await.outcome.unwrap();
+        let text = |to: &str| Text { to: to.parse().unwrap(), text: "hello".to_owned() };
+        let field = |name: &str, value: &str| Field { name: name.to_owned(), value: value.to_owned() };
+        let fields = vec![field("number", "+15550100"), field("then", "+15550101")];
+
+        let begun = step(None, Event::Begun(fields)).await;
+        let doubt = step(Some(&begun.state), Event::TextSent(Delivery::InDoubt)).await;
+        let sent = step(Some(&doubt.state), Event::TextSent(Delivery::Sent)).await;
+
+        assert_eq!(begun.effects, [Effect::SendText(text("+15550100"))]);
+        assert_eq!(doubt.effects, []);
+        assert_eq!(sent.effects, [Effect::SendText(text("+15550101")), Effect::Finish]);
+    }
+}
+
 /// An attempt asks the version that it began with, for as long as there is one (PLUG-1).
 #[tokio::test]
 async fn a_pinned_call_asks_its_version_until_that_is_forgotten() {

@@ -64,7 +64,7 @@ pub(crate) fn settings() -> RuntimeSettings {
     let far = Duration::from_secs(20);
     RuntimeSettings {
         engine: EngineSettings { instances: 4, ..EngineSettings::default() },
-        deadlines: Deadlines { decision: far, step: far },
+        deadlines: Deadlines { decision: far, step: far, webhook: far },
         ..RuntimeSettings::default()
     }
 }
