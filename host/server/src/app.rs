@@ -4,29 +4,24 @@ use std::{sync::Arc, time::Duration};
 
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_core::relay_choice::RelayHost;
-use switchhook_delivery::{Outbound, SmsSender};
+use switchhook_delivery::{GatewayPeers, Outbound, SmsSender};
 use switchhook_protocol::{id::TenantId, server::CdxAddresses, time::Timestamp};
 use switchhook_storage::{Committed, Storage};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bounds::Bounds,
-    decisions::Decisions,
-    granted::Granted,
-    keys::Keys,
-    metrics::Metrics,
-    nodes::Me,
-    online::Online,
-    outbox::Hints,
-    plugins::{Plugins, uploads::Uploads},
-    rates::Rates,
+    bounds::Bounds, decisions::Decisions, flows::registration::texting::TextRates, granted::Granted,
+    keys::Keys, listen::doors::Doors, metrics::Metrics, nodes::Me, online::Online, outbox::Hints,
+    places::Places, plugins::Plugins, rates::Rates, settings::PublicUrl, smscs::Smscs,
 };
 
 /// One running server's handles.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) clock: fn() -> Timestamp,
+    /// Where webhooks reach this server, if it was told.
+    pub(crate) webhook_url: Option<PublicUrl>,
     pub(crate) storage: Storage,
     pub(crate) keys: Keys,
     pub(crate) plugins: Plugins,
@@ -37,8 +32,12 @@ pub(crate) struct App {
     pub(crate) decisions: Decisions,
     pub(crate) online: Arc<Online>,
     pub(crate) texts: SmsSender,
-    /// Texts by tenant and number.
-    pub(crate) text_rates: Rates,
+    /// Where gateways may be.
+    pub(crate) gateway_peers: GatewayPeers,
+    /// Gateways to which this node keeps a connection.
+    pub(crate) smscs: Smscs,
+    /// Texts by tenant, device and number.
+    pub(crate) text_rates: TextRates,
     /// Asks tenants' services on behalf of plugins.
     pub(crate) outbound: Outbound,
     /// Requests of plugins, by tenant.
@@ -56,10 +55,16 @@ pub(crate) struct App {
     pub(crate) lost_after: Duration,
     /// A hint to the timer worker.
     pub(crate) timers: Notify,
+    /// A hint that somebody has left a session.
+    pub(crate) left: Notify,
     /// Places for uploads of plugins.
-    pub(crate) uploads: Uploads,
-    /// Places for sockets that have not said who they are.
-    pub(crate) unknown_sockets: Arc<Semaphore>,
+    pub(crate) uploads: Places,
+    /// Places for invites on their way from request to commit.
+    pub(crate) invites: Places,
+    /// Who may connect.
+    pub(crate) doors: Doors,
+    /// Whether handshakes ask clients for certificates.
+    pub(crate) asks_for_certificates: bool,
     pub(crate) tasks: TaskTracker,
     /// The first signal: take nothing new.
     pub(crate) stop: CancellationToken,
@@ -82,9 +87,9 @@ impl App {
         StdRng::from_rng(&mut rand::rng())
     }
 
-    /// Hints at what was committed to mailboxes here. The rows are the truth.
-    pub(crate) fn wake(&self, tenant: &TenantId, committed: &Committed) {
-        self.online.wake(tenant, &committed.devices_woken);
+    /// Tells connections what was committed to their mailboxes. The rows are the truth.
+    pub(crate) fn wake(&self, tenant: &TenantId, committed: Committed) {
+        self.online.wake(tenant, committed.stored);
     }
 
     /// The relay hosts that live: here the built-in one.

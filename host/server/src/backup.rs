@@ -78,6 +78,9 @@ pub enum BackupError {
     /// The database does not open; it is perhaps of a later version.
     #[error("the database does not open")]
     Open(#[from] OpenError),
+    /// The restored database could not be written back into its file.
+    #[error("the database did not become one file: {} is still there", .0.display())]
+    Log(PathBuf),
     /// The database does not take its new incarnation.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -219,16 +222,25 @@ async fn lay_out(from: &Path, data: &Path, keys: &Keys) -> Result<Restored, Back
         Clock::new(clock::now),
     );
     let storage = Storage::open(settings).await?;
-    if matches!(keys, Keys::New) {
-        storage.forget_keys_proof().await?;
+    let restored = async {
+        if matches!(keys, Keys::New) {
+            storage.forget_keys_proof().await?;
+        }
+        renew(&storage).await
     }
-    let restored = renew(&storage).await;
+    .await;
     storage.close().await;
+    let restored = restored?;
+    // What stands in a log that is left would stay behind under the former name.
+    let log = database.with_extension("db-wal");
+    if log.exists() {
+        return Err(BackupError::Log(log));
+    }
     let lock = database.with_extension("lock");
     fs::remove_file(&lock).map_err(of(&lock))?;
     let named = data.join(DATABASE);
     fs::rename(&database, &named).and_then(|()| secrets::sync_folder(&named)).map_err(of(&named))?;
-    Ok(restored?)
+    Ok(restored)
 }
 
 async fn renew(storage: &Storage) -> Result<Restored, StorageError> {
@@ -237,13 +249,15 @@ async fn renew(storage: &Storage) -> Result<Restored, StorageError> {
     Ok(Restored { mailboxes, texts_in_doubt: texts })
 }
 
-/// For its owner alone, whatever the backup's mode has become on its way.
+/// For its owner alone, whatever the backup's mode has become on its way; on the disk when this returns.
 fn copy_privately(from: &Path, to: &Path) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    io::copy(&mut fs::File::open(from)?, &mut options.open(to)?).map(drop)
+    let mut copy = options.open(to)?;
+    io::copy(&mut fs::File::open(from)?, &mut copy)?;
+    copy.sync_all()
 }
 
 /// All secrets that are there; the keys always are.

@@ -14,7 +14,7 @@ use switchhook_protocol::{
     time::Timestamp,
 };
 
-use crate::rates::{Rate, Rates};
+use crate::rates::{Bucket, Rate, Rates};
 
 /// The bounds of all tenants.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(crate) struct Bounds {
     /// The operator's.
     most: Limits,
     tenants: RwLock<BTreeMap<TenantId, Arc<OfTenant>>>,
+    turn: tokio::sync::Mutex<()>,
     invites_of_device: Rates,
     invites_of_identifier: Rates,
     invites_of_pair: Rates,
@@ -36,26 +37,31 @@ pub(crate) struct OfTenant {
     /// What counts of it.
     pub(crate) limits: Limits,
     /// The bucket of its invites: of its own, as no tenant is to pay for another.
-    invites: Mutex<u64>,
+    invites: Mutex<Bucket>,
 }
 
 impl Bounds {
     /// Below the operator's.
     pub(crate) fn new(most: Limits) -> Self {
-        let table = || Rates::new(Rate::per_minute(0));
         Self {
             most,
             tenants: RwLock::default(),
-            invites_of_device: table(),
-            invites_of_identifier: table(),
-            invites_of_pair: table(),
-            updates_of_device: table(),
+            turn: tokio::sync::Mutex::default(),
+            invites_of_device: Rates::new(),
+            invites_of_identifier: Rates::new(),
+            invites_of_pair: Rates::new(),
+            updates_of_device: Rates::new(),
         }
     }
 
     /// The operator's.
     pub(crate) const fn most(&self) -> &Limits {
         &self.most
+    }
+
+    /// Who changes or reads rows does it in turn: what was read before a change never replaces it.
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// What counts for a tenant.
@@ -83,18 +89,14 @@ impl Bounds {
         let of_tenant = self.of(tenant);
         let limits = of_tenant.limits;
         // What one device does too much of is not taken from what all share.
-        self.invites_of_device.take_at(Rate::per_minute(limits.invites_of_device), (tenant, device), now)?;
-        self.invites_of_identifier.take_at(
-            Rate::per_minute(limits.invites_of_identifier),
-            (tenant, from),
-            now,
-        )?;
+        let rate = Rate::per_minute;
+        self.invites_of_device.take(rate(limits.invites_of_device), (tenant, device), now)?;
+        self.invites_of_identifier.take(rate(limits.invites_of_identifier), (tenant, from), now)?;
         for to in to {
-            let pair = Rate::per_minute(limits.invites_of_pair);
-            self.invites_of_pair.take_at(pair, (tenant, from, to), now)?;
+            self.invites_of_pair.take(rate(limits.invites_of_pair), (tenant, from, to), now)?;
         }
         let mut invites = of_tenant.invites.lock().unwrap_or_else(PoisonError::into_inner);
-        Rate::per_minute(limits.invites_of_tenant).take(&mut invites, now)
+        invites.take(rate(limits.invites_of_tenant), now)
     }
 
     /// Counts a `session-update` of a device.
@@ -105,15 +107,16 @@ impl Bounds {
         now: Timestamp,
     ) -> Result<(), Duration> {
         let rate = Rate::per_minute(self.of(tenant).limits.updates_of_device);
-        self.updates_of_device.take_at(rate, (tenant, device), now)
+        self.updates_of_device.take(rate, (tenant, device), now)
     }
 
-    fn knows(&self, tenant: &TenantId) -> bool {
+    /// Whether its settings were read.
+    pub(crate) fn knows(&self, tenant: &TenantId) -> bool {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner).contains_key(tenant)
     }
 
     fn with(&self, settings: TenantSettings) -> OfTenant {
-        OfTenant { limits: settings.limits.below(&self.most), settings, invites: Mutex::new(0) }
+        OfTenant { limits: settings.limits.below(&self.most), settings, invites: Mutex::default() }
     }
 }
 
@@ -132,7 +135,7 @@ mod tests {
     /// Each of the bounds is two, but for those that a test is not about.
     fn calls(own: OwnLimits) -> Calls {
         let bounds = Bounds::new(Limits::default());
-        let settings = TenantSettings { limits: own };
+        let settings = TenantSettings { limits: own, ..TenantSettings::default() };
         bounds.put(&"acme".parse().unwrap(), settings);
         Calls { bounds }
     }
@@ -186,7 +189,9 @@ mod tests {
         let calls = calls(OwnLimits { invites_of_tenant: Some(1), ..OwnLimits::default() });
         assert!(calls.invite("acme", "phone", "alice", "bob"));
         let own = OwnLimits { invites_of_tenant: Some(1), ..OwnLimits::default() };
-        calls.bounds.put(&"acme".parse().unwrap(), TenantSettings { limits: own });
+        calls
+            .bounds
+            .put(&"acme".parse().unwrap(), TenantSettings { limits: own, ..TenantSettings::default() });
         assert!(!calls.invite("acme", "phone", "alice", "bob"));
     }
 }

@@ -1,13 +1,17 @@
 //! The command line.
 
 mod admin;
+mod at_tenant;
 mod backup;
 mod compile_plugin;
 mod docs;
 pub(crate) mod explain;
+mod gateway;
+mod input;
 mod installation;
 mod plugin;
 mod print;
+mod registration;
 mod restore;
 mod sandbox;
 mod serve;
@@ -21,8 +25,9 @@ use std::{
 };
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use switchhook_protocol::time::Timestamp;
 
-use crate::demo;
+use crate::{Settings, clock, demo};
 
 /// Switchhook: the signaling server whose every policy is a plugin.
 #[derive(Debug, Parser)]
@@ -36,15 +41,21 @@ struct Cli {
 enum Command {
     /// Run the server. Without settings: loopback, a data folder in the current one.
     Serve(serve::Serve),
-    /// Two phones register by SMS and call each other, directly and through the relay, on a real server.
+    /// Three devices of two people register by SMS, on a real server; three calls: directly, through the relay, and
+    /// one that nobody answers.
     Demo(demo::Demo),
     /// Run the sandbox SMS transit of a server on this machine: phones without a network.
     Sandbox(sandbox::Sandbox),
-    /// Write, build, check and test plugins.
+    /// Write, build, check and test plugins; change those of a tenant on a running server.
     Plugin(plugin::Plugin),
-    /// Make and list tenants of a running server.
+    /// Make and list tenants of a running server; set how much their devices may do, and whose certificates they
+    /// need.
     Tenant(tenant::Tenant),
-    /// Make, list and revoke tokens of a running server.
+    /// Set, list and remove the SMS gateways of a tenant.
+    Gateway(gateway::Gateway),
+    /// Who is registered where: list and revoke, hand out or erase a person's data, say how devices register.
+    Registration(registration::Registration),
+    /// Make, list and revoke tokens of a running server, the operator's or a tenant's.
     Token(token::Token),
     /// Why did it not ring? Everything that is known of a session or an identifier, on one line of time.
     Explain(explain::Explain),
@@ -66,11 +77,16 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    main_by(clock::now, |_| {})
+}
+
+/// The same, with a server that goes by this clock, and its settings changed: for tests.
+pub fn main_by(clock: fn() -> Timestamp, change: fn(&mut Settings)) -> ExitCode {
     let cli = Cli::parse();
     let succeeded = |()| ExitCode::SUCCESS;
     let done = match cli.command {
         Command::Serve(command) => {
-            runtime().and_then(|runtime| runtime.block_on(command.run())).map(succeeded)
+            runtime().and_then(|runtime| runtime.block_on(command.run(clock, change))).map(succeeded)
         }
         Command::Demo(command) => {
             runtime().and_then(|runtime| runtime.block_on(command.run())).map(succeeded)
@@ -80,6 +96,8 @@ pub fn main() -> ExitCode {
         }
         Command::Plugin(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Tenant(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
+        Command::Gateway(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
+        Command::Registration(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Token(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Explain(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Backup(command) => {

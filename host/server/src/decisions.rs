@@ -1,4 +1,6 @@
 //! What plugins decided lately, for "what decided this?": bounded, in memory, without personal data.
+//!
+//! What they decided about a session is also kept with its rows, in the transaction of what it led to.
 
 use std::{
     collections::VecDeque,
@@ -7,6 +9,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use switchhook_core::row::Decision;
 use switchhook_protocol::{id::TenantId, time::Timestamp};
 use utoipa::ToSchema;
 
@@ -37,6 +40,23 @@ pub struct DecisionRecord {
     pub at: Timestamp,
     /// How long the call took, in microseconds.
     pub micros: u64,
+}
+
+impl DecisionRecord {
+    /// A decision about a session or an attempt.
+    pub(crate) fn about(tenant: &TenantId, subject: &str, decision: Decision) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            subject: subject.to_owned(),
+            slot: decision.slot.as_str().to_owned(),
+            plugin: decision.plugin.map(|name| name.to_string()).unwrap_or_default(),
+            version: decision.version,
+            outcome: decision.outcome,
+            failure: decision.failure,
+            at: decision.at,
+            micros: decision.micros,
+        }
+    }
 }
 
 /// The last decisions.

@@ -19,7 +19,8 @@ use clap::Args;
 use self::{stage::Stage, timeline::Timeline};
 use crate::cli::telemetry;
 
-/// Two phones register by SMS and call each other, directly and through the relay.
+/// Three devices of two people register by SMS; three calls: directly, through the relay, and one that nobody
+/// answers.
 #[derive(Debug, Args)]
 pub struct Demo {
     /// One JSON object a line, for machines.

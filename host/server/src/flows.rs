@@ -5,6 +5,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod answer;
+mod block;
 pub(crate) mod enrol;
 pub(crate) mod hello;
 pub(crate) mod invite;
@@ -12,8 +13,11 @@ mod late;
 mod pending;
 pub(crate) mod perform;
 pub(crate) mod prove;
+mod reach;
+pub(crate) mod receipt;
 pub(crate) mod registration;
 pub(crate) mod relay;
+mod repeat;
 mod reroute;
 pub(crate) mod ring;
 mod route;
@@ -25,6 +29,7 @@ pub(crate) mod text;
 
 use std::time::Duration;
 
+use rand::RngExt as _;
 use switchhook_core::row::Device;
 use switchhook_protocol::{
     error::{ErrorBody, ErrorCode},
@@ -34,7 +39,7 @@ use switchhook_protocol::{
 use switchhook_storage::StorageError;
 use tracing::error;
 
-use crate::causes::Causes;
+use crate::{causes::Causes, limits};
 
 /// Who asks: a device that has proven its key.
 #[derive(Debug, Clone)]
@@ -74,13 +79,17 @@ impl FlowError {
         })
     }
 
+    /// There is too much to do; ask again after a while, not all at once.
+    pub(crate) fn overloaded() -> Self {
+        let wait = rand::rng().random_range(limits::OVERLOADED..limits::OVERLOADED * 2);
+        Self::Refused(ErrorBody { retry_after_ms: Some(millis(wait)), ..ErrorCode::Overloaded.into() })
+    }
+
     /// As it crosses the wire; what is the host's own trouble is logged here, once.
     pub(crate) fn into_body(self, flow: &'static str) -> ErrorBody {
         match self {
             Self::Refused(body) => body,
-            Self::Storage(StorageError::Busy) => {
-                ErrorBody { retry_after_ms: Some(1_000), ..ErrorCode::Overloaded.into() }
-            }
+            Self::Storage(StorageError::Busy) => Self::overloaded().into_body(flow),
             Self::Storage(trouble) => {
                 error!(flow, error = %Causes(&trouble), "storage failed a flow");
                 ErrorCode::Internal.into()

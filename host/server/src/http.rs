@@ -1,11 +1,14 @@
 //! HTTP: sockets' upgrade, transits, administration, health and metrics.
 
 pub(crate) mod admin;
+mod carriers;
+mod entity_tag;
 mod extract;
 mod health;
+mod open;
 pub(crate) mod problem;
 pub(crate) mod signed;
-mod transit;
+pub(crate) mod transit;
 
 use std::sync::Arc;
 
@@ -26,7 +29,12 @@ pub(crate) fn router(app: Arc<App>, registry: Arc<Registry>) -> Router {
     Router::new()
         .route("/v1/{tenant}/connect", get(ws::connect))
         .route("/v1/{tenant}/requests/{op}", post(signed::request))
+        .route("/v1/{tenant}/carriers", get(carriers::show))
+        .route("/v1/{tenant}/registrations", post(open::register))
+        .route("/v1/{tenant}/registrations/find", post(open::find))
+        .route("/v1/{tenant}/registrations/revoke", post(open::revoke))
         .route("/v1/{tenant}/transits/{gateway}/messages", post(transit::message))
+        .route("/v1/{tenant}/transits/{gateway}/receipts", post(transit::receipt))
         .nest(admin::openapi::BASE, admin::routes::router())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

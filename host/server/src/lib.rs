@@ -8,6 +8,7 @@
 //! The binary is [`cli`]; `switchhook demo` is [`demo`].
 
 mod app;
+mod authority;
 mod backup;
 mod bounds;
 mod causes;
@@ -29,12 +30,15 @@ mod nodes;
 mod online;
 mod outbound;
 mod outbox;
+mod places;
 mod plugins;
 mod presence;
 mod rates;
+mod relayed;
 mod sandbox;
 mod secrets;
 pub mod settings;
+mod smscs;
 mod tenants;
 mod timers;
 mod ws;

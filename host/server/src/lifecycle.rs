@@ -1,8 +1,9 @@
 //! From settings to a running server, and its two-stage end.
 //!
-//! Start: data folder, secrets, database; what the process before left in doubt is reported; plugins
-//! are loaded; every socket is bound before the first one is served. End: the first stage takes
-//! nothing new and lets what has begun finish, for a stated time; the second drops the rest.
+//! Start: data folder, secrets, database, bus; every socket is bound; the keys are those of whoever was here
+//! before; first rows, settings and plugins are loaded; what the process before left in doubt is reported; then
+//! the first socket is served. End: the first stage takes nothing new and lets what has begun finish, for a stated
+//! time; the second drops the rest.
 
 mod first;
 pub(crate) mod parts;
@@ -12,15 +13,11 @@ use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use prometheus_client::registry::Registry;
 use switchhook_cdx::Cdx;
 use switchhook_core::row::OutboxKind;
-use switchhook_delivery::SmsSender;
 use switchhook_plugin_runtime::EngineError;
 use switchhook_protocol::{id::RelayHostId, server::CdxAddresses, time::Timestamp};
 use switchhook_relay::Relay;
 use switchhook_storage::OpenError;
-use tokio::{
-    sync::{Notify, Semaphore},
-    time,
-};
+use tokio::{sync::Notify, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -29,24 +26,27 @@ use crate::{
     bounds::Bounds,
     clock,
     decisions::Decisions,
-    flows::FlowError,
+    flows::{FlowError, registration::texting::TextRates},
     granted::Granted,
     http,
     keys::Keys,
     limits,
     listen::{
         Listener,
+        doors::Doors,
         tls::{CertificateError, Tls},
     },
     metrics::Metrics,
     nodes,
     online::Online,
     outbox,
-    plugins::{self, uploads::Uploads},
-    presence,
-    rates::{Rate, Rates},
+    places::Places,
+    plugins, presence,
+    rates::Rates,
+    relayed,
     secrets::{self, SecretsError},
     settings::Settings,
+    smscs::{self, Smscs},
     timers,
 };
 
@@ -64,9 +64,9 @@ const BUILT_IN: &str = "built-in";
 pub struct Addresses {
     /// HTTP and WebSocket.
     pub http: SocketAddr,
-    /// CDX: STUN on two UDP ports.
+    /// CDX: STUN on two ports, over UDP and TCP.
     pub cdx: CdxAddresses,
-    /// TURN over UDP.
+    /// TURN, over UDP and TCP.
     pub relay: SocketAddr,
 }
 
@@ -126,7 +126,7 @@ impl From<FlowError> for StartError {
 /// A running server.
 pub struct Server {
     app: Arc<App>,
-    relay: Relay,
+    relay: Arc<Relay>,
     addresses: Addresses,
     tls: Option<Arc<Tls>>,
 }
@@ -141,10 +141,16 @@ pub(crate) struct Edge {
 impl Server {
     /// Starts on these settings; ports that are 0 are any free ones.
     pub async fn start(settings: &Settings) -> Result<Self, StartError> {
+        Self::start_by(settings, clock::now).await
+    }
+
+    /// The same, by this clock.
+    pub(crate) async fn start_by(settings: &Settings, clock: fn() -> Timestamp) -> Result<Self, StartError> {
         // Large while it lasts, and nobody's else.
-        let (server, edge) = Box::pin(Self::prepare(settings, clock::now)).await?;
+        let (server, edge) = Box::pin(Self::prepare(settings, clock)).await?;
         edge.cdx.run(&server.app.tasks, &server.app.stop);
         run(&server.app, edge.listener, edge.registry);
+        server.app.tasks.spawn(relayed::work(Arc::clone(&server.app), Arc::clone(&server.relay)));
         Ok(server)
     }
 
@@ -162,22 +168,14 @@ impl Server {
         storage.metrics().register(&mut registry);
         let plugins = parts::plugins(settings, &keys.host(), &mut registry)?;
 
-        let listener = parts::listener(settings).await?;
-        let tls = listener.tls();
-        let cdx = parts::cdx(&settings.cdx, keys.cdx().clone()).await?;
-        cdx.metrics().register(&mut registry);
-        let host: RelayHostId = BUILT_IN.parse().map_err(|wrong| StartError::Setup(format!("{wrong}")))?;
-        let relay = parts::relay(&settings.relay, &host, keys.relay(&host)).await?;
-        relay.metrics().register(&mut registry);
-
-        let http = listener.addr().map_err(|error| StartError::Listen(settings.http.listen, error))?;
-        let [primary, secondary] = cdx.addrs();
-        let addresses = Addresses { http, cdx: CdxAddresses { primary, secondary }, relay: relay.addr() };
-        let (me, others) = parts::node(settings, addresses.http, bus, &keys);
-        let metrics = Metrics::default();
-        metrics.register(registry.sub_registry_with_prefix("switchhook"));
+        let Ports { listener, cdx, relay, host, addresses } =
+            Ports::open(settings, &keys, &mut registry).await?;
+        let metrics = Metrics::registered(registry.sub_registry_with_prefix("switchhook"));
+        let (me, others) = parts::node(settings, addresses.http, bus, &keys, &metrics);
+        let (texts, gateway_peers) = parts::texts(&settings.gateways)?;
         let app = Arc::new(App {
             clock,
+            webhook_url: settings.http.webhook_url.clone(),
             storage,
             keys,
             plugins,
@@ -185,12 +183,14 @@ impl Server {
             bounds: Bounds::new(settings.limits),
             decisions: Decisions::default(),
             online: Arc::new(Online::new(others)),
-            texts: SmsSender::new().map_err(|error| StartError::Texts(error.to_string()))?,
-            text_rates: Rates::new(limits::TEXTS_TO_NUMBER),
+            texts,
+            gateway_peers,
+            smscs: Smscs::default(),
+            text_rates: TextRates::default(),
             outbound: parts::outbound(&settings.plugins)?,
-            fetch_rates: Rates::new(Rate::per_minute(0)),
-            requests_of_device: Rates::new(limits::REQUESTS_OF_DEVICE),
-            requests_of_tenant: Rates::new(limits::REQUESTS_OF_TENANT),
+            fetch_rates: Rates::new(),
+            requests_of_device: Rates::new(),
+            requests_of_tenant: Rates::new(),
             metrics,
             cdx: addresses.cdx,
             relay: parts::relay_host(&settings.relay, host, addresses.relay),
@@ -198,8 +198,11 @@ impl Server {
             outbox: outbox::Hints::default(),
             lost_after: Duration::from_secs(settings.sessions.lost_after_s.max(1).into()),
             timers: Notify::new(),
-            uploads: Uploads::default(),
-            unknown_sockets: Arc::new(Semaphore::new(limits::UNKNOWN_SOCKETS)),
+            left: Notify::new(),
+            uploads: Places::new(limits::UPLOADS, limits::UPLOADS_OF_TENANT),
+            invites: Places::new(limits::INVITES, limits::INVITES_OF_TENANT),
+            doors: Doors::new(&settings.http),
+            asks_for_certificates: settings.tls.as_ref().is_some_and(|tls| tls.client_certificates),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             me,
@@ -208,7 +211,10 @@ impl Server {
         });
         first::check_keys(&app).await?;
         Box::pin(first::set_up(&app, &settings.data, &admin_token)).await?;
-        Ok((Self { app, relay, addresses, tls }, Edge { cdx, listener, registry }))
+        Ok((
+            Self { app, relay: Arc::new(relay), addresses, tls: listener.tls() },
+            Edge { cdx, listener, registry },
+        ))
     }
 
     /// What its flows may use.
@@ -235,19 +241,31 @@ impl Server {
     pub async fn shutdown(self, hurry: impl Future<Output = ()>) {
         let Self { app, relay, .. } = self;
         app.stop.cancel();
+        let leaving = Arc::clone(&app);
+        app.tasks.spawn(async move { leaving.online.send_away().await });
         app.tasks.close();
-        let finished = tokio::select! {
-            biased;
-            () = app.tasks.wait() => true,
-            () = hurry => {
-                warn!("told again to stop: dropping what has begun");
-                false
-            }
-            () = time::sleep(limits::DRAIN) => {
-                warn!("the time to finish is over: dropping what has begun");
-                false
+        let ended = async {
+            // A text that still waits for an SMSC then hears that it is away, in time to be stored.
+            drop(time::timeout(limits::DRAIN / 2, app.tasks.wait()).await);
+            app.smscs.leave();
+            app.tasks.wait().await;
+            app.smscs.finish().await;
+        };
+        let finishing = async {
+            tokio::select! {
+                biased;
+                () = ended => true,
+                () = hurry => {
+                    warn!("told again to stop: dropping what has begun");
+                    false
+                }
             }
         };
+        let finished = time::timeout(limits::DRAIN, finishing).await.unwrap_or_else(|_| {
+            warn!("the time to finish is over: dropping what has begun");
+            false
+        });
+        app.smscs.leave();
         relay.shutdown().await;
         app.ended.cancel();
         app.living.close();
@@ -258,6 +276,31 @@ impl Server {
         }
         app.online.others().close().await;
         app.storage.close().await;
+    }
+}
+
+/// What is reached from outside.
+struct Ports {
+    listener: Listener,
+    cdx: Cdx,
+    relay: Relay,
+    host: RelayHostId,
+    addresses: Addresses,
+}
+
+impl Ports {
+    async fn open(settings: &Settings, keys: &Keys, registry: &mut Registry) -> Result<Self, StartError> {
+        let listener = parts::listener(settings).await?;
+        let cdx = parts::cdx(&settings.cdx, keys.cdx().clone()).await?;
+        cdx.metrics().register(registry);
+        let host: RelayHostId = BUILT_IN.parse().map_err(|wrong| StartError::Setup(format!("{wrong}")))?;
+        let relay = parts::relay(&settings.relay, &host, keys.relay(&host)).await?;
+        relay.metrics().register(registry);
+
+        let http = listener.addr().map_err(|error| StartError::Listen(settings.http.listen, error))?;
+        let [primary, secondary] = cdx.addrs();
+        let addresses = Addresses { http, cdx: CdxAddresses { primary, secondary }, relay: relay.addr() };
+        Ok(Self { listener, cdx, relay, host, addresses })
     }
 }
 
@@ -275,6 +318,7 @@ fn run(app: &Arc<App>, listener: Listener, registry: Registry) {
         app.tasks.spawn(outbox::work(Arc::clone(app), kind));
     }
     nodes::run(app);
+    app.tasks.spawn(smscs::work(Arc::clone(app)));
     app.tasks.spawn(timers::work(Arc::clone(app)));
     app.tasks.spawn(timers::sweep(Arc::clone(app)));
     app.tasks.spawn(presence::work(Arc::clone(app)));

@@ -18,11 +18,35 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// who wait are served within their patience, at 20 to 40 KiB each.
 pub(crate) const UNFINISHED_HANDSHAKES: usize = 4_096;
 
+/// Of these with one address: strangers at one place do not keep out everybody else's.
+pub(crate) const UNFINISHED_HANDSHAKES_OF_ADDRESS: u32 = 512;
+
+/// Certificates of a tenant's authority: the present one, the next, and some of former companies.
+pub(crate) const AUTHORITY_CERTIFICATES: usize = 8;
+
 /// How often the files of the certificate are looked at: renewals are days early.
 pub(crate) const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(5);
 
+/// Of these from one address: strangers at one place do not keep out everybody else's.
+pub(crate) const UNKNOWN_SOCKETS_OF_ADDRESS: u32 = 512;
+
+/// Connections of one address that are no WebSocket, or not yet, for each socket that it may have: whoever is refused
+/// one hears why.
+pub(crate) const CONNECTIONS_PER_SOCKET: u32 = 2;
+
+/// When whoever was refused a connection may try again: others have left by then, or not.
+pub(crate) const CONNECTION_WAIT: Duration = Duration::from_secs(10);
+
+/// Requests on one socket: all the rings and candidates of a person's day at once, then what a program
+/// that is no person's may ask, which is a small share of what the server does.
+pub(crate) const REQUESTS_OF_SOCKET: Rate = Rate { burst: 512, every: Duration::from_millis(4) };
+
 /// How often the server pings: below the 30 s after which many NATs forget a TCP mapping's peer.
 pub(crate) const PING: Duration = Duration::from_secs(25);
+
+/// How long the answer to a request that may be sent again is kept: longer than a client tries to come back, and as
+/// long as its session's news.
+pub(crate) const KEPT_ANSWER: Duration = Duration::from_mins(5);
 
 /// Silent for longer than two pings, a connection is lost.
 pub(crate) const SILENCE: Duration = Duration::from_secs(55);
@@ -39,18 +63,21 @@ pub(crate) const BODY: Duration = Duration::from_secs(10);
 /// Signed requests of one device: a few calls at once, then more than a person taps.
 pub(crate) const REQUESTS_OF_DEVICE: Rate = Rate { burst: 64, every: Duration::from_millis(500) };
 
-/// Signed requests of one tenant: with the longest life of a nonce this bounds the nonces remembered to
-/// some 100 000.
+/// Signed requests of one tenant at one node. A nonce is remembered until its signature is over, three minutes
+/// later at most, and a sweep has come by: so these are some 100 000 nonces.
 pub(crate) const REQUESTS_OF_TENANT: Rate = Rate { burst: 5_000, every: Duration::from_millis(2) };
 
 /// Events read from a mailbox at once.
-pub(crate) const DELIVERY_BATCH: u32 = 32;
+pub(crate) const DELIVERY_BATCH: u16 = 32;
 
 /// Live messages that wait for one socket; what is over is dropped, as live messages may be.
 pub(crate) const LIVE_QUEUE: usize = 16;
 
 /// Largest body of an HTTP request, in bytes: a text message with room.
 pub(crate) const HTTP_BODY: usize = 64 * 1024;
+
+/// Pause after a connection that could not be taken: out of file descriptors, others must end first.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Read and write buffers of an idle socket, in bytes. The defaults cost 134 KiB a socket.
 pub(crate) const SOCKET_BUFFER: usize = 1024;
@@ -85,11 +112,36 @@ pub(crate) const WEBHOOK_SECRET_LEAST: usize = 16;
 /// Plugins kept ready beside the active ones: a start loads each once for all tenants that use it.
 pub(crate) const READY_PLUGINS: usize = 256;
 
+/// How long a version that did not load waits at first: a moment in which the machine was busy is over by then.
+pub(crate) const LOAD_PAUSE: Duration = Duration::from_secs(1);
+
+/// And at most: what never loads is logged each time.
+pub(crate) const LOAD_LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
 /// Steps of one attempt: a person's tries with room; a method that asks itself for ever ends here.
 pub(crate) const STEPS_OF_ATTEMPT: u64 = 64;
 
+/// Texts that one device asks for by typed numbers: a family's phones, and not a list of numbers.
+pub(crate) const TEXTS_OF_DEVICE: Rate = Rate { burst: 16, every: Duration::from_mins(1) };
+
+/// Texts that are asked for to numbers which differ in the last three digits alone: whoever earns by the
+/// texts that others pay for owns a block.
+pub(crate) const TEXTS_TO_BLOCK: Rate = Rate { burst: 100, every: Duration::from_secs(5) };
+
 /// Texts to one number: a person who tries again and again has room, a stranger's bill has not.
 pub(crate) const TEXTS_TO_NUMBER: Rate = Rate { burst: 8, every: Duration::from_secs(30) };
+
+/// How often gateways are looked at for what other nodes changed.
+pub(crate) const LOOK_AT_GATEWAYS: Duration = Duration::from_secs(5);
+
+/// Step of time within which, and within the next, a text that an SMSC hands in a second time is the same: SMSCs try
+/// again after a minute or two, and so does a person who got no answer.
+pub(crate) const HANDED_IN: Duration = Duration::from_mins(2);
+
+/// Pauses before each look for the text of a receipt, which may come before the gateway's own answer has
+/// been noted: a commit is over by the third.
+pub(crate) const RECEIPT_PAUSES: [Duration; 3] =
+    [Duration::ZERO, Duration::from_millis(100), Duration::from_secs(2)];
 
 /// Timers taken up at once.
 pub(crate) const TIMERS: u32 = 256;
@@ -109,7 +161,8 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How often a node looks for what the others did: less than the 2.5 seconds that a ring may be late.
 pub(crate) const LOOK_AMONG_NODES: Duration = Duration::from_secs(1);
 
-/// How far back it looks for messages that were stored: whoever stored one was at most so long about it.
+/// How much further back than its last look it looks for messages that were stored: whoever stored one was at most
+/// so long about it.
 pub(crate) const LATELY: Duration = Duration::from_secs(6);
 
 /// How long other nodes may take to say whether a device is connected there; somebody waits for the ringing.
@@ -136,17 +189,47 @@ pub(crate) const LATE: u32 = SNAPSHOT;
 /// How often expired rows are swept.
 pub(crate) const SWEEP: Duration = Duration::from_secs(30);
 
+/// The pause before the next portion where a sweep has left something: some 10 000 rows of each kind a second,
+/// more than come, and the writer is others' for most of the time.
+pub(crate) const SWEEP_AGAIN: Duration = Duration::from_millis(100);
+
 /// How long shutdown waits for what has begun.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 
 /// Decisions kept for the timeline, over all tenants.
 pub(crate) const DECISIONS: usize = 4_096;
 
-/// How often a step is asked again when its attempt changed under it.
-pub(crate) const STEP_TRIES: u8 = 3;
+/// How often a step is asked again when its attempt changed under it. Each lost try is a step of the same
+/// attempt that somebody else committed: five texts of one device at once, and the outcomes of their answers.
+pub(crate) const STEP_TRIES: u8 = 10;
 
 /// How long an upload may take: 32 MiB over a poor line.
 pub(crate) const UPLOAD: Duration = Duration::from_mins(2);
+
+/// How often it is looked whether who is relayed still takes part: what a relayed packet of somebody who has left
+/// may cost is little.
+pub(crate) const LOOK_AT_RELAYED: Duration = Duration::from_secs(5);
+
+/// Between two looks at least: many leave at once when a party ends.
+pub(crate) const LOOK_AT_RELAYED_AGAIN: Duration = Duration::from_millis(200);
+
+/// Participants that are asked for in one statement.
+pub(crate) const RELAYED: usize = 1_000;
+
+/// Messages that are handed to a connection beside its mailbox: a call has one or two at a time. They are in memory
+/// until the connection is done with what it writes.
+pub(crate) const HANDED_ON: usize = 4;
+
+/// Invites of a node on their way from request to commit. They wait for each other at the database: with more of
+/// them the answer comes no sooner for anybody, and with all that come when there are too many, too late for all.
+pub(crate) const INVITES: usize = 512;
+
+/// Of these for one tenant: its flood leaves a quarter to others.
+pub(crate) const INVITES_OF_TENANT: usize = INVITES / 4 * 3;
+
+/// How long whoever is refused for too much work waits: this, and up to as long again, so that not all come back
+/// at once.
+pub(crate) const OVERLOADED: Duration = Duration::from_secs(1);
 
 /// Uploads that are read and looked at once: each may hold 32 MiB. How many are compiled at once is the
 /// runtime's to say.

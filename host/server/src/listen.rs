@@ -3,16 +3,18 @@
 //! One task a connection. Told to stop, the port takes nothing new, and what is being answered is
 //! answered to its end.
 
+pub(crate) mod doors;
+mod forwarded;
+pub(crate) mod peer;
+mod places;
 pub(crate) mod tls;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::Router;
 use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use switchhook_protocol::error::ErrorCode;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -21,8 +23,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use self::tls::Tls;
-use crate::{app::App, limits};
+use self::{
+    peer::{Answering, Peer},
+    tls::Tls,
+};
+use crate::{app::App, limits, metrics::Handshake};
 
 /// A bound port.
 #[derive(Debug)]
@@ -52,13 +57,21 @@ impl Listener {
         if let Some(tls) = self.tls() {
             app.tasks.spawn(tls.watch(app.stop.clone()));
         }
-        while let Some(stream) = self.next(&app.stop).await {
-            let served = serve(Arc::clone(&app), stream, self.tls.clone(), router.clone());
-            app.tasks.spawn(served);
+        while let Some((stream, addr)) = self.next(&app.stop).await {
+            let peer = Peer { ip: addr.ip(), certificates: None };
+            let Ok(place) = app.doors.connection(peer.ip) else {
+                app.metrics.refused(ErrorCode::TooManyConnections);
+                continue;
+            };
+            let served = serve(Arc::clone(&app), (stream, peer), self.tls.clone(), router.clone());
+            app.tasks.spawn(async move {
+                served.await;
+                drop(place);
+            });
         }
     }
 
-    async fn next(&self, stop: &CancellationToken) -> Option<TcpStream> {
+    async fn next(&self, stop: &CancellationToken) -> Option<(TcpStream, SocketAddr)> {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -66,31 +79,38 @@ impl Listener {
                 accepted = self.tcp.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => return Some(stream),
+                Ok(accepted) => return Some(accepted),
                 Err(error) => {
                     // Out of file descriptors: others must end before another can begin.
                     warn!(%error, "a connection could not be taken");
-                    time::sleep(Duration::from_millis(50)).await;
+                    time::sleep(limits::ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 }
 
-async fn serve(app: Arc<App>, stream: TcpStream, tls: Option<Arc<Tls>>, router: Router) {
+async fn serve(app: Arc<App>, (stream, peer): (TcpStream, Peer), tls: Option<Arc<Tls>>, router: Router) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let Some(tls) = tls else {
-        return speak(&app.stop, stream, router).await;
+        return speak(&app.stop, stream, Answering::new(router, peer)).await;
     };
-    if let Some(stream) = Box::pin(tls.accept(&app.metrics, &app.stop, stream)).await {
-        speak(&app.stop, stream, router).await;
+    let Ok(place) = app.doors.handshake(peer.ip) else {
+        return app.metrics.handshake(Handshake::Refused);
+    };
+    let shaken = Box::pin(tls.accept(&app.metrics, &app.stop, stream)).await;
+    drop(place);
+    if let Some(stream) = shaken {
+        let certificates = stream.get_ref().1.peer_certificates().map(Arc::from);
+        let peer = Peer { certificates, ..peer };
+        speak(&app.stop, stream, Answering::new(router, peer)).await;
     }
 }
 
 /// HTTP on a connection, up to its end or its upgrade.
-async fn speak<Stream>(stop: &CancellationToken, stream: Stream, router: Router)
+async fn speak<Stream>(stop: &CancellationToken, stream: Stream, answering: Answering)
 where
     Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -98,7 +118,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HELLO)
         .max_buf_size(limits::HTTP_BUFFER)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), answering)
         .with_upgrades();
     let mut connection = Box::pin(connection);
     let served = tokio::select! {

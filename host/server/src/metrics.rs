@@ -7,10 +7,11 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
-use switchhook_core::{policy::nat::Verdict, row::OutboxState};
-use switchhook_protocol::{call::PathKind, error::ErrorCode};
+use switchhook_core::{policy::nat::Verdict, row::OutboxState, transit::choice::calling_code};
+use switchhook_protocol::{call::PathKind, endpoint::EndpointId, error::ErrorCode};
 
-type Count = Counter<u64, AtomicU64>;
+/// A number that only grows.
+pub(crate) type Count = Counter<u64, AtomicU64>;
 
 /// The server's own metrics.
 #[derive(Debug, Default)]
@@ -29,12 +30,15 @@ pub(crate) struct Metrics {
     pub(crate) delivered: Count,
     pub(crate) signalled: Count,
     pub(crate) relay_requested: Count,
+    pub(crate) text_parts: Count,
+    pub(crate) foreign_letters: Count,
     texts: Family<Label, Count>,
     verdicts: Family<Label, Count>,
     paths: Family<Label, Count>,
     refused: Family<Label, Count>,
     handshakes: Family<Label, Count>,
     decisions: Family<Decided, Count>,
+    conversions: Family<OfCountry, Count>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -45,6 +49,13 @@ struct Label {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Decided {
     slot: &'static str,
+    outcome: &'static str,
+}
+
+/// Numbers of a calling code: a few hundred.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfCountry {
+    calling_code: String,
     outcome: &'static str,
 }
 
@@ -60,7 +71,14 @@ pub(crate) enum Handshake {
 }
 
 impl Metrics {
-    pub(crate) fn register(&self, registry: &mut Registry) {
+    /// Those that the registry shows.
+    pub(crate) fn registered(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        metrics.register(registry);
+        metrics
+    }
+
+    fn register(&self, registry: &mut Registry) {
         let mut count =
             |name: &str, help: &str, metric: &Count| registry.register(name, help, metric.clone());
         count("enrolled", "Devices enrolled", &self.enrolled);
@@ -78,6 +96,12 @@ impl Metrics {
         count("stop_confirmed", "Ringers that have really stopped", &self.stop_confirmed);
         count("delivered", "Mailbox messages written to sockets", &self.delivered);
         count("signal", "Live messages passed on", &self.signalled);
+        count(
+            "text_parts",
+            "Short messages that texts were made of: what gateways charge for",
+            &self.text_parts,
+        );
+        count("foreign_letters", "Messages on the bus that are not of these nodes", &self.foreign_letters);
         count("relay_request", "Relays asked for after a failed direct attempt", &self.relay_requested);
         registry.register("connected", "Devices with a socket here", self.connected.clone());
         let mut family = |name: &str, help: &str, metric: &Family<Label, Count>| {
@@ -88,6 +112,9 @@ impl Metrics {
         family("path", "Paths that worked, as clients report", &self.paths);
         family("refused", "Requests refused, by error code", &self.refused);
         family("tls_handshakes", "TLS handshakes, by what became of them", &self.handshakes);
+        let help = "Texts handed to gateways and proofs that followed, by calling code: where few follow, somebody \
+            may be paid for texts";
+        registry.register("conversions", help, self.conversions.clone());
         registry.register("plugin_decisions", "Plugin calls, by slot and outcome", self.decisions.clone());
     }
 
@@ -96,10 +123,26 @@ impl Metrics {
             OutboxState::Queued => "queued",
             OutboxState::Performing => "performing",
             OutboxState::Sent => "sent",
+            OutboxState::Delivered => "delivered",
             OutboxState::Failed => "failed",
             OutboxState::InDoubt => "in-doubt",
         };
         self.texts.get_or_create(&Label { outcome }).inc();
+    }
+
+    /// A text went to this number.
+    pub(crate) fn texted(&self, to: &EndpointId) {
+        self.conversion(to, "sent");
+    }
+
+    /// The owner of this number has proven it by what was texted.
+    pub(crate) fn proven(&self, by: &EndpointId) {
+        self.conversion(by, "proven");
+    }
+
+    fn conversion(&self, number: &EndpointId, outcome: &'static str) {
+        let Some(calling_code) = calling_code(number).map(str::to_owned) else { return };
+        self.conversions.get_or_create(&OfCountry { calling_code, outcome }).inc();
     }
 
     pub(crate) fn verdict(&self, verdict: &Verdict) {

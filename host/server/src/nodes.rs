@@ -2,14 +2,16 @@
 //!
 //! Nodes share a database, which is the truth, and a bus, which hints at it ([`others`]). What a lost hint would
 //! have said, each finds by looking, once a second: messages stored lately for devices that are connected here,
-//! changes of plugins, nodes that are dead. With a database of its own a server is alone, and nothing of this
+//! changes of tenants, nodes that are dead. With a database of its own a server is alone, and nothing of this
 //! runs.
 //!
-//! A node beats until it has drained: what it performs is its own as long.
+//! A node beats until it has drained: what it performs is its own as long. So long it looks for messages too, as
+//! devices are connected; the dead and what has changed are left to those that stay.
 
+pub(crate) mod neighbours;
 pub(crate) mod others;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use switchhook_core::{
     row::{Node, OutboxEntry},
@@ -20,18 +22,23 @@ use switchhook_storage::StorageError;
 use tokio::time::{self, Instant, MissedTickBehavior};
 use tracing::{error, info, warn};
 
-use self::others::{AllHeard, ToAll};
-use crate::{app::App, causes::Causes, limits, outbox, plugins::reconcile, tenants};
+use self::{
+    neighbours::Neighbours,
+    others::{AllHeard, ToAll},
+};
+use crate::{app::App, causes::Causes, limits, outbox, plugins::reconcile::reconcile, tenants};
 
-/// What does not change of this node while it runs.
+/// This node among the others.
 #[derive(Debug)]
 pub(crate) struct Me {
     /// Its id.
     pub(crate) id: switchhook_protocol::id::NodeId,
-    /// Where clients reach it.
+    /// What it is called in its row and in the others' logs.
     pub(crate) address: String,
     /// When it started.
     pub(crate) started_at: Timestamp,
+    /// Where its clients go when it leaves.
+    pub(crate) neighbours: Neighbours,
 }
 
 /// Leaves, when everything that was begun is done.
@@ -49,7 +56,7 @@ pub(crate) async fn enter(app: &App) -> Result<(), StorageError> {
     if app.storage.is_shared() {
         return nodes.beat(&row(app)).await;
     }
-    outbox::report_doubt(app, nodes.bury_others(&app.me.id).await?).await;
+    outbox::report_doubt(app, nodes.take_up().await?).await;
     Ok(())
 }
 
@@ -57,7 +64,8 @@ pub(crate) async fn enter(app: &App) -> Result<(), StorageError> {
 pub(crate) fn run(app: &Arc<App>) {
     if app.storage.is_shared() {
         app.living.spawn(beat(Arc::clone(app)));
-        app.tasks.spawn(look(Arc::clone(app)));
+        app.living.spawn(look(Arc::clone(app)));
+        app.tasks.spawn(follow(Arc::clone(app)));
     }
 }
 
@@ -80,9 +88,35 @@ async fn beat(app: Arc<App>) {
     }
 }
 
-/// Looks until told to stop, each second and when told of a change.
+/// Looks each second until it has ended: for messages that nobody told of, and who is dead.
 async fn look(app: Arc<App>) {
     let (mut watch, started) = (Watch::default(), Instant::now());
+    let mut looked = started;
+    let mut pace = time::interval(limits::LOOK_AMONG_NODES);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = app.ended.cancelled() => return,
+            _ = pace.tick() => {}
+        }
+        let now = Instant::now();
+        match rouse(&app, now.duration_since(looked)).await {
+            Ok(()) => looked = now,
+            Err(trouble) => {
+                error!(error = %Causes(&trouble), "messages of which nobody told are not looked for");
+            }
+        }
+        if !app.stop.is_cancelled()
+            && let Err(trouble) = bury_dead(&app, &mut watch, started).await
+        {
+            error!(error = %Causes(&trouble), "this node does not see the others");
+        }
+    }
+}
+
+/// Follows what the others change of tenants until told to stop: each second and when told of it.
+async fn follow(app: Arc<App>) {
     let mut heard = app.online.others().hear_all().await;
     let mut pace = time::interval(limits::LOOK_AMONG_NODES);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -90,21 +124,11 @@ async fn look(app: Arc<App>) {
         tokio::select! {
             biased;
             () = app.stop.cancelled() => return,
-            ToAll::Changed = changed(&mut heard) => {
-                reconcile(&app).await;
-                read_settings(&app).await;
-            }
-            _ = pace.tick() => {
-                let looked = async {
-                    bury_dead(&app, &mut watch, started).await?;
-                    app.online.rouse(app.storage.stored_lately(limits::LATELY).await?);
-                    Ok::<_, StorageError>(())
-                };
-                if let Err(trouble) = looked.await {
-                    error!(error = %Causes(&trouble), "this node does not see the others");
-                }
-                reconcile(&app).await;
-            }
+            ToAll::Changed = changed(&mut heard) => {}
+            _ = pace.tick() => {}
+        }
+        if let Err(trouble) = catch_up(&app).await {
+            error!(error = %Causes(&trouble), "what other nodes changed does not count here");
         }
     }
 }
@@ -116,22 +140,25 @@ async fn changed(heard: &mut Option<AllHeard>) -> ToAll {
     }
 }
 
-async fn reconcile(app: &App) {
-    if let Err(trouble) = reconcile::reconcile(app).await {
-        error!(error = %Causes(&trouble), "what other nodes changed is not loaded");
-    }
+/// Settings first: plugins may take long to load.
+async fn catch_up(app: &App) -> Result<(), StorageError> {
+    tenants::read_settings(app).await?;
+    reconcile(app).await
 }
 
-async fn read_settings(app: &App) {
-    if let Err(trouble) = tenants::read_settings(app).await {
-        error!(error = %Causes(&trouble), "what other nodes set of tenants is not read");
-    }
+/// Wakes whoever has got something since the last look, of which perhaps nobody has told.
+async fn rouse(app: &App, since: Duration) -> Result<(), StorageError> {
+    app.online.rouse(&app.storage.stored_lately(limits::LATELY + since).await?);
+    Ok(())
 }
 
+/// Buries who is dead; who lives is where this node's clients can go.
 async fn bury_dead(app: &App, watch: &mut Watch, started: Instant) -> Result<(), StorageError> {
     let mut others = app.storage.nodes().all().await?;
     others.retain(|node| node.id != app.me.id);
-    for dead in watch.look(&others, started.elapsed()) {
+    let dead = watch.look(&others, started.elapsed());
+    app.me.neighbours.see(others.iter().filter(|node| !dead.contains(node)));
+    for dead in dead {
         let buried: Option<Vec<(TenantId, OutboxEntry)>> = app.storage.nodes().bury(&dead).await?;
         if let Some(doubtful) = buried {
             info!(node.id = %dead.id, address = dead.address, "a node is dead: what it performed is taken up");

@@ -3,8 +3,10 @@
 //! A hint that a mailbox has something, and the way of live messages: to the connection, if it is here, or
 //! to the [`Others`]. A device has one connection; a second takes the place of the first, which is told
 //! so, here or at another node. Of two nodes the later one has it by their clocks: these differ by less than a
-//! client needs to come again. Entries are removed by connection id: the goodbye of an old connection
-//! leaves its successor alone.
+//! client needs to come again. Of two in one millisecond the greater id has it, so that both nodes say the same.
+//! Entries are removed by connection id: the goodbye of an old connection leaves its successor alone.
+
+mod line;
 
 use std::{
     collections::HashMap,
@@ -14,21 +16,19 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use futures_util::future::join_all;
+use switchhook_core::row::StoredMessage;
 use switchhook_protocol::{
-    id::{DeviceId, TenantId},
+    id::{DeviceId, NodeId, TenantId},
     server::PeerSignal,
     time::Timestamp,
 };
-use switchhook_storage::Stored;
-use tokio::{
-    sync::{Notify, mpsc},
-    time::{self, Sleep},
-};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{self, Instant, Sleep};
 
+use self::line::Line;
 use crate::{
     limits,
     nodes::others::{DeviceHeard, Others, ToDevice},
@@ -39,16 +39,21 @@ pub(crate) type Whose = (TenantId, DeviceId);
 
 /// Everybody online here, and the way to everybody else.
 pub(crate) struct Online {
-    connections: Mutex<HashMap<Whose, Entry>>,
+    connections: Mutex<Connections>,
     last_id: AtomicU64,
     others: Others,
 }
 
+#[derive(Default)]
+struct Connections {
+    by_device: HashMap<Whose, Entry>,
+    /// The server ends: whoever comes now leaves at once.
+    leaving: bool,
+}
+
 struct Entry {
     id: u64,
-    mailbox: Arc<Notify>,
-    live: mpsc::Sender<PeerSignal>,
-    replaced: CancellationToken,
+    line: Arc<Line>,
 }
 
 /// A connection's place in the table; leaving it is its end.
@@ -57,10 +62,8 @@ pub(crate) struct Seat {
     whose: Whose,
     id: u64,
     entered_at: Timestamp,
-    mailbox: Arc<Notify>,
-    live: mpsc::Receiver<PeerSignal>,
-    replaced: CancellationToken,
-    among_nodes: Option<AmongNodes>,
+    line: Arc<Line>,
+    among_nodes: Option<Box<AmongNodes>>,
 }
 
 /// What a connection has where there are other nodes.
@@ -74,8 +77,12 @@ struct AmongNodes {
 /// Why a connection is woken.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Nudge {
+    /// The server ends.
+    Leave,
     /// Something may be in the mailbox.
     Mailbox,
+    /// These were put into it.
+    Stored(Vec<StoredMessage>),
     /// A live message.
     Signal(PeerSignal),
     /// Another connection took over.
@@ -95,48 +102,79 @@ impl Online {
     /// Takes the device's place, from its former connection if there is one. What is put into its mailbox
     /// from now on is heard.
     pub(crate) async fn enter(self: &Arc<Self>, whose: Whose, now: Timestamp) -> Seat {
-        let among_nodes = self.others.hear_of(&whose).await.map(|heard| AmongNodes {
-            heard,
-            again: Some(Box::pin(time::sleep(limits::LOOK_AFTER_ENTERING))),
+        let among_nodes = self.others.hear_of(&whose).await.map(|heard| {
+            let again = Some(Box::pin(time::sleep(limits::LOOK_AFTER_ENTERING)));
+            Box::new(AmongNodes { heard, again })
         });
         let id = self.last_id.fetch_add(1, Ordering::Relaxed);
-        let mailbox = Arc::new(Notify::new());
-        let (sender, live) = mpsc::channel(limits::LIVE_QUEUE);
-        let replaced = CancellationToken::new();
-        let entry = Entry { id, mailbox: Arc::clone(&mailbox), live: sender, replaced: replaced.clone() };
-        if let Some(former) = self.lock().insert(whose.clone(), entry) {
-            former.replaced.cancel();
-        }
-        self.others.tell(&whose, &ToDevice::Entered(now));
-        Seat { online: Arc::clone(self), whose, id, entered_at: now, mailbox, live, replaced, among_nodes }
+        let line = Arc::<Line>::default();
+        self.seat(&whose, Entry { id, line: Arc::clone(&line) });
+        self.others.tell(&whose, &ToDevice::Entered(now, self.others.me().clone()));
+        Seat { online: Arc::clone(self), whose, id, entered_at: now, line, among_nodes }
     }
 
-    /// Hints that these devices have something in their mailboxes.
-    pub(crate) fn wake(&self, tenant: &TenantId, devices: &[DeviceId]) {
-        for device in devices {
-            let whose = (tenant.clone(), device.clone());
-            if !self.wake_here(&whose) {
-                self.others.tell(&whose, &ToDevice::Stored);
+    /// Ends the device's connection, here or at another node, as one that it made later would.
+    pub(crate) async fn end(self: &Arc<Self>, whose: Whose, now: Timestamp) {
+        drop(self.enter(whose, now).await);
+    }
+
+    fn seat(&self, whose: &Whose, entry: Entry) {
+        let mut connections = self.lock();
+        if connections.leaving {
+            entry.line.send_away();
+        }
+        if let Some(former) = connections.by_device.insert(whose.clone(), entry) {
+            former.line.replace();
+        }
+    }
+
+    /// Sends everybody away, one after the other within a stated time: they come to the other nodes then.
+    pub(crate) async fn send_away(&self) {
+        let lines = self.leave_all();
+        let Ok(count) = u32::try_from(lines.len().max(1)) else { return };
+        let all = Duration::from_secs(1) * count / limits::DRAINED_PER_SECOND;
+        let pause = all.min(limits::DRAIN_CONNECTIONS) / count;
+        let mut due = Instant::now();
+        // A map's order is nobody's: those of one tenant do not leave together.
+        for line in lines {
+            line.send_away();
+            due += pause;
+            time::sleep_until(due).await;
+        }
+    }
+
+    fn leave_all(&self) -> Vec<Arc<Line>> {
+        let mut connections = self.lock();
+        connections.leaving = true;
+        connections.by_device.values().map(|entry| Arc::clone(&entry.line)).collect()
+    }
+
+    /// Hands on what devices have in their mailboxes now; to other nodes, that it is there.
+    pub(crate) fn wake(&self, tenant: &TenantId, stored: Vec<(DeviceId, StoredMessage)>) {
+        for (device, message) in stored {
+            let whose = (tenant.clone(), device);
+            let line = self.lock().by_device.get(&whose).map(|entry| Arc::clone(&entry.line));
+            match line {
+                Some(line) => line.stored(message),
+                None => self.others.tell(&whose, &ToDevice::Stored),
             }
         }
     }
 
     /// Wakes those of them that are here: perhaps nobody has told them.
-    pub(crate) fn rouse(&self, stored: Vec<Stored>) {
-        for Stored { tenant, device, .. } in stored {
-            self.wake_here(&(tenant, device));
+    pub(crate) fn rouse(&self, stored: &[Whose]) {
+        for whose in stored {
+            if let Some(entry) = self.lock().by_device.get(whose) {
+                entry.line.hint();
+            }
         }
-    }
-
-    fn wake_here(&self, whose: &Whose) -> bool {
-        self.lock().get(whose).map(|entry| entry.mailbox.notify_one()).is_some()
     }
 
     /// Passes a live message on. Dropped if the device is nowhere or its socket is behind; says whether it was
     /// passed on.
     pub(crate) fn signal(&self, whose: &Whose, signal: PeerSignal) -> bool {
-        if let Some(entry) = self.lock().get(whose) {
-            return entry.live.try_send(signal).is_ok();
+        if let Some(entry) = self.lock().by_device.get(whose) {
+            return entry.line.signal(signal);
         }
         self.others.tell(whose, &ToDevice::Signal(signal));
         self.others.hear()
@@ -149,22 +187,22 @@ impl Online {
 
     /// Whether the device has a socket here.
     pub(crate) fn has(&self, whose: &Whose) -> bool {
-        self.lock().contains_key(whose)
+        self.lock().by_device.contains_key(whose)
     }
 
     /// How many devices have a socket here.
     pub(crate) fn count(&self) -> usize {
-        self.lock().len()
+        self.lock().by_device.len()
     }
 
     fn leave(&self, whose: &Whose, id: u64) {
         let mut connections = self.lock();
-        if connections.get(whose).is_some_and(|entry| entry.id == id) {
-            connections.remove(whose);
+        if connections.by_device.get(whose).is_some_and(|entry| entry.id == id) {
+            connections.by_device.remove(whose);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Whose, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Connections> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -175,15 +213,13 @@ impl Seat {
         loop {
             tokio::select! {
                 biased;
-                () = self.replaced.cancelled() => return Nudge::Replaced,
-                Some(signal) = self.live.recv() => return Nudge::Signal(signal),
-                () = self.mailbox.notified() => return Nudge::Mailbox,
-                word = heard(&mut self.among_nodes) => match word {
+                nudge = self.line.next() => return nudge,
+                word = heard(self.among_nodes.as_deref_mut()) => match word {
                     Some(ToDevice::Stored) => return Nudge::Mailbox,
                     Some(ToDevice::Signal(signal)) => return Nudge::Signal(signal),
-                    Some(ToDevice::Entered(later)) if later > self.entered_at => return Nudge::Replaced,
+                    Some(ToDevice::Entered(at, by)) if (at, &by) > self.entered() => return Nudge::Replaced,
                     // The other one is told that it is the earlier.
-                    Some(ToDevice::Entered(_)) => self.tell_entered(),
+                    Some(ToDevice::Entered(..)) => self.tell_entered(),
                     Some(ToDevice::Where) => {}
                     None => {
                         self.tell_entered();
@@ -194,13 +230,18 @@ impl Seat {
         }
     }
 
+    fn entered(&self) -> (Timestamp, &NodeId) {
+        (self.entered_at, self.online.others.me())
+    }
+
     fn tell_entered(&self) {
-        self.online.others.tell(&self.whose, &ToDevice::Entered(self.entered_at));
+        let (at, node) = self.entered();
+        self.online.others.tell(&self.whose, &ToDevice::Entered(at, node.clone()));
     }
 }
 
 /// What another node says; none when it is time to tell and to look again.
-async fn heard(among_nodes: &mut Option<AmongNodes>) -> Option<ToDevice> {
+async fn heard(among_nodes: Option<&mut AmongNodes>) -> Option<ToDevice> {
     let Some(AmongNodes { heard, again }) = among_nodes else { return std::future::pending().await };
     let Some(pause) = again else { return Some(heard.next().await) };
     tokio::select! {
@@ -230,11 +271,29 @@ mod tests {
     use switchhook_core::seal::{RootKeys, Scope};
 
     use super::*;
+    use crate::metrics::Count;
+
+    #[tokio::test(start_paused = true)]
+    async fn everybody_is_sent_away_one_after_the_other_and_whoever_comes_late_at_once() {
+        let online = online();
+        let named = |name: &str| ("acme".parse().unwrap(), name.parse().unwrap());
+        let mut seats = [
+            online.enter(named("phone"), Timestamp::from_millis(1)).await,
+            online.enter(named("tablet"), Timestamp::from_millis(1)).await,
+        ];
+        let began = Instant::now();
+        online.send_away().await;
+        assert!(began.elapsed() >= Duration::from_secs(2) / limits::DRAINED_PER_SECOND);
+        for seat in &mut seats {
+            assert_eq!(seat.next().await, Nudge::Leave);
+        }
+        let mut late = online.enter(named("browser"), Timestamp::from_millis(2)).await;
+        assert_eq!(late.next().await, Nudge::Leave);
+    }
 
     #[tokio::test]
     async fn the_goodbye_of_a_replaced_connection_leaves_its_successor() {
-        let keys = RootKeys::new([7; 32], []).ring(Scope::Host);
-        let online = Arc::new(Online::new(Others::new(None, "here".parse().unwrap(), keys)));
+        let online = online();
         let whose: Whose = ("acme".parse().unwrap(), "phone".parse().unwrap());
         let mut first = online.enter(whose.clone(), Timestamp::from_millis(1)).await;
         let second = online.enter(whose.clone(), Timestamp::from_millis(2)).await;
@@ -243,5 +302,10 @@ mod tests {
         assert!(online.has(&whose));
         drop(second);
         assert!(!online.has(&whose));
+    }
+
+    fn online() -> Arc<Online> {
+        let keys = RootKeys::new([7; 32], []).ring(Scope::Host);
+        Arc::new(Online::new(Others::new(None, "here".parse().unwrap(), keys, Count::default())))
     }
 }

@@ -58,7 +58,7 @@ pub(crate) async fn ask(
     // Who is granted nothing is told that, by whoever asks the host.
     if !asking.grants.outbound.is_empty() {
         let rate = Rate::per_minute(asking.grants.fetches_per_minute);
-        app.fetch_rates.take_at(rate, asking.tenant, app.now()).or(Err(Unanswered::Quota))?;
+        app.fetch_rates.take(rate, asking.tenant, app.now()).or(Err(Unanswered::Quota))?;
     }
     fill(app, asking, &mut request).await?;
     request.headers.push(("idempotency-key", asking.key.to_owned()));

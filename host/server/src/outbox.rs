@@ -1,7 +1,9 @@
 //! The outbox worker: performs what was committed, after it was committed (DESIGN §2.8).
 //!
 //! An entry is claimed (committed as *performing*) and performed: [`texts`] at most once, [`fetches`]
-//! at least once. What came of it is committed and told to the method whose effect it was.
+//! at least once. The method whose effect it was hears what came of it, and the entry goes on in that step's own
+//! transaction: a process that dies before leaves the entry *performing*. Where no method hears it, the entry goes on
+//! by itself.
 
 mod fetches;
 mod texts;
@@ -13,11 +15,12 @@ use switchhook_core::{
     row::{OutboxEntry, OutboxKind, OutboxState},
 };
 use switchhook_protocol::id::TenantId;
+use switchhook_storage::StorageError;
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time,
 };
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     app::App,
@@ -55,21 +58,11 @@ impl Hints {
 /// answer holds up nobody's text.
 pub(crate) async fn work(app: Arc<App>, kind: OutboxKind) {
     let places = Arc::new(Semaphore::new(limits::EFFECTS_IN_FLIGHT));
-    loop {
-        match app.storage.outbox().claim(&app.me.id, kind, free(&places)).await {
-            Ok(claimed) if claimed.is_empty() => {}
-            Ok(claimed) => {
-                for (tenant, entry) in claimed {
-                    let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-                    let performing = Arc::clone(&app);
-                    app.tasks.spawn(async move {
-                        perform(&performing, tenant, entry).await;
-                        drop(place);
-                        performing.outbox.of(kind).notify_one();
-                    });
-                }
-                continue;
-            }
+    // What is claimed is performed at once, so that places come first.
+    while let Some(free) = free(&app, &places).await {
+        match begin(&app, kind, free).await {
+            Ok(true) => continue,
+            Ok(false) => {}
             Err(trouble) => error!(error = %Causes(&trouble), "the outbox cannot be read"),
         }
         tokio::select! {
@@ -81,65 +74,154 @@ pub(crate) async fn work(app: Arc<App>, kind: OutboxKind) {
     }
 }
 
+/// Claims as much as there are places for, and begins it; says whether there was anything.
+async fn begin(
+    app: &Arc<App>,
+    kind: OutboxKind,
+    mut places: OwnedSemaphorePermit,
+) -> Result<bool, StorageError> {
+    let most = u32::try_from(places.num_permits()).unwrap_or(u32::MAX);
+    let claimed = app.storage.outbox().claim(&app.me.id, kind, most).await?;
+    let any = !claimed.is_empty();
+    for (tenant, entry) in claimed {
+        let place = places.split(1);
+        let performing = Arc::clone(app);
+        app.tasks.spawn(async move {
+            perform(&performing, tenant, entry).await;
+            drop(place);
+            performing.outbox.of(kind).notify_one();
+        });
+    }
+    Ok(any)
+}
+
+/// All places that are free, once there is one; none when told to stop.
+async fn free(app: &App, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    let mut free = tokio::select! {
+        biased;
+        () = app.stop.cancelled() => return None,
+        place = Arc::clone(places).acquire_owned() => place.ok()?,
+    };
+    let more = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
+    if let Ok(more) = Arc::clone(places).try_acquire_many_owned(more) {
+        free.merge(more);
+    }
+    Some(free)
+}
+
 /// Reports what a node that is no more left in doubt.
 pub(crate) async fn report_doubt(app: &App, doubtful: Vec<(TenantId, OutboxEntry)>) {
     for (tenant, entry) in doubtful {
         warn!(tenant.id = %tenant, text.id = %entry.id, "whether a text was sent is in doubt; it is not sent again");
         app.metrics.text(OutboxState::InDoubt);
-        texts::tell(app, &tenant, &entry, Delivery::InDoubt).await;
+        let event = Event::TextSent(Delivery::InDoubt);
+        if let Err(refused) = tell(app, &tenant, &entry, event, IN_DOUBT, OutboxState::InDoubt).await {
+            not_heard(&tenant, &entry, &refused);
+        }
     }
 }
 
-/// At least one: a claim for nothing would only be asked again.
-fn free(places: &Semaphore) -> u32 {
-    u32::try_from(places.available_permits()).unwrap_or(u32::MAX).max(1)
-}
-
-async fn perform(app: &App, tenant: TenantId, entry: OutboxEntry) {
+async fn perform(app: &Arc<App>, tenant: TenantId, entry: OutboxEntry) {
     match entry.kind {
         OutboxKind::Text => texts::perform(app, &tenant, &entry).await,
         OutboxKind::Fetch => fetches::perform(app, &tenant, &entry).await,
     }
 }
 
-/// The method hears what came of its effect, if its attempt still runs.
-async fn tell(
+/// An effect that this node performed is over: its method hears what came of it, if there is something to hear.
+///
+/// What cannot be stored is stored later: an entry that stayed *performing* would take a place of its gateway's for
+/// as long as this node lives.
+async fn conclude(
+    app: &App,
+    tenant: &TenantId,
+    entry: &OutboxEntry,
+    event: Option<Event>,
+    state: OutboxState,
+) {
+    while let Err(trouble) = end(app, tenant, entry, event.clone(), state).await {
+        not_stored(tenant, entry, &trouble);
+        tokio::select! {
+            biased;
+            () = app.stop.cancelled() => return,
+            () = time::sleep(limits::LOOK_AGAIN) => {}
+        }
+    }
+}
+
+/// The entry goes on with its method, or without one that does not hear it: what was performed is not performed
+/// again for that.
+async fn end(
+    app: &App,
+    tenant: &TenantId,
+    entry: &OutboxEntry,
+    event: Option<Event>,
+    state: OutboxState,
+) -> Result<(), StorageError> {
+    if let Some(event) = event {
+        match tell(app, tenant, entry, event, PERFORMING, state).await {
+            Ok(Told::Method) => return Ok(()),
+            Ok(Told::Over) => {}
+            Err(refused) => not_heard(tenant, entry, &refused),
+        }
+    }
+    go_on(app, tenant, entry, PERFORMING, state).await.map(drop)
+}
+
+/// The method hears what came of its effect, if its attempt still runs: with that step, and only then, the entry goes
+/// on from one of these states to this one.
+pub(crate) async fn tell(
     app: &App,
     tenant: &TenantId,
     entry: &OutboxEntry,
     event: Event,
-    beside: Beside,
+    from: &'static [OutboxState],
+    state: OutboxState,
 ) -> Result<Told, FlowError> {
     let storage = app.storage.of(tenant);
     let attempt = storage.attempts().get(&entry.attempt).await?;
     let Some(attempt) = attempt.filter(|attempt| !attempt.finished) else { return Ok(Told::Over) };
     let Some(device) = storage.devices().get(&attempt.device).await? else { return Ok(Told::Over) };
     let caller = Caller { tenant: tenant.clone(), device };
-    let step = Step { attempt, gateway: entry.gateway.clone(), event, beside };
+    // What follows an answer to a text answers it too; what follows one that failed may go by another gateway.
+    let answers = attempt.is_texted() && event != Event::TextSent(Delivery::Failed);
+    let gateway = entry.gateway.clone().filter(|_| answers);
+    let beside = Beside::Settle { entry: entry.id.clone(), from, state };
+    let step = Step { attempt, gateway, event, beside };
     step::step(app, &caller, step).await?;
     Ok(Told::Method)
 }
 
 /// Who heard what came of an effect.
 #[derive(Debug, PartialEq, Eq)]
-enum Told {
+pub(crate) enum Told {
     Method,
     /// Nobody: the attempt is over.
     Over,
 }
 
-/// Moves an entry that was performed on.
-async fn settle(app: &App, tenant: &TenantId, entry: &OutboxEntry, state: OutboxState) -> bool {
-    let id = entry.id.clone();
-    let moved = app
-        .storage
-        .of(tenant)
-        .run("outbox-sent", async move |tx| {
-            Ok::<_, FlowError>(tx.move_outbox(&id, OutboxState::Performing, state).await?)
-        })
-        .await;
-    if let Err(trouble) = &moved {
-        error!(tenant.id = %tenant, entry.id = %entry.id, %trouble, "what became of an effect is not stored");
-    }
-    moved.is_ok()
+/// Moves an entry on without its method; false if it is in none of the states that it goes on from.
+pub(crate) async fn go_on(
+    app: &App,
+    tenant: &TenantId,
+    entry: &OutboxEntry,
+    from: &'static [OutboxState],
+    state: OutboxState,
+) -> Result<bool, StorageError> {
+    let (storage, id) = (app.storage.of(tenant), entry.id.clone());
+    storage.run("outbox-sent", async move |tx| tx.move_outbox(&id, from, state).await).await
 }
+
+/// A method that refuses what it hears hears it no more.
+pub(crate) fn not_heard(tenant: &TenantId, entry: &OutboxEntry, refused: &FlowError) {
+    info!(tenant.id = %tenant, entry.id = %entry.id, %refused, "a method took no note of what came of its effect");
+}
+
+fn not_stored(tenant: &TenantId, entry: &OutboxEntry, trouble: &StorageError) {
+    let error = Causes(trouble);
+    error!(tenant.id = %tenant, entry.id = %entry.id, %error, "what became of an effect is not stored");
+}
+
+const PERFORMING: &[OutboxState] = &[OutboxState::Performing];
+
+const IN_DOUBT: &[OutboxState] = &[OutboxState::InDoubt];

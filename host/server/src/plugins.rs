@@ -13,7 +13,6 @@ pub(crate) mod load;
 mod ready;
 pub(crate) mod reconcile;
 mod rounds;
-pub(crate) mod uploads;
 pub(crate) mod webhook;
 
 use std::sync::Arc;
@@ -24,9 +23,9 @@ use switchhook_core::{
         Context, Grants, Refusal,
         nat::{self, Decided, Verdict},
         registration::{Claim, Effect, Event, State, TextMessage, Transition},
-        route::{self, Plan, Routed},
+        route::{self, Finally, Plan, Routed},
     },
-    row::Attempt,
+    row::{Attempt, Decision as Made, brief},
 };
 use switchhook_plugin_runtime::{
     CompileError, Compiled, Decision, Digest, Examined, Failure, LogLine, NotExamined, Runtime, Slot, Slots,
@@ -136,7 +135,7 @@ impl Plugins {
         caller: &Caller,
         session: &SessionId,
         mut question: route::Question,
-    ) -> Result<Plan, FlowError> {
+    ) -> Result<(Plan, Made), FlowError> {
         let context = context(app, &caller.tenant, &caller.device.application, session.as_str());
         let by = self.slots.active(&caller.tenant, Slot::InviteRouter);
         let mut rounds = Rounds::of(app, &context, Slot::InviteRouter, by.as_ref());
@@ -153,10 +152,8 @@ impl Plugins {
             }
         };
         let plan = decision.outcome.clone();
-        let rings: usize = plan.waves.iter().map(|wave| wave.rings.len()).sum();
-        let outcome = format!("ring {rings} in {} wave(s)", plan.waves.len());
-        note(app, &decision, Noted::about(&context, Slot::InviteRouter, outcome));
-        Ok(plan)
+        let made = note(app, &decision, Noted::about(&context, Slot::InviteRouter, rings(&plan)));
+        Ok((plan, made))
     }
 
     /// Directly or through the relay.
@@ -166,7 +163,7 @@ impl Plugins {
         caller: &Caller,
         session: &SessionId,
         mut question: nat::Question,
-    ) -> Result<Verdict, FlowError> {
+    ) -> Result<(Verdict, Made), FlowError> {
         let context = context(app, &caller.tenant, &caller.device.application, session.as_str());
         let by = self.slots.active(&caller.tenant, Slot::NatPolicy);
         let mut rounds = Rounds::of(app, &context, Slot::NatPolicy, by.as_ref());
@@ -190,8 +187,8 @@ impl Plugins {
                 format!("direct, relay after {} ms", patience.as_millis())
             }
         };
-        note(app, &decision, Noted::about(&context, Slot::NatPolicy, outcome));
-        Ok(verdict)
+        let made = note(app, &decision, Noted::about(&context, Slot::NatPolicy, outcome));
+        Ok((verdict, made))
     }
 
     /// Which method a text is for.
@@ -238,7 +235,7 @@ impl<'a> Noted<'a> {
 }
 
 /// Counts a decision and keeps note of it.
-fn note<T>(app: &App, decision: &Decision<T>, noted: Noted<'_>) {
+fn note<T>(app: &App, decision: &Decision<T>, noted: Noted<'_>) -> Made {
     let Noted { tenant, subject, slot, outcome } = noted;
     let label = decision.failure.as_ref().map_or("answered", Failure::label);
     app.metrics.decided(slot.as_str(), label);
@@ -260,17 +257,27 @@ fn note<T>(app: &App, decision: &Decision<T>, noted: Noted<'_>) {
         }));
         app.plugins.lines.write(plugin, lines);
     }
-    app.decisions.note(DecisionRecord {
-        tenant: tenant.clone(),
-        subject,
-        slot: slot.as_str().to_owned(),
-        plugin: decision.by.as_ref().map(|by| by.name.to_string()).unwrap_or_default(),
-        version: decision.by.as_ref().map_or(0, |by| by.version),
-        outcome,
-        failure,
+    let made = Made {
         at: app.now(),
+        slot,
+        plugin: decision.by.as_ref().map(|by| by.name.clone()),
+        version: decision.by.as_ref().map_or(0, |by| by.version),
+        outcome: brief(&outcome),
+        failure: failure.as_deref().map(brief),
         micros: micros(decision.took),
-    });
+    };
+    app.decisions.note(DecisionRecord::about(tenant, &subject, made.clone()));
+    made
+}
+
+/// A plan in a few words; the identifier masked.
+fn rings(plan: &Plan) -> String {
+    let rings: usize = plan.waves.iter().map(|wave| wave.rings.len()).sum();
+    let finally = match &plan.finally {
+        Finally::Forward(to) => format!(", then {to}"),
+        Finally::GiveUp(_) | Finally::Bridge(_) => String::new(),
+    };
+    format!("ring {rings} in {} wave(s){finally}", plan.waves.len())
 }
 
 fn lines_of(line: &LogLine, version: u32, subject: &str, at: Timestamp) -> PluginLine {

@@ -25,28 +25,40 @@ impl Rate {
         Self { burst, every: Duration::from_mins(1) / burst.max(1) }
     }
 
-    /// Takes one from a bucket, by the time (in microseconds) at which it will be full again. A rate of none
+    /// Takes one from a bucket, by the time (in nanoseconds: rates may be high) at which it will be full again. A rate of none
     /// gives nothing.
-    pub(crate) fn take(self, full_at: &mut u64, now: Timestamp) -> Result<(), Duration> {
+    fn take(self, full_at: &mut u64, now: Timestamp) -> Result<(), Duration> {
         if self.burst == 0 {
             return Err(self.every);
         }
-        let every = u64::try_from(self.every.as_micros()).unwrap_or(u64::MAX);
-        let now = now.as_millis().saturating_mul(1_000);
+        let every = u64::try_from(self.every.as_nanos()).unwrap_or(u64::MAX);
+        let now = now.as_millis().saturating_mul(1_000_000);
         let tolerance = every.saturating_mul(u64::from(self.burst.saturating_sub(1)));
         let ahead = full_at.saturating_sub(now);
         if ahead > tolerance {
-            return Err(Duration::from_micros(ahead - tolerance));
+            return Err(Duration::from_nanos(ahead - tolerance));
         }
         *full_at = (*full_at).max(now).saturating_add(every);
         Ok(())
     }
 }
 
+/// The bucket of one key, kept with it.
+#[derive(Debug, Default)]
+pub(crate) struct Bucket {
+    full_at: u64,
+}
+
+impl Bucket {
+    /// Takes one; an error says how long to wait for it.
+    pub(crate) fn take(&mut self, rate: Rate, now: Timestamp) -> Result<(), Duration> {
+        rate.take(&mut self.full_at, now)
+    }
+}
+
 /// The buckets of one kind.
 #[derive(Debug)]
 pub(crate) struct Rates {
-    rate: Rate,
     full_at: Mutex<Box<[u64]>>,
     hasher: RandomState,
 }
@@ -54,17 +66,13 @@ pub(crate) struct Rates {
 const SLOTS: usize = 64 * 1024;
 
 impl Rates {
-    pub(crate) fn new(rate: Rate) -> Self {
-        Self { rate, full_at: Mutex::new(vec![0; SLOTS].into()), hasher: RandomState::new() }
+    /// All of them full.
+    pub(crate) fn new() -> Self {
+        Self { full_at: Mutex::new(vec![0; SLOTS].into()), hasher: RandomState::new() }
     }
 
-    /// Takes one from the key's bucket; an error says how long to wait for it.
-    pub(crate) fn take(&self, key: impl Hash, now: Timestamp) -> Result<(), Duration> {
-        self.take_at(self.rate, key, now)
-    }
-
-    /// The same at a rate of the key's own; a rate of none gives nothing.
-    pub(crate) fn take_at(&self, rate: Rate, key: impl Hash, now: Timestamp) -> Result<(), Duration> {
+    /// Takes one from the key's bucket; an error says how long to wait for it. A rate of none gives nothing.
+    pub(crate) fn take(&self, rate: Rate, key: impl Hash, now: Timestamp) -> Result<(), Duration> {
         let slot = usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % SLOTS;
         let mut table = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         table.get_mut(slot).map_or(Ok(()), |full_at| rate.take(full_at, now))
@@ -77,21 +85,30 @@ mod tests {
 
     #[test]
     fn a_key_gets_its_burst_and_then_its_rate_and_is_told_how_long_to_wait() {
-        let rates = Rates::new(Rate { burst: 2, every: Duration::from_secs(10) });
+        let rates = Rates::new();
+        let rate = Rate { burst: 2, every: Duration::from_secs(10) };
         let at = |seconds: u64| Timestamp::from_millis(1_000_000 + seconds * 1_000);
-        assert_eq!(rates.take("a", at(0)), Ok(()));
-        assert_eq!(rates.take("a", at(0)), Ok(()));
-        assert_eq!(rates.take("a", at(4)), Err(Duration::from_secs(6)));
-        assert_eq!(rates.take("b", at(4)), Ok(()));
-        assert_eq!(rates.take("a", at(10)), Ok(()));
+        assert_eq!(rates.take(rate, "a", at(0)), Ok(()));
+        assert_eq!(rates.take(rate, "a", at(0)), Ok(()));
+        assert_eq!(rates.take(rate, "a", at(4)), Err(Duration::from_secs(6)));
+        assert_eq!(rates.take(rate, "b", at(4)), Ok(()));
+        assert_eq!(rates.take(rate, "a", at(10)), Ok(()));
+    }
+
+    #[test]
+    fn the_highest_rate_lets_everything_pass_also_by_a_clock_that_is_a_little_behind() {
+        let (rates, rate) = (Rates::new(), Rate::per_minute(u32::MAX));
+        for millis in [1_000_001, 1_000_000, 1_000_002, 1_000_001] {
+            assert_eq!(rates.take(rate, "a", Timestamp::from_millis(millis)), Ok(()));
+        }
     }
 
     #[test]
     fn a_key_may_have_a_rate_of_its_own_and_none_at_all() {
-        let rates = Rates::new(Rate { burst: 9, every: Duration::from_secs(1) });
+        let rates = Rates::new();
         let now = Timestamp::from_millis(1_000_000);
-        assert_eq!(rates.take_at(Rate::per_minute(1), "a", now), Ok(()));
-        assert_eq!(rates.take_at(Rate::per_minute(1), "a", now), Err(Duration::from_mins(1)));
-        assert!(rates.take_at(Rate::per_minute(0), "b", now).is_err());
+        assert_eq!(rates.take(Rate::per_minute(1), "a", now), Ok(()));
+        assert_eq!(rates.take(Rate::per_minute(1), "a", now), Err(Duration::from_mins(1)));
+        assert!(rates.take(Rate::per_minute(0), "b", now).is_err());
     }
 }

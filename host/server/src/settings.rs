@@ -1,7 +1,7 @@
 //! What an operator may set; the defaults start on a laptop.
 //!
-//! One TOML file, every section optional, unknown keys refused. Without a file: a data folder beside
-//! the caller's home, loopback, built-in relay and CDX.
+//! One TOML file, every section optional, unknown keys refused. Without a file: the data folder
+//! `switchhook-data` in the current one, loopback, built-in relay and CDX.
 
 use std::{
     fmt, fs, io,
@@ -9,8 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ipnet::IpNet;
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use switchhook_core::limits::Limits;
+use switchhook_core::{limits::Limits, relay_peers::AddressRange};
+use switchhook_plugin_runtime::Deadlines;
 
 /// Everything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,12 +34,14 @@ pub struct Settings {
     pub http: Http,
     /// TLS on the port of HTTP and WebSocket; without it, a proxy ends TLS.
     pub tls: Option<Tls>,
-    /// Connection data exchange: STUN on two UDP ports.
+    /// Connection data exchange: STUN on two ports, over UDP and TCP.
     pub cdx: Cdx,
     /// The built-in relay.
     pub relay: Relay,
     /// What plugins may reach.
     pub plugins: Plugins,
+    /// Where tenants' SMS gateways may be.
+    pub gateways: Gateways,
     /// Running sessions.
     pub sessions: Sessions,
     /// How much the devices of any tenant may do; a tenant sets its own below.
@@ -45,6 +50,9 @@ pub struct Settings {
     /// that command. Without it they are compiled in this process.
     #[serde(skip)]
     pub compiler: Option<PathBuf>,
+    /// How long plugins may take; other ones are for tests, on machines that have more to do.
+    #[serde(skip)]
+    pub deadlines: Deadlines,
 }
 
 /// Where a PostgreSQL database is: `postgres://user:password@host/database`.
@@ -114,8 +122,74 @@ pub struct NotAPostgresUrl;
 pub struct Http {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// What clients and other nodes reach this one by, if it is not `ws://` and the address where it listens.
-    pub public_url: Option<String>,
+    /// Where clients reach this one of several nodes, on every node or on none: those of a node that leaves are sent
+    /// there. Also what it is called in the table of nodes and in the logs of the others; by default that is `ws://`
+    /// (with TLS `wss://`) and the address where it listens, and nobody is sent there.
+    pub public_url: Option<NodeUrl>,
+    /// Where webhooks reach the server, behind its proxies: what they are signed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_url: Option<PublicUrl>,
+    /// Addresses and networks of proxies before this server, who are believed whom they speak for.
+    pub proxies: Vec<Proxy>,
+    /// In which header they say it.
+    pub forwarding: Forwarding,
+    /// How many sockets one address may have: an IPv4 address, or 64 bits of an IPv6 one.
+    pub sockets_of_address: u32,
+    /// How many sockets one tenant may have on this server.
+    pub sockets_of_tenant: u32,
+}
+
+/// A proxy's address, or the network where proxies are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Proxy(IpNet);
+
+impl Proxy {
+    /// Whether the address is one of these.
+    pub(crate) fn contains(&self, ip: IpAddr) -> bool {
+        self.0.contains(&ip)
+    }
+}
+
+impl TryFrom<String> for Proxy {
+    type Error = NotANetwork;
+
+    fn try_from(text: String) -> Result<Self, NotANetwork> {
+        let network = text.parse().or_else(|_| text.parse().map(|address: IpAddr| address.into()));
+        network.map(Self).or(Err(NotANetwork))
+    }
+}
+
+impl From<Proxy> for String {
+    fn from(proxy: Proxy) -> Self {
+        proxy.0.to_string()
+    }
+}
+
+/// A text that is neither an address nor a network.
+#[derive(Debug, thiserror::Error)]
+#[error("a proxy is an address or a network, like 192.0.2.1 or 10.0.0.0/8")]
+pub struct NotANetwork;
+
+/// The header in which proxies say for whom they speak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Forwarding {
+    /// `X-Forwarded-For`, which most proxies write.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl Forwarding {
+    /// The header's name.
+    pub(crate) const fn header(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
+        }
+    }
 }
 
 /// TLS on the port of HTTP and WebSocket. The files are read again when they change.
@@ -126,7 +200,70 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// The certificate's private key, in PEM.
     pub key: PathBuf,
+    /// Asks clients for a certificate, which tenants may then require. Browsers that have one ask their users.
+    #[serde(default)]
+    pub client_certificates: bool,
 }
+
+/// Where clients reach a node: `wss://node-1.calls.example`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NodeUrl(String);
+
+impl TryFrom<String> for NodeUrl {
+    type Error = NotANodeUrl;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let plain = !text.contains(['?', '#', '@']) && !text.contains(char::is_whitespace);
+        let of_socket = |url: Url| matches!(url.scheme(), "ws" | "wss");
+        if plain && Url::parse(&text).is_ok_and(of_socket) { Ok(Self(text)) } else { Err(NotANodeUrl) }
+    }
+}
+
+impl From<NodeUrl> for String {
+    fn from(url: NodeUrl) -> Self {
+        url.0
+    }
+}
+
+/// A text that is no address of a node.
+#[derive(Debug, thiserror::Error)]
+#[error("a node is reached at ws://host or wss://host, with a port or a path if need be")]
+pub struct NotANodeUrl;
+
+/// The address of this server as others write it: `https://calls.example`, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PublicUrl(String);
+
+impl PublicUrl {
+    /// The address of what stands there: the path begins with a slash.
+    pub(crate) fn of(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+}
+
+impl TryFrom<String> for PublicUrl {
+    type Error = NotAPublicUrl;
+
+    fn try_from(url: String) -> Result<Self, Self::Error> {
+        let rest = ["https://", "http://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+        let fine =
+            |rest: &str| !rest.is_empty() && !rest.ends_with('/') && !rest.contains(['?', '#', ' ', '@']);
+        if rest.is_some_and(fine) { Ok(Self(url)) } else { Err(NotAPublicUrl) }
+    }
+}
+
+impl From<PublicUrl> for String {
+    fn from(url: PublicUrl) -> Self {
+        url.0
+    }
+}
+
+/// A text that is no address of a server.
+#[derive(Debug, thiserror::Error)]
+#[error("a public address is https://host, a path after it if need be, and no slash at the end")]
+pub struct NotAPublicUrl;
 
 /// Connection data exchange.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,7 +285,7 @@ pub struct Cdx {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Relay {
-    /// Where to listen for TURN over UDP.
+    /// Where to listen for TURN, over UDP and TCP.
     pub listen: SocketAddr,
     /// The address that clients reach and that allocations get, if it is another one.
     pub public_ip: Option<IpAddr>,
@@ -164,6 +301,16 @@ pub struct Relay {
 pub struct Plugins {
     /// Lets requests of plugins and webhooks reach this machine itself: for a laptop and for tests.
     pub allow_loopback: bool,
+}
+
+/// SMS gateways of tenants: where they may be besides the public internet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Gateways {
+    /// Lets them be on this machine itself: for a laptop and for tests.
+    pub allow_loopback: bool,
+    /// Addresses and networks where they may be, such as an SMSC's behind a private link.
+    pub allow: Vec<AddressRange>,
 }
 
 /// Running sessions.
@@ -186,9 +333,11 @@ impl Default for Settings {
             cdx: Cdx::default(),
             relay: Relay::default(),
             plugins: Plugins::default(),
+            gateways: Gateways::default(),
             sessions: Sessions::default(),
             limits: Limits::default(),
             compiler: None,
+            deadlines: Deadlines::default(),
         }
     }
 }
@@ -203,7 +352,16 @@ impl Default for Sessions {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7470)), public_url: None }
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7470)),
+            public_url: None,
+            webhook_url: None,
+            proxies: Vec::new(),
+            forwarding: Forwarding::default(),
+            // A carrier lets some thousand subscribers share an address.
+            sockets_of_address: 4_096,
+            sockets_of_tenant: 100_000,
+        }
     }
 }
 
@@ -249,21 +407,16 @@ pub enum SettingsError {
 impl Settings {
     /// Everything on loopback, on ports that are free, in this folder.
     pub fn on_free_ports(data: PathBuf) -> Self {
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self {
-            data,
-            database: None,
-            bus: None,
-            allow_lossy_database: false,
-            http: Http { listen: any, ..Http::default() },
-            tls: None,
-            cdx: Cdx { ports: [0, 0], ..Cdx::default() },
-            relay: Relay { listen: any, ..Relay::default() },
-            plugins: Plugins::default(),
-            sessions: Sessions::default(),
-            limits: Limits::default(),
-            compiler: None,
-        }
+        Self { data, ..Self::default() }.with_free_ports()
+    }
+
+    /// The same on ports that are free.
+    #[must_use]
+    pub fn with_free_ports(mut self) -> Self {
+        self.http.listen.set_port(0);
+        self.cdx.ports = [0, 0];
+        self.relay.listen.set_port(0);
+        self
     }
 
     /// Reads a file.
@@ -285,6 +438,53 @@ mod tests {
         assert_eq!(read.http, Http::default());
         let wrong = toml::from_str::<Settings>("[relay]\nallow_lopback = true").unwrap_err();
         assert!(wrong.to_string().contains("allow_lopback"), "{wrong}");
+    }
+
+    #[test]
+    fn free_ports_change_the_ports_alone() {
+        let text = "[http]\nlisten = \"192.0.2.1:80\"\nsockets_of_tenant = 7\n[sessions]\nlost_after_s = 9\n\
+            [cdx]\nip = \"192.0.2.1\"\n[relay]\nlisten = \"192.0.2.1:81\"\nregion = \"eu\"";
+        let free = toml::from_str::<Settings>(text).unwrap().with_free_ports();
+        let free_text =
+            text.replace(":80", ":0").replace(":81", ":0").replace("[cdx]", "[cdx]\nports = [0, 0]");
+        assert_eq!(free, toml::from_str(&free_text).unwrap());
+    }
+
+    #[test]
+    fn gateways_are_allowed_in_networks_and_are_shown_as_they_were_set() {
+        let read = |allow: &str| toml::from_str::<Settings>(&format!("[gateways]\nallow = [\"{allow}\"]"));
+        let gateways = read("10.1.0.0/16").unwrap().gateways;
+        let range: AddressRange = "10.1.0.0/16".parse().unwrap();
+        assert_eq!(gateways, Gateways { allow_loopback: false, allow: vec![range] });
+        assert!(toml::to_string(&gateways).unwrap().contains("allow = [\"10.1.0.0/16\"]"));
+        read("smsc.example").unwrap_err();
+    }
+
+    #[test]
+    fn a_public_address_is_one_to_which_a_path_can_be_added() {
+        let read = |url: &str| {
+            toml::from_str::<Http>(&format!("webhook_url = \"{url}\"")).map(|http| http.webhook_url)
+        };
+        let url = read("https://calls.example/switchhook").unwrap().unwrap();
+        assert_eq!(url.of("/v1/acme"), "https://calls.example/switchhook/v1/acme");
+        for wrong in
+            ["calls.example", "https://", "https://calls.example/", "https://calls.example?a=b", "ftp://a"]
+        {
+            read(wrong).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_node_is_reached_by_sockets_at_an_address_that_clients_can_go_to() {
+        let read = |url: &str| toml::from_str::<Http>(&format!("public_url = \"{url}\""));
+        for fine in ["wss://calls.example/", "ws://127.0.0.1:7470", "wss://calls.example/node-1"] {
+            assert_eq!(read(fine).unwrap().public_url.map(String::from).as_deref(), Some(fine));
+        }
+        for wrong in
+            ["", "calls.example", "https://calls.example", "wss://", "wss://a b", "wss://me@a", "wss://a?b"]
+        {
+            read(wrong).unwrap_err();
+        }
     }
 
     #[test]

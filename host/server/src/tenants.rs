@@ -5,7 +5,7 @@
 
 use switchhook_core::{
     mint,
-    row::{Gateway, PluginVersion, VersionState},
+    row::{Gateway, PluginVersion, Provider, VersionState},
     seal::Purpose,
     tenant::TenantSettings,
 };
@@ -40,7 +40,11 @@ pub(crate) async fn known(app: &App, name: &str) -> Result<TenantId, FlowError> 
     if !app.storage.tenants().exists(&tenant).await? {
         return Err(ErrorCode::UnknownTenant.into());
     }
+    // Another node may have just made it.
     reconcile::known(app, &tenant).await?;
+    if !app.bounds.knows(&tenant) {
+        read_settings(app).await?;
+    }
     Ok(tenant)
 }
 
@@ -70,6 +74,7 @@ pub(crate) async fn create(
             .await?;
     }
     reconcile::reconcile(app).await?;
+    read_settings(app).await?;
     app.online.others().tell_all(ToAll::Changed);
     Ok(made)
 }
@@ -97,7 +102,8 @@ pub(crate) async fn put_sandbox(app: &App, tenant: &TenantId, send_url: &str) ->
     let gateway = Gateway {
         id: SANDBOX.parse().unwrap_or_else(|_| unreachable!("a word is an id")),
         number: SANDBOX_NUMBER.to_owned(),
-        send_url: send_url.to_owned(),
+        provider: Provider::Webhook { send_url: send_url.to_owned() },
+        serves: vec![],
         secret: app.keys.of(tenant).seal_bytes(Purpose::Secret, secret.as_bytes(), &mut app.rng()),
     };
     let storage = app.storage.of(tenant);
@@ -105,35 +111,51 @@ pub(crate) async fn put_sandbox(app: &App, tenant: &TenantId, send_url: &str) ->
     Ok(secret)
 }
 
-/// Reads what every tenant has set: another node may have changed it.
+/// Reads what every tenant has set: another node may have changed it. What cannot be read changes nothing.
 pub(crate) async fn read_settings(app: &App) -> Result<(), StorageError> {
+    let _turn = app.bounds.turn().await;
     for (tenant, stored) in app.storage.tenants().settings().await? {
         match serde_json::from_str(&stored) {
             Ok(settings) => app.bounds.put(&tenant, settings),
-            Err(wrong) => error!(tenant.id = %tenant, %wrong, "a tenant's settings cannot be read"),
+            Err(wrong) => {
+                error!(tenant.id = %tenant, %wrong, "a tenant's settings cannot be read");
+                if !app.bounds.knows(&tenant) {
+                    app.bounds.put(&tenant, TenantSettings::unreadable());
+                }
+            }
         }
     }
     Ok(())
 }
 
-/// Changes what a tenant has set, in one transaction with the note of who did it; counts here at once.
+/// What a tenant has set, as it is stored: what counts here may be a second older.
+pub(crate) async fn settings(app: &App, tenant: &TenantId) -> Result<TenantSettings, FlowError> {
+    Ok(read(app.storage.of(tenant).settings().await?)?)
+}
+
+fn read(stored: Option<String>) -> Result<TenantSettings, ErrorCode> {
+    serde_json::from_str(&stored.unwrap_or_default()).or(Err(ErrorCode::Internal))
+}
+
+/// Changes what a tenant has set, in one transaction with the note of who did it, and in short what; counts
+/// here at once, at other nodes within a second. Nothing changes if the change itself refuses what is stored.
 pub(crate) async fn change_settings(
     app: &App,
     OfTenant { tenant, who }: OfTenant,
-    action: &'static str,
-    change: impl FnOnce(&mut TenantSettings) + Send + 'static,
+    (action, detail): (&'static str, String),
+    change: impl FnOnce(&mut TenantSettings) -> Result<(), ErrorCode> + Send + 'static,
 ) -> Result<(), FlowError> {
     let (now, subject) = (app.now(), tenant.clone());
+    let _turn = app.bounds.turn().await;
     let changed = app
         .storage
         .of(&tenant)
         .run(action, async move |tx| {
-            let stored = tx.settings().await?.unwrap_or_default();
-            let mut settings: TenantSettings = serde_json::from_str(&stored).or(Err(ErrorCode::Internal))?;
-            change(&mut settings);
+            let mut settings = read(tx.settings().await?)?;
+            change(&mut settings)?;
             let json = serde_json::to_string(&settings).or(Err(ErrorCode::Internal))?;
             tx.set_settings(&json).await?;
-            who.note_detail(tx, (action, subject.as_str()), json, now).await?;
+            who.note_detail(tx, (action, subject.as_str()), detail, now).await?;
             Ok::<_, FlowError>(settings)
         })
         .await?;

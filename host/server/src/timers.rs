@@ -8,7 +8,7 @@ use switchhook_storage::{DueTimer, StorageError};
 use tokio::time;
 use tracing::{error, info};
 
-use crate::{app::App, causes::Causes, flows::ring, limits, tenants};
+use crate::{app::App, causes::Causes, flows::ring, limits, plugins::reconcile::reconcile};
 
 /// Fires timers until told to stop.
 pub(crate) async fn work(app: Arc<App>) {
@@ -60,17 +60,29 @@ pub(crate) async fn sweep(app: Arc<App>) {
             () = app.stop.cancelled() => return,
             () = time::sleep(limits::SWEEP) => {}
         }
-        match app.storage.sweep(app.now()).await {
-            Ok(swept) => info!(?swept, "expired rows are swept"),
-            Err(trouble) => error!(error = %Causes(&trouble), "expired rows are not swept"),
+        if let Err(trouble) = forget_expired(&app).await {
+            error!(error = %Causes(&trouble), "expired rows are not swept");
         }
-        if let Err(trouble) = tenants::read_settings(&app).await {
-            error!(error = %Causes(&trouble), "tenants' settings are not read again");
+        // Where there are no other nodes, nobody else looks again for what did not load.
+        if let Err(trouble) = reconcile(&app).await {
+            error!(error = %Causes(&trouble), "plugins that did not load are not tried again");
         }
         match app.storage.end_draining().await {
             Ok(drained) => app.plugins.forget(drained),
             Err(trouble) => error!(error = %Causes(&trouble), "versions do not end their draining"),
         }
+    }
+}
+
+/// Sweeps until nothing is left that has expired: in portions, so that others write in between.
+async fn forget_expired(app: &App) -> Result<(), StorageError> {
+    loop {
+        let swept = app.storage.sweep(app.now()).await?;
+        info!(?swept, "expired rows are swept");
+        if !swept.more() || app.stop.is_cancelled() {
+            return Ok(());
+        }
+        time::sleep(limits::SWEEP_AGAIN).await;
     }
 }
 

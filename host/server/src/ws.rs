@@ -5,24 +5,31 @@ mod frame;
 mod handshake;
 mod socket;
 
-use std::sync::Arc;
+use std::{future, sync::Arc};
 
 use axum::{
     extract::{Path, State, WebSocketUpgrade},
+    http::HeaderMap,
     response::Response,
 };
 use switchhook_protocol::{MAX_FRAME, SUBPROTOCOL, error::ErrorCode};
 
-use crate::{app::App, http::problem::Problem, limits, tenants};
+use self::{connection::Newcomer, socket::Socket};
+use crate::{app::App, authority, http::problem::Problem, limits, listen::peer::Peer, tenants};
 
 /// `GET /v1/{tenant}/connect`.
 pub(crate) async fn connect(
     State(app): State<Arc<App>>,
     Path(tenant): Path<String>,
+    peer: Peer,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     let tenant = tenants::known(&app, &tenant).await?;
-    let place = Arc::clone(&app.unknown_sockets).try_acquire_owned().or(Err(ErrorCode::Overloaded))?;
+    let admitted = app.doors.socket(&tenant, peer.ip, &headers);
+    let admitted = admitted.inspect_err(|body| app.metrics.refused(body.code))?;
+    // Whoever has no place costs no look at certificates.
+    authority::check(&app, &tenant, &peer).await?;
     let upgrade = upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(limits::SOCKET_BUFFER)
@@ -33,8 +40,11 @@ pub(crate) async fn connect(
     if upgrade.selected_protocol().is_none() {
         return Err(Problem::from(ErrorCode::Unsupported));
     }
-    let tasks = app.tasks.clone();
     Ok(upgrade.on_upgrade(move |socket| {
-        tasks.track_future(connection::serve(app, tenant, socket::Socket::new(socket), place))
+        let tasks = app.tasks.clone();
+        let newcomer = Newcomer { app, tenant, socket: Socket::new(socket), admitted };
+        // A task of its own, small enough to be idle: this one has room for the upgrade.
+        tasks.spawn(connection::serve(Box::new(newcomer)));
+        future::ready(())
     }))
 }

@@ -8,7 +8,10 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use reqwest::{Client, Method, Response, header::CONTENT_TYPE};
+use reqwest::{
+    Client, Method, Response,
+    header::{CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -91,11 +94,35 @@ impl Admin {
         self.send(request).await?.json().await.context("the server's answer is not understood")
     }
 
+    /// What is there, and the tag of the state that it is in.
+    pub(crate) async fn get_tagged<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<(T, Option<HeaderValue>)> {
+        let answer = self.send(self.http.get(format!("{}/{path}", self.base))).await?;
+        let tag = answer.headers().get(ETAG).cloned();
+        Ok((answer.json().await.context("the server's answer is not understood")?, tag))
+    }
+
+    /// Replaces what is there, if it is still in the state of this tag.
+    pub(crate) async fn replace(&self, path: &str, tag: Option<HeaderValue>, state: &Value) -> Result<()> {
+        let request = self.http.put(format!("{}/{path}", self.base)).json(state);
+        let request = if let Some(tag) = tag { request.header(IF_MATCH, tag) } else { request };
+        self.send(request).await.map(drop)
+    }
+
     /// Sends a JSON body; the answer, null where there is none.
     pub(crate) async fn send_json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let request = self.http.request(method, format!("{}/{path}", self.base));
         let request = if let Some(body) = body { request.json(body) } else { request };
         let text = self.send(request).await?.text().await?;
+        if text.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&text)?) }
+    }
+
+    /// Deletes what a query names; the answer, null where there is none.
+    pub(crate) async fn delete(&self, path: &str, query: &[(&str, String)]) -> Result<Value> {
+        let text =
+            self.send(self.http.delete(format!("{}/{path}", self.base)).query(query)).await?.text().await?;
         if text.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&text)?) }
     }
 
@@ -132,6 +159,7 @@ impl Problem {
             }
             Some("forbidden") => "the token is for another tenant, or this needs the operator's",
             Some("unknown-tenant") => "no such tenant here: see `switchhook tenant list`",
+            Some("changed") => "somebody else has changed it just now: look at it, and try again",
             Some("not-found") => "no such thing here: see `switchhook plugin list`",
             _ => "",
         }

@@ -5,11 +5,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
-use switchhook_protocol::id::TenantId;
 
 use super::{
-    admin::Server,
-    print::{FAINT, Form, GOOD, ODD, styled},
+    at_tenant::AtTenant,
+    print::{FAINT, GOOD, ODD, styled},
 };
 
 /// Explains what became of a session, or of the last invites to an identifier.
@@ -17,20 +16,15 @@ use super::{
 pub(crate) struct Explain {
     /// A session's id, or an identifier such as +15550100.
     about: String,
-    /// Whose session or identifier.
-    #[arg(long, env = "SWITCHHOOK_TENANT", default_value = "default")]
-    tenant: TenantId,
     #[command(flatten)]
-    server: Server,
-    #[command(flatten)]
-    form: Form,
+    at: AtTenant,
 }
 
 impl Explain {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let path = format!("tenants/{}/explain", self.tenant);
-        let known: Value = self.server.admin()?.get(&path, &[("about", self.about)]).await?;
-        self.form.answer(&known, words)?;
+        let Self { about, at } = self;
+        let known: Value = at.admin()?.get(&at.path("explain"), &[("about", about)]).await?;
+        at.form.answer(&known, words)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-/// Writes, builds, checks and tests plugins.
+/// Writes, builds, checks and tests plugins; changes those of a tenant on a running server.
 #[derive(Debug, Args)]
 pub(crate) struct Plugin {
     #[command(subcommand)]

@@ -7,13 +7,14 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use switchhook_protocol::time::Timestamp;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{installation::Installation, telemetry};
 use crate::{ADMIN_TOKEN, ROOT_KEYS, Server, Settings, sandbox};
 
-/// Runs the server until it is told to stop (SIGINT, SIGTERM); told twice, it stops at once. SIGHUP lets it
-/// read the files of its TLS certificate again.
+/// Runs the server until it is told to stop (SIGINT, SIGTERM); told twice, or before it is ready, it stops at
+/// once. SIGHUP lets it read the files of its TLS certificate again.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     #[command(flatten)]
@@ -24,52 +25,60 @@ pub(crate) struct Serve {
     /// Take any free ports, for tests: the addresses are printed.
     #[arg(long)]
     free_ports: bool,
-    /// Lets relayed traffic reach this machine itself, for tests.
-    #[arg(long)]
-    allow_loopback_relay: bool,
+    #[command(flatten)]
+    loopback: Loopback,
     /// Logs and addresses as JSON.
     #[arg(long)]
     json: bool,
 }
 
+/// What may reach this machine itself.
+#[derive(Debug, Args)]
+struct Loopback {
+    /// Lets relayed traffic reach this machine itself, for tests.
+    #[arg(long)]
+    allow_loopback_relay: bool,
+    /// Lets SMS gateways be on this machine itself, for tests.
+    #[arg(long)]
+    allow_loopback_gateways: bool,
+}
+
 impl Serve {
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, clock: fn() -> Timestamp, change: fn(&mut Settings)) -> anyhow::Result<()> {
         telemetry::start(self.json, "info");
-        let settings = self.settings()?;
-        let server = Server::start(&settings).await.context("the server does not start")?;
+        let mut settings = self.settings()?;
+        change(&mut settings);
+        let (mut stop, mut hangup) = (Stop::new()?, signal(SignalKind::hangup())?);
+        let server = tokio::select! {
+            biased;
+            () = stop.told() => {
+                tracing::info!("told to stop before the server was ready");
+                return Ok(());
+            }
+            started = Server::start_by(&settings, clock) => started.context("the server does not start")?,
+        };
         self.print(&server, &settings)?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
         loop {
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                () = stop.told() => break,
                 _ = hangup.recv() => server.reload(),
             }
         }
         tracing::info!("shutting down; once more to stop at once");
-        let hurry = async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        server.shutdown(hurry).await;
+        server.shutdown(stop.told()).await;
         Ok(())
     }
 
     fn settings(&self) -> anyhow::Result<Settings> {
         let mut settings = self.installation.settings()?;
         if self.free_ports {
-            let Settings { database, allow_lossy_database, bus, tls, limits, data, .. } = settings;
-            let free = Settings::on_free_ports(data);
-            settings = Settings { database, bus, allow_lossy_database, tls, limits, ..free };
+            settings = settings.with_free_ports();
         }
         if let Some(listen) = self.listen {
             settings.http.listen = listen;
         }
-        settings.relay.allow_loopback |= self.allow_loopback_relay;
+        settings.relay.allow_loopback |= self.loopback.allow_loopback_relay;
+        settings.gateways.allow_loopback |= self.loopback.allow_loopback_gateways;
         settings.compiler = Some(std::env::current_exe().context("this program has no path")?);
         Ok(settings)
     }
@@ -88,11 +97,35 @@ impl Serve {
         writeln!(out, "switchhook is ready")?;
         writeln!(out, "  clients      ws{s}://{}/v1/{}/connect", addresses.http, crate::DEFAULT_TENANT)?;
         writeln!(out, "  admin        http{s}://{}/admin/v1", addresses.http)?;
-        writeln!(out, "  cdx          udp {} and {}", addresses.cdx.primary, addresses.cdx.secondary)?;
-        writeln!(out, "  relay        turn udp {}", addresses.relay)?;
+        writeln!(
+            out,
+            "  cdx          udp and tcp {} and {}",
+            addresses.cdx.primary, addresses.cdx.secondary
+        )?;
+        writeln!(out, "  relay        turn udp and tcp {}", addresses.relay)?;
         writeln!(out, "  secrets      {} (root keys)", data.join(ROOT_KEYS).display())?;
         writeln!(out, "               {} (operator's token)", data.join(ADMIN_TOKEN).display())?;
         writeln!(out, "               {} (sandbox transit)", data.join(sandbox::FILE).display())?;
         out.flush()
+    }
+}
+
+/// The signals that tell a server to stop.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The next of them.
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

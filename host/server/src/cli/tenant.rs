@@ -1,5 +1,8 @@
 //! `switchhook tenant`: tenants of a running server.
 
+mod client_authority;
+mod may_ring;
+
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -13,7 +16,8 @@ use super::{
     print::{Form, GOOD, styled},
 };
 
-/// Makes and lists tenants; for the operator.
+/// Makes and lists tenants, for the operator; sets how much a tenant's devices may do, who may ring whom, and whose
+/// certificates devices need.
 #[derive(Debug, Args)]
 pub(crate) struct Tenant {
     #[command(subcommand)]
@@ -24,26 +28,22 @@ pub(crate) struct Tenant {
 enum Command {
     /// Make a tenant, with the built-in plugins active.
     Create {
-        /// Its name.
-        tenant: TenantId,
         #[command(flatten)]
-        server: Server,
-        #[command(flatten)]
-        form: Form,
+        of: Named,
     },
     /// Show how much a tenant's devices may do, or change what is named: `invites_of_device=60`, and without a
     /// value, `invites_of_device=`, back to the operator's.
     Limits {
-        /// Its name.
-        tenant: TenantId,
+        #[command(flatten)]
+        of: Named,
         /// What to change.
         #[arg(value_name = "NAME=NUMBER")]
         changes: Vec<String>,
-        #[command(flatten)]
-        server: Server,
-        #[command(flatten)]
-        form: Form,
     },
+    /// Show who may ring whom, or change it.
+    MayRing(may_ring::MayRing),
+    /// Whose certificates a tenant's devices need.
+    ClientAuthority(client_authority::ClientAuthority),
     /// List the tenants.
     List {
         #[command(flatten)]
@@ -53,23 +53,43 @@ enum Command {
     },
 }
 
+/// A tenant by its name, its server, and whom the command answers.
+#[derive(Debug, Args)]
+struct Named {
+    /// The tenant's name.
+    tenant: TenantId,
+    #[command(flatten)]
+    server: Server,
+    #[command(flatten)]
+    form: Form,
+}
+
+impl Named {
+    /// An address below the tenant's.
+    fn path(&self, below: &str) -> String {
+        format!("tenants/{}/{below}", self.tenant)
+    }
+}
+
 impl Tenant {
     pub(crate) async fn run(self) -> Result<ExitCode> {
         match self.command {
-            Command::Create { tenant, server, form } => {
+            Command::Create { of: Named { tenant, server, form } } => {
                 let made = json!({ "tenant": tenant });
                 server.admin()?.send_json(Method::POST, "tenants", Some(&made)).await?;
                 form.answer(&made, |_| styled(GOOD, &format!("tenant {tenant} is there")))?;
             }
-            Command::Limits { tenant, changes, server, form } => {
-                let (admin, path) = (server.admin()?, format!("tenants/{tenant}/limits"));
+            Command::Limits { of, changes } => {
+                let (admin, path) = (of.server.admin()?, of.path("limits"));
                 if !changes.is_empty() {
-                    let shown: Value = admin.get(&path, &[]).await?;
+                    let (shown, tag): (Value, _) = admin.get_tagged(&path).await?;
                     let own = shown.get("own").cloned().unwrap_or_default();
-                    admin.send_json(Method::PUT, &path, Some(&changed(own, &changes)?)).await?;
+                    admin.replace(&path, tag, &changed(own, &changes)?).await?;
                 }
-                form.answer(&admin.get::<Value>(&path, &[]).await?, bounds)?;
+                of.form.answer(&admin.get::<Value>(&path, &[]).await?, bounds)?;
             }
+            Command::MayRing(command) => return command.run().await,
+            Command::ClientAuthority(command) => return command.run().await,
             Command::List { server, form } => {
                 let tenants: Value = server.admin()?.get("tenants", &[]).await?;
                 form.answer(&tenants, names)?;

@@ -1,4 +1,4 @@
-//! `switchhook token`: who may administer a running server.
+//! `switchhook token`: who may administer a running server, and which applications register at it.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
-use switchhook_protocol::id::TenantId;
+use switchhook_protocol::id::{ApplicationId, TenantId};
 
 use super::{
     admin::Server,
@@ -26,6 +26,9 @@ enum Command {
     Create {
         /// What it is for.
         label: String,
+        /// Let it register identifiers for this application of the tenant, and do nothing else.
+        #[arg(long)]
+        application: Option<ApplicationId>,
         /// Days until it counts no more.
         #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=3650))]
         days: u64,
@@ -64,8 +67,9 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 impl Token {
     pub(crate) async fn run(self) -> Result<ExitCode> {
         match self.command {
-            Command::Create { label, days, of } => {
-                let body = json!({ "label": label, "expires_in_ms": days * DAY_MS });
+            Command::Create { label, application, days, of } => {
+                let body =
+                    json!({ "label": label, "application": application, "expires_in_ms": days * DAY_MS });
                 let made = of.server.admin()?.send_json(Method::POST, &of.path(), Some(&body)).await?;
                 // The bare token, so that it can go into a file.
                 of.form.answer(&made, |made| field(made, "token"))?;

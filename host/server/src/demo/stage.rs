@@ -39,12 +39,13 @@ impl Stage {
         let folder = tempfile::tempdir().context("no temporary folder")?;
         let mut settings = Settings::on_free_ports(folder.path().join("data"));
         settings.relay.allow_loopback = true;
+        settings.gateways.allow_loopback = true;
         let server = Server::start(&settings).await?;
         let addresses = server.addresses();
         timeline.step("server", &format!("is ready on http://{}, its data folder is new", addresses.http));
         timeline.step(
             "relay",
-            &format!("listens on udp {}; may relay to loopback in this demo", addresses.relay),
+            &format!("listens on udp and tcp {}; may relay to loopback in this demo", addresses.relay),
         );
 
         let token = std::fs::read_to_string(settings.data.join(ADMIN_TOKEN))?.trim().to_owned();
@@ -136,7 +137,8 @@ impl Stage {
 
     async fn point_gateway(&self, send_url: &str) -> anyhow::Result<()> {
         let secret = self.gateway_secret()?;
-        let gateway = json!({ "number": SANDBOX_NUMBER, "send_url": send_url, "secret": secret });
+        let provider = json!({ "kind": "webhook", "send_url": send_url });
+        let gateway = json!({ "number": SANDBOX_NUMBER, "provider": provider, "secret": secret });
         let url = self.admin_url(&format!("gateways/{SANDBOX}"));
         let answer = self.http.put(url).bearer_auth(&self.token).json(&gateway).send().await?;
         answer.error_for_status().context("the gateway is not configured")?;

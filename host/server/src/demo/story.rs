@@ -133,6 +133,7 @@ async fn invite(stage: &Stage, alice: &Phone, prepared: &Prepared) -> anyhow::Re
         connection_data: prepared.connection_data().clone(),
         session_key: prepared.session_key().clone(),
         take: TakeMode::First,
+        idempotency_key: None,
     };
     let status = in_time("the invite", alice.client.invite(&invite)).await??;
     let kinds: Vec<&str> = status.devices.iter().map(|device| device.kind.as_str()).collect();

@@ -4,7 +4,7 @@ use switchhook_core::{
     invitation::accept::{self, Accepting, Paths, needs_relay},
     network::{InviterSide, NetworkFacts},
     policy::nat::{self, Verdict},
-    row::{Device, Participant, Session},
+    row::{Decision, Device, Participant, Session, Write},
     ticket::SessionTicket,
 };
 use switchhook_protocol::{
@@ -26,7 +26,8 @@ pub(crate) async fn accept(app: &App, caller: &Caller, request: Accept) -> Resul
 
     let storage = app.storage.of(&caller.tenant);
     let inviter = storage.devices().get(&ticket.peer()?.device).await?.ok_or(ErrorCode::NoLongerRinging)?;
-    let paths = paths(app, caller, &ticket, request.retry, (&inviter_side.network, &network)).await?;
+    let (paths, decision) =
+        paths(app, caller, &ticket, request.retry, (&inviter_side.network, &network)).await?;
 
     let accepting =
         Owned { keys, ticket, request, device: caller.device.clone(), inviter, inviter_side, paths };
@@ -40,12 +41,13 @@ pub(crate) async fn accept(app: &App, caller: &Caller, request: Accept) -> Resul
             let participants = tx.participants(session).await?;
             let facts = accepting.facts((&row, &participants), now);
             let taken = accept::accept(facts, &invitation, &legs, &mut rng)?;
-            let committed = tx.apply(taken.writes).await?;
+            let decided = Write::Decide { session: session.clone(), decision };
+            let committed = tx.apply(taken.writes.into_iter().chain([decided]).collect()).await?;
             Ok::<_, FlowError>((committed, taken.accepted))
         })
         .await?;
     let (committed, accepted) = taken;
-    app.wake(&caller.tenant, &committed);
+    app.wake(&caller.tenant, committed);
     app.metrics.accepted.inc();
     Ok(accepted)
 }
@@ -56,7 +58,7 @@ async fn paths(
     ticket: &SessionTicket,
     retry: bool,
     (inviter, invited): (&NetworkFacts, &NetworkFacts),
-) -> Result<Paths, FlowError> {
+) -> Result<(Paths, Decision), FlowError> {
     let keys = app.keys.of(&caller.tenant);
     let question = nat::Question {
         a: inviter.party(&keys),
@@ -68,18 +70,18 @@ async fn paths(
         history: nat::Outcomes::default(),
         answers: Vec::new(),
     };
-    let verdict = app.plugins.nat(app, caller, &ticket.session, question).await?;
+    let (verdict, decision) = app.plugins.nat(app, caller, &ticket.session, question).await?;
     app.metrics.verdict(&verdict);
     if needs_relay(&verdict) {
         let regions = (inviter.region(), invited.region());
         let pair = relay::credentials_of_both(app, caller, ticket, regions)?;
-        return Ok(Paths::relay(pair));
+        return Ok((Paths::relay(pair), decision));
     }
     let patience = match verdict {
         Verdict::DirectThenRelay { patience } => Some(patience),
         Verdict::Direct | Verdict::Relay { .. } => None,
     };
-    Ok(Paths::direct(inviter, invited, patience))
+    Ok((Paths::direct(inviter, invited, patience), decision))
 }
 
 /// What the transaction decides from; it runs on the writer's thread.

@@ -29,7 +29,7 @@ pub(crate) async fn decline(app: &App, caller: &Caller, request: Decline) -> Res
             Ok::<_, FlowError>(tx.apply(writes).await?)
         })
         .await?;
-    app.wake(&caller.tenant, &committed);
+    app.wake(&caller.tenant, committed);
     // The router may be wanted.
     app.timers.notify_one();
     Ok(Done {})
@@ -50,7 +50,7 @@ pub(crate) async fn cancel(app: &App, caller: &Caller, request: Cancel) -> Resul
             Ok::<_, FlowError>(tx.apply(writes).await?)
         })
         .await?;
-    app.wake(&caller.tenant, &committed);
+    app.wake(&caller.tenant, committed);
     app.metrics.cancelled.inc();
     Ok(Done {})
 }
@@ -68,7 +68,7 @@ pub(crate) async fn ringing(app: &App, caller: &Caller, request: Ringing) -> Res
             Ok::<_, FlowError>(tx.apply(writes).await?)
         })
         .await?;
-    app.wake(&caller.tenant, &committed);
+    app.wake(&caller.tenant, committed);
     Ok(Done {})
 }
 

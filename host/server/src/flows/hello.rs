@@ -38,7 +38,7 @@ pub(crate) async fn hello(
     }
     let state = storage.mailbox(&device.id).state(app.now()).await?.ok_or(ErrorCode::Internal)?;
     let (resumed, seq) = resume(request.cursor.as_ref(), &state.epoch, state.last_seq, state.lost_seq);
-    if seq > 0 {
+    if state.first_seq.is_some_and(|first| first <= seq) {
         storage.mailbox(&device.id).acknowledge(seq).await?;
     }
     let caller = Caller { tenant: tenant.clone(), device };

@@ -18,32 +18,45 @@ use switchhook_protocol::{
 };
 
 use super::{
-    Caller, FlowError,
+    Caller, FlowError, reach,
+    repeat::Repeatable,
     route::{self, Asking},
 };
 use crate::app::App;
 
 pub(crate) async fn invite(app: &App, caller: &Caller, request: Invite) -> Result<InviteStatus, FlowError> {
+    let _place = app.invites.take(&caller.tenant).ok_or_else(FlowError::overloaded)?;
+    let repeat = Repeatable::of(caller, request.idempotency_key.as_ref(), &request)?;
+    let storage = app.storage.of(&caller.tenant);
+    if let Some(status) = repeat.answered(&storage).await? {
+        return Ok(status);
+    }
+    let rung = ring(app, caller, &request, &repeat).await;
+    repeat.settle(&storage, rung).await
+}
+
+async fn ring(
+    app: &App,
+    caller: &Caller,
+    request: &Invite,
+    repeat: &Repeatable<'_>,
+) -> Result<InviteStatus, FlowError> {
     let (tenant, inviter) = (&caller.tenant, &caller.device);
-    invite::check(&request)?;
+    invite::check(request)?;
     check_session_key(caller, &request.session_key)?;
     let network = NetworkFacts::read(&request.connection_data, app.keys.cdx(), app.now())?;
 
-    let storage = app.storage.of(tenant);
-    if !storage.registrations().holds(&inviter.id, &request.from).await? {
-        return Err(ErrorCode::NotYourIdentifier.into());
-    }
+    let registered = reach::devices_from_own(app, caller, &request.from, &request.invited).await?;
     let (of_device, from_to) = ((tenant, &inviter.id), (&request.from, request.invited.as_slice()));
     app.bounds.invite(of_device, from_to, app.now()).map_err(FlowError::too_often)?;
     let fan_out = app.bounds.of(tenant).limits.fan_out;
-    let registered = storage.registrations().of_endpoints(&inviter.application, &request.invited).await?;
     let targets = invite::targets(registered, &inviter.id, &request.invited, fan_out)?;
 
     let session = mint::session(&mut app.rng());
-    let routing = Routing::new(Asked::from(&request), network, &mut app.rng());
+    let routing = Routing::new(Asked::from(request), network, &mut app.rng());
     let asking = Asking { caller, session: &session, routing: &routing, legs: &[], user: 0 };
-    let (course, plan) = route::ask(app, asking, Course::new(&routing.asked, targets)).await?;
-    if let (true, Finally::GiveUp(word)) = (plan.waves.is_empty(), &plan.finally) {
+    let answer = route::ask(app, asking, Course::new(&routing.asked, targets)).await?;
+    if let (true, Finally::GiveUp(word)) = (answer.plan.waves.is_empty(), &answer.plan.finally) {
         return Err(FlowError::refused(ErrorCode::RouteRefused, word));
     }
 
@@ -53,13 +66,15 @@ pub(crate) async fn invite(app: &App, caller: &Caller, request: Invite) -> Resul
         session: &session,
         inviter,
         routing: &routing,
-        course: &course,
-        plan: &plan,
+        course: &answer.course,
+        plan: &answer.plan,
         now: app.now(),
     };
     let invited = invite::invite(facts, &mut app.rng())?;
-    let committed = storage.commit("invite", invited.writes).await?;
-    app.wake(tenant, &committed);
+    let kept = repeat.keep(&invited.status, app.now())?;
+    let writes = invited.writes.into_iter().chain(answer.decided).chain(kept).collect();
+    let committed = app.storage.of(tenant).commit("invite", writes).await?;
+    app.wake(tenant, committed);
     app.timers.notify_one();
     app.metrics.invited.inc();
     Ok(invited.status)

@@ -38,18 +38,19 @@ pub(crate) async fn late(app: &App, tenant: &TenantId, timer: Timer, user: u16) 
     if !devices.iter().any(|target| is_late(&target.device, &pending.legs, now)) {
         return pending::forget(&storage, timer).await;
     }
-    course.learn(user, devices);
+    course.learn(user, devices, pending.asking().fan_out(app));
     let so_far = course.so_far(&without_late(&pending.legs, now));
-    let plan = pending.asking().plan(app, &course, so_far).await?;
+    let (plan, decision) = pending.asking().plan(app, &course, so_far).await?;
     let now = app.now();
     let committed = storage
         .run("late", async move |tx| {
             let Some(found) = pending.again(tx, &timer).await? else { return Ok(Committed::default()) };
-            let writes = join(pending.facts(&keys, &found, now), &course, &plan, &mut rng);
+            let mut writes = join(pending.facts(&keys, &found, now), &course, &plan, &mut rng);
+            writes.push(decision);
             Ok::<_, FlowError>(tx.apply(writes).await?)
         })
         .await?;
-    app.wake(tenant, &committed);
+    app.wake(tenant, committed);
     app.timers.notify_one();
     Ok(())
 }

@@ -8,7 +8,11 @@ use switchhook_protocol::{
 };
 use tokio::time;
 
-use super::{Caller, FlowError, accept, answer, invite, registration, relay, session, sync, take};
+use super::{
+    Caller, FlowError, accept, answer, block, invite,
+    registration::{self, held},
+    relay, session, sync, take,
+};
 use crate::{app::App, limits};
 
 /// Performs an operation within its deadline; what a good answer holds, or why it was refused.
@@ -19,7 +23,7 @@ pub(crate) async fn perform(
 ) -> Result<Box<RawValue>, ErrorBody> {
     let op = operation.op();
     let done = time::timeout(limits::REQUEST, dispatch(app, caller, operation)).await;
-    let done = done.unwrap_or_else(|_| Err(ErrorCode::Overloaded.into()));
+    let done = done.unwrap_or_else(|_| Err(FlowError::overloaded()));
     done.map_err(|refused| {
         let body = refused.into_body(op);
         app.metrics.refused(body.code);
@@ -32,6 +36,8 @@ async fn dispatch(app: &App, caller: &Caller, operation: Operation) -> Result<Bo
         Operation::RegisterBegin(request) => ok(&registration::begin(app, caller, *request).await?),
         Operation::RegisterCode(request) => ok(&registration::code(app, caller, *request).await?),
         Operation::RegisterValidate(request) => ok(&registration::validate(app, caller, *request).await?),
+        Operation::RegisterList(_) => ok(&held::list(app, caller).await?),
+        Operation::RegisterRevoke(request) => ok(&held::revoke(app, caller, *request).await?),
         Operation::Invite(request) => ok(&invite::invite(app, caller, *request).await?),
         Operation::Ringing(request) => ok(&answer::ringing(app, caller, *request).await?),
         Operation::Accept(request) => ok(&accept::accept(app, caller, *request).await?),
@@ -45,6 +51,9 @@ async fn dispatch(app: &App, caller: &Caller, operation: Operation) -> Result<Bo
         Operation::RelayRequest(request) => ok(&relay::request(app, caller, *request).await?),
         Operation::RelayUpdate(request) => ok(&relay::update(app, caller, *request).await?),
         Operation::PathReport(request) => ok(&relay::path_report(app, caller, *request).await?),
+        Operation::Block(request) => ok(&block::block(app, caller, *request).await?),
+        Operation::Unblock(request) => ok(&block::unblock(app, caller, *request).await?),
+        Operation::Blocked(request) => ok(&block::blocked(app, caller, *request).await?),
         Operation::Sync(_) => ok(&sync::sync(app, caller).await?),
     }
 }

@@ -3,7 +3,11 @@
 //! The method (a plugin) is asked for one step at a time; state, secrets, texts and association of a
 //! step are one transaction ([`step`]). Texts leave afterwards, by the outbox.
 
+pub(crate) mod association;
+pub(crate) mod direct;
+pub(crate) mod held;
 pub(crate) mod step;
+pub(crate) mod texting;
 
 use std::collections::BTreeMap;
 
@@ -49,13 +53,7 @@ pub(crate) async fn begin(
         expires_at: app.now(),
         finished: false,
     };
-    let gateway = app.storage.of(&caller.tenant).gateways().list().await?.into_iter().next();
-    let step = Step {
-        attempt,
-        gateway: gateway.map(|gateway| gateway.id),
-        event: Event::Begun(fields),
-        beside: Beside::Nothing,
-    };
+    let step = Step { attempt, gateway: None, event: Event::Begun(fields), beside: Beside::Nothing };
     let stepped = step::step(app, caller, step).await?;
     Ok(progress(app, stepped))
 }

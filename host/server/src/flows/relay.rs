@@ -26,7 +26,7 @@ pub(crate) async fn request(
     let peers = credentials(app, caller, &ticket, ticket.peer()?)?;
     let writes = relay::give(&ticket, peers, app.now(), &mut app.rng())?;
     let committed = app.storage.of(&caller.tenant).commit("relay-request", writes).await?;
-    app.wake(&caller.tenant, &committed);
+    app.wake(&caller.tenant, committed);
     app.metrics.relay_requested.inc();
     Ok(RelayResponse { relay: own })
 }
@@ -36,7 +36,7 @@ pub(crate) async fn update(app: &App, caller: &Caller, request: RelayUpdate) -> 
     let keys = app.keys.of(&caller.tenant);
     let writes = relay::update(&keys, &ticket, &request, app.now(), &mut app.rng())?;
     let committed = app.storage.of(&caller.tenant).commit("relay-update", writes).await?;
-    app.wake(&caller.tenant, &committed);
+    app.wake(&caller.tenant, committed);
     Ok(Done {})
 }
 

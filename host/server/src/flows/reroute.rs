@@ -14,7 +14,7 @@ use switchhook_storage::Committed;
 use super::{
     FlowError,
     pending::{self, Pending},
-    route,
+    route::{self, Answer},
 };
 use crate::app::App;
 
@@ -27,17 +27,18 @@ pub(crate) async fn reroute(app: &App, tenant: &TenantId, timer: Timer, user: u1
     let Some(course) = Course::of(&pending.invitation, &app.keys.of(tenant)) else {
         return pending::forget(&storage, timer).await;
     };
-    let (course, plan) = route::ask(app, pending.asking(), course).await?;
+    let Answer { course, plan, decided } = route::ask(app, pending.asking(), course).await?;
     let (keys, now, mut rng) = (app.keys.of(tenant), app.now(), app.rng());
     let committed = storage
         .run("reroute", async move |tx| {
             // The user's ringing went on meanwhile: the timer stays, and the router is asked anew.
             let Some(found) = pending.again(tx, &timer).await? else { return Ok(Committed::default()) };
-            let writes = go_on(pending.facts(&keys, &found, now), &course, &plan, &mut rng);
+            let mut writes = go_on(pending.facts(&keys, &found, now), &course, &plan, &mut rng);
+            writes.extend(decided);
             Ok::<_, FlowError>(tx.apply(writes).await?)
         })
         .await?;
-    app.wake(tenant, &committed);
+    app.wake(tenant, committed);
     app.timers.notify_one();
     Ok(())
 }

@@ -49,6 +49,6 @@ async fn decide(app: &App, tenant: &TenantId, timer: Timer) -> Result<(), FlowEr
             Ok::<_, FlowError>(tx.apply(writes).await?)
         })
         .await?;
-    app.wake(tenant, &committed);
+    app.wake(tenant, committed);
     Ok(())
 }

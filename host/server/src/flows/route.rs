@@ -3,11 +3,11 @@
 use switchhook_core::{
     invitation::{course::Course, invite::Reachable, routing::Routing},
     policy::route::{self, Finally, Plan},
-    row::{Leg, Target},
+    row::{Leg, Target, Write},
 };
 use switchhook_protocol::{endpoint::EndpointId, id::SessionId};
 
-use super::{Caller, FlowError};
+use super::{Caller, FlowError, reach};
 use crate::app::App;
 
 /// A session as its router is asked about it.
@@ -23,40 +23,51 @@ pub(crate) struct Asking<'a> {
     pub(crate) user: u16,
 }
 
+/// What the router said.
+pub(crate) struct Answer {
+    /// How the ringing came to it.
+    pub(crate) course: Course,
+    pub(crate) plan: Plan,
+    /// What keeps its decisions with the session.
+    pub(crate) decided: Vec<Write>,
+}
+
 /// Asks the router for a plan. As long as nobody of the user's devices rings, whom the last plan named is gone on
 /// to first, and a plan without rings that names somebody is followed.
-pub(crate) async fn ask(
-    app: &App,
-    asking: Asking<'_>,
-    mut course: Course,
-) -> Result<(Course, Plan), FlowError> {
+pub(crate) async fn ask(app: &App, asking: Asking<'_>, mut course: Course) -> Result<Answer, FlowError> {
+    let mut decided = Vec::new();
     let quiet = !asking.legs.iter().any(|leg| leg.user == asking.user && leg.state.may_ring());
     loop {
         if quiet && let Some(to) = course.forward().cloned() {
             let devices = asking.devices(app, std::slice::from_ref(&to)).await?;
-            course.forward_to(&to, asking.user, devices);
+            course.forward_to(&to, asking.user, devices, asking.fan_out(app));
         }
-        let plan = asking.plan(app, &course, course.so_far(asking.legs)).await?;
+        let (plan, decision) = asking.plan(app, &course, course.so_far(asking.legs)).await?;
+        decided.push(decision);
         match &plan.finally {
             Finally::Forward(to) if quiet && plan.waves.is_empty() && course.may_forward(to) => {
                 course.finally = plan.finally;
             }
-            Finally::Forward(_) | Finally::GiveUp(_) | Finally::Bridge(_) => return Ok((course, plan)),
+            Finally::Forward(_) | Finally::GiveUp(_) | Finally::Bridge(_) => {
+                return Ok(Answer { course, plan, decided });
+            }
         }
     }
 }
 
 impl Asking<'_> {
-    /// The devices that identifiers reach now, without the inviter's.
+    /// The devices that the inviter reaches now by these identifiers.
     pub(crate) async fn devices(
         &self,
         app: &App,
         endpoints: &[EndpointId],
     ) -> Result<Vec<Target>, FlowError> {
-        let inviter = &self.caller.device;
-        let registrations = app.storage.of(&self.caller.tenant);
-        let found = registrations.registrations().of_endpoints(&inviter.application, endpoints).await?;
-        Ok(found.into_iter().filter(|target| target.device != inviter.id).collect())
+        Ok(reach::devices(app, self.caller, &self.routing.asked.from, endpoints).await?)
+    }
+
+    /// How many devices the inviter's tenant lets it reach.
+    pub(crate) fn fan_out(&self, app: &App) -> u32 {
+        app.bounds.of(&self.caller.tenant).limits.fan_out
     }
 
     /// One answer of the router.
@@ -65,7 +76,7 @@ impl Asking<'_> {
         app: &App,
         course: &Course,
         so_far: Vec<route::LegOutcome>,
-    ) -> Result<Plan, FlowError> {
+    ) -> Result<(Plan, Write), FlowError> {
         let whose = |it: &Reachable| (self.caller.tenant.clone(), it.target.device.clone());
         let whose: Vec<_> = course.targets.iter().map(whose).collect();
         let online = app.online.of(&whose).await;
@@ -87,6 +98,7 @@ impl Asking<'_> {
             so_far,
             answers: Vec::new(),
         };
-        app.plugins.route(app, self.caller, self.session, question).await
+        let (plan, decision) = app.plugins.route(app, self.caller, self.session, question).await?;
+        Ok((plan, Write::Decide { session: self.session.clone(), decision }))
     }
 }

@@ -16,7 +16,7 @@ use switchhook_protocol::{
 };
 use switchhook_storage::{Committed, Transaction};
 
-use super::{Caller, FlowError};
+use super::{Caller, FlowError, repeat::Repeatable};
 use crate::app::App;
 
 pub(crate) async fn show_answer(
@@ -33,22 +33,39 @@ pub(crate) async fn show_answer(
             Ok::<_, FlowError>(tx.apply(writes).await?)
         })
         .await?;
-    app.wake(&caller.tenant, &committed);
+    app.wake(&caller.tenant, committed);
     Ok(Done {})
 }
 
 pub(crate) async fn update(app: &App, caller: &Caller, request: SessionUpdate) -> Result<Done, FlowError> {
+    let repeat = Repeatable::of(caller, request.idempotency_key.as_ref(), &request)?;
+    let storage = app.storage.of(&caller.tenant);
+    if let Some(done) = repeat.answered(&storage).await? {
+        return Ok(done);
+    }
+    let told = tell(app, caller, request, &repeat).await;
+    repeat.settle(&storage, told).await
+}
+
+async fn tell(
+    app: &App,
+    caller: &Caller,
+    request: SessionUpdate,
+    repeat: &Repeatable<'_>,
+) -> Result<Done, FlowError> {
     let (ticket, now, mut rng) = (open(app, caller, &request.ticket)?, app.now(), app.rng());
     app.bounds.update(&caller.tenant, &caller.device.id, now).map_err(FlowError::too_often)?;
+    let kept = repeat.keep(&Done {}, now)?;
     let storage = app.storage.of(&caller.tenant);
     let committed = storage
         .run("session-update", async move |tx| {
             let loaded = Loaded::load(tx, &ticket.session).await?;
-            let writes = loaded.running(now).update(&ticket, &request.data, &mut rng)?;
+            let mut writes = loaded.running(now).update(&ticket, &request.data, &mut rng)?;
+            writes.extend(kept);
             Ok::<_, FlowError>(tx.apply(writes).await?)
         })
         .await?;
-    app.wake(&caller.tenant, &committed);
+    app.wake(&caller.tenant, committed);
     Ok(Done {})
 }
 
@@ -64,7 +81,8 @@ pub(crate) async fn end(app: &App, caller: &Caller, request: End) -> Result<Done
             loaded.without(tx, who, (&request.reason, now), (&keys, &mut rng)).await
         })
         .await?;
-    app.wake(&caller.tenant, &committed);
+    app.wake(&caller.tenant, committed);
+    app.left.notify_one();
     app.metrics.ended.inc();
     Ok(Done {})
 }
@@ -82,7 +100,8 @@ pub(crate) async fn lose(app: &App, tenant: &TenantId, lost: Participant) -> Res
         })
         .await?;
     let Some(committed) = committed else { return Ok(false) };
-    app.wake(tenant, &committed);
+    app.wake(tenant, committed);
+    app.left.notify_one();
     app.metrics.lost.inc();
     Ok(true)
 }

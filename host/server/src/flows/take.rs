@@ -35,7 +35,7 @@ pub(crate) async fn take(app: &App, caller: &Caller, request: Take) -> Result<Do
             Ok::<_, FlowError>(tx.apply(writes).await?)
         })
         .await?;
-    app.wake(&caller.tenant, &committed);
+    app.wake(&caller.tenant, committed);
     Ok(Done {})
 }
 

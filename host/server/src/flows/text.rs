@@ -1,36 +1,42 @@
 //! A text that a transit received from a device (REG-2, REG-3).
 //!
-//! The transit signs its report. A repeat of the same message gets the stored answer, and has no
-//! second effect; the same id with another body is a conflict. The device is found by the push token
-//! in the text: whoever knows that token of a device may begin a registration for it.
+//! That it is the transit that reports has been proven in the transit's own way. A repeat of the same
+//! message gets the stored answer, and has no second effect; the same id with another body is a
+//! conflict. The device is found by the push token in the text: whoever knows that token of a device
+//! may begin a registration for it. Before any method hears of a text, the host itself heeds a wish for
+//! no more texts ([`keyword`]).
 
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use switchhook_core::{
     mint,
     policy::registration::{Claim, Event, TextMessage},
-    row::{Attempt, Device, Gateway, TransitAnswer},
-    seal::Purpose,
-    transit::verify,
+    row::{Attempt, Device, TransitAnswer},
+    transit::{
+        MAX_MESSAGE_ID, is_message_id,
+        keyword::{self, Wish},
+    },
 };
 use switchhook_protocol::{
     endpoint::EndpointId,
     error::ErrorCode,
     id::{AttemptId, GatewayId, TenantId},
 };
-use switchhook_storage::TenantStorage;
+use switchhook_storage::{StorageError, TenantStorage, Transaction};
 
 use super::{
     Caller, FlowError,
-    registration::step::{self, Beside, Step},
+    registration::{
+        step::{self, Beside, Step},
+        texting::Taken,
+    },
 };
 use crate::{app::App, limits, secrets};
 
 /// A transit's report.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TextReport {
-    /// The gateway's id of the message, at most 128 bytes.
+    /// The gateway's id of the message: 1 to 128 printable characters of ASCII, no space.
     pub id: String,
     /// The sender's number, as the gateway read it from the message's header.
     pub from: EndpointId,
@@ -42,53 +48,81 @@ pub struct TextReport {
 
 /// What a transit is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TextAccepted {
-    /// The registration attempt that the text began or continued.
-    pub attempt: AttemptId,
+#[serde(untagged)]
+pub enum TextAccepted {
+    /// The text began or continued a registration.
+    Registration {
+        /// Its attempt.
+        attempt: AttemptId,
+    },
+    /// It said whether its sender wants texts.
+    Wish {
+        /// Whether they want none.
+        opted_out: bool,
+    },
 }
 
-/// What the transport knows of the report.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Signed<'a> {
-    pub(crate) body: &'a [u8],
-    pub(crate) signature: &'a str,
+impl TextAccepted {
+    /// The attempt that the text began or continued.
+    pub const fn attempt(&self) -> Option<&AttemptId> {
+        match self {
+            Self::Registration { attempt } => Some(attempt),
+            Self::Wish { .. } => None,
+        }
+    }
 }
 
 /// Words of a text that may be a push token: more is no text of a device.
 const MAX_WORDS: usize = 8;
 
-const MAX_ID: usize = 128;
-
 /// Status and body of the answer.
 pub(crate) type Answered = (u16, String);
 
+/// Where a report comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    /// Of everything that a repeat of it has in common with it.
+    pub(crate) digest: [u8; 32],
+    /// The parts that its text was joined from: they are forgotten with the commit that takes it.
+    pub(crate) parts: Option<&'a str>,
+}
+
+impl From<[u8; 32]> for Origin<'_> {
+    /// A text that came whole.
+    fn from(digest: [u8; 32]) -> Self {
+        Self { digest, parts: None }
+    }
+}
+
+/// Takes a report.
 pub(crate) async fn text(
     app: &App,
     tenant: &TenantId,
     gateway: &GatewayId,
-    signed: Signed<'_>,
+    report: &TextReport,
+    origin: Origin<'_>,
 ) -> Result<Answered, FlowError> {
-    let storage = app.storage.of(tenant);
-    let gateway = storage.gateways().get(gateway).await?.ok_or(ErrorCode::NotFound)?;
-    check_signature(app, tenant, &gateway, signed)?;
-    let report: TextReport = serde_json::from_slice(signed.body)
-        .map_err(|error| FlowError::refused(ErrorCode::Malformed, &error.to_string()))?;
-    if report.id.is_empty() || report.id.len() > MAX_ID {
-        return Err(ErrorCode::TooLarge.into());
+    if !is_message_id(&report.id) {
+        let too_large = report.id.len() > MAX_MESSAGE_ID;
+        return Err(if too_large { ErrorCode::TooLarge } else { ErrorCode::Malformed }.into());
     }
-    let digest: [u8; 32] = Sha256::digest(signed.body).into();
+    let (storage, mut taken) = (app.storage.of(tenant), Taken::default());
     for _ in 0..limits::STEP_TRIES {
-        if let Some(answered) = answered_before(&storage, &gateway.id, &report.id, digest).await? {
+        if let Some(answered) = answered_before(&storage, gateway, &report.id, origin.digest).await? {
             return Ok(answered);
         }
-        match begin(app, tenant, &gateway.id, &report, digest).await {
+        let outcome = match keyword::wish(&report.text) {
+            Some(wish) => heed(app, tenant, gateway, report, (origin, wish)).await,
+            None => begin(app, tenant, gateway, report, origin, &mut taken).await,
+        };
+        match outcome {
             // A report came at the same time: the same one, whose answer is the answer, or another
             // one of this device, whose attempt this one goes on with.
             Err(FlowError::Refused(body)) if body.code == ErrorCode::Conflict => {}
             answered => return answered,
         }
     }
-    Err(ErrorCode::Overloaded.into())
+    Err(FlowError::overloaded())
 }
 
 async fn begin(
@@ -96,7 +130,8 @@ async fn begin(
     tenant: &TenantId,
     gateway: &GatewayId,
     report: &TextReport,
-    digest: [u8; 32],
+    origin: Origin<'_>,
+    taken: &mut Taken,
 ) -> Result<Answered, FlowError> {
     let message = TextMessage {
         gateway: gateway.clone(),
@@ -109,32 +144,69 @@ async fn begin(
     let device = device_named_in(&storage, &report.text).await?;
     let caller = Caller { tenant: tenant.clone(), device };
     let attempt = attempt(app, &caller, claim).await?;
-    let accepted = TextAccepted { attempt: attempt.id.clone() };
+    let accepted = TextAccepted::Registration { attempt: attempt.id.clone() };
     let answer = serde_json::to_string(&accepted).or(Err(ErrorCode::Internal))?;
-    let beside = Beside::Answer(TransitAnswer {
-        gateway: gateway.clone(),
-        message: report.id.clone(),
-        digest,
-        status: 200,
-        answer: answer.clone(),
-        at: app.now(),
-    });
+    let row = answered(app, gateway, report, (origin, &answer));
+    let beside = Beside::Answer { answer: row, parts: origin.parts.map(str::to_owned) };
     let gateway = Some(gateway.clone());
     let event = Event::TextReceived(message);
-    step::step(app, &caller, Step { attempt, gateway, event, beside }).await?;
+    step::step_again(app, &caller, Step { attempt, gateway, event, beside }, taken).await?;
     app.metrics.texts_received.inc();
     Ok((200, answer))
 }
 
-fn check_signature(
+/// Notes that the sender wants no more texts of the tenant, or wants them again.
+async fn heed(
     app: &App,
     tenant: &TenantId,
-    gateway: &Gateway,
-    signed: Signed<'_>,
-) -> Result<(), ErrorCode> {
-    let keys = app.keys.of(tenant);
-    let secret = keys.open_bytes(Purpose::Secret, &gateway.secret).or(Err(ErrorCode::Internal))?;
-    verify(&secret, signed.body, signed.signature, app.now()).or(Err(ErrorCode::BadSignature))
+    gateway: &GatewayId,
+    report: &TextReport,
+    (origin, wish): (Origin<'_>, Wish),
+) -> Result<Answered, FlowError> {
+    let opted_out = wish == Wish::Stop;
+    let answer = serde_json::to_string(&TextAccepted::Wish { opted_out }).or(Err(ErrorCode::Internal))?;
+    let row = answered(app, gateway, report, (origin, &answer));
+    let (sender, parts, now) = (report.from.clone(), origin.parts.map(str::to_owned), app.now());
+    let storage = app.storage.of(tenant);
+    let noted = storage.run("text-wish", async move |tx| {
+        put_answer(tx, &row, parts.as_deref()).await?;
+        tx.opt_out(&sender, opted_out, now).await
+    });
+    match noted.await {
+        Ok(()) => Ok((200, answer)),
+        Err(StorageError::Conflict { .. }) => Err(ErrorCode::Conflict.into()),
+        Err(trouble) => Err(trouble.into()),
+    }
+}
+
+/// What the transit's message is answered with from now on.
+fn answered(
+    app: &App,
+    gateway: &GatewayId,
+    report: &TextReport,
+    (origin, answer): (Origin<'_>, &str),
+) -> TransitAnswer {
+    TransitAnswer {
+        gateway: gateway.clone(),
+        message: report.id.clone(),
+        digest: origin.digest,
+        status: 200,
+        answer: answer.to_owned(),
+        at: app.now(),
+    }
+}
+
+/// Stores what a text is answered with; the parts that it was joined from are forgotten.
+pub(super) async fn put_answer(
+    tx: &mut Transaction<'_>,
+    answer: &TransitAnswer,
+    parts: Option<&str>,
+) -> Result<(), StorageError> {
+    tx.put_transit_answer(answer).await?;
+    match parts {
+        Some(parts) => tx.forget_text_parts(&answer.gateway, parts).await,
+        None => Ok(()),
+    }
 }
 
 async fn answered_before(

@@ -1,15 +1,22 @@
 //! Administration: bearer tokens, scoped to a tenant or the operator's; every change is audited.
 
 mod audit;
+mod carriers;
+mod client_authority;
 mod explain;
 mod gateways;
 mod limits;
+mod may_ring;
 pub(crate) mod openapi;
+mod person;
 mod plugins;
+mod registering;
+mod registrations;
 pub(crate) mod routes;
 pub(crate) mod schemas;
 mod sessions;
 mod tenants;
+mod text_policy;
 mod texts;
 mod tokens;
 
@@ -47,7 +54,7 @@ impl FromRequestParts<Arc<App>> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let token = bearer(app, &parts.headers).await?;
+        let token = administers(app, &parts.headers).await?;
         if token.tenant.is_some() {
             return Err(ErrorCode::Forbidden.into());
         }
@@ -70,7 +77,7 @@ impl FromRequestParts<Arc<App>> for OfTenant {
 }
 
 async fn may_administer(app: &App, headers: &HeaderMap, tenant: &str) -> Result<OfTenant, Problem> {
-    let token = bearer(app, headers).await?;
+    let token = administers(app, headers).await?;
     let tenant: TenantId = tenant.parse().or(Err(ErrorCode::UnknownTenant))?;
     if token.tenant.as_ref().is_some_and(|own| *own != tenant) {
         return Err(ErrorCode::Forbidden.into());
@@ -120,7 +127,14 @@ impl Administrator {
     }
 }
 
-async fn bearer(app: &App, headers: &HeaderMap) -> Result<AdminToken, Problem> {
+/// A token that administers: those of applications do not.
+async fn administers(app: &App, headers: &HeaderMap) -> Result<AdminToken, Problem> {
+    let token = bearer(app, headers).await?;
+    if token.application.is_none() { Ok(token) } else { Err(ErrorCode::Forbidden.into()) }
+}
+
+/// The token of a request, if it counts.
+pub(super) async fn bearer(app: &App, headers: &HeaderMap) -> Result<AdminToken, Problem> {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = value.and_then(|value| value.strip_prefix("Bearer ")).ok_or(ErrorCode::Unauthorized)?;
     let stored = app.storage.admin_tokens().get(&secrets::hash(token.trim())).await?;

@@ -29,8 +29,11 @@ use self::parts::Covered;
 use super::{extract::Path, problem::Problem};
 use crate::{
     app::App,
-    flows::{perform::perform, prove::prove},
-    limits, tenants,
+    authority,
+    flows::{Caller, perform::perform, prove::prove},
+    limits,
+    listen::peer::Peer,
+    tenants,
 };
 
 /// Performs an operation of a device that has no socket.
@@ -43,23 +46,31 @@ use crate::{
 pub(crate) async fn request(
     State(app): State<Arc<App>>,
     Path((tenant, op)): Path<(String, String)>,
+    peer: Peer,
     request: Request,
 ) -> Result<Response, Problem> {
     let tenant = tenants::known(&app, &tenant).await?;
-    let done = Box::pin(signed(&app, &tenant, &op, request)).await;
-    let answer = done.inspect_err(|problem| app.metrics.refused(problem.code()))?;
+    authority::check(&app, &tenant, &peer).await?;
+    let proven = Box::pin(proven(&app, &tenant, &op, request)).await;
+    let (caller, operation) = proven.inspect_err(|problem| app.metrics.refused(problem.code()))?;
+    let answer = Box::pin(perform(&app, &caller, operation)).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], String::from(Box::<str>::from(answer))).into_response())
 }
 
-async fn signed(app: &App, tenant: &TenantId, op: &str, request: Request) -> Result<Box<RawValue>, Problem> {
+/// Who asks, and for what.
+async fn proven(
+    app: &App,
+    tenant: &TenantId,
+    op: &str,
+    request: Request,
+) -> Result<(Caller, Operation), Problem> {
     let (head, body) = request.into_parts();
     let body = read(body).await?;
     let signature = headers::signature(&head.headers)?;
     digest::check(&head.headers, &body)?;
     let covered = Covered::of(&head);
     let caller = prove(app, tenant, &signature, |name| covered.part(name)).await?;
-    let operation = operation(op, &body)?;
-    Ok(perform(app, &caller, operation).await?)
+    Ok((caller, operation(op, &body)?))
 }
 
 async fn read(body: Body) -> Result<Bytes, Problem> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use switchhook_protocol::error::ErrorCode;
-use switchhook_storage::{AdminToken, AuditEntry, KeysProof, StorageError};
+use switchhook_storage::{AdminToken, AuditEntry, KeysProof};
 
 use super::StartError;
 use crate::{
@@ -43,6 +43,7 @@ async fn first_administrator(app: &App, admin_token: &str) -> Result<(), FlowErr
         return Ok(());
     }
     let token = AdminToken {
+        application: None,
         hash,
         tenant: None,
         label: FIRST_ADMINISTRATOR.to_owned(),
@@ -57,18 +58,16 @@ async fn first_administrator(app: &App, admin_token: &str) -> Result<(), FlowErr
 pub(super) async fn check_keys(app: &App) -> Result<(), StartError> {
     let keys = app.keys.host();
     let (key_id, proof) = keys.mac(INSTALLATION, &[]);
-    let current = KeysProof { key_id, proof };
-    let setup = |error: StorageError| StartError::Setup(error.to_string());
-    match app.storage.keys_proof().await.map_err(setup)? {
-        Some(known) if known == current => Ok(()),
-        Some(known) if keys.mac_of(known.key_id, INSTALLATION, &[]) != Some(known.proof) => {
-            Err(StartError::ForeignKeys)
-        }
-        Some(_) | None => app.storage.put_keys_proof(current).await.map_err(setup),
+    let is_ours = move |known: KeysProof| keys.mac_of(known.key_id, INSTALLATION, &[]) == Some(known.proof);
+    let proven = app.storage.prove_keys(KeysProof { key_id, proof }, is_ours).await;
+    if proven.map_err(|error| StartError::Setup(error.to_string()))? {
+        Ok(())
+    } else {
+        Err(StartError::ForeignKeys)
     }
 }
 
-/// First rows, what the process before left in doubt, and the plugins.
+/// First rows, or settings and plugins; then it enters, where what the process before left in doubt is reported.
 pub(super) async fn set_up(app: &App, data: &Path, admin_token: &str) -> Result<(), FlowError> {
     first_administrator(app, admin_token).await?;
     if app.storage.tenants().list().await?.is_empty() {
@@ -82,7 +81,10 @@ pub(super) async fn set_up(app: &App, data: &Path, admin_token: &str) -> Result<
 
 async fn first_tenant(app: &App, data: &Path) -> Result<(), FlowError> {
     let tenant = sandbox::default_tenant();
-    tenants::create(app, &tenant, None).await?;
+    // Of nodes that start at once one makes it, and gives it the gateway: a second would replace the secret.
+    if !tenants::create(app, &tenant, None).await? {
+        return Ok(());
+    }
     let secret = tenants::put_sandbox(app, &tenant, sandbox::SEND_URL).await?;
     let written = SandboxFile { secret }.write(data);
     written.map_err(|error| FlowError::refused(ErrorCode::Internal, &error.to_string()))

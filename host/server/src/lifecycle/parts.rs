@@ -7,7 +7,7 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_bus::Bus;
 use switchhook_cdx::{Cdx, CdxConfig, Ip};
 use switchhook_core::{mint, relay_choice::RelayHost, relay_peers::PeerPolicy, seal::KeyRing};
-use switchhook_delivery::Outbound;
+use switchhook_delivery::{GatewayPeers, Outbound, SmsSender};
 use switchhook_plugin_runtime::{ArtefactSettings, Compiler, Runtime, RuntimeSettings, Slots};
 use switchhook_protocol::{id::RelayHostId, time::Timestamp};
 use switchhook_relay::{Relay, RelayConfig};
@@ -18,8 +18,10 @@ use crate::{
     clock,
     keys::Keys,
     listen::{Listener, tls::Tls},
-    nodes::{Me, others::Others},
+    metrics::Metrics,
+    nodes::{Me, neighbours::Neighbours, others::Others},
     plugins::Plugins,
+    sandbox,
     settings::{self, Settings},
 };
 
@@ -42,13 +44,21 @@ pub(super) async fn bus(settings: &Settings, storage: &Storage) -> Result<Option
 }
 
 /// This node, and its way to the others.
-pub(super) fn node(settings: &Settings, bound: SocketAddr, bus: Option<Bus>, keys: &Keys) -> (Me, Others) {
+pub(super) fn node(
+    settings: &Settings,
+    bound: SocketAddr,
+    bus: Option<Bus>,
+    keys: &Keys,
+    metrics: &Metrics,
+) -> (Me, Others) {
+    let scheme = if settings.tls.is_some() { "wss" } else { "ws" };
     let me = Me {
         id: mint::node(&mut rand::rng()),
-        address: settings.http.public_url.clone().unwrap_or_else(|| format!("ws://{bound}")),
+        address: settings.http.public_url.clone().map_or_else(|| format!("{scheme}://{bound}"), String::from),
         started_at: clock::now(),
+        neighbours: Neighbours::new(settings.http.public_url.is_some()),
     };
-    let others = Others::new(bus, me.id.clone(), keys.host());
+    let others = Others::new(bus, me.id.clone(), keys.host(), metrics.foreign_letters.clone());
     (me, others)
 }
 
@@ -59,8 +69,8 @@ pub(crate) async fn storage(settings: &Settings, clock: fn() -> Timestamp) -> Re
         None => Database::Sqlite { path: settings.data.join(DATABASE) },
     };
     let how = switchhook_storage::Settings::new(database, Clock::new(clock));
-    Storage::open(switchhook_storage::Settings { server_may_lose: settings.allow_lossy_database, ..how })
-        .await
+    let allow_lossy_database = settings.allow_lossy_database;
+    Storage::open(switchhook_storage::Settings { allow_lossy_database, ..how }).await
 }
 
 /// The runtime of the plugins, with what it has compiled before.
@@ -72,7 +82,9 @@ pub(super) fn plugins(
     let (_, key) = keys.mac("artefacts", &[]);
     let artefacts = Some(ArtefactSettings { folder: settings.data.join("plugins"), key });
     let compiler = settings.compiler.clone().map_or(Compiler::Here, Compiler::Process);
-    let runtime = Runtime::new(RuntimeSettings { artefacts, compiler, ..RuntimeSettings::default() })?;
+    let deadlines = settings.deadlines;
+    let how = RuntimeSettings { artefacts, compiler, deadlines, ..RuntimeSettings::default() };
+    let runtime = Runtime::new(how)?;
     let metrics = switchhook_plugin_runtime::Metrics::default();
     metrics.register(registry);
     Ok(Plugins::new(runtime.clone(), Slots::new(runtime, metrics)))
@@ -82,6 +94,15 @@ pub(super) fn plugins(
 pub(super) fn outbound(settings: &settings::Plugins) -> Result<Outbound, StartError> {
     let peers = PeerPolicy { allow_loopback: settings.allow_loopback, ..PeerPolicy::default() };
     Outbound::new(peers).map_err(|error| StartError::Outbound(error.to_string()))
+}
+
+/// What sends texts, and where tenants' gateways may be; the sandbox is the host's own program.
+pub(super) fn texts(settings: &settings::Gateways) -> Result<(SmsSender, GatewayPeers), StartError> {
+    let settings::Gateways { allow_loopback, allow } = settings.clone();
+    let peers = PeerPolicy { allow_loopback, allowed: allow, ..PeerPolicy::default() };
+    let peers = GatewayPeers::new(peers, Some(sandbox::SEND_URL));
+    let sender = SmsSender::new(peers.clone()).map_err(|error| StartError::Texts(error.to_string()))?;
+    Ok((sender, peers))
 }
 
 /// Binds the port of HTTP and WebSocket.

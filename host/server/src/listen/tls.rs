@@ -6,13 +6,18 @@
 //! one of them is being written, leaves the former in use. Connections that are open stay.
 //!
 //! Strangers pay before they cost: a handshake has a deadline, and only so many are unfinished at
-//! once; who comes beyond that is closed before anything is computed for it.
+//! once, fewer still with one address; who comes beyond that is closed before anything is computed for it.
 
+mod asking;
 mod certificate;
 
 use std::sync::Arc;
 
-use rustls::{ServerConfig, crypto::aws_lc_rs};
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
 use tokio::{
     net::TcpStream,
     sync::{Notify, Semaphore},
@@ -22,8 +27,8 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use self::certificate::Certificate;
 pub use self::certificate::CertificateError;
+use self::{asking::OfAnyAuthority, certificate::Certificate};
 use crate::{
     causes::Causes,
     limits,
@@ -49,9 +54,14 @@ impl Tls {
     pub(crate) async fn new(settings: &settings::Tls) -> Result<Self, CertificateError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let certificate = Arc::new(Certificate::read(settings.clone(), Arc::clone(&provider)).await?);
+        let asking: Arc<dyn ClientCertVerifier> = if settings.client_certificates {
+            Arc::new(OfAnyAuthority::new(&provider))
+        } else {
+            WebPkiClientVerifier::no_client_auth()
+        };
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(asking)
             .with_cert_resolver(Arc::<Certificate>::clone(&certificate));
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Self {
@@ -189,7 +199,7 @@ mod tests {
 
     fn files(folder: &TempDir) -> settings::Tls {
         let [certificate, key] = ["certificate.pem", "key.pem"].map(|file| folder.path().join(file));
-        settings::Tls { certificate, key }
+        settings::Tls { certificate, key, client_certificates: false }
     }
 
     fn self_signed() -> CertifiedKey<rcgen::KeyPair> {

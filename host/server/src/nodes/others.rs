@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use switchhook_bus::{Bus, Message, Subject, Subscription, Unanswered};
 use switchhook_core::seal::{KeyRing, Purpose};
 use switchhook_protocol::{id::NodeId, server::PeerSignal, time::Timestamp};
-use tracing::warn;
+use tracing::debug;
 
-use crate::{limits, online::Whose};
+use crate::{limits, metrics::Count, online::Whose};
 
 /// Said about a device, to whoever has its connection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,8 +25,9 @@ use crate::{limits, online::Whose};
 pub(crate) enum ToDevice {
     /// Something was put into its mailbox.
     Stored,
-    /// It has another connection since then: the earlier one ends.
-    Entered(Timestamp),
+    /// It has another connection since then, at that node: the earlier one ends, and of two at once the one at
+    /// the lesser node.
+    Entered(Timestamp, NodeId),
     /// A live message for it.
     Signal(PeerSignal),
     /// Whether anybody has its connection; an answer says so.
@@ -37,7 +38,7 @@ pub(crate) enum ToDevice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ToAll {
-    /// A tenant's plugins have changed.
+    /// What is stored of tenants has changed: plugins, settings, a new one.
     Changed,
 }
 
@@ -46,6 +47,8 @@ pub(crate) struct Others {
     bus: Option<Bus>,
     me: NodeId,
     keys: KeyRing,
+    /// What was heard and is not of these nodes.
+    foreign: Count,
 }
 
 /// A word on its way.
@@ -69,11 +72,17 @@ struct Heard {
     about: Subject,
     me: NodeId,
     keys: KeyRing,
+    foreign: Count,
 }
 
 impl Others {
-    pub(crate) const fn new(bus: Option<Bus>, me: NodeId, keys: KeyRing) -> Self {
-        Self { bus, me, keys }
+    pub(crate) const fn new(bus: Option<Bus>, me: NodeId, keys: KeyRing, foreign: Count) -> Self {
+        Self { bus, me, keys, foreign }
+    }
+
+    /// This node.
+    pub(crate) const fn me(&self) -> &NodeId {
+        &self.me
     }
 
     /// Whether what is said here may be heard.
@@ -103,12 +112,12 @@ impl Others {
 
     /// Hears what is said about a device from now on.
     pub(crate) async fn hear_of(&self, whose: &Whose) -> Option<DeviceHeard> {
-        self.subscribe(of_device(&self.keys, whose)?).await.map(DeviceHeard)
+        self.subscribe(|| of_device(&self.keys, whose)).await.map(DeviceHeard)
     }
 
     /// Hears what is said to every node from now on.
     pub(crate) async fn hear_all(&self) -> Option<AllHeard> {
-        self.subscribe(of_all(&self.keys)?).await.map(AllHeard)
+        self.subscribe(|| of_all(&self.keys)).await.map(AllHeard)
     }
 
     /// Says what waits to be said.
@@ -118,9 +127,12 @@ impl Others {
         }
     }
 
-    async fn subscribe(&self, about: Subject) -> Option<Heard> {
-        let subscription = self.bus.as_ref()?.subscribe(&about).await;
-        Some(Heard { subscription, about, me: self.me.clone(), keys: self.keys.clone() })
+    async fn subscribe(&self, about: impl FnOnce() -> Option<Subject>) -> Option<Heard> {
+        let bus = self.bus.as_ref()?;
+        let about = about()?;
+        let subscription = bus.subscribe(&about).await;
+        let (me, keys, foreign) = (self.me.clone(), self.keys.clone(), self.foreign.clone());
+        Some(Heard { subscription, about, me, keys, foreign })
     }
 
     fn say(&self, about: impl FnOnce() -> Option<Subject>, word: &impl Serialize) {
@@ -168,7 +180,11 @@ impl Heard {
             match self.open(&message) {
                 Some(Letter { from, word, .. }) if from != self.me => return (word, message),
                 Some(_) => {}
-                None => warn!("something on the bus is not of these nodes"),
+                // Whoever may publish there says as much as they like: it is counted, not logged.
+                None => {
+                    self.foreign.inc();
+                    debug!("something on the bus is not of these nodes");
+                }
             }
         }
     }

@@ -14,33 +14,22 @@ use switchhook_core::{
 use switchhook_delivery::OutboundRequest;
 use switchhook_protocol::id::TenantId;
 use tokio::time;
-use tracing::{debug, info};
+use tracing::debug;
 
-use super::{Told, settle, tell};
+use super::conclude;
 use crate::{
     app::App,
-    fail_point,
-    flows::registration::step::Beside,
-    limits,
+    fail_point, limits,
     outbound::{self, Asking},
 };
 
 pub(super) async fn perform(app: &App, tenant: &TenantId, entry: &OutboxEntry) {
     let Some(fetched) = ask(app, tenant, entry).await else {
-        settle(app, tenant, entry, OutboxState::Failed).await;
-        return;
+        return conclude(app, tenant, entry, None, OutboxState::Failed).await;
     };
     fail_point("effect.fetch.after");
     let state = if fetched.outcome.is_ok() { OutboxState::Sent } else { OutboxState::Failed };
-    let beside = Beside::Settle { entry: entry.id.clone(), state };
-    match tell(app, tenant, entry, Event::Fetched(fetched), beside).await {
-        Ok(Told::Method) => {}
-        Ok(Told::Over) => drop(settle(app, tenant, entry, state).await),
-        Err(refused) => {
-            info!(tenant.id = %tenant, fetch.id = %entry.id, %refused, "the method took no note of an answer");
-            settle(app, tenant, entry, state).await;
-        }
-    }
+    conclude(app, tenant, entry, Some(Event::Fetched(fetched)), state).await;
 }
 
 /// The service's answer; none if the entry cannot be read or its attempt is gone.

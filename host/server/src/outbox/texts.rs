@@ -1,58 +1,126 @@
 //! Texts: at most once.
 //!
-//! A text is handed to its gateway, and what the gateway knows is committed. A process that dies in
+//! A text is handed to its gateway, and its method hears what the gateway made of it. A process that dies in
 //! between leaves it *performing*: at the next start that is *in doubt*, reported, and sent again only
 //! on request. A text that never reached its gateway is failed, not retried for ever: the person has
-//! asked for another by then.
+//! asked for another by then. A text to somebody who has asked for no more since it was queued is not sent.
+
+use std::sync::Arc;
 
 use switchhook_core::{
     policy::registration::{Delivery, Event},
     registration::perform::{OutgoingText, open_outgoing},
-    row::{OutboxEntry, OutboxState},
+    row::{Gateway, OutboxEntry, OutboxState, Provider},
     seal::Purpose,
+    sms::split,
 };
-use switchhook_delivery::{Sent, Transit};
-use switchhook_protocol::id::TenantId;
+use switchhook_delivery::{Sent, Transit, Twilio, Webhook};
+use switchhook_protocol::{
+    endpoint::EndpointId,
+    id::{MessageId, TenantId},
+};
 use tracing::info;
 
-use super::settle;
-use crate::{app::App, fail_point, flows::registration::step::Beside};
+use super::{conclude, not_stored};
+use crate::{app::App, fail_point, http::transit::twilio::status_url, smscs};
 
-pub(super) async fn perform(app: &App, tenant: &TenantId, entry: &OutboxEntry) {
+pub(super) async fn perform(app: &Arc<App>, tenant: &TenantId, entry: &OutboxEntry) {
+    let loaded = load(app, tenant, entry).await;
+    let parts = loaded.as_ref().map_or(0, |(_, text)| split(&text.text).parts.len());
     fail_point("effect.send-text.before");
-    let sent = send(app, tenant, entry).await;
-    fail_point("effect.send-text.after");
-    let (state, delivery) = match sent {
-        Sent::Taken => (OutboxState::Sent, Delivery::Sent),
-        Sent::Refused(_) | Sent::NotReached => (OutboxState::Failed, Delivery::Failed),
-        Sent::InDoubt => (OutboxState::InDoubt, Delivery::InDoubt),
+    let sent = match &loaded {
+        Some((gateway, text)) => send(app, tenant, &entry.id, gateway, text).await,
+        None => Sent::NotReached,
     };
-    info!(tenant.id = %tenant, text.id = %entry.id, outcome = ?sent, "a text was handed to its gateway");
+    fail_point("effect.send-text.after");
+    info!(tenant.id = %tenant, text.id = %entry.id, outcome = ?sent, parts, "a text was handed to its gateway");
+    let (state, delivery, reference) = match sent {
+        Sent::Taken { reference } => (OutboxState::Sent, Delivery::Sent, reference),
+        Sent::Refused(_) | Sent::NotReached => (OutboxState::Failed, Delivery::Failed, None),
+        Sent::InDoubt => (OutboxState::InDoubt, Delivery::InDoubt, None),
+    };
     app.metrics.text(state);
-    if settle(app, tenant, entry, state).await {
-        tell(app, tenant, entry, delivery).await;
+    if state == OutboxState::Sent {
+        app.metrics.text_parts.inc_by(u64::try_from(parts).unwrap_or_default());
+    }
+    let to = loaded.map(|(_, text)| text.to);
+    if let (OutboxState::Sent, Some(to)) = (state, &to) {
+        app.metrics.texted(to);
+    }
+    note(app, tenant, entry, reference, to).await;
+    conclude(app, tenant, entry, Some(Event::TextSent(delivery)), state).await;
+}
+
+/// Notes what its gateway calls a text, and counts it for the gateway. A receipt may then end a doubt, also where this
+/// process dies before the method has heard.
+async fn note(
+    app: &App,
+    tenant: &TenantId,
+    entry: &OutboxEntry,
+    reference: Option<String>,
+    to: Option<EndpointId>,
+) {
+    let (Some(gateway), Some(to)) = (entry.gateway.clone(), to) else { return };
+    let (storage, id, now) = (app.storage.of(tenant), entry.id.clone(), app.now());
+    let noted = storage.run("outbox-noted", async move |tx| {
+        tx.count_text(&gateway, &to, now).await?;
+        match &reference {
+            Some(reference) => tx.refer_outbox(&id, reference).await,
+            None => Ok(()),
+        }
+    });
+    if let Err(trouble) = noted.await {
+        not_stored(tenant, entry, &trouble);
     }
 }
 
-/// The method hears what became of its text.
-pub(super) async fn tell(app: &App, tenant: &TenantId, entry: &OutboxEntry, delivery: Delivery) {
-    let told = super::tell(app, tenant, entry, Event::TextSent(delivery), Beside::Nothing).await;
-    if let Err(refused) = told {
-        info!(tenant.id = %tenant, text.id = %entry.id, %refused, "the method took no note of what became of its text");
+async fn send(
+    app: &Arc<App>,
+    tenant: &TenantId,
+    id: &MessageId,
+    gateway: &Gateway,
+    text: &OutgoingText,
+) -> Sent {
+    if gateway.provider.is_kept() {
+        return match smscs::of(app, tenant, gateway.clone()) {
+            Some(smsc) => smsc.send(text).await,
+            None => Sent::NotReached,
+        };
     }
-}
-
-async fn send(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Sent {
-    match load(app, tenant, entry).await {
-        Some((transit, text)) => app.texts.send(&transit, &entry.id, &text, app.now()).await,
+    match transit(app, tenant, id, gateway) {
+        Some(transit) => app.texts.send(&transit, id, text, app.now()).await,
         None => Sent::NotReached,
     }
 }
 
-async fn load(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Option<(Transit, OutgoingText)> {
-    let keys = app.keys.of(tenant);
-    let gateway = app.storage.of(tenant).gateways().get(entry.gateway.as_ref()?).await.ok()??;
-    let secret = keys.open_bytes(Purpose::Secret, &gateway.secret).ok()?;
-    let text = open_outgoing(&keys, &entry.payload)?;
-    Some((Transit { send_url: gateway.send_url, secret }, text))
+/// The text and its gateway; none if one of them is gone, or the text is wanted no more.
+async fn load(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Option<(Gateway, OutgoingText)> {
+    let storage = app.storage.of(tenant);
+    let gateway = storage.gateways().get(entry.gateway.as_ref()?).await.ok()??;
+    let text = open_outgoing(&app.keys.of(tenant), &entry.payload)?;
+    if storage.has_opted_out(&text.to).await.ok()? {
+        info!(tenant.id = %tenant, text.id = %entry.id, "a text is not sent: its number has opted out");
+        return None;
+    }
+    Some((gateway, text))
+}
+
+/// Where a gateway takes texts over HTTP.
+fn transit(app: &App, tenant: &TenantId, text: &MessageId, gateway: &Gateway) -> Option<Transit> {
+    let secret = app.keys.of(tenant).open_bytes(Purpose::Secret, &gateway.secret).ok()?;
+    match &gateway.provider {
+        Provider::Webhook { send_url } => {
+            Some(Transit::Webhook(Webhook { send_url: send_url.clone(), secret }))
+        }
+        Provider::Twilio(account) => {
+            let told_at = |url| status_url(url, tenant, &gateway.id, text);
+            Some(Transit::Twilio(Twilio {
+                account: account.clone(),
+                auth_token: String::from_utf8(secret).ok()?,
+                from: gateway.number.clone(),
+                status_url: app.webhook_url.as_ref().map(told_at),
+            }))
+        }
+        Provider::Smpp(_) => None,
+    }
 }

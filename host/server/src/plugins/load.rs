@@ -31,19 +31,20 @@ pub(crate) enum NotLoaded {
     Undescribed,
 }
 
-/// Loads a tenant's active and draining versions and what they are granted. One that does not load
-/// leaves its slot to the declared default.
-pub(crate) async fn tenant(app: &App, tenant: &TenantId) -> Result<(), StorageError> {
+/// Loads a tenant's active and draining versions and what they are granted; says whether all of them load. One that
+/// does not leaves its slot to the declared default.
+pub(crate) async fn tenant(app: &App, tenant: &TenantId) -> Result<bool, StorageError> {
     let storage = app.storage.of(tenant);
     for (slot, name, grants) in storage.plugins().grants().await? {
         grant(app, tenant, (slot, &name), &grants);
     }
-    let (mut active, mut draining) = (Vec::new(), Vec::new());
+    let (mut active, mut draining, mut all) = (Vec::new(), Vec::new(), true);
     for row in storage.plugins().loaded().await? {
         match version(app, tenant, &row).await {
             Ok(plugin) if row.state == VersionState::Draining => draining.push(plugin),
             Ok(plugin) => active.push(plugin),
             Err(refused) => {
+                all = false;
                 error!(tenant.id = %tenant, plugin = row.name, %refused, "an active plugin does not load");
             }
         }
@@ -51,7 +52,7 @@ pub(crate) async fn tenant(app: &App, tenant: &TenantId) -> Result<(), StorageEr
     for overlap in app.plugins.slots.replace(tenant, active, draining) {
         error!(tenant.id = %tenant, %overlap, "an active plugin cannot be asked");
     }
-    Ok(())
+    Ok(all)
 }
 
 /// Makes a version ready.

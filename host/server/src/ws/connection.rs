@@ -3,10 +3,12 @@
 //! The task handles a frame to its end before it reads the next: order and back-pressure. What waits
 //! in the mailbox is written in batches in between; a reader that is too slow is closed, and finds
 //! the rest when it comes back.
+//!
+//! Most connections are idle most of the time. What a connection is then is all that its future has room
+//! for: what it does is boxed for as long as it takes.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use rand::RngExt as _;
 use switchhook_core::row::StoredMessage;
 use switchhook_protocol::{
     call::Operation,
@@ -14,13 +16,11 @@ use switchhook_protocol::{
     close::CloseCode,
     error::ErrorCode,
     id::{Epoch, RequestId, TenantId},
-    server::{Answer, ServerMessage},
+    server::{Answer, Leaving, PeerSignal, ServerMessage},
+    time::Timestamp,
 };
 use switchhook_storage::StorageError;
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{self, Instant, MissedTickBehavior},
-};
+use tokio::time::{self, Instant, MissedTickBehavior};
 use tracing::{debug, warn};
 
 use super::{
@@ -31,49 +31,93 @@ use super::{
 use crate::{
     app::App,
     causes::Causes,
-    flows::{self, Caller, hello::Entered, perform::perform},
+    flows::{
+        Caller, FlowError,
+        hello::Entered,
+        perform::perform,
+        signal::{self, Way},
+    },
     limits,
+    listen::doors::Admitted,
     online::{Nudge, Seat},
+    rates::Bucket,
 };
+
+/// A socket that has not said who it is.
+pub(crate) struct Newcomer {
+    pub(crate) app: Arc<App>,
+    pub(crate) tenant: TenantId,
+    pub(crate) socket: Socket,
+    pub(crate) admitted: Admitted,
+}
 
 struct Connection {
     app: Arc<App>,
     caller: Caller,
+    seat: Seat,
     socket: Socket,
     epoch: Epoch,
     /// The last message that was written.
     sent: u64,
+    /// The last message that the client has acknowledged.
+    acknowledged: u64,
     /// When the client was last heard.
     heard: Instant,
+    /// Where its last signal went.
+    way: Option<Box<Way>>,
+    /// What it may still ask.
+    requests: Bucket,
+    admitted: Admitted,
+}
+
+/// A socket on which nothing more is heard. It has its places until it is closed.
+struct Ended {
+    socket: Socket,
+    why: Option<CloseCode>,
+    _admitted: Admitted,
 }
 
 /// Serves a socket from its first frame to its close.
-pub(crate) async fn serve(app: Arc<App>, tenant: TenantId, mut socket: Socket, place: OwnedSemaphorePermit) {
-    let entered = Box::pin(handshake(&app, &tenant, &mut socket)).await;
-    drop(place);
-    let why = match entered {
-        Ok(Entered { caller, epoch, seq, .. }) => {
-            let seat = app.online.enter((tenant, caller.device.id.clone()), app.now()).await;
-            app.metrics.connected.inc();
-            let gauge = Arc::clone(&app);
-            let mut connection = Connection { app, caller, socket, epoch, sent: seq, heard: Instant::now() };
-            let why = connection.run(seat).await;
-            gauge.metrics.connected.dec();
-            debug!(device.id = %connection.caller.device.id, ?why, "a connection ended");
-            socket = connection.socket;
-            why
+pub(crate) async fn serve(newcomer: Box<Newcomer>) {
+    let ended = match Box::pin(enter(newcomer)).await {
+        Ok(mut connection) => {
+            let why = connection.run().await;
+            connection.leave(why)
         }
-        Err(why) => why,
+        Err(ended) => *ended,
     };
-    if let Some(code) = why {
-        Box::pin(socket.close(code)).await;
-    }
+    Box::pin(ended.close()).await;
+}
+
+/// Leads a newcomer to its seat.
+async fn enter(newcomer: Box<Newcomer>) -> Result<Box<Connection>, Box<Ended>> {
+    let Newcomer { app, tenant, mut socket, mut admitted } = *newcomer;
+    let entered = handshake(&app, &tenant, &mut socket).await;
+    admitted.known();
+    let Entered { caller, epoch, seq, .. } = match entered {
+        Ok(entered) => entered,
+        Err(why) => return Err(Box::new(Ended { socket, why, _admitted: admitted })),
+    };
+    let seat = app.online.enter((tenant, caller.device.id.clone()), app.now()).await;
+    app.metrics.connected.inc();
+    Ok(Box::new(Connection {
+        app,
+        caller,
+        seat,
+        socket,
+        epoch,
+        sent: seq,
+        acknowledged: seq,
+        heard: Instant::now(),
+        way: None,
+        requests: Bucket::default(),
+        admitted,
+    }))
 }
 
 impl Connection {
     /// Runs until it ends; says why, if the client does not know.
-    async fn run(&mut self, mut seat: Seat) -> Option<CloseCode> {
-        let mut leaving = Box::pin(leaving(Arc::clone(&self.app)));
+    async fn run(&mut self) -> Option<CloseCode> {
         let mut ping = time::interval(limits::PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ping.reset();
@@ -82,21 +126,42 @@ impl Connection {
         while ended.is_ok() {
             ended = tokio::select! {
                 biased; // leave when asked, finish what we have, then take new work, then look for silence
-                () = &mut leaving => Err(Some(CloseCode::GoingAway)),
-                nudge = seat.next() => match nudge {
+                nudge = self.seat.next() => match nudge {
+                    Nudge::Leave => Box::pin(self.point_on()).await,
                     Nudge::Replaced => Err(Some(CloseCode::Replaced)),
-                    Nudge::Signal(signal) => self.socket.say(&ServerMessage::Signal(signal)).await.map_err(Some),
+                    Nudge::Signal(signal) => Box::pin(self.pass_on(signal)).await,
                     Nudge::Mailbox => Box::pin(self.deliver()).await,
+                    Nudge::Stored(messages) => Box::pin(self.hand_on(messages)).await,
                 },
                 heard = self.socket.hear() => match heard {
                     Heard::Text(text) => Box::pin(self.handle(&text)).await,
                     Heard::Alive => { self.heard = Instant::now(); Ok(()) }
                     Heard::Gone(why) => Err(why),
                 },
-                _ = ping.tick() => self.check_silence().await,
+                _ = ping.tick() => Box::pin(self.check_silence()).await,
             };
         }
         ended.err().flatten()
+    }
+
+    /// Says where to go, if there is a place, before it closes.
+    async fn point_on(&mut self) -> Result<(), Option<CloseCode>> {
+        if let Some(next) = self.app.me.neighbours.any(&mut self.app.rng()) {
+            self.socket.say(&ServerMessage::Leaving(Leaving { next })).await?;
+        }
+        Err(Some(CloseCode::GoingAway))
+    }
+
+    /// Gives its seat back.
+    fn leave(self: Box<Self>, why: Option<CloseCode>) -> Ended {
+        let Self { app, caller, socket, admitted, .. } = *self;
+        app.metrics.connected.dec();
+        debug!(device.id = %caller.device.id, ?why, "a connection ended");
+        Ended { socket, why, _admitted: admitted }
+    }
+
+    async fn pass_on(&mut self, signal: PeerSignal) -> Result<(), Option<CloseCode>> {
+        Ok(self.socket.say(&ServerMessage::Signal(signal)).await?)
     }
 
     async fn check_silence(&mut self) -> Result<(), Option<CloseCode>> {
@@ -106,27 +171,46 @@ impl Connection {
         Ok(self.socket.ping().await?)
     }
 
-    /// Writes what the mailbox has.
+    /// Writes what was put into the mailbox, if nothing else is to come before it.
+    async fn hand_on(&mut self, messages: Vec<StoredMessage>) -> Result<(), Option<CloseCode>> {
+        let now = self.app.now();
+        match following(messages, self.sent, now) {
+            Some(messages) => self.write(messages, now).await,
+            None => self.deliver().await,
+        }
+    }
+
+    /// Writes what the mailbox has. What is stored after it was read is hinted at after that.
     async fn deliver(&mut self) -> Result<(), Option<CloseCode>> {
         loop {
             let now = self.app.now();
             let storage = self.app.storage.of(&self.caller.tenant);
             let mailbox = storage.mailbox(&self.caller.device.id);
-            let batch = match mailbox.after(self.sent, limits::DELIVERY_BATCH, now).await {
+            let batch = match mailbox.after(self.sent, limits::DELIVERY_BATCH.into(), now).await {
                 Ok(batch) => batch,
                 Err(trouble) => {
                     warn!(error = %Causes(&trouble), "a mailbox cannot be read");
                     return Err(Some(CloseCode::GoingAway));
                 }
             };
-            let Some(last) = batch.last().map(|message| message.seq) else { return Ok(()) };
-            for message in &batch {
-                self.socket.say_text(frame::event(message, &self.epoch, now)).await?;
-                self.app.metrics.delivered.inc();
+            let is_all = batch.len() < usize::from(limits::DELIVERY_BATCH);
+            self.write(batch, now).await?;
+            if is_all {
+                return Ok(());
             }
-            self.sent = last;
+        }
+    }
+
+    async fn write(&mut self, batch: Vec<StoredMessage>, now: Timestamp) -> Result<(), Option<CloseCode>> {
+        for message in &batch {
+            self.socket.say_text(frame::event(message, &self.epoch, now)).await?;
+            self.app.metrics.delivered.inc();
+            self.sent = message.seq;
+        }
+        if !batch.is_empty() {
             self.note_delivery(batch);
         }
+        Ok(())
     }
 
     /// Notes beside the connection what was written: it must not hold up the next frame.
@@ -143,16 +227,9 @@ impl Connection {
         self.heard = Instant::now();
         match ClientMessage::decode(text) {
             Ok(ClientMessage::Request(id, operation)) => self.answer(id, operation).await?,
-            Ok(ClientMessage::Ack(ack)) => {
-                let storage = self.app.storage.of(&self.caller.tenant);
-                let upto = ack.seq.min(self.sent);
-                let acknowledged = storage.mailbox(&self.caller.device.id).acknowledge(upto).await;
-                if let Err(trouble) = acknowledged {
-                    warn!(error = %Causes(&trouble), "an ack is not stored; it comes again");
-                }
-            }
+            Ok(ClientMessage::Ack(ack)) => self.acknowledge(ack.seq.min(self.sent)).await,
             Ok(ClientMessage::Signal(signal)) => {
-                if let Err(code) = flows::signal::signal(&self.app, &self.caller, signal) {
+                if let Err(code) = signal::signal(&self.app, &self.caller, &mut self.way, signal) {
                     self.socket.say(&ServerMessage::Error(code.into())).await?;
                 }
             }
@@ -165,8 +242,28 @@ impl Connection {
         Ok(())
     }
 
+    /// Stores how far the client is; what it says again costs nothing.
+    async fn acknowledge(&mut self, upto: u64) {
+        if upto <= self.acknowledged {
+            return;
+        }
+        let storage = self.app.storage.of(&self.caller.tenant);
+        match storage.mailbox(&self.caller.device.id).acknowledge(upto).await {
+            Ok(()) => self.acknowledged = upto,
+            Err(trouble) => warn!(error = %Causes(&trouble), "an ack is not stored; it comes again"),
+        }
+    }
+
     async fn answer(&mut self, id: RequestId, operation: Operation) -> Result<(), CloseCode> {
-        let answer = match perform(&self.app, &self.caller, operation).await {
+        let taken = self.requests.take(limits::REQUESTS_OF_SOCKET, self.app.now());
+        let done = match taken {
+            Ok(()) => perform(&self.app, &self.caller, operation).await,
+            Err(wait) => {
+                self.app.metrics.refused(ErrorCode::RateLimited);
+                Err(FlowError::too_often(wait).into_body(operation.op()))
+            }
+        };
+        let answer = match done {
             Ok(ok) => Answer { id, ok: Some(ok), error: None },
             Err(body) => Answer { id, ok: None, error: Some(body) },
         };
@@ -174,13 +271,21 @@ impl Connection {
     }
 }
 
-/// Waits until the server is told to stop, and then for this connection's turn: the clients of a node come to
-/// the others one after the other.
-async fn leaving(app: Arc<App>) {
-    app.stop.cancelled().await;
-    let connections = u32::try_from(app.online.count()).unwrap_or(u32::MAX);
-    let all = Duration::from_secs(1) * connections / limits::DRAINED_PER_SECOND;
-    time::sleep(all.min(limits::DRAIN_CONNECTIONS).mul_f64(app.rng().random())).await;
+impl Ended {
+    /// Says why, if the client does not know.
+    async fn close(self) {
+        if let Some(code) = self.why {
+            self.socket.close(code).await;
+        }
+    }
+}
+
+/// Those of the messages that come after this one; none if there is something between them, or one has expired.
+fn following(mut messages: Vec<StoredMessage>, sent: u64, now: Timestamp) -> Option<Vec<StoredMessage>> {
+    messages.retain(|message| message.seq > sent);
+    messages.sort_unstable_by_key(|message| message.seq);
+    let next = |(message, seq): (&StoredMessage, u64)| message.seq == seq && message.expires_at > now;
+    messages.iter().zip(sent + 1..).all(next).then_some(messages)
 }
 
 /// What was sent is marked, with the legs of rings.
@@ -189,4 +294,30 @@ async fn note_delivery(app: &App, caller: &Caller, batch: &[StoredMessage]) -> R
     let storage = app.storage.of(&caller.tenant);
     let rings = batch.iter().filter_map(frame::rings_for);
     storage.mailbox(&caller.device.id).mark_pushed(last.seq, rings, app.now()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_on_what_was_sent_needs_no_look_into_the_mailbox() {
+        let follow = |seqs: &[u64], sent| {
+            let messages = seqs.iter().map(|seq| message(*seq)).collect();
+            let messages = following(messages, sent, Timestamp::from_millis(999))?;
+            Some(messages.iter().map(|message| message.seq).collect::<Vec<_>>())
+        };
+        assert_eq!(follow(&[4, 5], 3), Some(vec![4, 5]));
+        assert_eq!(follow(&[5, 4], 3), Some(vec![4, 5]), "two commits may be told in another order");
+        assert_eq!(follow(&[3, 4], 3), Some(vec![4]), "what was sent is not sent twice");
+        assert_eq!(follow(&[3], 3), Some(vec![]));
+        assert_eq!(follow(&[5], 3), None, "the fourth is somebody else's commit");
+        assert_eq!(follow(&[4, 6], 3), None);
+        assert_eq!(following(vec![message(4)], 3, Timestamp::from_millis(1_000)), None, "it has expired");
+    }
+
+    fn message(seq: u64) -> StoredMessage {
+        let (id, event) = ("m".parse().unwrap(), "{}".to_owned());
+        StoredMessage { seq, id, event, expires_at: Timestamp::from_millis(1_000), delivered: false }
+    }
 }

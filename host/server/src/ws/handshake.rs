@@ -81,6 +81,7 @@ async fn welcome(app: &App, socket: &mut Socket, entered: Entered) -> Result<Ent
         epoch: entered.epoch.clone(),
         ping_ms: millis(limits::PING),
         cdx: app.cdx,
+        register_again: app.bounds.of(&entered.caller.tenant).settings.register_again,
     };
     socket.say(&ServerMessage::Welcome(welcome)).await?;
     Ok(entered)

@@ -7,37 +7,15 @@ pub(crate) mod secret;
 pub(crate) mod show;
 pub(crate) mod upload;
 
-use std::{
-    fs,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use switchhook_core::policy::Slot;
-use switchhook_protocol::id::{MethodName, TenantId};
+use switchhook_protocol::id::MethodName;
 
 use super::project::{Project, slots};
-use crate::{
-    DEFAULT_TENANT,
-    cli::{
-        admin::{Admin, Server},
-        print::Form,
-    },
-};
-
-/// A tenant of a server.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct AtTenant {
-    #[command(flatten)]
-    server: Server,
-    /// Whose plugin it is.
-    #[arg(long, env = "SWITCHHOOK_TENANT", default_value = DEFAULT_TENANT)]
-    tenant: TenantId,
-    #[command(flatten)]
-    pub(crate) form: Form,
-}
+use crate::cli::{admin::Admin, at_tenant::AtTenant};
 
 /// A plugin of a tenant.
 #[derive(Debug, Clone, Args)]
@@ -59,17 +37,6 @@ pub(crate) struct Chosen {
     path: String,
 }
 
-impl AtTenant {
-    pub(crate) fn admin(&self) -> Result<Admin> {
-        self.server.admin()
-    }
-
-    /// Where the tenant's plugins are.
-    pub(crate) fn plugins(&self) -> String {
-        format!("tenants/{}/plugins", self.tenant)
-    }
-}
-
 impl Remote {
     /// The plugin that is named, or that of the project here.
     pub(crate) fn chosen(&self) -> Result<Chosen> {
@@ -88,7 +55,7 @@ impl Remote {
     }
 
     fn of(&self, slot: Slot, name: &MethodName) -> Result<Chosen> {
-        let path = format!("{}/{slot}/{name}", self.at.plugins());
+        let path = self.at.path(&format!("plugins/{slot}/{name}"));
         Ok(Chosen { admin: self.at.admin()?, path })
     }
 }
@@ -104,14 +71,4 @@ fn of_project(slot: Option<Slot>, name: Option<MethodName>) -> Result<(Slot, Met
     let project = Project::read(Path::new(".")).context("name the plugin with --slot and --name")?;
     let own = project.manifest.name.parse().context("the project's name is no plugin's name")?;
     Ok((slot.unwrap_or(project.manifest.slot), name.unwrap_or(own)))
-}
-
-/// A file's text; `-` is standard input.
-fn text_of(path: &Path) -> Result<String> {
-    if path == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text)?;
-        return Ok(text);
-    }
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }

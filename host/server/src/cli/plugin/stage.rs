@@ -37,7 +37,8 @@ pub(crate) struct Stage {
 /// The budget is fuel, the same everywhere. The wall deadlines behind it are wide: how busy an author's
 /// machine is says nothing about a plugin.
 pub(crate) fn runtime() -> Result<Runtime> {
-    let deadlines = Deadlines { decision: Duration::from_secs(5), step: Duration::from_secs(5) };
+    let far = Duration::from_secs(5);
+    let deadlines = Deadlines { decision: far, step: far, webhook: far };
     Ok(Runtime::new(RuntimeSettings { deadlines, ..RuntimeSettings::default() })?)
 }
 

@@ -8,20 +8,29 @@ use switchhook_core::{
         Slot,
         registration::{Effect, Event, Pair, State, Transition},
     },
-    registration::perform::{Performed, Performing, perform},
+    registration::{
+        perform::{Performed, Performing, perform},
+        test_number::{self, TestNumber},
+    },
     row::{Attempt, OutboxState, Registration, Secret, TransitAnswer, Write},
     seal::Purpose,
+    transit::policy::TextPolicy,
 };
 use switchhook_protocol::{
+    endpoint::EndpointId,
     error::ErrorCode,
     id::{AttemptId, GatewayId, MessageId},
     time::Timestamp,
 };
 use switchhook_storage::{PutAttempt, StorageError, Transaction};
 
+use super::{
+    association::{associate, itself},
+    texting::{self, Taken},
+};
 use crate::{
     app::App,
-    flows::{Caller, FlowError, late},
+    flows::{Caller, FlowError, text},
     limits,
 };
 
@@ -30,7 +39,7 @@ use crate::{
 pub(crate) struct Step {
     /// As it was read; version 0 is a new one.
     pub(crate) attempt: Attempt,
-    /// The gateway that texts go out by.
+    /// The gateway that a text came through which is answered; otherwise one is chosen for each text.
     pub(crate) gateway: Option<GatewayId>,
     /// What happened.
     pub(crate) event: Event,
@@ -44,11 +53,16 @@ pub(crate) enum Beside {
     Nothing,
     /// This secret is used, once.
     Use(Secret),
-    /// The transit's message has this answer.
-    Answer(TransitAnswer),
-    /// The effect whose outcome the method hears is over.
+    /// The transit's message has this answer, and the parts that it was joined from are forgotten.
+    Answer {
+        answer: TransitAnswer,
+        parts: Option<String>,
+    },
+    /// The effect of which the method hears goes on from one of these states to this one; a conflict if it is in
+    /// none of them, since then more has become of it than the method would hear.
     Settle {
         entry: MessageId,
+        from: &'static [OutboxState],
         state: OutboxState,
     },
 }
@@ -60,7 +74,17 @@ pub(crate) struct Stepped {
     pub(crate) performed: Performed,
 }
 
-pub(crate) async fn step(app: &App, caller: &Caller, mut step: Step) -> Result<Stepped, FlowError> {
+pub(crate) async fn step(app: &App, caller: &Caller, step: Step) -> Result<Stepped, FlowError> {
+    step_again(app, caller, step, &mut Taken::default()).await
+}
+
+/// The same for a request that may have tried before: what it has taken of the rates for texts, it has.
+pub(crate) async fn step_again(
+    app: &App,
+    caller: &Caller,
+    mut step: Step,
+    taken: &mut Taken,
+) -> Result<Stepped, FlowError> {
     for _ in 0..limits::STEP_TRIES {
         if step.attempt.version >= limits::STEPS_OF_ATTEMPT {
             return Err(ErrorCode::RegistrationExpired.into());
@@ -68,17 +92,27 @@ pub(crate) async fn step(app: &App, caller: &Caller, mut step: Step) -> Result<S
         let (transition, version) = ask(app, caller, &step).await?;
         step.attempt.plugin_version = version;
         check(&transition, caller, &step.event)?;
-        check_rates(app, caller, &transition)?;
+        let bounds = app.bounds.of(&caller.tenant);
+        let test_numbers = bounds.settings.test_numbers.as_slice();
+        let numbers = numbers(&transition, test_numbers);
+        let policy = texting::check(app, &caller.tenant, &numbers).await?;
+        let (whose, answers) = ((&caller.tenant, &caller.device.id), step.gateway.is_some());
+        app.text_rates.take(whose, answers, &numbers, taken, app.now()).map_err(FlowError::too_often)?;
+        let gateways = texting::gateways(app, &caller.tenant, step.gateway.as_ref(), &numbers).await?;
         let keys = app.keys.of(&caller.tenant);
         let facts = Performing {
             keys: &keys,
             attempt: &step.attempt.id,
             device: &step.attempt.device,
-            gateway: step.gateway.as_ref(),
+            gateways: &gateways,
+            test_numbers,
             now: app.now(),
         };
         let performed = perform(facts, &transition, &mut app.rng())?;
-        if let Some(performed) = commit(app, caller, &step, transition, performed).await? {
+        if let Some(performed) = commit(app, caller, &step, (transition, policy), performed).await? {
+            if let Beside::Use(secret) = &step.beside {
+                app.metrics.proven(&secret.endpoint);
+            }
             if !performed.outbox.is_empty() {
                 app.outbox.hint();
             }
@@ -96,7 +130,7 @@ pub(crate) async fn step(app: &App, caller: &Caller, mut step: Step) -> Result<S
         }
         step.attempt = newer.filter(|newer| !newer.finished).ok_or(ErrorCode::RegistrationExpired)?;
     }
-    Err(ErrorCode::Overloaded.into())
+    Err(FlowError::overloaded())
 }
 
 /// The method's answer, and the version of it that the attempt asks from now on.
@@ -126,29 +160,10 @@ fn check(transition: &Transition, caller: &Caller, event: &Event) -> Result<(), 
     Ok(())
 }
 
-/// Texts cost money and wake people: a number gets only so many.
-fn check_rates(app: &App, caller: &Caller, transition: &Transition) -> Result<(), FlowError> {
-    for effect in &transition.effects {
-        let to = match effect {
-            Effect::SendText(text) => &text.to,
-            Effect::SendSignature(signature) => &signature.to,
-            Effect::SendCode(proof) => &proof.to,
-            Effect::SendMail(_)
-            | Effect::SendLink(_)
-            | Effect::Ask(_)
-            | Effect::Fetch(_)
-            | Effect::CheckPassword(_)
-            | Effect::After(_)
-            | Effect::SetAddressState(_)
-            | Effect::Bind(_)
-            | Effect::IssueCredentials(_)
-            | Effect::Notify(_)
-            | Effect::Store(_)
-            | Effect::Finish => continue,
-        };
-        app.text_rates.take((&caller.tenant, to), app.now()).map_err(FlowError::too_often)?;
-    }
-    Ok(())
+/// Whom a step texts: test numbers get none.
+fn numbers<'a>(transition: &'a Transition, test_numbers: &[TestNumber]) -> Vec<&'a EndpointId> {
+    let texted = transition.effects.iter().filter_map(Effect::texts);
+    texted.filter(|number| test_number::code_of(test_numbers, number).is_none()).collect()
 }
 
 /// Commits a step; none if the attempt changed under it.
@@ -156,7 +171,7 @@ async fn commit(
     app: &App,
     caller: &Caller,
     step: &Step,
-    transition: Transition,
+    (transition, policy): (Transition, TextPolicy),
     performed: Performed,
 ) -> Result<Option<Performed>, FlowError> {
     let now = app.now();
@@ -190,10 +205,10 @@ async fn commit(
                     method: attempt.method.clone(),
                     registered_at: now,
                 };
-                tx.bind(&registration).await?;
-                writes.extend(late::registered(tx, &registration).await?);
+                writes.extend(associate(tx, &registration, &itself(&device.id)).await?);
             }
             store_pairs(tx, &performed.pairs, room).await?;
+            texting::spend(tx, performed.text_parts, &policy, now).await.map_err(Undone::Failed)?;
             tx.apply(writes).await?;
             Ok(performed)
         })
@@ -222,16 +237,18 @@ async fn commit_beside(tx: &mut Transaction<'_>, beside: Beside, now: Timestamp)
     match beside {
         Beside::Nothing => Ok(()),
         Beside::Use(secret) => {
-            let used = tx.use_secret(&secret.id, secret.kind, now).await?;
-            if used { Ok(()) } else { Err(Undone::Failed(ErrorCode::RegistrationExpired.into())) }
+            if !tx.use_secret(&secret.id, secret.kind, now).await? {
+                return Err(Undone::Failed(ErrorCode::RegistrationExpired.into()));
+            }
+            Ok(tx.count_proof(&secret.attempt, &secret.endpoint, now).await?)
         }
-        Beside::Answer(answer) => match tx.put_transit_answer(&answer).await {
+        Beside::Answer { answer, parts } => match text::put_answer(tx, &answer, parts.as_deref()).await {
             Err(StorageError::Conflict { .. }) => Err(Undone::Failed(ErrorCode::Conflict.into())),
             done => Ok(done?),
         },
-        Beside::Settle { entry, state } => {
-            tx.move_outbox(&entry, OutboxState::Performing, state).await?;
-            Ok(())
+        Beside::Settle { entry, from, state } => {
+            let moved = tx.move_outbox(&entry, from, state).await?;
+            if moved { Ok(()) } else { Err(Undone::Failed(ErrorCode::Conflict.into())) }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! "Why did it not ring?": of a session or an identifier, everything that is known, on one line of time.
 //!
-//! Route, legs, mailboxes, what plugins decided, who took part. Sessions are kept for a day; decisions
-//! while the process lives, the last few thousand.
+//! Route, legs, mailboxes, what plugins decided, who took part. All of it is rows, so that any node knows
+//! it, and it is kept for a day with its session.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use switchhook_core::{
     explain::{Happened, Why, is_silent, line, of_user, why},
     invitation::course::Course,
-    row::{Invitation, InvitationState, Leg, LegState, Session},
+    row::{Forward, Invitation, InvitationState, Leg, LegState, Session},
     seal::KeyRing,
 };
 use switchhook_protocol::{
@@ -59,7 +59,7 @@ struct Reached {
     #[schema(value_type = String)]
     device: DeviceId,
     kind: String,
-    /// Whether it has a connection here.
+    /// Whether it has a connection, here or, as the bus says, at another node.
     online: bool,
     /// Messages that wait in its mailbox, counted up to 100.
     waiting: usize,
@@ -79,7 +79,7 @@ struct Explained {
     devices: Vec<Rung>,
     /// What happened, in order.
     line: Vec<Event>,
-    /// What plugins decided, as long as the process remembers it.
+    /// What plugins decided, in order: the first 64.
     decisions: Vec<DecisionRecord>,
 }
 
@@ -180,6 +180,8 @@ async fn explained(app: &App, storage: &TenantStorage, session: Session) -> Resu
     let invitations = sessions.invitations(&session.id).await?;
     let legs = sessions.legs(&session.id).await?;
     let participants = sessions.participants(&session.id).await?;
+    let forwards = sessions.forwards(&session.id).await?;
+    let decisions = sessions.decisions(&session.id).await?.into_iter();
     let (now, keys) = (app.now(), app.keys.of(storage.tenant()));
     let event = |moment: switchhook_core::explain::Moment| Event {
         after_ms: millis(session.created_at.until(moment.at)),
@@ -189,21 +191,23 @@ async fn explained(app: &App, storage: &TenantStorage, session: Session) -> Resu
     };
     Ok(Explained {
         runs: !participants.is_empty(),
-        users: invitations.iter().map(|invitation| user(invitation, &legs, &keys)).collect(),
+        users: invitations.iter().map(|it| user(it, (&legs, &forwards), &keys)).collect(),
         line: line(&session, &legs, &participants).into_iter().map(event).collect(),
         devices: legs.into_iter().map(|leg| rung(leg, now)).collect(),
-        decisions: app.decisions.of(storage.tenant(), Some(session.id.as_str())),
+        decisions: decisions
+            .map(|made| DecisionRecord::about(storage.tenant(), session.id.as_str(), made))
+            .collect(),
         created_at: session.created_at,
         purpose: session.purpose,
         session: session.id,
     })
 }
 
-fn user(invitation: &Invitation, legs: &[Leg], keys: &KeyRing) -> User {
+fn user(invitation: &Invitation, (legs, forwards): (&[Leg], &[Forward]), keys: &KeyRing) -> User {
     let (rang, devices, state) = of_user(invitation, legs);
-    let course = Course::of(invitation, keys);
-    let (plans, forwarded) = course.map_or_else(Default::default, |course| (course.plans, course.forwarded));
-    let forwarded = forwarded.iter().map(ToString::to_string).collect();
+    let plans = Course::of(invitation, keys).map_or(0, |course| course.plans);
+    let own = forwards.iter().filter(|forward| forward.user == invitation.user);
+    let forwarded = own.map(|forward| forward.to.to_string()).collect();
     User { endpoint: invitation.endpoint.to_string(), state, devices, rang, plans, forwarded }
 }
 

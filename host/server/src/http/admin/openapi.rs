@@ -1,4 +1,4 @@
-//! The admin API and the requests of devices as an `OpenAPI` 3.1 document, made from the code.
+//! The admin API, the requests of devices and those of applications as an `OpenAPI` 3.1 document, made from the code.
 //!
 //! Each handler says its method, path, bodies and success; what is the same for all is added here:
 //! the parameters that the path names, the problem that every failure is answered with, the token.
@@ -18,7 +18,7 @@ use utoipa::{
 };
 
 use super::routes::Operations;
-use crate::http::{problem::Details, signed};
+use crate::http::{open, problem::Details, signed};
 
 /// Where the admin API lies.
 pub(crate) const BASE: &str = "/admin/v1";
@@ -33,6 +33,11 @@ const SIGNATURE: &str = "signature";
 #[derive(Debug, OpenApi)]
 #[openapi(paths(signed::request))]
 struct Requests;
+
+/// What applications ask on behalf of devices.
+#[derive(Debug, OpenApi)]
+#[openapi(paths(open::register, open::find, open::revoke))]
+struct Open;
 
 /// The parts that all operations refer to.
 #[derive(Debug, OpenApi)]
@@ -59,7 +64,7 @@ fn document() -> utoipa::openapi::OpenApi {
         .title("Switchhook")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Tenants, tokens, gateways and plugins; and what devices ask without a socket. Every failure is a problem with a published code.",
+            "Tenants, tokens, gateways and plugins; what devices ask without a socket, and what applications register for them. Every failure is a problem with a published code.",
         ))
         .build();
     document.servers = Some(vec![Server::new(BASE)]);
@@ -67,7 +72,8 @@ fn document() -> utoipa::openapi::OpenApi {
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme(TOKEN, bearer());
     components.add_security_scheme(SIGNATURE, signature());
-    add_request(&mut document);
+    add_public(&mut document, Requests::openapi(), SIGNATURE);
+    add_public(&mut document, Open::openapi(), TOKEN);
     for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
             complete(path, operation);
@@ -76,14 +82,13 @@ fn document() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// What devices ask without a socket: it has a server and a way to say who one is of its own.
-fn add_request(document: &mut utoipa::openapi::OpenApi) {
-    let mut devices = Requests::openapi();
-    for operation in devices.paths.paths.values_mut().flat_map(operations) {
+/// What is not below [`BASE`], with the way to say who one is.
+fn add_public(document: &mut utoipa::openapi::OpenApi, mut public: utoipa::openapi::OpenApi, by: &str) {
+    for operation in public.paths.paths.values_mut().flat_map(operations) {
         operation.servers = Some(vec![Server::new("/")]);
-        operation.security = Some(vec![SecurityRequirement::new(SIGNATURE, Vec::<String>::new())]);
+        operation.security = Some(vec![SecurityRequirement::new(by, Vec::<String>::new())]);
     }
-    document.merge(devices);
+    document.merge(public);
 }
 
 fn bearer() -> SecurityScheme {
@@ -131,13 +136,19 @@ mod tests {
     use super::{super::routes::ROUTES, *};
 
     #[test]
-    fn every_admin_route_stands_in_the_document_beside_the_requests_of_devices() {
+    fn every_admin_route_stands_in_the_document_beside_those_of_devices_and_applications() {
         let read = oas3::from_json(text()).unwrap();
 
         let described: BTreeSet<(String, String)> =
             read.operations().map(|(path, method, _)| (method.as_str().to_lowercase(), path)).collect();
 
-        let answered = ROUTES.iter().chain(&[("post", "/v1/{tenant}/requests/{op}")]);
+        let public = [
+            ("post", "/v1/{tenant}/requests/{op}"),
+            ("post", "/v1/{tenant}/registrations"),
+            ("post", "/v1/{tenant}/registrations/find"),
+            ("post", "/v1/{tenant}/registrations/revoke"),
+        ];
+        let answered = ROUTES.iter().chain(&public);
         let answered: BTreeSet<(String, String)> =
             answered.map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
         assert_eq!(described, answered);

@@ -10,9 +10,9 @@ use axum::{
 use utoipa::OpenApi;
 
 use super::{
-    audit, explain, gateways, limits, openapi,
+    audit, carriers, client_authority, explain, gateways, limits, may_ring, openapi, person,
     plugins::{changes, secrets, show, upload},
-    sessions, tenants, texts, tokens,
+    registering, registrations, sessions, tenants, text_policy, texts, tokens,
 };
 use crate::app::App;
 
@@ -38,8 +38,15 @@ routes! {
     get "/openapi.json" => openapi::show;
     get "/tenants" => tenants::list;
     post "/tenants" => tenants::create;
+    get "/tenants/{tenant}/client-authority" => client_authority::show;
+    put "/tenants/{tenant}/client-authority" => client_authority::put;
+    delete "/tenants/{tenant}/client-authority" => client_authority::remove;
     get "/tenants/{tenant}/gateways" => gateways::list;
     put "/tenants/{tenant}/gateways/{gateway}" => gateways::put;
+    delete "/tenants/{tenant}/gateways/{gateway}" => gateways::remove;
+    put "/tenants/{tenant}/carriers" => carriers::put;
+    get "/tenants/{tenant}/text-policy" => text_policy::show;
+    put "/tenants/{tenant}/text-policy" => text_policy::put;
     get "/tenants/{tenant}/tokens" => tokens::list;
     post "/tenants/{tenant}/tokens" => tokens::create;
     delete "/tenants/{tenant}/tokens/{id}" => tokens::revoke;
@@ -64,6 +71,14 @@ routes! {
     get "/tenants/{tenant}/plugins/{slot}/{name}/metrics" => show::metrics;
     get "/tenants/{tenant}/limits" => limits::show;
     put "/tenants/{tenant}/limits" => limits::put;
+    get "/tenants/{tenant}/may-ring" => may_ring::show;
+    put "/tenants/{tenant}/may-ring" => may_ring::put;
+    get "/tenants/{tenant}/registrations" => registrations::list;
+    delete "/tenants/{tenant}/registrations/{device}" => registrations::revoke;
+    get "/tenants/{tenant}/registering" => registering::show;
+    put "/tenants/{tenant}/registering" => registering::put;
+    get "/tenants/{tenant}/person" => person::export;
+    delete "/tenants/{tenant}/person" => person::erase;
     get "/tenants/{tenant}/audit" => audit::list;
     get "/audit" => audit::operators;
     get "/tenants/{tenant}/decisions" => sessions::decisions;

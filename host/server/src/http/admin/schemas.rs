@@ -2,6 +2,113 @@
 
 use utoipa::ToSchema;
 
+/// Which number a client texts, by its SIM's carrier.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) struct CarrierBundle {
+    /// Counts its changes.
+    version: u64,
+    carriers: Vec<Carrier>,
+}
+
+/// For SIMs of which all that it says is true.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) struct Carrier {
+    /// Mobile country code: three digits.
+    mcc: Option<String>,
+    /// Mobile network code: two or three digits.
+    mnc: Option<String>,
+    /// Country: two capital letters.
+    country: Option<String>,
+    /// The number or short code to text.
+    number: String,
+}
+
+/// When devices register again without a person.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) enum RegisterAgain {
+    /// Whenever the device was switched on.
+    EachPowerOn,
+    /// Whenever the application starts.
+    EachStart,
+    /// As long as nothing is registered.
+    FirstTime,
+    /// When the user wants it.
+    OnWish,
+}
+
+/// A number that is nobody's, with a fixed code.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) struct TestNumber {
+    /// A number that its country keeps for fiction.
+    number: String,
+    /// 6 to 8 digits.
+    code: String,
+}
+
+/// Whom a tenant texts, and how much of it in a day.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) struct TextPolicy {
+    /// Short messages of one day (UTC); none: as many as are asked for.
+    per_day: Option<u32>,
+    /// Beginnings of the numbers that are texted (`+49`); none: all.
+    countries: Option<Vec<String>>,
+}
+
+/// How a gateway is spoken to.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) enum Provider {
+    /// JSON, signed under the secret in both directions.
+    Webhook {
+        /// Where the host asks it to send a text.
+        send_url: String,
+    },
+    /// Twilio, or what speaks like it.
+    Twilio(TwilioAccount),
+    /// An SMSC, by SMPP 3.4; the secret is the password.
+    Smpp(SmppAccount),
+}
+
+/// An account at an SMSC.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) struct SmppAccount {
+    /// Host and port.
+    address: String,
+    /// Whether the connection is TLS.
+    tls: Option<bool>,
+    /// Who binds.
+    system_id: String,
+    /// What kind of system binds; mostly empty.
+    system_type: Option<String>,
+    /// Whether a sender whose type of number is unknown is an international number without its plus; by default
+    /// such a text is refused.
+    unknown_is_international: Option<bool>,
+    /// Submissions that may be unanswered at once, on each node; by default 10.
+    window: Option<u16>,
+}
+
+/// An account at Twilio, or at what speaks like it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) struct TwilioAccount {
+    /// The account's SID.
+    account: String,
+    /// Where its REST API is; by default Twilio's own.
+    #[schema(default = "https://api.twilio.com")]
+    api_url: Option<String>,
+    /// SID of a messaging service that texts go out by; otherwise they come from the gateway's number.
+    messaging_service: Option<String>,
+}
+
 /// Where a plugin belongs.
 #[derive(ToSchema)]
 #[schema(rename_all = "kebab-case")]
@@ -62,6 +169,16 @@ pub(crate) struct Limits {
     fan_out: Option<u32>,
     /// `session-update`s that one device sends in a minute.
     updates_of_device: Option<u32>,
+}
+
+/// Who may ring whom: identifiers, or the beginning of some and a `*`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) struct RingRule {
+    /// Who rings.
+    from: String,
+    /// Who is rung.
+    to: String,
 }
 
 /// What an upload is, and what of it does not fit the contract of its slot.
@@ -137,8 +254,11 @@ mod tests {
 
     use serde::Serialize;
     use serde_json::Value;
-    use switchhook_core::{policy, rollout, row};
+    use switchhook_core::{
+        limits, may_ring, policy, registration::test_number, rollout, row, transit::policy::TextPolicy,
+    };
     use switchhook_plugin_runtime as runtime;
+    use switchhook_protocol::carrier::{Carrier, CarrierBundle};
 
     use super::super::openapi;
 
@@ -151,6 +271,12 @@ mod tests {
             summary: String::new(),
             text_prefixes: vec![],
         };
+        let number = "+15550100".parse().unwrap();
+        let test_number = test_number::TestNumber { number, code: "123456".to_owned() };
+        let rule = may_ring::RingRule { from: "alice".to_owned(), to: "*".to_owned() };
+        assert_eq!(members(&limits::Limits::default()), described("Limits"));
+        assert_eq!(members(&rule), described("RingRule"));
+        assert_eq!(members(&test_number), described("TestNumber"));
         assert_eq!(members(&policy::Grants::default()), described("Grants"));
         assert_eq!(members(&report.findings[0]), described("Finding"));
         assert_eq!(members(&report), described("Report"));
@@ -158,13 +284,35 @@ mod tests {
     }
 
     #[test]
+    fn shapes_of_gateways_and_carriers_have_the_members_that_are_written() {
+        let word = || "word".to_owned();
+        let twilio = row::TwilioAccount { account: word(), api_url: word(), messaging_service: Some(word()) };
+        let smpp = row::SmppAccount {
+            address: word(),
+            tls: true,
+            system_id: word(),
+            system_type: word(),
+            unknown_is_international: true,
+            window: 1,
+        };
+        let carrier = Carrier { mcc: Some(word()), mnc: Some(word()), country: Some(word()), number: word() };
+        assert_eq!(members(&twilio), described("TwilioAccount"));
+        assert_eq!(members(&smpp), described("SmppAccount"));
+        assert_eq!(members(&carrier), described("Carrier"));
+        assert_eq!(members(&CarrierBundle::default()), described("CarrierBundle"));
+        assert_eq!(members(&TextPolicy::default()), described("TextPolicy"));
+    }
+
+    #[test]
     fn shapes_have_the_words_that_are_written() {
         use policy::Slot::{InviteRouter, NatPolicy, RegistrationMethod};
         use rollout::Leave::{Drain, Kill};
         use row::VersionState::{Active, Draining, Inactive, Killed};
+        use switchhook_protocol::registration::RegisterAgain::{EachPowerOn, EachStart, FirstTime, OnWish};
         assert_eq!(words(&[RegistrationMethod, NatPolicy, InviteRouter]), listed("Slot"));
         assert_eq!(words(&[Inactive, Active, Draining, Killed]), listed("VersionState"));
         assert_eq!(words(&[Drain, Kill]), listed("Leave"));
+        assert_eq!(words(&[EachPowerOn, EachStart, FirstTime, OnWish]), listed("RegisterAgain"));
         assert_eq!(words(&[runtime::Class::Small, runtime::Class::Large]), listed("Class"));
         assert_eq!(words(&[runtime::Severity::Error, runtime::Severity::Warning]), listed("Severity"));
     }

@@ -73,7 +73,7 @@ pub(crate) async fn resend(
         .storage
         .of(&tenant)
         .run("text-resend", async move |tx| {
-            let moved = tx.move_outbox(&id, OutboxState::InDoubt, OutboxState::Queued).await?;
+            let moved = tx.move_outbox(&id, &[OutboxState::InDoubt], OutboxState::Queued).await?;
             if moved {
                 who.note(tx, ("text.resend", id.as_str()), now).await?;
             }

@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use axum::{Json, extract::State, http::StatusCode};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use switchhook_protocol::{error::ErrorCode, id::TenantId, time::Timestamp};
+use switchhook_protocol::{
+    error::ErrorCode,
+    id::{ApplicationId, TenantId},
+    time::Timestamp,
+};
 use switchhook_storage::AdminToken;
 use utoipa::ToSchema;
 
@@ -27,6 +31,10 @@ const LIFE: Duration = Duration::from_hours(90 * 24);
 pub(crate) struct NewToken {
     /// What it is for.
     label: String,
+    /// Of a tenant: it registers identifiers for this application, and does nothing else.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    application: Option<ApplicationId>,
     /// How long it counts, in milliseconds.
     #[serde(default)]
     expires_in_ms: Option<u64>,
@@ -37,6 +45,10 @@ pub(crate) struct NewToken {
 pub(crate) struct Shown {
     id: String,
     label: String,
+    /// It registers for this application, and does nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    application: Option<ApplicationId>,
     #[schema(value_type = Option<u64>)]
     expires_at: Option<Timestamp>,
     revoked: bool,
@@ -94,11 +106,15 @@ fn mint(
     if !(1..=64).contains(&new.label.len()) {
         return Err(Problem::new(ErrorCode::Malformed, "a label has 1 to 64 bytes"));
     }
+    if tenant.is_none() && new.application.is_some() {
+        return Err(Problem::new(ErrorCode::Malformed, "an application is a tenant's"));
+    }
     let token = secrets::new_token(&mut app.rng());
     let life = new.expires_in_ms.map_or(LIFE, Duration::from_millis);
     let row = AdminToken {
         hash: secrets::hash(&token),
         tenant,
+        application: new.application,
         label: new.label,
         created_at: app.now(),
         expires_at: Some(app.now().after(life)),
@@ -178,6 +194,7 @@ fn shown(row: AdminToken) -> Shown {
     Shown {
         id: HEXLOWER.encode(&row.hash),
         label: row.label,
+        application: row.application,
         expires_at: row.expires_at,
         revoked: row.revoked_at.is_some(),
         token: None,

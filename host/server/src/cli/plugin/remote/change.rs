@@ -10,8 +10,11 @@ use clap::{Args, ValueEnum};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Remote, text_of};
-use crate::cli::print::{GOOD, ODD, styled};
+use super::Remote;
+use crate::cli::{
+    input::text_of,
+    print::{GOOD, ODD, styled},
+};
 
 /// Makes a version the one that is asked from now on.
 #[derive(Debug, Args)]

@@ -11,7 +11,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use switchhook_core::policy::is_word;
 
-use super::{Remote, text_of};
+use super::Remote;
+use crate::cli::input::secret_of;
 
 /// Lists, sets and removes secrets; nobody reads them back.
 #[derive(Debug, Args)]
@@ -55,7 +56,7 @@ impl Secret {
                 remote.at.form.answer(&names, |names| format!("{names:#}"))?;
             }
             Command::Set { secret, file, remote } => {
-                let value = json!({ "value": read(file.as_deref())? });
+                let value = json!({ "value": secret_of(file.as_deref().unwrap_or_else(|| Path::new("-")))? });
                 change(&remote, Method::PUT, &secret, Some(&value)).await?;
             }
             Command::Remove { secret, remote } => change(&remote, Method::DELETE, &secret, None).await?,
@@ -69,9 +70,4 @@ async fn change(remote: &Remote, method: Method, secret: &str, value: Option<&Va
     let chosen = remote.chosen()?;
     chosen.admin.send_json(method, &chosen.path(&format!("secrets/{secret}")), value).await?;
     remote.at.form.answer(&json!({ "secret": secret }), |_| format!("secret {secret}: done"))
-}
-
-fn read(file: Option<&Path>) -> Result<String> {
-    let text = text_of(file.unwrap_or_else(|| Path::new("-")))?;
-    Ok(text.trim_end_matches('\n').to_owned())
 }

@@ -34,7 +34,7 @@ pub(crate) struct Metrics {
 
 impl List {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let plugins: Value = self.at.admin()?.get(&self.at.plugins(), &[]).await?;
+        let plugins: Value = self.at.admin()?.get(&self.at.path("plugins"), &[]).await?;
         self.at.form.answer(&plugins, |plugins| {
             rows(plugins.get("plugins"), |plugin| {
                 let active = match plugin.get("active_version").and_then(Value::as_u64) {

@@ -63,7 +63,7 @@ pub(crate) async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Uploaded>), Problem> {
-    let _place = app.uploads.place(&what.tenant).ok_or(ErrorCode::Overloaded)?;
+    let _place = app.uploads.take(&what.tenant).ok_or(ErrorCode::Overloaded)?;
     let late = |_| Problem::new(ErrorCode::Malformed, "the upload took too long");
     let bytes = timeout(limits::UPLOAD, read(body.into_data_stream())).await.map_err(late)??;
     let (upload, secret) = if is_json(&headers) {

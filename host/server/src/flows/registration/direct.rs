@@ -1,0 +1,49 @@
+//! Direct registration: an authorised application gives identifier and push token, both (REG-16).
+
+use switchhook_core::row::Registration;
+use switchhook_protocol::{
+    endpoint::EndpointId,
+    error::ErrorCode,
+    id::{ApplicationId, DeviceId, MethodName, PushToken, TenantId},
+};
+use switchhook_storage::Transaction;
+
+use super::association::associate;
+use crate::{app::App, flows::FlowError, secrets};
+
+/// How it was proven: an application said so.
+const METHOD: &str = "direct";
+
+/// Registers an identifier for the device of a push token.
+pub(crate) async fn register(
+    app: &App,
+    tenant: &TenantId,
+    by: String,
+    (application, endpoint, push_token): (ApplicationId, EndpointId, &PushToken),
+) -> Result<Registration, FlowError> {
+    let device = device_of(app, tenant, &application, push_token).await?;
+    let method: MethodName = METHOD.parse().or(Err(ErrorCode::Internal))?;
+    let registration = Registration { application, endpoint, device, method, registered_at: app.now() };
+    let stored = registration.clone();
+    let store = async move |tx: &mut Transaction<'_>| {
+        let rings = associate(tx, &stored, &by).await?;
+        tx.apply(rings).await.map(drop)
+    };
+    app.storage.of(tenant).run("register-direct", store).await?;
+    // Somebody may be rung by it.
+    app.timers.notify_one();
+    Ok(registration)
+}
+
+/// The device of a push token, if it is one of the application's.
+pub(crate) async fn device_of(
+    app: &App,
+    tenant: &TenantId,
+    application: &ApplicationId,
+    push_token: &PushToken,
+) -> Result<DeviceId, FlowError> {
+    let hash = secrets::hash(push_token.as_str());
+    let device = app.storage.of(tenant).devices().by_push_token(&hash).await?;
+    let own = device.filter(|device| device.application == *application);
+    Ok(own.ok_or(ErrorCode::NotFound)?.id)
+}

@@ -1,0 +1,181 @@
+//! Whether a step may text whom it wants to, and by which gateways.
+//!
+//! What is stored (policy, wishes) is read for each try of a step. The rates give once for each text of a request,
+//! however often the step gives way to others ([`Taken`]).
+
+use std::time::Duration;
+
+use switchhook_core::transit::{
+    choice::{Candidate, Gateways},
+    policy::TextPolicy,
+};
+use switchhook_protocol::{
+    endpoint::EndpointId,
+    error::ErrorCode,
+    id::{DeviceId, GatewayId, TenantId},
+    time::{Timestamp, millis},
+};
+use switchhook_storage::Transaction;
+
+use crate::{app::App, flows::FlowError, limits, rates::Rates};
+
+/// How often texts may be asked for.
+#[derive(Debug)]
+pub(crate) struct TextRates {
+    of_device: Rates,
+    to_block: Rates,
+    to_number: Rates,
+}
+
+impl Default for TextRates {
+    fn default() -> Self {
+        Self { of_device: Rates::new(), to_block: Rates::new(), to_number: Rates::new() }
+    }
+}
+
+/// The texts for which a request has taken of the rates; of two to one number, each.
+#[derive(Debug, Default)]
+pub(crate) struct Taken(Vec<EndpointId>);
+
+impl TextRates {
+    /// Takes for the texts for which nothing has been taken yet; an error says how long to wait.
+    ///
+    /// What answers a text is asked for by the number itself, at its own cost: it is bounded by number, apart from
+    /// what strangers type, so that they lock out nobody. What somebody typed is bounded by device, by block of
+    /// numbers and by number, in this order: a device over its bound takes nothing from others.
+    pub(super) fn take(
+        &self,
+        (tenant, device): (&TenantId, &DeviceId),
+        answers: bool,
+        numbers: &[&EndpointId],
+        taken: &mut Taken,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        for to in taken.lacks(numbers) {
+            if !answers {
+                self.of_device.take(limits::TEXTS_OF_DEVICE, (tenant, device), now)?;
+                self.to_block.take(limits::TEXTS_TO_BLOCK, (tenant, block(to)), now)?;
+            }
+            self.to_number.take(limits::TEXTS_TO_NUMBER, (tenant, answers, to), now)?;
+            taken.0.push(to.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Taken {
+    /// Of these texts, those that nothing was taken for.
+    fn lacks<'a>(&self, numbers: &[&'a EndpointId]) -> Vec<&'a EndpointId> {
+        let mut had = self.0.clone();
+        let mut lacks = Vec::new();
+        for to in numbers {
+            match had.iter().position(|other| other == *to) {
+                Some(place) => drop(had.swap_remove(place)),
+                None => lacks.push(*to),
+            }
+        }
+        lacks
+    }
+}
+
+/// Whether these numbers may be texted at all: texts cost money and wake people. The tenant says to which countries
+/// it texts, and whoever wants no texts gets none.
+pub(super) async fn check(
+    app: &App,
+    tenant: &TenantId,
+    numbers: &[&EndpointId],
+) -> Result<TextPolicy, FlowError> {
+    if numbers.is_empty() {
+        return Ok(TextPolicy::default());
+    }
+    let storage = app.storage.of(tenant);
+    let policy = storage.text_policy().await?;
+    for to in numbers {
+        if !policy.allows(to) {
+            return Err(ErrorCode::NotTexted.into());
+        }
+        if storage.has_opted_out(to).await? {
+            return Err(ErrorCode::OptedOut.into());
+        }
+    }
+    Ok(policy)
+}
+
+/// Adds what a step's texts cost to the tenant's day; refuses what is above its cap.
+pub(super) async fn spend(
+    tx: &mut Transaction<'_>,
+    parts: u32,
+    policy: &TextPolicy,
+    now: Timestamp,
+) -> Result<(), FlowError> {
+    let (Some(per_day), 1..) = (policy.per_day, parts) else { return Ok(()) };
+    let day = millis(Duration::from_hours(24));
+    let spent = tx.spend_texts(parts, now.as_millis() / day).await?;
+    let tomorrow = Duration::from_millis(day - now.as_millis() % day);
+    if spent > u64::from(per_day) { Err(FlowError::too_often(tomorrow)) } else { Ok(()) }
+}
+
+/// A thousand numbers that are mostly one carrier's.
+fn block(to: &EndpointId) -> &str {
+    let number = to.reveal();
+    number.get(..number.len().saturating_sub(3)).unwrap_or(number)
+}
+
+/// What is known of the tenant's gateways, as far as the numbers need it.
+pub(super) async fn gateways(
+    app: &App,
+    tenant: &TenantId,
+    answers: Option<&GatewayId>,
+    numbers: &[&EndpointId],
+) -> Result<Gateways, FlowError> {
+    if numbers.is_empty() || answers.is_some() {
+        return Ok(Gateways { answers: answers.cloned(), all: vec![] });
+    }
+    let storage = app.storage.of(tenant);
+    let fared = storage.gateways().conversions(app.now()).await?;
+    let lately = |of: &GatewayId| {
+        let own = fared.iter().filter(|(gateway, ..)| gateway == of);
+        own.map(|(_, code, conversion)| (code.clone(), *conversion)).collect()
+    };
+    let all = storage.gateways().list().await?.into_iter();
+    let all = all.map(|row| Candidate { lately: lately(&row.id), gateway: row.id, serves: row.serves });
+    Ok(Gateways { answers: None, all: all.collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    #[expect(clippy::unwrap_in_result, reason = "the names are this test's own")]
+    fn take(rates: &TextRates, to: &[&str], taken: &mut Taken) -> Result<(), Duration> {
+        let (tenant, device) = ("acme".parse().unwrap(), "device-a".parse().unwrap());
+        let numbers: Vec<EndpointId> = to.iter().map(|number| number.parse().unwrap()).collect();
+        let numbers: Vec<&EndpointId> = numbers.iter().collect();
+        rates.take((&tenant, &device), false, &numbers, taken, NOW)
+    }
+
+    #[test]
+    fn a_step_that_gives_way_to_others_takes_of_the_rates_once() {
+        let (rates, mut taken) = (TextRates::default(), Taken::default());
+        for _ in 0..limits::STEP_TRIES {
+            assert_eq!(take(&rates, &["+15550100"], &mut taken), Ok(()));
+        }
+        // As if it had been one try.
+        for _ in 1..limits::TEXTS_TO_NUMBER.burst {
+            assert_eq!(take(&rates, &["+15550100"], &mut Taken::default()), Ok(()));
+        }
+        take(&rates, &["+15550100"], &mut Taken::default()).unwrap_err();
+    }
+
+    #[test]
+    fn each_text_is_taken_for_and_those_that_another_try_adds() {
+        let (rates, mut taken) = (TextRates::default(), Taken::default());
+        assert_eq!(take(&rates, &["+15550100"; 2], &mut taken), Ok(()));
+        assert_eq!(take(&rates, &["+15550100", "+15550101", "+15550100"], &mut taken), Ok(()));
+        let numbers: Vec<&str> = taken.0.iter().map(EndpointId::reveal).collect();
+        assert_eq!(numbers, ["+15550100", "+15550100", "+15550101"]);
+        take(&rates, &["+15550100"; 9], &mut taken).unwrap_err();
+    }
+}

@@ -1,0 +1,191 @@
+//! One person's data: handed out to whom it is about, or erased (REG-11).
+#![expect(unused_qualifications, reason = "what the macro writes for parameters")]
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use switchhook_core::row::{Attempt, Device, Session};
+use switchhook_protocol::{
+    endpoint::EndpointId,
+    id::{ApplicationId, DeviceId, MethodName, SessionId},
+    time::Timestamp,
+};
+use switchhook_storage::{Erased, Person, StorageError, Transaction};
+use utoipa::{IntoParams, ToSchema};
+
+use super::OfTenant;
+use crate::{
+    app::App,
+    http::{extract::Query, open, problem::Problem},
+};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Who {
+    /// The identifier of the person.
+    #[param(value_type = String)]
+    endpoint: EndpointId,
+}
+
+/// Everything that the host has of an identifier.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Person)]
+pub(crate) struct Exported {
+    #[schema(value_type = String)]
+    endpoint: EndpointId,
+    registrations: Vec<open::Shown>,
+    devices: Vec<DeviceShown>,
+    /// Whom the person has blocked.
+    #[schema(value_type = Vec<String>)]
+    blocked: Vec<EndpointId>,
+    /// Since when the person wants no texts.
+    #[schema(value_type = Option<u64>)]
+    opted_out_since: Option<Timestamp>,
+    sessions: Vec<SessionShown>,
+    /// Registrations under way.
+    attempts: Vec<AttemptShown>,
+    /// Events that wait for the person's devices.
+    waiting: Vec<WaitingShown>,
+}
+
+/// A device of the person.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PersonDevice)]
+struct DeviceShown {
+    #[schema(value_type = String)]
+    device: DeviceId,
+    #[schema(value_type = String)]
+    application: ApplicationId,
+    kind: String,
+    #[schema(value_type = u64)]
+    enrolled_at: Timestamp,
+}
+
+/// A session that the person began, was invited to or took part in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PersonSession)]
+struct SessionShown {
+    #[schema(value_type = String)]
+    session: SessionId,
+    /// Whether the person began it.
+    began: bool,
+    purpose: String,
+    #[schema(value_type = u64)]
+    created_at: Timestamp,
+}
+
+/// A registration under way.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PersonAttempt)]
+struct AttemptShown {
+    #[schema(value_type = String)]
+    method: MethodName,
+    #[schema(value_type = String)]
+    device: DeviceId,
+    #[schema(value_type = u64)]
+    expires_at: Timestamp,
+    finished: bool,
+}
+
+/// An event that waits for a device.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PersonEvent)]
+struct WaitingShown {
+    #[schema(value_type = String)]
+    device: DeviceId,
+    event: Value,
+}
+
+/// What was erased.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Erased)]
+pub(crate) struct ErasedShown {
+    /// Devices that nothing else reached.
+    #[schema(value_type = Vec<String>)]
+    devices: Vec<DeviceId>,
+    /// Devices that stay, for other identifiers.
+    shared_devices: u64,
+    sessions: u64,
+    /// Events for others that named the person.
+    events: u64,
+}
+
+/// Hands out everything of one identifier.
+#[utoipa::path(get, path = "/tenants/{tenant}/person", operation_id = "export_person", params(Who),
+    responses((status = OK, body = Exported, description = "All of it; of a stranger, nothing.")))]
+pub(crate) async fn export(
+    State(app): State<Arc<App>>,
+    OfTenant { tenant, who }: OfTenant,
+    Query(Who { endpoint }): Query<Who>,
+) -> Result<Json<Exported>, Problem> {
+    let storage = app.storage.of(&tenant);
+    let person = storage.person(&endpoint).await?;
+    let (masked, now) = (endpoint.to_string(), app.now());
+    let note = async move |tx: &mut Transaction<'_>| who.note(tx, ("person.export", &masked), now).await;
+    storage.run("export-person", note).await?;
+    Ok(Json(exported(endpoint, person)))
+}
+
+/// Erases everything of one identifier; devices that nothing else reaches go with it.
+#[utoipa::path(delete, path = "/tenants/{tenant}/person", operation_id = "erase_person", params(Who),
+    responses((status = OK, body = ErasedShown, description = "It is erased.")))]
+pub(crate) async fn erase(
+    State(app): State<Arc<App>>,
+    OfTenant { tenant, who }: OfTenant,
+    Query(Who { endpoint }): Query<Who>,
+) -> Result<Json<ErasedShown>, Problem> {
+    let now = app.now();
+    let erase = async move |tx: &mut Transaction<'_>| {
+        let erased = tx.erase_person(&endpoint).await?;
+        let detail = json!({ "devices": erased.devices, "sessions": erased.sessions }).to_string();
+        who.note_detail(tx, ("person.erase", &endpoint.to_string()), detail, now).await?;
+        Ok::<_, StorageError>(erased)
+    };
+    let erased = app.storage.of(&tenant).run("erase-person", erase).await?;
+    for device in &erased.devices {
+        app.online.end((tenant.clone(), device.clone()), now).await;
+    }
+    let Erased { devices, shared, sessions, messages } = erased;
+    Ok(Json(ErasedShown { devices, shared_devices: shared, sessions, events: messages }))
+}
+
+fn exported(endpoint: EndpointId, person: Person) -> Exported {
+    let began = |session: &Session| session.inviter_endpoint == endpoint;
+    let sessions = person.sessions.into_iter().map(|session| SessionShown {
+        began: began(&session),
+        session: session.id,
+        purpose: session.purpose,
+        created_at: session.created_at,
+    });
+    let event = |event: String| serde_json::from_str(&event).unwrap_or_default();
+    Exported {
+        registrations: person.registrations.into_iter().map(open::Shown::from).collect(),
+        devices: person.devices.into_iter().map(DeviceShown::from).collect(),
+        blocked: person.blocked,
+        opted_out_since: person.opted_out_since,
+        sessions: sessions.collect(),
+        attempts: person.attempts.into_iter().map(AttemptShown::from).collect(),
+        waiting: person
+            .waiting
+            .into_iter()
+            .map(|(device, text)| WaitingShown { device, event: event(text) })
+            .collect(),
+        endpoint,
+    }
+}
+
+impl From<Device> for DeviceShown {
+    fn from(device: Device) -> Self {
+        let Device { id, application, kind, enrolled_at, .. } = device;
+        Self { device: id, application, kind, enrolled_at }
+    }
+}
+
+impl From<Attempt> for AttemptShown {
+    fn from(attempt: Attempt) -> Self {
+        let Attempt { method, device, expires_at, finished, .. } = attempt;
+        Self { method, device, expires_at, finished }
+    }
+}

@@ -1,0 +1,194 @@
+//! What an SMSC hands in: texts of phones, parts of long ones, receipts.
+//!
+//! SMPP has no ids for texts of phones, and an SMSC that has not heard the answer hands a text in again. So a text's
+//! id is made of what it says, from whom to whom, and of the time in steps of [`limits::HANDED_IN`]: what was
+//! taken in this step or the one before is not taken again. Whoever wants texts no more, or again, is heeded each
+//! time: between two such wishes there may be another.
+//!
+//! Parts are rows, sealed, until all have come, to whichever node; they are forgotten with the commit that takes the
+//! text which they make, or when it has been refused. What is to come again is the last part alone.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use data_encoding::BASE32_NOPAD;
+use sha2::{Digest as _, Sha256};
+use switchhook_core::{mint, row::TextPart, seal::Purpose, transit::keyword};
+use switchhook_delivery::smpp::{Answer, Heard, Part, Received};
+use switchhook_protocol::{endpoint::EndpointId, id::GatewayId, time::millis};
+use switchhook_storage::StorageError;
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use super::Whose;
+use crate::{
+    app::App,
+    flows::{
+        FlowError,
+        receipt::{self, About},
+        text::{self, Origin, TextReport},
+    },
+    limits,
+};
+
+/// Takes what an SMSC hands in, each in a task of its own: the SMSC bounds how many.
+pub(super) async fn hear(app: Arc<App>, whose: Whose, mut hearing: mpsc::Receiver<Received>) {
+    while let Some(Received { heard, answer }) = hearing.recv().await {
+        let (app, whose) = (Arc::clone(&app), whose.clone());
+        let tasks = app.smscs.tasks.clone();
+        tasks.spawn(async move {
+            let said = take(&app, &whose, heard).await;
+            debug!(tenant.id = %whose.0, gateway.id = %whose.1, ?said, "an SMSC handed something in");
+            // A connection that has ended hands it in again.
+            answer.send(said).ok();
+        });
+    }
+}
+
+async fn take(app: &App, whose: &Whose, heard: Heard) -> Answer {
+    match heard {
+        Heard::Text { from, to, text } => {
+            let (reference, total) = (0, 1);
+            said(take_text(app, whose, Text { from, to, says: text, reference, total }, None).await)
+        }
+        Heard::Part(part) => take_part(app, whose, part).await,
+        Heard::Receipt { reference, delivered } => {
+            let (tenant, gateway) = whose;
+            said(receipt::receipt(app, tenant, gateway, About::Reference(&reference), delivered).await)
+        }
+    }
+}
+
+/// A whole text, perhaps of several parts.
+struct Text {
+    from: EndpointId,
+    to: String,
+    says: String,
+    /// Its parts' own number of it; none has 0.
+    reference: u16,
+    total: u8,
+}
+
+/// Takes a whole text; the parts that it was joined from are then forgotten.
+async fn take_text(app: &App, whose: &Whose, handed: Text, parts: Option<&str>) -> Result<(), FlowError> {
+    let (tenant, gateway) = whose;
+    let step = app.now().as_millis() / millis(limits::HANDED_IN).max(1);
+    let id = if keyword::wish(&handed.says).is_some() {
+        mint::message(&mut app.rng()).to_string()
+    } else {
+        let before = id(app, whose, &handed, step.saturating_sub(1));
+        if app.storage.of(tenant).gateways().answer(gateway, &before).await?.is_some() {
+            return Ok(());
+        }
+        id(app, whose, &handed, step)
+    };
+    let origin = Origin { digest: Sha256::digest(&id).into(), parts };
+    let Text { from, to, says: text, .. } = handed;
+    text::text(app, tenant, gateway, &TextReport { id, from, to, text }, origin).await.map(drop)
+}
+
+/// The id of a text: the same for one that comes again, and of no use to whoever reads it.
+fn id(app: &App, (tenant, gateway): &Whose, handed: &Text, step: u64) -> String {
+    let Text { from, to, says, reference, total } = handed;
+    let place = [reference.to_be_bytes().as_slice(), &[*total]].concat();
+    let parts: [&[u8]; 6] = [
+        gateway.as_str().as_bytes(),
+        from.reveal().as_bytes(),
+        to.as_bytes(),
+        says.as_bytes(),
+        &place,
+        &step.to_be_bytes(),
+    ];
+    let (_, mac) = app.keys.of(tenant).mac("text-handed-in", &parts);
+    BASE32_NOPAD.encode(&mac)
+}
+
+async fn take_part(app: &App, whose: &Whose, part: Part) -> Answer {
+    let message = message(app, whose, &part);
+    let whole = match keep(app, whose, &message, &part).await {
+        Ok(Some(whole)) => whole,
+        Ok(None) => return Answer::Taken,
+        Err(trouble) => return said(Err(trouble)),
+    };
+    let Part { from, to, reference, total, .. } = part;
+    let text = Text { from, to, says: whole, reference, total };
+    let answer = said(take_text(app, whose, text, Some(&message)).await);
+    if answer == Answer::Later {
+        return answer;
+    }
+    // Of a refusal, and of a repeat, nothing was committed.
+    match forget(app, whose, message).await {
+        Ok(()) => answer,
+        Err(trouble) => said(Err(trouble.into())),
+    }
+}
+
+/// Keeps a part; the text, if all its parts are there.
+async fn keep(
+    app: &App,
+    (tenant, gateway): &Whose,
+    message: &str,
+    part: &Part,
+) -> Result<Option<String>, FlowError> {
+    let keys = app.keys.of(tenant);
+    let row = TextPart {
+        gateway: gateway.clone(),
+        message: message.to_owned(),
+        number: part.number,
+        part: keys.seal_bytes(Purpose::Outbox, part.text.as_bytes(), &mut app.rng()),
+        at: app.now(),
+    };
+    let storage = app.storage.of(tenant);
+    let came = storage.run("text-part", async move |tx| {
+        tx.put_text_part(&row).await?;
+        tx.text_parts(&row.gateway, &row.message).await
+    });
+    let opened = came.await?.into_iter().filter_map(|(number, sealed)| {
+        let text = keys.open_bytes(Purpose::Outbox, &sealed).ok()?;
+        Some((number, String::from_utf8(text).ok()?))
+    });
+    Ok(joined(opened.collect(), part.total))
+}
+
+async fn forget(app: &App, (tenant, gateway): &Whose, message: String) -> Result<(), StorageError> {
+    let gateway: GatewayId = gateway.clone();
+    let storage = app.storage.of(tenant);
+    storage.run("text-parts-joined", async move |tx| tx.forget_text_parts(&gateway, &message).await).await
+}
+
+/// What the parts of one text have in common, as a key that says nothing about whose it is.
+fn message(app: &App, (tenant, gateway): &Whose, part: &Part) -> String {
+    let place = [part.reference.to_be_bytes().as_slice(), &[part.total]].concat();
+    let parts: [&[u8]; 4] =
+        [gateway.as_str().as_bytes(), part.from.reveal().as_bytes(), part.to.as_bytes(), &place];
+    let (_, mac) = app.keys.of(tenant).mac("text-part", &parts);
+    BASE32_NOPAD.encode(&mac)
+}
+
+/// The text of all its parts, which come in order; none while one is missing.
+fn joined(came: Vec<(u8, String)>, total: u8) -> Option<String> {
+    let numbers: BTreeSet<u8> = came.iter().map(|(number, _)| *number).collect();
+    (1..=total)
+        .all(|number| numbers.contains(&number))
+        .then(|| came.into_iter().map(|(_, text)| text).collect())
+}
+
+/// What an SMSC is told.
+fn said(taken: Result<(), FlowError>) -> Answer {
+    let Err(refused) = taken else { return Answer::Taken };
+    // The host's own trouble passes.
+    let passes = refused.into_body("smpp").code.status() >= 500;
+    if passes { Answer::Later } else { Answer::Refused }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reg_2_a_text_is_whole_when_all_its_parts_have_come() {
+        let part = |number, text: &str| (number, text.to_owned());
+        assert_eq!(joined(vec![part(1, "a"), part(2, "b")], 2).unwrap(), "ab");
+        assert_eq!(joined(vec![part(1, "a"), part(3, "c")], 3), None);
+        assert_eq!(joined(vec![], 1), None);
+    }
+}
