@@ -5,7 +5,7 @@
 //! accepted, each side [starts](Call::start) the call with what it prepared. The path is direct where
 //! the host's verdict says so and a path is found in time; otherwise it goes through the relay, which
 //! either side may ask for, without a second ring (NAT-4). Both paths carry the same checks and the
-//! same encryption.
+//! same encryption. When the host says that the session is over, the call ends by itself.
 //!
 //! Datagrams of at most [`MAX_DATAGRAM`] bytes go as they do in a network: they may be lost, and
 //! arrive in another order; none arrives twice, or changed, or from somebody else.
@@ -78,6 +78,9 @@ pub enum CallFailed {
     /// The relay did not do its part.
     #[error(transparent)]
     Relay(#[from] RelayError),
+    /// The session was over before a path was found.
+    #[error("the session is over")]
+    Ended,
     /// No datagram found its way, not even through the relay.
     #[error("no path to the other side was found")]
     NoPath,

@@ -8,16 +8,20 @@ use core::{
 use std::{collections::HashMap, sync::Arc};
 
 use switchhook_protocol::{
+    block::{Block, Blocked, BlockedList, Unblock},
     call::{Call as Operation, Done, PathReport, Snapshot, Sync},
     client::{ClientMessage, Cursor, Signal},
     error::ErrorBody,
     event::Delivered,
     id::{RequestId, TenantId},
-    invitation::{Accept, Accepted, Cancel, Decline, Invite, InviteStatus, Ringing, Stopped, Take},
-    registration::{RegisterBegin, RegisterCode, RegisterValidate, RegistrationProgress},
+    invitation::{Accept, Accepted, Cancel, Decline, Ringing, Stopped, Take},
+    registration::{
+        RegisterBegin, RegisterCode, RegisterList, RegisterRevoke, RegisterValidate, RegistrationList,
+        RegistrationProgress,
+    },
     relay::{RelayRequest, RelayResponse, RelayUpdate},
     server::{PeerSignal, Welcome},
-    session::{End, InviteUpdate, SessionUpdate},
+    session::{End, InviteUpdate},
     time::millis,
 };
 use tokio::{
@@ -92,7 +96,7 @@ pub enum CallError {
     #[error("the host refused: {} ({})", .0.message, .0.code)]
     Refused(ErrorBody),
     /// The connection ended before the answer came: the host may have carried the request out or not.
-    /// It is not sent again.
+    /// It is not sent again, as it may have no second time; an invite and a session-update are.
     #[error("the connection ended before the answer")]
     ConnectionLost,
     /// No answer came in time.
@@ -155,6 +159,7 @@ impl Client {
             sessions: Arc::clone(&sessions),
             replies: HashMap::new(),
             stop: stop.clone(),
+            next: None,
         };
         let tasks = TaskTracker::new();
         tasks.spawn(driver.run());
@@ -200,8 +205,16 @@ impl Client {
         &self,
         operation: &C,
     ) -> Result<C::Answer, CallError> {
+        self.call_by(Instant::now() + limits::ANSWER, operation).await
+    }
+
+    /// The same, with the time at which the answer must be there.
+    pub(crate) async fn call_by<C: Operation + core::marker::Sync>(
+        &self,
+        deadline: Instant,
+        operation: &C,
+    ) -> Result<C::Answer, CallError> {
         let id = self.inner.next.fetch_add(1, Ordering::Relaxed);
-        let deadline = Instant::now() + limits::ANSWER;
         // A number is a valid id, and every operation has a JSON form.
         let request: RequestId = id.to_string().parse().map_err(|_invalid| CallError::Malformed)?;
         let text = ClientMessage::request(&request, operation).map_err(|_invalid| CallError::Malformed)?;
@@ -259,8 +272,8 @@ operations! {
     register_code(RegisterCode) -> RegistrationProgress;
     /// Sends the signature that came by SMS (REG-4).
     register_validate(RegisterValidate) -> RegistrationProgress;
-    /// Rings people (INV-1).
-    invite(Invite) -> InviteStatus;
+    /// Takes an identifier off this device (REG-11).
+    register_revoke(RegisterRevoke) -> Done;
     /// Says that this device's ringer has begun.
     ringing(Ringing) -> Done;
     /// Takes an invite (INV-4).
@@ -275,8 +288,12 @@ operations! {
     stopped(Stopped) -> Done;
     /// Shows the answering user's other devices who answered (INV-7).
     invite_update(InviteUpdate) -> Done;
-    /// Tells everybody of the session that something has changed (INV-8).
-    session_update(SessionUpdate) -> Done;
+    /// Who is not to ring an identifier of this device.
+    block(Block) -> Done;
+    /// Who may ring it again.
+    unblock(Unblock) -> Done;
+    /// Who does not ring it.
+    blocked(Blocked) -> BlockedList;
     /// Leaves a session (INV-8).
     end(End) -> Done;
     /// Asks for the relay (NAT-4).
@@ -288,6 +305,11 @@ operations! {
 }
 
 impl Client {
+    /// The identifiers of this device, and how it got them (REG-11).
+    pub async fn register_list(&self) -> Result<RegistrationList, CallError> {
+        self.call(&RegisterList {}).await
+    }
+
     /// What the host has for this device.
     pub async fn sync(&self) -> Result<Snapshot, CallError> {
         self.call(&Sync {}).await

@@ -39,7 +39,7 @@ impl Client {
     /// Enrols a device key, once in the life of a device. The application stores the key before
     /// it calls this, or takes the risk of a device that nobody can use; and the identity after it.
     pub async fn enrol(settings: &Settings, key: DeviceKey) -> Result<Identity, EnrolError> {
-        let mut socket = dial(settings).await?;
+        let mut socket = dial(settings, None).await?;
         let enrolled = match timeout(limits::ANSWER, Box::pin(enrol(&mut socket, settings, key))).await {
             Ok(enrolled) => enrolled,
             Err(_) => Err(EnrolError::Deadline),

@@ -24,6 +24,7 @@ use switchhook_protocol::{
     error::ErrorCode,
     event::{Delivered, Event},
     id::{ApplicationId, DeviceId, Epoch, RequestId, TenantId},
+    registration::RegisterAgain,
     server::{Answer, CdxAddresses, Challenge, Enrolled, Resumed, ServerMessage, Welcome},
 };
 use tokio::{
@@ -261,7 +262,13 @@ impl Door {
     async fn welcome(&self, mut socket: WebSocketStream<TcpStream>, hello: Hello) -> Option<FakeConnection> {
         let known = hello.cursor.as_ref().is_some_and(|cursor| cursor.epoch == self.epoch);
         let resumed = if known { Resumed::Full } else { Resumed::None };
-        let welcome = Welcome { resumed, epoch: self.epoch.clone(), ping_ms: 20_000, cdx: self.cdx };
+        let welcome = Welcome {
+            resumed,
+            epoch: self.epoch.clone(),
+            ping_ms: 20_000,
+            cdx: self.cdx,
+            register_again: RegisterAgain::default(),
+        };
         say(&mut socket, &ServerMessage::Welcome(welcome)).await.ok()?;
         Some(FakeConnection { hello, epoch: self.epoch.clone(), socket })
     }

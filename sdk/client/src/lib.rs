@@ -34,6 +34,7 @@
 //!         connection_data: prepared.connection_data().clone(),
 //!         session_key: prepared.session_key().clone(),
 //!         take: TakeMode::First,
+//!         idempotency_key: None,
 //!     })
 //!     .await?;
 //!
@@ -63,6 +64,7 @@ pub mod network;
 mod path;
 pub mod registration;
 pub mod relay;
+mod repeat;
 pub mod ringer;
 mod secure;
 mod sessions;

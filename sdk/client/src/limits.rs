@@ -33,10 +33,10 @@ pub const REMEMBERED: usize = 1_024;
 /// How long a ring that has stopped by its own clock waits for the host's word, to confirm its silence.
 pub const LAST_WORD: Duration = Duration::from_mins(1);
 
-/// Sessions whose relay events are kept until a call asks for them.
+/// Sessions whose relay events and ends are kept until a call asks for them.
 pub const SESSIONS: usize = 32;
 
-/// Relay events that are kept for one session: each side sends one, and one more after a new try.
+/// Events that are kept for one session: each side sends one of the relay and one more after a new try; and the end.
 pub const SESSION_EVENTS: usize = 8;
 
 /// Largest frame read from the server.

@@ -1,7 +1,8 @@
 //! What the host says about running sessions, kept for the call that asks for it.
 //!
-//! Relay events come by the mailbox like all others, and may come before the application has begun
-//! the call. They wait here, bounded by session and in number; the oldest session goes first.
+//! Relay events and the end come by the mailbox like all others, and may come before the application has
+//! begun the call. They wait here, bounded by session and in number; of the sessions that no call follows
+//! the oldest goes first.
 
 use std::{
     collections::VecDeque,
@@ -11,6 +12,7 @@ use std::{
 use switchhook_protocol::{
     event::{Event, PeerRelayed, RelayGiven},
     id::SessionId,
+    session::{Change, SessionChanged},
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -23,6 +25,8 @@ pub(crate) enum SessionEvent {
     Given(Box<RelayGiven>),
     /// The relay's address of the other side.
     Relayed(PeerRelayed),
+    /// It is over.
+    Ended,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +44,11 @@ impl Session {
         let (sender, receiver) = channel(limits::SESSION_EVENTS);
         Self { id: id.clone(), sender, waiting: Some(receiver) }
     }
+
+    /// Whether a call takes what is said about it.
+    fn is_followed(&self) -> bool {
+        self.waiting.is_none() && !self.sender.is_closed()
+    }
 }
 
 impl Sessions {
@@ -48,6 +57,9 @@ impl Sessions {
         let (session, noticed) = match event {
             Event::RelayResponse(given) => (&given.session, SessionEvent::Given(Box::new(given.clone()))),
             Event::RelayUpdate(relayed) => (&relayed.session, SessionEvent::Relayed(relayed.clone())),
+            Event::SessionUpdate(SessionChanged { session, change: Change::Ended { .. }, .. }) => {
+                (session, SessionEvent::Ended)
+            }
             Event::Invite(_)
             | Event::Accept(_)
             | Event::Decline(_)
@@ -57,11 +69,14 @@ impl Sessions {
             | Event::Outcome(_)
             | Event::Rerouted(_)
             | Event::InviteUpdate(_)
-            | Event::SessionUpdate(_) => return,
+            | Event::SessionUpdate(SessionChanged {
+                change: Change::Told { .. } | Change::Left { .. },
+                ..
+            }) => return,
         };
         self.with(session, |session| {
             if session.sender.try_send(noticed).is_err() {
-                tracing::warn!(session.id = %session.id, "a relay event came too late or once too often");
+                tracing::warn!(session.id = %session.id, "an event came too late or once too often");
             }
         });
     }
@@ -84,7 +99,8 @@ impl Sessions {
         let outcome = act(&mut session);
         sessions.push_back(session);
         if sessions.len() > limits::SESSIONS {
-            sessions.pop_front();
+            let idle = sessions.iter().position(|session| !session.is_followed());
+            sessions.remove(idle.unwrap_or_default());
         }
         outcome
     }
@@ -112,6 +128,23 @@ mod tests {
         assert!(one.try_recv().is_err());
         sessions.notice(&Event::RelayUpdate(relayed("one")));
         assert_eq!(one.try_recv(), Ok(SessionEvent::Relayed(relayed("one"))));
+    }
+
+    #[test]
+    fn a_session_that_a_call_follows_is_kept_and_its_end_is_told() {
+        let ended = |session: &str| {
+            let (session, by) = (session.parse().unwrap(), "+15550100".parse().unwrap());
+            let change = Change::Ended { reason: "hung-up".to_owned() };
+            Event::SessionUpdate(SessionChanged { session, by, change, running_ms: 1 })
+        };
+        let sessions = Sessions::default();
+        let mut followed = sessions.follow(&"followed".parse().unwrap());
+        for number in 0..100 {
+            sessions.notice(&ended(&format!("s{number}")));
+        }
+        sessions.notice(&ended("followed"));
+        assert_eq!(followed.try_recv(), Ok(SessionEvent::Ended));
+        assert!(sessions.follow(&"s0".parse().unwrap()).try_recv().is_err(), "the oldest went");
     }
 
     #[test]

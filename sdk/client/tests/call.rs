@@ -78,6 +78,8 @@ async fn serve(mut connection: FakeConnection, heard: mpsc::Sender<Operation>) {
             Operation::RegisterBegin(_)
             | Operation::RegisterCode(_)
             | Operation::RegisterValidate(_)
+            | Operation::RegisterList(_)
+            | Operation::RegisterRevoke(_)
             | Operation::Invite(_)
             | Operation::Ringing(_)
             | Operation::Accept(_)
@@ -90,6 +92,9 @@ async fn serve(mut connection: FakeConnection, heard: mpsc::Sender<Operation>) {
             | Operation::End(_)
             | Operation::RelayUpdate(_)
             | Operation::PathReport(_)
+            | Operation::Block(_)
+            | Operation::Unblock(_)
+            | Operation::Blocked(_)
             | Operation::Sync(_) => connection.answer(&id, &Done {}).await,
         };
         if answered.is_err() || heard.send(operation).await.is_err() {

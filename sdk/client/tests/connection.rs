@@ -20,6 +20,7 @@ use switchhook_protocol::{
     error::ErrorCode,
     event::{CancelRing, Event},
     invitation::{Cancel, StopReason},
+    server::{Leaving, ServerMessage},
 };
 
 async fn soon<T>(what: impl Future<Output = T>) -> T {
@@ -190,6 +191,21 @@ async fn a_device_that_was_replaced_does_not_fight_for_its_place() {
     assert_eq!(finished.code, CloseCode::Replaced.row().code);
     assert_eq!(soon(events.next()).await, None);
     assert_eq!(soon(client.sync()).await, Err(CallError::Closed));
+}
+
+#[tokio::test]
+async fn where_a_leaving_host_sends_a_client_is_tried_once_and_then_the_first_address_again() {
+    let (host, _, _client, mut events, mut connection) = start().await;
+    let elsewhere = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let next = format!("ws://{}", elsewhere.local_addr().unwrap());
+    connection.say(&ServerMessage::Leaving(Leaving { next })).await.unwrap();
+    soon(connection.close(CloseCode::GoingAway)).await.unwrap();
+
+    // Somebody is there, who is no host.
+    drop(soon(elsewhere.accept()).await.unwrap());
+
+    soon(host.next_connection()).await.unwrap();
+    assert!(matches!(soon(events.next()).await, Some(ClientEvent::Disconnected { .. })));
 }
 
 #[tokio::test]

@@ -113,7 +113,7 @@ fn cancel() -> Event {
 }
 
 #[tokio::test]
-async fn inv_6_stopped_is_said_after_the_ringer_has_returned() {
+async fn stopped_is_said_after_the_ringer_has_returned() {
     let mut lab = Lab::start().await;
     lab.deliver(1, Event::Invite(rung()), Some(60_000)).await;
     assert_eq!(lab.said().await, "start");

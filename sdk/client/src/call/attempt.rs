@@ -161,6 +161,7 @@ impl Attempt {
             }
             // Asked for by both: this one is under way already.
             (SessionEvent::Given(_), PathKind::Relay) => None,
+            (SessionEvent::Ended, _) => Some(SessionEvent::Ended),
             (event @ (SessionEvent::Given(_) | SessionEvent::Relayed(_)), PathKind::Direct) => Some(event),
         }
     }

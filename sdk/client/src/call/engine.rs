@@ -52,7 +52,7 @@ pub(super) struct Engine {
 
 /// How the datagrams of one path ended.
 enum Ended {
-    /// By one side's wish, or by silence.
+    /// By one side's wish, by the host's word, or by silence.
     Over,
     /// The other side asks for the relay.
     Relay(RelayCredentials),
@@ -113,6 +113,7 @@ impl Engine {
                 Outcome::Established => return Ok(Direct::Established(Box::new(attempt))),
                 Outcome::Told(SessionEvent::Given(given)) => return Ok(Direct::Given(given.relay)),
                 Outcome::Told(SessionEvent::Relayed(relayed)) => self.relayed = Some(relayed.relayed),
+                Outcome::Told(SessionEvent::Ended) => return Err(CallFailed::Ended),
                 Outcome::NoPath => return Ok(Direct::NoPath),
             }
         }
@@ -124,18 +125,22 @@ impl Engine {
             Side::Inviter => limits::INVITER_GRACE,
             Side::Callee => Duration::ZERO,
         };
-        if let Ok(Some(credentials)) = timeout(grace, self.given()).await {
+        if let Ok(given) = timeout(grace, self.given()).await
+            && let Some(credentials) = given?
+        {
             return Ok(credentials);
         }
         let request = RelayRequest { ticket: self.ticket.clone() };
         Ok(self.client.relay_request(&request).await?.relay)
     }
 
-    async fn given(&mut self) -> Option<RelayCredentials> {
+    async fn given(&mut self) -> Result<Option<RelayCredentials>, CallFailed> {
         loop {
-            match self.events.recv().await? {
-                SessionEvent::Given(given) => return Some(given.relay),
-                SessionEvent::Relayed(relayed) => self.relayed = Some(relayed.relayed),
+            match self.events.recv().await {
+                Some(SessionEvent::Given(given)) => return Ok(Some(given.relay)),
+                Some(SessionEvent::Relayed(relayed)) => self.relayed = Some(relayed.relayed),
+                Some(SessionEvent::Ended) => return Err(CallFailed::Ended),
+                None => return Ok(None),
             }
         }
     }
@@ -150,7 +155,10 @@ impl Engine {
         let mut attempt = Attempt::new(PathKind::Relay, Arc::new(allocation), basis)?;
         match attempt.run(&mut self.events).await {
             Outcome::Established => Ok(attempt),
-            Outcome::Told(_) | Outcome::NoPath => Err(CallFailed::NoPath),
+            Outcome::Told(SessionEvent::Ended) => Err(CallFailed::Ended),
+            Outcome::Told(SessionEvent::Given(_) | SessionEvent::Relayed(_)) | Outcome::NoPath => {
+                Err(CallFailed::NoPath)
+            }
         }
     }
 
@@ -232,6 +240,7 @@ impl Engine {
                     }
                     Some(SessionEvent::Relayed(relayed)) => self.relayed = Some(relayed.relayed),
                     Some(SessionEvent::Given(_)) => {}
+                    Some(SessionEvent::Ended) => return Ended::Over,
                     None => listening = false,
                 },
                 _ = alive.tick() => path.send(Kind::Alive, &[]),

@@ -39,8 +39,9 @@ pub enum DialError {
     Deadline,
 }
 
-pub(crate) async fn dial(settings: &Settings) -> Result<Socket, DialError> {
-    let address = address(&settings.url, &settings.tenant);
+/// Connects to the host of the settings, or to another one that it has sent this client to.
+pub(crate) async fn dial(settings: &Settings, next: Option<&str>) -> Result<Socket, DialError> {
+    let address = address(next.unwrap_or(&settings.url), &settings.tenant);
     let mut request =
         address.as_str().into_client_request().map_err(|error| DialError::Address(error.to_string()))?;
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
@@ -67,6 +68,11 @@ fn address(url: &str, tenant: &TenantId) -> String {
     format!("{}/v1/{tenant}/connect", url.trim_end_matches('/'))
 }
 
+/// Whether a host may send a client from one address to another: TLS is not given up.
+pub(crate) fn is_as_secure(from: &str, to: &str) -> bool {
+    to.starts_with("wss://") || (to.starts_with("ws://") && from.starts_with("ws://"))
+}
+
 /// TLS that trusts whom browsers trust.
 fn web_tls() -> Result<Arc<ClientConfig>, DialError> {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
@@ -85,6 +91,19 @@ mod tests {
     fn the_address_names_the_tenant() {
         let tenant = "acme".parse().unwrap();
         assert_eq!(address("wss://host.example/", &tenant), "wss://host.example/v1/acme/connect");
+    }
+
+    #[test]
+    fn no_host_sends_a_client_away_from_tls() {
+        for (from, to, may) in [
+            ("wss://a.example", "wss://b.example", true),
+            ("ws://a.example", "wss://b.example", true),
+            ("ws://a.example", "ws://b.example", true),
+            ("wss://a.example", "ws://b.example", false),
+            ("ws://a.example", "https://b.example", false),
+        ] {
+            assert_eq!(is_as_secure(from, to), may, "{from} to {to}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The task that keeps the connection up.
 //!
 //! While there is none, requests wait in their queue and the callers' deadlines run; nothing is sent
-//! twice. An application that does not take its events loses the connection, not the events: they
+//! twice here: what may be, its caller asks for again ([`crate::repeat`]). An application that does not take its events loses the connection, not the events: they
 //! stay in the mailbox, and the task connects again once there is room.
 
 use core::{future, time::Duration};
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     backoff::Backoff,
-    dial::{Socket, dial},
+    dial::{Socket, dial, is_as_secure},
     machine::{Effect, End, Machine},
 };
 use crate::{
@@ -99,6 +99,8 @@ pub(crate) struct Driver {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) replies: HashMap<u64, oneshot::Sender<Reply>>,
     pub(crate) stop: CancellationToken,
+    /// Where a host that left has sent this client; tried once.
+    pub(crate) next: Option<String>,
 }
 
 impl Driver {
@@ -138,11 +140,11 @@ impl Driver {
     }
 
     async fn connection(&mut self) -> Ended {
-        let stop = self.stop.clone();
+        let (stop, next) = (self.stop.clone(), self.next.take());
         let socket = tokio::select! {
             biased;
             () = stop.cancelled() => return Ended::Stopped,
-            socket = dial(&self.settings) => socket,
+            socket = dial(&self.settings, next.as_deref()) => socket,
         };
         match socket {
             Ok(socket) => self.serve(socket).await,
@@ -228,6 +230,8 @@ impl Driver {
                 self.hand_over(Some(ClientEvent::Event(delivered)), Some(place));
             }
             Effect::Pass(place) => self.hand_over(None, Some(place)),
+            Effect::GoTo(url) if is_as_secure(&self.settings.url, &url) => self.next = Some(url),
+            Effect::GoTo(url) => tracing::warn!(url, "the host sends this client to where it does not go"),
             Effect::Signal(signal) => self.tell(ClientEvent::Signal(signal)),
             Effect::End(End::Malformed) => {
                 return Some(Ended::Lost("the host speaks another protocol".to_owned(), limits::BACKOFF));

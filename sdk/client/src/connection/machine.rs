@@ -37,6 +37,8 @@ pub(crate) enum Effect {
     Pass(Cursor),
     /// Hand this live message to the application.
     Signal(PeerSignal),
+    /// The next connection is tried here first.
+    GoTo(String),
     /// Give the connection up.
     End(End),
 }
@@ -120,6 +122,7 @@ impl Machine {
             ServerMessage::Welcome(welcome) => self.welcomed(welcome),
             ServerMessage::Answer(answer) => self.answered(answer),
             ServerMessage::Event(delivered) => self.arrived(delivered),
+            ServerMessage::Leaving(leaving) => self.effects.push_back(Effect::GoTo(leaving.next)),
             ServerMessage::Signal(signal) => self.effects.push_back(Effect::Signal(signal)),
             // Before `welcome` a close code follows, and decides.
             ServerMessage::Error(error) => {
