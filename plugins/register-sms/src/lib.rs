@@ -8,7 +8,11 @@
 //! A text that comes again continues its attempt and is answered by a new signature. A signature
 //! whose sending is in doubt may have arrived: the attempt waits for it.
 //!
-//! Configuration, each field with its default: `{"signature_seconds": 600}`.
+//! With `one_way` nothing is texted back: the number is bound on the transit's word alone, as soon as the text is
+//! there, and the text may lack the device id (REG-14). That saves a text each, and trusts the gateway with the
+//! sender's number.
+//!
+//! Configuration, each field with its default: `{"signature_seconds": 600, "one_way": false}`.
 
 use serde::Deserialize;
 use switchhook_plugin::{
@@ -39,7 +43,7 @@ impl RegistrationMethod for RegisterSms {
     fn claim(text: &TextMessage) -> Option<String> {
         let Named { push_token, device } = Named::in_text(&text.text)?;
         // With the sender: who learns a push token cannot disturb the attempt of its owner.
-        Some(format!("{push_token} {device} {}", text.sender))
+        Some(format!("{push_token} {} {}", device.unwrap_or_default(), text.sender))
     }
 
     fn step(context: &Context, state: Option<Vec<u8>>, event: Event) -> Result<Transition, Refusal> {
@@ -47,7 +51,7 @@ impl RegistrationMethod for RegisterSms {
             Settings::read(&context.configuration).map_err(|why| Refusal::new("configuration", &why))?;
         let number = state.and_then(|state| String::from_utf8(state).ok());
         match (event, number) {
-            (Event::TextReceived(text), _) => settings.sign(text),
+            (Event::TextReceived(text), _) => settings.take(text),
             (Event::SignatureVerified(proven), Some(number)) if proven == number => Ok(bind(number)),
             (Event::TextSent(Delivery::Failed), Some(number)) => Ok(give_up(number)),
             (Event::TextSent(Delivery::Sent | Delivery::Delivered | Delivery::InDoubt), Some(number)) => {
@@ -61,18 +65,18 @@ impl RegistrationMethod for RegisterSms {
 /// What the text of a device names.
 struct Named<'a> {
     push_token: &'a str,
-    device: &'a str,
+    device: Option<&'a str>,
 }
 
 impl<'a> Named<'a> {
     fn in_text(text: &'a str) -> Option<Self> {
         let mut words = text.strip_prefix(PREFIX)?.split_ascii_whitespace();
-        let named = Self { push_token: words.next()?, device: words.next()? };
+        let named = Self { push_token: words.next()?, device: words.next() };
         let id = |word: &str| {
             let fits = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
             word.len() <= 64 && word.bytes().all(fits)
         };
-        (words.next().is_none() && id(named.push_token) && id(named.device)).then_some(named)
+        (words.next().is_none() && id(named.push_token) && named.device.is_none_or(id)).then_some(named)
     }
 }
 
@@ -81,6 +85,8 @@ impl<'a> Named<'a> {
 struct Settings {
     /// How long a signature may be used: 60 to 86 400.
     signature_seconds: u64,
+    /// Whether the transit's word is enough.
+    one_way: bool,
 }
 
 impl Settings {
@@ -92,11 +98,15 @@ impl Settings {
         Ok(settings)
     }
 
-    fn sign(&self, text: TextMessage) -> Result<Transition, Refusal> {
+    fn take(&self, text: TextMessage) -> Result<Transition, Refusal> {
         if !text.sender.starts_with('+') {
             return Err(Refusal::new("no-number", "The text did not come from a phone number."));
         }
-        let Some(Named { push_token, device }) = Named::in_text(&text.text) else {
+        if self.one_way { Ok(bind(text.sender)) } else { self.sign(text) }
+    }
+
+    fn sign(&self, text: TextMessage) -> Result<Transition, Refusal> {
+        let Some(Named { push_token, device: Some(device) }) = Named::in_text(&text.text) else {
             return Err(Refusal::new("malformed", "The text does not name a push token and a device."));
         };
         let signature = Signature {
@@ -115,7 +125,7 @@ impl Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { signature_seconds: 600 }
+        Self { signature_seconds: 600, one_way: false }
     }
 }
 
@@ -141,7 +151,7 @@ mod tests {
         let claim = |words: &str| RegisterSms::claim(&text(NUMBER, words));
         assert_eq!(claim("SWH token device"), Some("token device +15550100".to_owned()));
         assert_eq!(claim("SWH  token  device "), claim("SWH token device"));
-        for other in ["SWH token", "SWH token device more", "swh token device", "hello", "SWH t/k device"] {
+        for other in ["SWH", "SWH token device more", "swh token device", "hello", "SWH t/k device"] {
             assert_eq!(claim(other), None, "{other}");
         }
     }
@@ -175,6 +185,19 @@ mod tests {
         assert_eq!(step(Some(signed.state), other).unwrap_err().code, "unexpected");
         let first = Event::SignatureVerified(NUMBER.to_owned());
         assert_eq!(step(None, first).unwrap_err().code, "unexpected");
+    }
+
+    #[test]
+    fn reg_14_one_way_the_transits_word_binds_the_number_with_or_without_a_device_id() {
+        let step = |configuration: &str, words: &str| {
+            let received = Event::TextReceived(text(NUMBER, words));
+            RegisterSms::step(&Context::example(configuration), None, received)
+        };
+        for words in ["SWH token device", "SWH token"] {
+            let bound = step(r#"{"one_way":true}"#, words).unwrap();
+            assert!(matches!(&bound.effects[..], [Effect::Bind(number), Effect::Finish] if number == NUMBER));
+        }
+        assert_eq!(step("{}", "SWH token").unwrap_err().code, "malformed");
     }
 
     #[test]
