@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, bail};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{
+    Client, Method, RequestBuilder, StatusCode,
+    header::{ETAG, IF_MATCH},
+};
 use serde_json::{Value, json};
 use switchhook_protocol::id::{DeviceId, SessionId};
 use switchhook_server::{DEFAULT_TENANT, DecisionRecord, SANDBOX, SANDBOX_NUMBER};
@@ -42,14 +45,13 @@ impl Admin {
 
     /// Asks for something below `/admin/v1`; the body is null where the answer has none.
     pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer> {
+        let request = self.request(method, path);
+        answered(if let Some(body) = body { request.json(body) } else { request }).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("http://{}/admin/v1/{path}", self.host);
-        let request = self.http.request(method, url).bearer_auth(&self.token);
-        let request = if let Some(body) = body { request.json(body) } else { request };
-        let answer = request.send().await?;
-        let status = answer.status();
-        let text = answer.text().await?;
-        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? };
-        Ok((status, body))
+        self.http.request(method, url).bearer_auth(&self.token)
     }
 
     /// Asks for something of the tenant.
@@ -64,6 +66,19 @@ impl Admin {
             bail!("{path}: {status} {body}");
         }
         Ok(body)
+    }
+
+    /// The tag of what the tenant has there.
+    pub async fn tag(&self, path: &str) -> Result<String> {
+        let asked = self.request(Method::GET, &format!("tenants/{}/{path}", self.tenant));
+        let answer = asked.send().await?;
+        Ok(answer.headers().get(ETAG).context("no tag")?.to_str()?.to_owned())
+    }
+
+    /// Replaces what the tenant has there, if it still has this tag.
+    pub async fn replace(&self, path: &str, tag: &str, body: &Value) -> Result<Answer> {
+        let request = self.request(Method::PUT, &format!("tenants/{}/{path}", self.tenant));
+        answered(request.header(IF_MATCH, tag).json(body)).await
     }
 
     /// Uploads a component as a new version of a plugin.
@@ -111,7 +126,8 @@ impl Admin {
 
     /// Gives the tenant's sandbox gateway this address and secret.
     pub async fn put_gateway(&self, send_url: &str, secret: &str) -> Result<()> {
-        let gateway = json!({ "number": SANDBOX_NUMBER, "send_url": send_url, "secret": secret });
+        let provider = json!({ "kind": "webhook", "send_url": send_url });
+        let gateway = json!({ "number": SANDBOX_NUMBER, "provider": provider, "secret": secret });
         let path = format!("gateways/{SANDBOX}");
         let (status, body) = self.ask_tenant(Method::PUT, &path, Some(&gateway)).await?;
         if !status.is_success() {
@@ -188,4 +204,12 @@ impl Admin {
         let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
         Ok(text.lines().find_map(value))
     }
+}
+
+async fn answered(request: RequestBuilder) -> Result<Answer> {
+    let answer = request.send().await?;
+    let status = answer.status();
+    let text = answer.text().await?;
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? };
+    Ok((status, body))
 }

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, date_time_ymd,
 };
 
 /// A certificate authority.
@@ -59,6 +59,13 @@ impl Authority {
     /// Certifies a device of this name.
     pub fn device(&self, name: &str) -> Result<Certified> {
         self.certify(CertificateParams::new([name.to_owned()])?, ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    /// Certifies a device of this name whose certificate is over.
+    pub fn former_device(&self, name: &str) -> Result<Certified> {
+        let mut params = CertificateParams::new([name.to_owned()])?;
+        params.not_after = date_time_ymd(2001, 1, 1);
+        self.certify(params, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
     fn certify(&self, mut params: CertificateParams, what_for: ExtendedKeyUsagePurpose) -> Result<Certified> {

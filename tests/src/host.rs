@@ -23,7 +23,7 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use crate::{admin::Admin, phone::Phone, stored};
+use crate::{admin::Admin, phone::Phone, stored, waiting::GUARD};
 
 /// A running server; it ends when dropped.
 #[derive(Debug)]
@@ -60,6 +60,8 @@ impl Host {
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut settings = Settings::on_free_ports(folder.path().join("data"));
+        settings.gateways.allow_loopback = true;
+        settings.deadlines.webhook = GUARD;
         change(&mut settings);
         let server = Server::start(&settings).await?;
         let addresses = server.addresses();
@@ -134,6 +136,12 @@ impl Host {
     /// Starts again on the same ports with another data folder, after [`Self::stop`].
     pub async fn start_on(&mut self, data: impl Into<PathBuf>) -> Result<()> {
         self.settings.data = data.into();
+        self.start_again().await
+    }
+
+    /// Starts again on the same ports with these settings changed, after [`Self::stop`].
+    pub async fn start_with(&mut self, change: impl FnOnce(&mut Settings)) -> Result<()> {
+        change(&mut self.settings);
         self.start_again().await
     }
 

@@ -3,18 +3,25 @@
 //!
 //! [`host::Host`] is a server in this process, with a data folder of its own; [`process::Process`] is
 //! one in a process that a test may end anywhere. A [`phone::Phone`] is a device of a person, a
-//! [`raw::Raw`] one that says whatever a test wants. Whatever should happen is waited for, with a
+//! [`raw::Raw`] one that says whatever a test wants.
+//! At the other end of gateways stand programs of others ([`node`], [`python`]). Whatever should happen is waited for, with a
 //! guard ([`waiting`]); nothing sleeps.
 
 pub mod admin;
 pub mod certificates;
+mod counterparts;
 pub mod front;
 pub mod host;
+pub mod node;
 pub mod phone;
 pub mod process;
 pub mod python;
 pub mod raw;
 pub mod service;
 pub mod signed;
+pub mod smsc;
 pub mod stored;
+pub mod twilio;
 pub mod waiting;
+
+pub use switchhook_programs::skipped;

@@ -13,7 +13,7 @@ use switchhook_client::{
 };
 use switchhook_protocol::{
     endpoint::EndpointId,
-    error::ErrorCode,
+    error::{ErrorBody, ErrorCode},
     event::{Event, Outcome, Rung},
     id::{DeviceId, SessionId},
     invitation::{Accept, Accepted, Invite, InviteStatus, StopReason, TakeMode},
@@ -216,6 +216,12 @@ impl Phone {
         Ok(self.heard.iter().cloned().collect())
     }
 
+    /// How many rings have come so far.
+    pub async fn rings_heard(&mut self) -> Result<usize> {
+        let ring = |event: &&ClientEvent| matches!(event, ClientEvent::Event(it) if matches!(it.event, Event::Invite(_)));
+        Ok(self.heard().await?.iter().filter(ring).count())
+    }
+
     /// Throws away what has come: under load, for whom nobody's answer depends on it.
     pub fn drain(&mut self) {
         while self.events.try_recv().is_ok() {}
@@ -243,6 +249,7 @@ impl Phone {
             connection_data: prepared.connection_data().clone(),
             session_key: prepared.session_key().clone(),
             take: TakeMode::First,
+            idempotency_key: None,
         })
     }
 
@@ -287,6 +294,15 @@ pub fn open() -> Net {
 pub fn refusal<T: std::fmt::Debug>(answer: Result<T, CallError>) -> Result<ErrorCode> {
     match answer {
         Err(CallError::Refused(body)) => Ok(body.code),
+        other => bail!("not refused: {other:?}"),
+    }
+}
+
+/// What an invite is refused with.
+pub async fn refused_invite(phone: &Phone, number: &str) -> Result<ErrorBody> {
+    let invite = phone.invite_of(&phone.prepare(&open()).await?, &[number])?;
+    match in_time("the refusal", phone.client.invite(&invite)).await? {
+        Err(CallError::Refused(body)) => Ok(body),
         other => bail!("not refused: {other:?}"),
     }
 }

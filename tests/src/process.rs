@@ -10,7 +10,7 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::{
@@ -31,7 +31,7 @@ pub struct Process {
     /// Where it answers.
     pub http: SocketAddr,
     passed: watch::Receiver<Vec<String>>,
-    _listening: AbortOnDropHandle<()>,
+    _listening: AbortOnDropHandle<String>,
 }
 
 impl Process {
@@ -42,14 +42,16 @@ impl Process {
         Self::with(program, data, options).await
     }
 
-    /// Starts the binary on a data folder, with more options of `serve`.
+    /// Starts the binary on a data folder, with more options of `serve`. An error has the last words of a binary that
+    /// does not start.
     pub async fn with(
         program: &str,
         data: &Path,
         options: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> Result<Self> {
         let mut command = Command::new(program);
-        command.args(["serve", "--free-ports", "--json", "--data"]).arg(data).args(options);
+        command.args(["serve", "--free-ports", "--allow-loopback-gateways", "--json", "--data"]);
+        command.arg(data).args(options);
         command.env("RUST_LOG", "warn,fail_point=trace").kill_on_drop(true);
         let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = pipes.spawn().context("the binary does not start")?;
@@ -57,11 +59,12 @@ impl Process {
         let mut said = BufReader::new(child.stdout.take().context("no standard output")?).lines();
         let (passing, passed) = watch::channel(Vec::new());
         let stderr = child.stderr.take().context("no standard error")?;
-        let listening = TaskTracker::new().spawn(listen_to(stderr, passing));
-        let line = in_time("the server's start", said.next_line()).await??.context("it said nothing")?;
+        let listening = AbortOnDropHandle::new(TaskTracker::new().spawn(listen_to(stderr, passing)));
+        let Some(line) = in_time("the server's start", said.next_line()).await?? else {
+            bail!("it has ended: {}", in_time("its last words", listening).await??.trim());
+        };
         let addresses: Value = serde_json::from_str(&line)?;
         let http = addresses.get("http").and_then(Value::as_str).context("no address")?.parse()?;
-        let listening = AbortOnDropHandle::new(listening);
         Ok(Self { child, commands, said, http, passed, _listening: listening })
     }
 
@@ -132,12 +135,19 @@ impl Process {
     }
 }
 
-async fn listen_to(stderr: ChildStderr, passed: watch::Sender<Vec<String>>) {
+/// Hears which points it passes; answers, when it has ended, what it said that was no log.
+async fn listen_to(stderr: ChildStderr, passed: watch::Sender<Vec<String>>) -> String {
     let mut lines = BufReader::new(stderr).lines();
+    let mut words = String::new();
     while let Ok(Some(line)) = lines.next_line().await {
-        let said: Value = serde_json::from_str(&line).unwrap_or_default();
+        let Ok(said) = serde_json::from_str::<Value>(&line) else {
+            words.push_str(&line);
+            words.push('\n');
+            continue;
+        };
         if let Some(point) = said.pointer("/fields/point").and_then(Value::as_str) {
             passed.send_modify(|passed| passed.push(point.to_owned()));
         }
     }
+    words
 }

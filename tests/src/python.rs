@@ -1,21 +1,27 @@
 //! Programs in Python, with packages of `PyPI`, that play the other side.
 //!
-//! The programs lie in `tests/counterparts`, beside the list of the packages that they want. These are
-//! installed once into a folder that tests share, of which each version of the list has its own.
+//! The programs lie in `tests/counterparts`, beside the lists of the packages that they want. These are
+//! installed by the first test that comes, into a folder that tests share, and anew when a list changes.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use tokio::{io::AsyncWriteExt as _, process};
+use tokio::{io::AsyncWriteExt as _, process, time::timeout};
 
-use crate::waiting::in_time;
+use crate::{
+    counterparts::{PROGRAMS, installed, well},
+    skipped,
+};
 
-const COUNTERPARTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/counterparts");
+/// Until a program is given up: a suite has hundreds of cases, and an interpreter that has just been
+/// installed starts slowly.
+const PATIENCE: Duration = Duration::from_secs(100);
 
 /// An interpreter that has the packages.
 #[derive(Debug, Clone)]
@@ -26,10 +32,10 @@ pub struct Python {
 impl Python {
     /// None where it cannot be had; then it is said that this test was skipped.
     pub fn of(test: &str) -> Option<Self> {
-        match install() {
+        match interpreter() {
             Ok(interpreter) => Some(Self { interpreter }),
             Err(why) => {
-                say_skipped(test, &why);
+                skipped::say(test, &format!("{why:#}"));
                 None
             }
         }
@@ -38,54 +44,28 @@ impl Python {
     /// Runs a program of the folder; what it takes and gives is JSON.
     pub async fn run(&self, program: &str, asked: &Value) -> Result<Value> {
         let mut command = process::Command::new(&self.interpreter);
-        command.arg(Path::new(COUNTERPARTS).join(program)).kill_on_drop(true);
+        command.arg(Path::new(PROGRAMS).join(program)).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let mut stdin = child.stdin.take().context("no standard input")?;
         stdin.write_all(asked.to_string().as_bytes()).await?;
         drop(stdin);
-        let output = in_time(program, child.wait_with_output()).await??;
+        let output = timeout(PATIENCE, child.wait_with_output()).await.context(program.to_owned())??;
         ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 }
 
-/// The interpreter with the packages, installed by the first test that comes.
-fn install() -> Result<PathBuf> {
-    let list = Path::new(COUNTERPARTS).join("requirements.txt");
-    let place = shared()?;
-    let (folder, done) = (place.join("environment"), place.join("requirements.txt"));
-    let interpreter = folder.join("bin/python");
-    let lock = File::create(place.join("lock"))?;
-    lock.lock()?;
-    if fs::read(&done).ok() != Some(fs::read(&list)?) {
-        well(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-        let mut pip = Command::new(&interpreter);
-        well(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&list))?;
-        // Last: what died in between is begun anew.
-        let half = place.join("requirements.new");
-        fs::copy(&list, &half)?;
-        fs::rename(half, done)?;
-    }
-    Ok(interpreter)
-}
-
-/// The folder that the tests of this target folder share.
-fn shared() -> Result<PathBuf> {
-    let program = std::env::current_exe()?;
-    let folder = program.parent().and_then(Path::parent).context("no target folder")?.join("counterparts");
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
-}
-
-fn well(command: &mut Command) -> Result<()> {
-    let said = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?}"))?;
-    let complaint = String::from_utf8_lossy(&said.stderr);
-    ensure!(said.status.success(), "{}", complaint.lines().last().unwrap_or_default());
-    Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "whoever runs the tests reads it, and the test's report has it")]
-fn say_skipped(test: &str, why: &anyhow::Error) {
-    println!("skipped: {test}: {why:#}");
+/// The interpreter with the packages.
+fn interpreter() -> Result<PathBuf> {
+    let [list, alone] = ["requirements.txt", "alone.txt"].map(|list| Path::new(PROGRAMS).join(list));
+    let wanted = [fs::read(&list)?, fs::read(&alone)?].concat();
+    let interpreter = |folder: &Path| folder.join("environment/bin/python");
+    let folder = installed("python", &wanted, |folder| {
+        well(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder.join("environment")))?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        well(Command::new(interpreter(folder)).args(pip).arg("-r").arg(&list))?;
+        well(Command::new(interpreter(folder)).args(pip).args(["--no-deps", "-r"]).arg(&alone))
+    });
+    Ok(interpreter(&folder?))
 }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context as _, Result, bail};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, StreamExt as _, stream};
 use serde_json::{Value, json};
 use switchhook_client::identity::Identity;
 use switchhook_protocol::{SUBPROTOCOL, client::Hello, device_key::Statement, id::TenantId};
@@ -17,6 +17,7 @@ use tokio_tungstenite::{
     tungstenite::{
         self, Message,
         client::IntoClientRequest as _,
+        handshake::client::Request,
         http::{HeaderValue, header::SEC_WEBSOCKET_PROTOCOL},
     },
 };
@@ -64,25 +65,32 @@ impl Raw {
         tenant: &str,
         subprotocol: Option<&str>,
     ) -> Result<Result<Self, NoSocket>> {
-        Self::open(&format!("ws://{host}/v1/{tenant}/connect"), subprotocol, Connector::Plain).await
+        let request = format!("ws://{host}/v1/{tenant}/connect").into_client_request()?;
+        Self::open(request, subprotocol, Connector::Plain).await
+    }
+
+    /// Opens a socket as a proxy does, for a client at this address.
+    pub async fn forwarded(host: SocketAddr, tenant: &str, client: &str) -> Result<Result<Self, NoSocket>> {
+        let mut request = format!("ws://{host}/v1/{tenant}/connect").into_client_request()?;
+        request.headers_mut().insert("x-forwarded-for", HeaderValue::from_str(client)?);
+        Self::open(request, Some(SUBPROTOCOL), Connector::Plain).await
     }
 
     /// Opens a socket over TLS, to a server that this authority (in PEM) has certified.
     pub async fn over_tls(port: u16, tenant: &str, authority: &str) -> Result<Self> {
         let connector = Connector::Rustls(Arc::new(trusting(authority)?));
         let url = format!("wss://localhost:{port}/v1/{tenant}/connect");
-        match Self::open(&url, Some(SUBPROTOCOL), connector).await? {
+        match Self::open(url.into_client_request()?, Some(SUBPROTOCOL), connector).await? {
             Ok(raw) => Ok(raw),
             Err(no) => bail!("no socket: {no:?}"),
         }
     }
 
     async fn open(
-        url: &str,
+        mut request: Request,
         subprotocol: Option<&str>,
         connector: Connector,
     ) -> Result<Result<Self, NoSocket>> {
-        let mut request = url.into_client_request()?;
         if let Some(subprotocol) = subprotocol {
             request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_str(subprotocol)?);
         }
@@ -150,14 +158,18 @@ impl Raw {
 
     /// A socket of this device, its mailbox open.
     pub async fn welcomed(host: SocketAddr, tenant: &TenantId, identity: &Identity) -> Result<Self> {
-        let mut raw = Self::connect(host, tenant.as_str()).await?;
-        let nonce = raw.challenge().await?;
-        raw.say(hello(&nonce, tenant, identity)?.to_string()).await?;
-        let welcome = raw.message().await?;
+        Self::connect(host, tenant.as_str()).await?.greeted(tenant, identity).await
+    }
+
+    /// The socket of this device from now on, its mailbox open.
+    pub async fn greeted(mut self, tenant: &TenantId, identity: &Identity) -> Result<Self> {
+        let nonce = self.challenge().await?;
+        self.say(hello(&nonce, tenant, identity)?.to_string()).await?;
+        let welcome = self.message().await?;
         if welcome.get("type") != Some(&json!("welcome")) {
             bail!("no welcome: {welcome}");
         }
-        Ok(raw)
+        Ok(self)
     }
 
     /// Sends a request and gets its answer, past events.
@@ -169,6 +181,28 @@ impl Raw {
                 return Ok(message);
             }
         }
+    }
+
+    /// Says a request again and again without waiting, and hears all the answers, events passed over.
+    pub async fn flood(&mut self, request: &Value, times: usize) -> Result<Vec<Value>> {
+        let (mut sink, mut stream) = (&mut self.socket).split();
+        let frame = Message::text(request.to_string());
+        let say = async {
+            let mut frames = stream::iter(std::iter::repeat_n(frame, times).map(Ok));
+            sink.send_all(&mut frames).await
+        };
+        let hear = async {
+            let mut answers = Vec::new();
+            while answers.len() < times {
+                let frame = in_time("an answer", stream.next()).await?.context("the socket is gone")??;
+                let said: Value = serde_json::from_str(frame.to_text()?).unwrap_or_default();
+                answers.extend((said.get("id") == request.get("id")).then_some(said));
+            }
+            anyhow::Ok(answers)
+        };
+        let (said, answers) = tokio::join!(say, hear);
+        said?;
+        answers
     }
 
     /// Whether the connection still serves.

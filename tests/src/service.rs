@@ -10,7 +10,7 @@ use switchhook_core::transit::verify;
 use tokio::net::TcpListener;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::{host::Host, waiting::now};
+use crate::{admin::Admin, host::Host, waiting::now};
 
 /// What the service and the host share.
 pub const SECRET: &str = "a secret of the tenant's own";
@@ -48,10 +48,15 @@ impl Service {
 
     /// Uploads and activates it as a plugin of the first tenant.
     pub async fn install(&self, host: &Host, plugin: &str) -> Result<()> {
+        self.install_by(&host.admin, plugin).await
+    }
+
+    /// The same, as an administrator does.
+    pub async fn install_by(&self, admin: &Admin, plugin: &str) -> Result<()> {
         let path = format!("plugins/{plugin}/versions");
-        let (status, report) = host.admin.ask_tenant(Method::POST, &path, Some(&self.upload())).await?;
+        let (status, report) = admin.ask_tenant(Method::POST, &path, Some(&self.upload())).await?;
         ensure!(status == StatusCode::CREATED, "{status} {report}");
-        host.admin.changed(plugin, "activate", &json!({ "version": 1 })).await?;
+        admin.changed(plugin, "activate", &json!({ "version": 1 })).await?;
         Ok(())
     }
 }

@@ -5,18 +5,33 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::Result;
 use sqlx::{Connection as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
-/// Rows by table, of a data folder whose server may be running.
+use crate::waiting::until;
+
+/// Rows by table, of a data folder whose server may be running. What it does by itself after an answer (to send
+/// what an answer led to, and to note what became of it) is waited for.
 pub async fn rows(data: &Path) -> Result<BTreeMap<String, i64>> {
     let options = SqliteConnectOptions::new().filename(data.join("switchhook.db")).read_only(true);
     let mut connection = SqliteConnection::connect_with(&options).await?;
+    let rows = until("the end of what is performed", async || {
+        let mut snapshot = connection.begin().await?;
+        let performed: i64 = sqlx::query(UNDER_WAY).fetch_one(&mut *snapshot).await?.try_get(0)?;
+        if performed > 0 { Ok(None) } else { counted(&mut snapshot).await.map(Some) }
+    });
+    let rows = rows.await?;
+    connection.close().await?;
+    Ok(rows)
+}
+
+const UNDER_WAY: &str = "SELECT count(*) FROM outbox WHERE state IN ('queued', 'performing')";
+
+async fn counted(connection: &mut SqliteConnection) -> Result<BTreeMap<String, i64>> {
     let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
     let mut rows = BTreeMap::new();
-    for table in sqlx::query(tables).fetch_all(&mut connection).await? {
+    for table in sqlx::query(tables).fetch_all(&mut *connection).await? {
         let name: String = table.try_get(0)?;
         let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM \"{name}\""));
-        let count: i64 = sqlx::query(count).fetch_one(&mut connection).await?.try_get(0)?;
+        let count: i64 = sqlx::query(count).fetch_one(&mut *connection).await?.try_get(0)?;
         rows.insert(name, count);
     }
-    connection.close().await?;
     Ok(rows)
 }

@@ -4,10 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use switchhook_protocol::time::{Timestamp, millis};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// What takes longer than this does not happen.
 pub const GUARD: Duration = Duration::from_secs(20);
+
+/// Between two questions: fewer than one socket may ask (250 in a second), however long it takes.
+const PACE: Duration = Duration::from_millis(10);
 
 /// Waits for something, at most for [`GUARD`].
 pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> Result<T> {
@@ -21,6 +24,7 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>
             if let Some(found) = ask().await? {
                 return Ok(found);
             }
+            sleep(PACE).await;
         }
     })
     .await?

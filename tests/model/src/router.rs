@@ -95,15 +95,19 @@ impl Transport for InThisProcess {
     fn ask(&self, question: Vec<u8>, _deadline: Duration) -> Carried<'_> {
         Box::pin(async move {
             let asked: Value = serde_json::from_slice(&question).map_err(|error| error.to_string())?;
-            let question = asked.get("route").cloned().unwrap_or_default();
-            let question: Question = serde_json::from_value(question).map_err(|error| error.to_string())?;
-            let router = Router::of_word(&question.invite.purpose).ok_or("no such router")?;
-            let tried = |index: u16| question.so_far.iter().any(|leg| leg.target == TargetIndex(index));
-            let targets = (0..).zip(&question.targets);
-            let targets: Vec<Seen<'_>> =
-                targets.map(|(index, it)| Seen { kind: &it.kind, tried: tried(index) }).collect();
-            let answer = json!({ "ring": router.plan(&targets) });
+            let answer = answer(&asked).ok_or("it is not asked about an invite")?;
             serde_json::to_vec(&answer).map_err(|error| error.to_string())
         })
     }
+}
+
+/// What a tenant's service answers; none, if it is not asked about an invite.
+pub(crate) fn answer(asked: &Value) -> Option<Value> {
+    let question: Question = serde_json::from_value(asked.get("route")?.clone()).ok()?;
+    let router = Router::of_word(&question.invite.purpose)?;
+    let tried = |index: u16| question.so_far.iter().any(|leg| leg.target == TargetIndex(index));
+    let targets = (0..).zip(&question.targets);
+    let targets: Vec<Seen<'_>> =
+        targets.map(|(index, it)| Seen { kind: &it.kind, tried: tried(index) }).collect();
+    Some(json!({ "ring": router.plan(&targets) }))
 }

@@ -7,6 +7,7 @@ use switchhook_protocol::{
     client::Signal,
     close::CloseCode,
     event::Event,
+    id::SessionId,
     invitation::StopReason,
     session::{Change, End},
 };
@@ -32,6 +33,7 @@ async fn inv_11_a_call_is_carried_by_whichever_nodes_its_devices_are_at() -> Res
     assert_eq!(lost?, StopReason::AnsweredElsewhere);
     let (bobs, alices) = (taken??, alice.phone.expect_accept(&status.session).await?);
     assert_eq!(alices.media_key, bobs.media_key);
+    decided_at_every_node(&stage, &status.session).await?;
 
     // Live messages find the other's node, both ways.
     say(&alice.phone, (&alices.ticket, &alices.peer.alias), "candidate of Alice").await?;
@@ -82,6 +84,17 @@ async fn a_second_connection_at_another_node_takes_the_place_of_the_first() -> R
     let ended = first.phone.expect("the end of the first", replaced).await?;
     assert_eq!(ended.code, CloseCode::Replaced.row().code, "{ended:?}");
     assert_eq!(second.registrations().await?, [BOB.parse()?]);
+    Ok(())
+}
+
+/// One node asked the router, another the NAT policy; all know what they said.
+async fn decided_at_every_node(stage: &Stage, session: &SessionId) -> Result<()> {
+    for node in &stage.nodes {
+        let known = node.admin.get(&format!("explain?about={session}")).await?;
+        let decisions = known.pointer("/sessions/0/decisions").and_then(Value::as_array);
+        let slots: Vec<_> = decisions.into_iter().flatten().filter_map(|it| it.get("slot")).collect();
+        assert_eq!(slots, [&json!("invite-router"), &json!("nat-policy")], "{known:#}");
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use futures_util::future::try_join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 use switchhook_protocol::{event::Event, id::SessionId};
 use switchhook_tests::{
@@ -59,14 +60,49 @@ async fn a_tenant_that_one_node_made_is_served_by_every_other_at_once() -> Resul
 }
 
 #[tokio::test]
+async fn what_a_tenant_has_set_is_shown_by_every_node_as_it_is_stored() -> Result<()> {
+    let name = "what_a_tenant_has_set_is_shown_by_every_node_as_it_is_stored";
+    let Some(stage) = Stage::start(name).await? else { return Ok(()) };
+    for fan_out in 1..9 {
+        let node = |number: usize| stage.node(number % NODES);
+        let limits = json!({ "fan_out": fan_out });
+        let rules = json!([{ "from": "*", "to": format!("desk-{fan_out}") }]);
+        for (path, set) in [("limits", &limits), ("may-ring", &rules)] {
+            let (status, body) = node(fan_out)?.admin.ask_tenant(Method::PUT, path, Some(set)).await?;
+            assert!(status.is_success(), "{body}");
+        }
+        let shown = node(fan_out + 1)?.admin.get("limits").await?;
+        assert_eq!(shown.get("own"), Some(&limits));
+        assert_eq!(shown.pointer("/in_force/fan_out"), limits.get("fan_out"));
+        assert_eq!(node(fan_out + 2)?.admin.get("may-ring").await?, rules);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_node_with_keys_of_its_own_is_refused() -> Result<()> {
     let Some(stage) = Stage::start("a_node_with_keys_of_its_own_is_refused").await? else { return Ok(()) };
-    assert!(stage.foreign_node().await.is_err());
+    let refused = stage.foreign_node().await.err().context("it started")?;
+    assert!(refused.to_string().contains("root.keys is not of this installation"), "{refused:#}");
     // Those that are there go on.
     let (alice, mut bob) = (stage.phone(ALICE, 0).await?, stage.phone(BOB, 1).await?);
     let invited = alice.phone.invite(BOB).await?;
     assert_eq!(bob.phone.expect_invite().await?.session, invited.session);
     Ok(())
+}
+
+/// The balancer still points at the node that has gone.
+#[tokio::test]
+async fn a_node_that_leaves_sends_its_clients_to_one_that_stays() -> Result<()> {
+    let name = "a_node_that_leaves_sends_its_clients_to_one_that_stays";
+    let Some(mut stage) = Stage::start(name).await? else { return Ok(()) };
+    let (alice, mut bob) = (stage.phone(ALICE, 1).await?, stage.phone(BOB, 0).await?);
+
+    stage.node(0)?.process.terminate()?;
+    stage.nodes.get_mut(0).context("no such node")?.process.ended().await?;
+
+    let invited = alice.phone.invite(BOB).await?;
+    rings(&mut bob, &invited.session).await
 }
 
 #[tokio::test]

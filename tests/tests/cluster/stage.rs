@@ -2,12 +2,13 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
 use switchhook_client::CallError;
+use switchhook_programs::{nats, postgres};
 use switchhook_server::{ADMIN_TOKEN, DEFAULT_TENANT, ROOT_KEYS, SandboxFile};
 use switchhook_tests::{
     admin::Admin,
@@ -15,11 +16,10 @@ use switchhook_tests::{
     host::{Transit, client_settings, tenant},
     phone::Phone,
     process::Process,
+    skipped,
     waiting::until,
 };
 use tempfile::TempDir;
-
-use crate::{nats, postgres};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_switchhook-under-test");
 
@@ -39,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) process: Process,
     pub(crate) admin: Admin,
     data: PathBuf,
+    /// What the others call it, and send their clients to.
+    _public: Front,
 }
 
 /// A phone and the balancer before it.
@@ -51,13 +53,12 @@ pub(crate) struct Somebody {
 
 impl Stage {
     /// A new installation; none, and the test says so, where a server is missing.
-    #[expect(clippy::print_stdout, reason = "who runs tests is told which did not test")]
     pub(crate) async fn start(test: &str) -> Result<Option<Self>> {
         let servers = async { Ok::<_, String>((postgres::database().await?, nats::Cluster::start()?)) };
         match servers.await {
             Ok((database, bus)) => Self::on(&database, bus).await.map(Some),
             Err(why) => {
-                println!("skipped: {test}: {why}");
+                skipped::say(test, &why);
                 Ok(None)
             }
         }
@@ -65,17 +66,16 @@ impl Stage {
 
     async fn on(database: &str, bus: nats::Cluster) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let text =
+        let shared =
             format!("database = \"{database}\"\nallow_lossy_database = true\nbus = \"{}\"\n", bus.url());
-        fs::write(settings(folder.path()), text)?;
         // The first makes the secrets that the others share.
-        let first = Node::start(folder.path(), 0, None).await?;
+        let first = Node::start(folder.path(), 0, (&shared, None)).await?;
         let secret = SandboxFile::read(&first.data)?.secret;
         let transit = Transit::start(first.process.http, &tenant(DEFAULT_TENANT)?, secret).await?;
         first.admin.put_gateway(&transit.send_url, &transit.secret).await?;
         let mut nodes = vec![first];
         for number in 1..NODES {
-            let node = Node::start(folder.path(), number, nodes.first()).await?;
+            let node = Node::start(folder.path(), number, (&shared, nodes.first())).await?;
             nodes.push(node);
         }
         Ok(Self { nodes, bus, transit, folder })
@@ -107,31 +107,33 @@ impl Stage {
 
     /// The same process on the same port, after it has ended.
     pub(crate) async fn start_again(&mut self, number: usize) -> Result<()> {
-        let folder = self.folder.path().to_owned();
         let node = self.nodes.get_mut(number).context("no such node")?;
-        node.process = serve(&folder, &node.data, Some(node.process.http)).await?;
+        node.process = serve(&settings(&node.data), &node.data, Some(node.process.http)).await?;
         Ok(())
     }
 
     /// A node whose secrets are its own.
     pub(crate) async fn foreign_node(&self) -> Result<Process> {
-        serve(self.folder.path(), &self.folder.path().join("foreign"), None).await
+        serve(&settings(&self.node(0)?.data), &self.folder.path().join("foreign"), None).await
     }
 }
 
 impl Node {
-    async fn start(folder: &Path, number: usize, first: Option<&Self>) -> Result<Self> {
+    async fn start(folder: &Path, number: usize, (shared, first): (&str, Option<&Self>)) -> Result<Self> {
         let data = folder.join(format!("node-{number}"));
+        let public = Front::of((Ipv4Addr::LOCALHOST, 0).into()).await?;
+        fs::write(settings(&data), format!("{shared}[http]\npublic_url = \"ws://{}\"\n", public.addr))?;
         if let Some(first) = first {
             fs::create_dir(&data)?;
             for secret in [ROOT_KEYS, ADMIN_TOKEN] {
                 fs::copy(first.data.join(secret), data.join(secret))?;
             }
         }
-        let process = serve(folder, &data, None).await?;
+        let process = serve(&settings(&data), &data, None).await?;
+        public.prefer(process.http);
         let token = fs::read_to_string(data.join(ADMIN_TOKEN))?;
         let admin = Admin::new(process.http, token.trim());
-        Ok(Self { process, admin, data })
+        Ok(Self { process, admin, data, _public: public })
     }
 }
 
@@ -157,12 +159,13 @@ impl Somebody {
     }
 }
 
-async fn serve(folder: &Path, data: &Path, listen: Option<SocketAddr>) -> Result<Process> {
-    let mut options = vec!["--settings".to_owned(), settings(folder).display().to_string()];
+async fn serve(settings: &Path, data: &Path, listen: Option<SocketAddr>) -> Result<Process> {
+    let mut options = vec!["--settings".to_owned(), settings.display().to_string()];
     options.extend(listen.into_iter().flat_map(|listen| ["--listen".to_owned(), listen.to_string()]));
     Process::with(PROGRAM, data, options).await
 }
 
-fn settings(folder: &Path) -> PathBuf {
-    folder.join("settings.toml")
+/// Beside a node's data.
+fn settings(data: &Path) -> PathBuf {
+    data.with_extension("toml")
 }

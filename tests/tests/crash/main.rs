@@ -1,5 +1,6 @@
 //! The server's process dies, and is started again on the same data and address.
 
 mod invitation;
+mod receipt;
 mod registration;
 mod stage;

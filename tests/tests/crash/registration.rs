@@ -23,7 +23,7 @@ use crate::stage::{Stage, registrations};
 const ALICE: &str = "+15550100";
 const BYSTANDER: &str = "+15550101";
 
-/// The last point that a text passes, from its report to the method's note of its sending.
+/// The last point that a text passes, from its report to the step in which the method hears of its sending.
 const TEXT_IS_DONE: &str = "commit.register-sent.after";
 
 /// Runs at once; each is a process that mostly waits.
@@ -56,14 +56,13 @@ const DEATHS: [Death; 12] = [
     // The text is queued, and the next process sends it.
     death("commit.register-text.after", 1, Then::ByItself),
     death("commit.claim-outbox.before", 1, Then::ByItself),
-    // From the claim to the note of its outcome nobody knows whether it was sent.
+    // From the claim to the commit with which the method hears what became of it, its sending is in doubt.
     death("commit.claim-outbox.after", 0, Then::Resent),
     death("effect.send-text.before", 0, Then::TextedAgain),
     death("effect.send-text.after", 1, Then::Resent),
-    death("commit.outbox-sent.before", 1, Then::Arrived),
-    death("commit.outbox-sent.after", 1, Then::ByItself),
-    // The method has not heard of the sending, and does not need to.
-    death("commit.register-sent.before", 1, Then::ByItself),
+    death("commit.outbox-noted.before", 1, Then::Arrived),
+    death("commit.outbox-noted.after", 1, Then::Arrived),
+    death("commit.register-sent.before", 1, Then::Arrived),
     death("commit.register-sent.after", 1, Then::ByItself),
     death("commit.register-validate.before", 1, Then::ByItself),
     // Registered and not confirmed; the device asks again.
@@ -197,7 +196,7 @@ async fn go_on(stage: &Stage, phone: &Phone, death: &Death) -> Result<()> {
             assert_eq!(stage.admin.in_doubt().await?.len(), 0);
         }
         Then::TextedAgain => {
-            let again = report("alice again", ALICE, phone)?;
+            let again = report("alice-again", ALICE, phone)?;
             in_time("the answer", stage.transit.carrier.report(&again)).await??;
         }
     }

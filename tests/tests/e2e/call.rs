@@ -60,7 +60,7 @@ async fn inv_5_bytes_flow_directly_between_two_open_devices() -> Result<()> {
     Ok(())
 }
 
-/// REL-2, NAT-1.mapping, NAT-3
+/// REL-2, REL-4.one-host, NAT-1.mapping, NAT-3
 #[tokio::test]
 async fn rel_3_bytes_flow_through_the_relay_between_two_symmetric_nats() -> Result<()> {
     let mut pair = Pair::start((nat(), nat())).await?;
@@ -109,6 +109,22 @@ async fn nat_4_a_direct_attempt_that_fails_goes_on_through_the_relay_without_a_s
         |event| matches!(event, ClientEvent::Event(delivered) if matches!(delivered.event, Event::Invite(_))),
     );
     assert_eq!(rings.count(), 0, "one ring, and that was answered");
+    Ok(())
+}
+
+/// INV-8: Alice's own side is still there, and says no goodbye.
+#[tokio::test]
+async fn inv_8_a_call_ends_by_itself_when_the_host_says_that_its_session_is_over() -> Result<()> {
+    let mut pair = Pair::start((open(), open())).await?;
+    let agreed = pair.agree(|_| {}).await?;
+    let end = End { ticket: agreed.inviter.1.ticket.clone(), reason: "hung-up".to_owned() };
+    let (mut caller, mut callee) = pair.meet(agreed).await?;
+    exchange(&mut caller, &mut callee).await?;
+
+    in_time("the end", pair.alice.client.end(&end)).await??;
+
+    assert_eq!(in_time("the end of the call", callee.recv()).await?, None);
+    assert_eq!(callee.path(), None);
     Ok(())
 }
 
@@ -162,6 +178,22 @@ async fn rel_3_the_relay_lets_in_a_token_with_its_password_and_nothing_else() ->
     Ok(())
 }
 
+#[tokio::test]
+async fn rel_3_who_has_left_is_relayed_no_more_and_who_takes_part_is() -> Result<()> {
+    let mut pair = Pair::start((nat(), nat())).await?;
+    let (first, second) = (pair.agree(|_| {}).await?, pair.agree(|_| {}).await?);
+    let mut held = Vec::new();
+    for (_, accepted) in [&first.inviter, &first.callee, &second.inviter, &second.callee] {
+        let Path::Relay { relay } = &accepted.path else { panic!("the relay is for all") };
+        held.push(in_time("the allocation", Allocation::open(&*open(), relay)).await??);
+    }
+
+    pair.end(&first).await?;
+    pair.relays_for(2.0).await?;
+    pair.end(&second).await?;
+    pair.relays_for(0.0).await
+}
+
 /// Who was rung and not taken gets no relay, nor does anybody before an accept.
 #[tokio::test]
 async fn rel_2_only_who_takes_part_gets_credentials() -> Result<()> {
@@ -206,6 +238,8 @@ async fn a_whole_run_moves_every_metric_of_success() -> Result<()> {
 
     // What counts failures alone stays where it was.
     let at_rest = [
+        "switchhook_cdx_streams_refused_total",
+        "switchhook_foreign_letters_total",
         "switchhook_lost_participant_total",
         "switchhook_relay_refused_peer_packets_total",
         "switchhook_relay_streams_refused_total",
@@ -253,9 +287,28 @@ impl Pair {
         Ok(Agreed { session: status.session, inviter: (hers, pushed), callee: (his, answer) })
     }
 
+    /// The inviter ends what was agreed.
+    async fn end(&self, agreed: &Agreed) -> Result<()> {
+        let end = End { ticket: agreed.inviter.1.ticket.clone(), reason: "hung-up".to_owned() };
+        in_time("the end", self.alice.client.end(&end)).await??;
+        Ok(())
+    }
+
+    /// Waits until the relay holds so many allocations.
+    async fn relays_for(&self, allocations: f64) -> Result<()> {
+        let held = async || self.host.admin.metric("switchhook_relay_allocations").await;
+        until("the allocations", async || Ok((held().await? == Some(allocations)).then_some(()))).await
+    }
+
     /// A whole call.
     async fn call(&mut self, change: impl Fn(&mut ConnectionData)) -> Result<(Call, Call)> {
-        let Agreed { inviter: (hers, pushed), callee: (his, answer), .. } = self.agree(change).await?;
+        let agreed = self.agree(change).await?;
+        self.meet(agreed).await
+    }
+
+    /// Both sides find a path.
+    async fn meet(&self, agreed: Agreed) -> Result<(Call, Call)> {
+        let Agreed { inviter: (hers, pushed), callee: (his, answer), .. } = agreed;
         let (networks, clients) = (self.networks.clone(), (&self.alice.client, &self.bob.client));
         let caller = Call::start(clients.0, networks.0, hers, Side::Inviter, pushed);
         let callee = Call::start(clients.1, networks.1, his, Side::Callee, answer);

@@ -123,6 +123,26 @@ async fn a_session_of_another_tenant_is_not_explained() -> Result<()> {
     Ok(())
 }
 
+/// Of another process nothing is in memory: what it knows are rows.
+#[tokio::test]
+async fn what_plugins_decided_is_known_after_a_restart() -> Result<()> {
+    let mut host = Host::start().await?;
+    let (alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let status = alice.invite(BOB).await?;
+    let rung = bob.expect_invite().await?;
+    bob.accept(&rung).await??;
+    let before = explain(&host, status.session.as_str()).await?;
+
+    host.restart(async |_| Ok(())).await?;
+
+    let decided = |known: &Value| known.pointer("/sessions/0/decisions").cloned();
+    let after = decided(&explain(&host, status.session.as_str()).await?).context("decisions")?;
+    assert_eq!(after.as_array().map(Vec::len), Some(2), "the router's and the NAT policy's");
+    assert_eq!(Some(after), decided(&before));
+    assert_eq!(host.admin.decisions(status.session.as_str()).await?.len(), 0, "another process");
+    Ok(())
+}
+
 async fn explain(host: &Host, about: &str) -> Result<Value> {
     host.admin.get(&format!("explain?about={}", about.replace('+', "%2B"))).await
 }

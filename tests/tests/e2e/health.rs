@@ -1,7 +1,10 @@
 //! What an operator sees of a server from outside.
 
-use anyhow::Result;
+use std::{fs, net::Ipv4Addr, process::Stdio};
+
+use anyhow::{Context as _, Result};
 use reqwest::StatusCode;
+use rustix::process::{Pid, Signal, kill_process};
 use switchhook_client::ClientEvent;
 use switchhook_tests::{
     admin::Admin,
@@ -9,7 +12,9 @@ use switchhook_tests::{
     phone::Phone,
     process::Process,
     raw::Raw,
+    waiting::in_time,
 };
+use tokio::{net::TcpListener, process::Command};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_switchhook-under-test");
 
@@ -44,7 +49,7 @@ async fn a_server_that_is_asked_to_end_sends_its_clients_away_and_ends_well() ->
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
     let mut process = Process::start(PROGRAM, &data, None).await?;
-    let token = std::fs::read_to_string(data.join(switchhook_server::ADMIN_TOKEN))?;
+    let token = fs::read_to_string(data.join(switchhook_server::ADMIN_TOKEN))?;
     assert!(Admin::new(process.http, token.trim()).get("decisions").await.is_ok());
     let mut phone = Phone::enrol(client_settings(process.http, "default", "phone")?).await?;
     let mut stranger = Raw::connect(process.http, "default").await?;
@@ -60,5 +65,26 @@ async fn a_server_that_is_asked_to_end_sends_its_clients_away_and_ends_well() ->
         })
         .await?;
     assert!(process.ended().await?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_while_it_starts_ends_well() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (data, settings) = (folder.path().join("data"), folder.path().join("settings.toml"));
+    // It takes connections, and never says a word.
+    let database = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    fs::write(&settings, format!("database = \"postgres://somebody@{}/nothing\"\n", database.local_addr()?))?;
+    let mut command = Command::new(PROGRAM);
+    command.args(["serve", "--free-ports"]).arg("--settings").arg(&settings).arg("--data").arg(&data);
+    let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut starting = silent.kill_on_drop(true).spawn()?;
+    let _waiting = in_time("the connection to its database", database.accept()).await??;
+
+    let id = starting.id().and_then(|id| i32::try_from(id).ok()).context("it has ended")?;
+    kill_process(Pid::from_raw(id).context("no process id")?, Signal::TERM)?;
+
+    let ended = in_time("its end", starting.wait()).await??;
+    assert!(ended.success(), "{ended}");
     Ok(())
 }

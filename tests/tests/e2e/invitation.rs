@@ -74,6 +74,7 @@ async fn inv_6_the_first_accept_is_taken_and_the_other_device_falls_silent() -> 
     Ok(())
 }
 
+/// INV-6.first-accept
 #[tokio::test]
 async fn inv_6_of_two_accepts_at_once_exactly_one_is_taken() -> Result<()> {
     let mut three = Three::start().await?;
@@ -99,6 +100,7 @@ async fn inv_6_of_two_accepts_at_once_exactly_one_is_taken() -> Result<()> {
     Ok(())
 }
 
+/// INV-6.first-accept
 #[tokio::test]
 async fn inv_6_an_accept_whose_answer_was_lost_is_answered_again() -> Result<()> {
     let mut three = Three::start().await?;

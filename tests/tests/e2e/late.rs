@@ -37,7 +37,7 @@ async fn inv_2_a_device_that_registers_while_its_user_is_rung_rings_once_and_may
     let answer = tablet.accept(&late).await??;
     assert_eq!(answer.media_key, alice.expect_accept(&status.session).await?.media_key);
     phone.expect_cancel(&status.session).await?;
-    assert_eq!(rings(&mut tablet).await?, 0);
+    assert_eq!(tablet.rings_heard().await?, 0);
     Ok(())
 }
 
@@ -56,7 +56,7 @@ async fn inv_17_a_device_that_registers_after_the_answer_or_the_cancel_does_not_
     // What rings it comes after, through the same timers and the same mailbox.
     let next = alice.invite(BOB).await?;
     assert_eq!(tablet.expect_invite().await?.session, next.session);
-    assert_eq!(rings(&mut tablet).await?, 0);
+    assert_eq!(tablet.rings_heard().await?, 0);
     for over in [answered, cancelled] {
         assert_eq!(legs(&host, &over.session).await?, 1);
     }
@@ -122,12 +122,6 @@ async fn rerouted(phone: &mut Phone) -> Result<Rerouted> {
 }
 
 /// Rings that a test has not asked for.
-async fn rings(phone: &mut Phone) -> Result<usize> {
-    let heard = phone.heard().await?;
-    let is_ring = |event: &&switchhook_client::ClientEvent| matches!(event, switchhook_client::ClientEvent::Event(it) if matches!(it.event, Event::Invite(_)));
-    Ok(heard.iter().filter(is_ring).count())
-}
-
 async fn legs(host: &Host, session: &SessionId) -> Result<usize> {
     let shown = host.admin.session(session).await?;
     Ok(shown.get("legs").and_then(Value::as_array).context("no legs")?.len())

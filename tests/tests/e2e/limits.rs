@@ -1,16 +1,12 @@
 //! How much devices may do: the operator's bounds, a tenant's own below them, and what whoever is over one is told.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use switchhook_client::CallError;
-use switchhook_protocol::{
-    error::{ErrorBody, ErrorCode},
-    session::SessionUpdate,
-};
+use switchhook_protocol::{error::ErrorCode, session::SessionUpdate};
 use switchhook_tests::{
     host::Host,
-    phone::{Phone, open, refusal},
+    phone::{refusal, refused_invite},
     waiting::in_time,
 };
 
@@ -89,7 +85,7 @@ async fn a_tenants_bounds_outlive_the_process() -> Result<()> {
     Ok(())
 }
 
-/// INV-8: each update goes to the mailboxes of many.
+/// Each update goes to the mailboxes of many.
 #[tokio::test]
 async fn a_participant_that_updates_on_and_on_is_held_back() -> Result<()> {
     let host = Host::with(|settings| settings.limits.updates_of_device = 1).await?;
@@ -98,7 +94,8 @@ async fn a_participant_that_updates_on_and_on_is_held_back() -> Result<()> {
     let rung = bob.expect_invite().await?;
     let accepted = bob.accept(&rung).await??;
     alice.expect_accept(&accepted.session).await?;
-    let update = SessionUpdate { ticket: accepted.ticket, data: json!({ "muted": true }) };
+    let update =
+        SessionUpdate { ticket: accepted.ticket, data: json!({ "muted": true }), idempotency_key: None };
 
     in_time("the update", bob.client.session_update(&update)).await??;
 
@@ -113,12 +110,4 @@ async fn put(host: &Host, own: &Value, expected: StatusCode) -> Result<Value> {
     let (status, body) = host.admin.ask_tenant(Method::PUT, "limits", Some(own)).await?;
     assert_eq!(status, expected, "{body}");
     Ok(body)
-}
-
-async fn refused_invite(phone: &Phone, number: &str) -> Result<ErrorBody> {
-    let invite = phone.invite_of(&phone.prepare(&open()).await?, &[number])?;
-    match in_time("the refusal", phone.client.invite(&invite)).await? {
-        Err(CallError::Refused(body)) => Ok(body),
-        other => bail!("not refused: {other:?}"),
-    }
 }

@@ -12,6 +12,7 @@ use switchhook_tests::{host::Host, phone::Phone, waiting::in_time};
 
 use crate::three::{ALICE, BOB};
 
+/// PUSH-3
 #[tokio::test]
 async fn inv_2_a_device_that_was_away_rings_for_what_is_left_of_the_time() -> Result<()> {
     let host = Host::start().await?;
@@ -35,6 +36,7 @@ async fn inv_2_a_device_that_was_away_rings_for_what_is_left_of_the_time() -> Re
     Ok(())
 }
 
+/// PUSH-3
 #[tokio::test]
 async fn inv_17_a_device_that_was_away_hears_of_the_end_and_does_not_ring_on() -> Result<()> {
     let host = Host::start().await?;
@@ -50,6 +52,7 @@ async fn inv_17_a_device_that_was_away_hears_of_the_end_and_does_not_ring_on() -
     Ok(())
 }
 
+/// PUSH-3
 #[tokio::test]
 async fn a_client_goes_on_after_the_last_event_that_it_has() -> Result<()> {
     let host = Host::start().await?;

@@ -2,6 +2,7 @@
 //!
 //! What strangers and wrong input meet stands in `tests/strangers`, deaths of the process in `tests/crash`.
 #![expect(
+    clippy::indexing_slicing,
     clippy::string_slice,
     clippy::panic,
     clippy::unwrap_used,
@@ -10,20 +11,30 @@
 
 mod backup;
 mod call;
+mod carriers;
+mod certificates;
 mod explain;
+mod gateways;
 mod health;
 mod invitation;
 mod late;
 mod limits;
 mod mailbox;
 mod nat;
+mod open;
 mod postgres;
+mod reach;
 mod registration;
+mod repeat;
 mod routing;
 mod session;
 mod signed;
+mod smpp;
+mod smsc;
+mod store;
 mod take;
 mod three;
 mod tickets;
 mod tls;
 mod turn;
+mod twilio;

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::Value;
 use switchhook_client::CallError;
+use switchhook_programs::postgres;
 use switchhook_protocol::{
     call::Snapshot,
     event::Event,
@@ -13,20 +14,15 @@ use switchhook_server::Settings;
 use switchhook_tests::{
     host::Host,
     phone::Phone,
+    skipped,
     waiting::{in_time, until},
 };
 
-// The storage's tests and these share the server that they start.
-#[path = "../../../host/storage/tests/storage/server.rs"]
-mod server;
-
-const ALICE: &str = "+15550100";
-const BOB: &str = "+15550101";
+use crate::three::{ALICE, BOB};
 
 /// None, and the test says so, where there is no PostgreSQL.
-#[expect(clippy::print_stdout, reason = "who runs tests is told which did not test")]
 async fn host(test: &str) -> Result<Option<Host>> {
-    match server::database().await {
+    match postgres::database().await {
         Ok(url) => {
             let database = url.try_into()?;
             let settings = |settings: &mut Settings| {
@@ -37,7 +33,7 @@ async fn host(test: &str) -> Result<Option<Host>> {
             Ok(Some(Host::with(settings).await?))
         }
         Err(why) => {
-            println!("skipped: {test}: {why}");
+            skipped::say(test, &why);
             Ok(None)
         }
     }

@@ -186,6 +186,9 @@ async fn inv_2_an_invite_is_forwarded_and_the_other_answers() -> Result<()> {
     carol.accept(&rung).await??;
     let accepted = alice.expect_accept(&status.session).await?;
     assert_eq!(accepted.peer.endpoint.reveal(), CAROL);
+    let known = host.admin.get("explain?about=%2B15550102").await?;
+    assert_eq!(known.pointer("/sessions/0/session"), Some(&json!(status.session)), "{known:#}");
+    assert_eq!(known.pointer("/sessions/0/users/0/forwarded"), Some(&json!(["+1…02"])), "{known:#}");
     Ok(())
 }
 

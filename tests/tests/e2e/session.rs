@@ -66,7 +66,8 @@ async fn inv_8_what_a_participant_tells_reaches_the_other_and_the_users_other_de
     let mut call = InCall::start().await?;
     let data = json!({ "video": true });
 
-    let update = SessionUpdate { ticket: call.answer.ticket.clone(), data: data.clone() };
+    let update =
+        SessionUpdate { ticket: call.answer.ticket.clone(), data: data.clone(), idempotency_key: None };
     in_time("the update", call.phone.client.session_update(&update)).await??;
 
     for device in [&mut call.alice, &mut call.tablet] {
@@ -159,10 +160,10 @@ async fn inv_15_of_several_invited_one_leaves_and_the_others_go_on() -> Result<(
     assert_eq!(bobs.media_key, renewed.media_key);
     assert_ne!(renewed.media_key, with_bob.media_key);
     let data = json!("still here");
-    let old = SessionUpdate { ticket: with_bob.ticket.clone(), data: data.clone() };
+    let old = SessionUpdate { ticket: with_bob.ticket.clone(), data: data.clone(), idempotency_key: None };
     let refused = in_time("the answer", alice.client.session_update(&old)).await?;
     assert_eq!(refusal(refused)?, ErrorCode::OldTicket);
-    let new = SessionUpdate { ticket: renewed.ticket, data: data.clone() };
+    let new = SessionUpdate { ticket: renewed.ticket, data: data.clone(), idempotency_key: None };
     in_time("the update", alice.client.session_update(&new)).await??;
     assert_eq!(changed(&mut bob).await?.change, Change::Told { data });
     assert_eq!(participants(&host, &status.session).await?, 2);

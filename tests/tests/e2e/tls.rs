@@ -7,28 +7,37 @@ use serde_json::{Value, json};
 use switchhook_tests::{certificates::Authority, process::Process, python::Python, raw::Raw, waiting::until};
 use tempfile::TempDir;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_switchhook-under-test");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_switchhook-under-test");
 
 /// A server with TLS, and the authority that certified it.
-struct Secured {
+pub(crate) struct Secured {
     process: Process,
-    authority: Authority,
-    folder: TempDir,
+    pub(crate) authority: Authority,
+    pub(crate) folder: TempDir,
 }
 
 impl Secured {
-    async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
+        Self::with("").await
+    }
+
+    /// One that asks clients for certificates.
+    pub(crate) async fn asking() -> Result<Self> {
+        Self::with("client_certificates = true\n").await
+    }
+
+    async fn with(more: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let authority = Authority::new("the first authority")?;
         let files = authority.server()?.write(folder.path(), "server")?;
         let settings = folder.path().join("settings.toml");
-        fs::write(&settings, files.settings())?;
+        fs::write(&settings, files.settings() + more)?;
         let options = ["--settings".as_ref(), settings.as_os_str()];
         let process = Process::with(PROGRAM, &folder.path().join("data"), options).await?;
         Ok(Self { process, authority, folder })
     }
 
-    fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.process.http.port()
     }
 
@@ -37,7 +46,7 @@ impl Secured {
     }
 
     /// What a client of others is asked to do.
-    fn asked(&self, authority: &Authority) -> Result<Value> {
+    pub(crate) fn asked(&self, authority: &Authority) -> Result<Value> {
         let file: PathBuf = self.folder.path().join("authority.pem");
         fs::write(&file, authority.pem())?;
         let url = format!("wss://localhost:{}/v1/default/connect", self.port());

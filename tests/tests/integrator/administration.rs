@@ -35,6 +35,39 @@ async fn plug_1_a_tenants_administrator_is_made_works_within_the_tenant_and_is_r
     Ok(())
 }
 
+#[tokio::test]
+async fn reg_11_the_registration_store_is_administered_from_the_command_line() -> Result<()> {
+    let office = Office::open().await?;
+    let listed = office.run(&["registration", "list", "--endpoint", "+15550100"], None).await?;
+    ensure!(listed == Some(serde_json::json!({ "registrations": [] })), "{listed:?}");
+    let settings =
+        ["registration", "settings", "--again", "on-wish", "--add-test-number", "+12125550100", "424242"];
+    office.run(&settings, None).await?.context("the settings are refused")?;
+    let shown = office.run(&["registration", "settings"], None).await?.context("no settings")?;
+    ensure!(shown["again"] == "on-wish" && shown["test_numbers"][0]["number"] == "+12125550100", "{shown:#}");
+    let real = ["registration", "settings", "--add-test-number", "+4915112345678", "424242"];
+    ensure!(office.run(&real, None).await?.is_none(), "a number that may be somebody's is a test number");
+
+    let person = office.run(&["registration", "export", "+15550100"], None).await?.context("no export")?;
+    ensure!(person["devices"] == serde_json::json!([]), "{person:#}");
+    let erase = ["registration", "erase", "+15550100"];
+    ensure!(office.run(&erase, None).await?.is_none(), "it is erased without asking");
+    let erased = office.run(&[erase.as_slice(), &["--yes"]].concat(), None).await?.context("not erased")?;
+    ensure!(erased["sessions"] == 0, "{erased:#}");
+    let revoke = ["registration", "revoke", "nobodys", "+15550100"];
+    ensure!(office.run(&revoke, None).await?.is_none(), "what is not there is revoked");
+
+    let create = ["token", "create", "crm", "--tenant", "default", "--application", "phone"];
+    let made = office.run(&create, None).await?.context("no token")?;
+    let token = made["token"].as_str().context("no token")?;
+    ensure!(made["application"] == "phone", "{made:#}");
+    ensure!(
+        office.run(&["registration", "list"], Some(token)).await?.is_none(),
+        "an application administers"
+    );
+    Ok(())
+}
+
 impl Office {
     async fn open() -> Result<Self> {
         let data = tempfile::tempdir()?;

@@ -1,11 +1,9 @@
 //! In JavaScript, by `ComponentizeJS` and by componentize-qjs from npm.
 
 use anyhow::{Result, ensure};
+use switchhook_tests::skipped::has;
 
-use crate::{
-    project::{Project, has},
-    walk,
-};
+use crate::{project::Project, walk};
 
 #[tokio::test]
 async fn plug_3_a_router_in_javascript_is_made_built_checked_tested_and_rolled_out() -> Result<()> {

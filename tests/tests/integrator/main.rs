@@ -2,6 +2,7 @@
 //! checked and tested, by the program that a release ships, in each language.
 
 mod administration;
+mod badge;
 mod javascript;
 mod project;
 mod python;

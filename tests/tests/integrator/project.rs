@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use switchhook_tests::skipped;
 use tempfile::TempDir;
 
 /// The program, as a release ships it.
@@ -74,7 +75,7 @@ impl Said {
         let failed = installers.iter().any(|line| last.starts_with(&format!("switchhook: {line}")));
         let lacks = !self.well && failed;
         if lacks {
-            say_skipped(test, last);
+            skipped::say(test, last);
         }
         lacks
     }
@@ -84,21 +85,4 @@ impl Said {
         ensure!(self.well, "{}\n{:#}", self.complaint, self.answer);
         Ok(self.answer)
     }
-}
-
-/// Whether a program is there in this version or a newer one; says so for this test where it is not.
-pub(crate) fn has(test: &str, program: &str, least: u32) -> bool {
-    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();
-    let said = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let numbers = said.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse::<u32>().ok());
-    let found = numbers.take(1).any(|major| major >= least);
-    if !found {
-        say_skipped(test, &format!("{program} {least} or newer is not installed"));
-    }
-    found
-}
-
-#[expect(clippy::print_stdout, reason = "whoever runs the tests reads it, and the test's report has it")]
-fn say_skipped(test: &str, why: &str) {
-    println!("skipped: {test}: {why}");
 }

@@ -2,8 +2,9 @@
 
 use anyhow::{Result, ensure};
 use serde_json::json;
+use switchhook_tests::skipped::has;
 
-use crate::project::{Project, has};
+use crate::project::Project;
 
 #[test]
 fn plug_3_a_router_in_python_is_made_built_checked_and_tested() -> Result<()> {

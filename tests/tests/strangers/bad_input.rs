@@ -106,7 +106,7 @@ async fn a_frame_above_the_limit_ends_the_connection_and_one_at_the_limit_does_n
     assert_eq!(published(&raw.message().await?), Some(ErrorCode::Malformed));
     raw.say(" ".repeat(MAX_FRAME + 1)).await?;
 
-    assert_eq!(raw.hear().await?, Heard::Gone);
+    assert_eq!(raw.hear().await?, Heard::Closed(1009));
     assert_eq!(host.stored().await?, before);
     Ok(())
 }

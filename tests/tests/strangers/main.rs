@@ -4,11 +4,15 @@
 //! by table before and after ([`switchhook_tests::host::Host::stored`]).
 #![expect(clippy::large_futures, clippy::indexing_slicing, reason = "tests: what is missing fails them")]
 
+mod autobahn;
 mod bad_input;
+mod flood;
+mod guesses;
 mod registration;
 mod sessions;
 mod signed;
 mod transit;
+mod twilio;
 mod walls;
 
 use std::time::{SystemTime, UNIX_EPOCH};

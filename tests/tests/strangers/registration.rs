@@ -92,7 +92,8 @@ async fn reg_5_a_code_for_an_attempt_of_nobody_or_of_another_is_refused() -> Res
     let text = begin_text(&alice.identity);
     let accepted = host.transit.carrier.text(&ANOTHER.parse()?, &text).await?;
     let nobodys: AttemptId = "nobodys".parse()?;
-    for attempt in [nobodys, accepted.attempt] {
+    let own = accepted.attempt().cloned().context("no attempt")?;
+    for attempt in [nobodys, own] {
         let request = RegisterCode { attempt, code: "000000".to_owned() };
         let answer = in_time("the answer", mallory.client.register_code(&request)).await?;
         assert_eq!(refusal(answer)?, ErrorCode::NotFound);

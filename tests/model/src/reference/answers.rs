@@ -2,7 +2,7 @@
 
 use switchhook_protocol::error::ErrorCode;
 
-use super::{Heard, Session, Time};
+use super::{Heard, MAY_RING, Session, Time};
 use crate::people::{Device, INVITER};
 
 impl Session {
@@ -95,7 +95,7 @@ impl Session {
         }
         heard.push((INVITER, format!("decline of {}: {reason}", device.endpoint)));
         self.leg(device).state = reason;
-        let last = self.of_user(leg.user).all(|leg| ["declined", "busy"].contains(&leg.state));
+        let last = !self.of_user(leg.user).any(|leg| MAY_RING.contains(&leg.state));
         let user = &mut self.users[leg.user];
         let again = if reason == "busy" { user.ask_again.busy } else { user.ask_again.declined };
         if again || (last && user.goes_on()) {

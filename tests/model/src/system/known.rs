@@ -2,25 +2,46 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Result;
 use switchhook_protocol::{
     call::Operation,
     connection_data::ConnectionData,
     event::{Event, Rung},
     id::SessionId,
-    invitation::{Accept, Accepted, Cancel, Decline, Ringing, Stopped, Take},
+    invitation::{Accept, Accepted, Cancel, Decline, Invite, Ringing, Stopped, Take, TakeMode},
     peer::SessionKey,
     session::{End, SessionUpdate},
 };
 
 use super::words;
 use crate::{
-    people::{Device, INVITER},
+    people::{ALICE, Device, INVITER},
+    router::Router,
     step::Does,
 };
 
+/// What Alice asks for.
+pub(crate) fn invite(
+    invited: &[&str],
+    router: Router,
+    choose: bool,
+    session_key: &SessionKey,
+) -> Result<Invite> {
+    Ok(Invite {
+        invited: invited.iter().map(|endpoint| endpoint.parse()).collect::<Result<_, _>>()?,
+        from: ALICE.parse()?,
+        purpose: router.word().to_owned(),
+        display_name: "Alice".to_owned(),
+        connection_data: ConnectionData::default(),
+        session_key: session_key.clone(),
+        take: if choose { TakeMode::Choose } else { TakeMode::First },
+        idempotency_key: None,
+    })
+}
+
 /// What devices know of a session.
-pub(super) struct Known {
-    pub(super) id: SessionId,
+pub(crate) struct Known {
+    pub(crate) id: SessionId,
     tickets: BTreeMap<Device, String>,
     rings: BTreeMap<Device, Rung>,
     /// The inviter's ticket from its invite, and those from accepts.
@@ -30,18 +51,18 @@ pub(super) struct Known {
 
 impl Known {
     /// After an invite.
-    pub(super) fn new(id: SessionId, ticket: String) -> Self {
+    pub(crate) fn new(id: SessionId, ticket: String) -> Self {
         let tickets = BTreeMap::from([(INVITER, ticket.clone())]);
         Self { id, tickets, rings: BTreeMap::new(), inviter: ticket, accepts: BTreeMap::new() }
     }
 
     /// The answer to a device's accept.
-    pub(super) fn accepted(&mut self, device: Device, accepted: Accepted) {
+    pub(crate) fn accepted(&mut self, device: Device, accepted: Accepted) {
         self.tickets.insert(device, accepted.ticket);
     }
 
     /// What a device learns from a message.
-    pub(super) fn learn(&mut self, device: Device, event: Event, acting: Option<Device>) {
+    pub(crate) fn learn(&mut self, device: Device, event: Event, acting: Option<Device>) {
         if let Some(ticket) = words::renewed(&event) {
             self.tickets.insert(device, ticket);
         }
@@ -55,7 +76,7 @@ impl Known {
     }
 
     /// What a device asks the host for.
-    pub(super) fn operation(&self, device: Device, does: Does, session_key: &SessionKey) -> Operation {
+    pub(crate) fn operation(&self, device: Device, does: Does, session_key: &SessionKey) -> Operation {
         let rung = || self.rings[&device].clone();
         let rung_ticket = || rung().ticket;
         let ticket = || self.tickets[&device].clone();
@@ -82,9 +103,9 @@ impl Known {
             Does::Takes(chosen) => {
                 Operation::Take(Take { tickets: vec![self.accepts[&chosen].clone()] }.into())
             }
-            Does::Tells => {
-                Operation::SessionUpdate(SessionUpdate { ticket: ticket(), data: "told".into() }.into())
-            }
+            Does::Tells => Operation::SessionUpdate(
+                SessionUpdate { ticket: ticket(), data: "told".into(), idempotency_key: None }.into(),
+            ),
             Does::Ends => Operation::End(End { ticket: ticket(), reason: "hung-up".to_owned() }.into()),
         }
     }

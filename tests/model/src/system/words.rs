@@ -8,7 +8,7 @@ use switchhook_protocol::{
 };
 
 /// What an event is about.
-pub(super) const fn session(event: &Event) -> &SessionId {
+pub(crate) const fn session(event: &Event) -> &SessionId {
     match event {
         Event::Invite(it) => &it.session,
         Event::Accept(it) => &it.session,
@@ -26,7 +26,7 @@ pub(super) const fn session(event: &Event) -> &SessionId {
 }
 
 /// What an event says.
-pub(super) fn of(event: &Event) -> String {
+pub(crate) fn of(event: &Event) -> String {
     match event {
         Event::Accept(it) => {
             let waits = if it.awaits_take { ", to be taken" } else { "" };
@@ -58,18 +58,18 @@ pub(super) fn of(event: &Event) -> String {
 }
 
 /// The ticket that takes the place of the former one.
-pub(super) fn renewed(event: &Event) -> Option<String> {
+pub(crate) fn renewed(event: &Event) -> Option<String> {
     let Event::SessionUpdate(changed) = event else { return None };
     let Change::Left { renewed: Some(Renewed { ticket, .. }), .. } = &changed.change else { return None };
     Some(ticket.clone())
 }
 
-pub(super) fn invitation(state: InvitationState) -> String {
+pub(crate) fn invitation(state: InvitationState) -> String {
     word(&state)
 }
 
 /// Whether a ring was sent already is no matter of the reference.
-pub(super) fn leg(state: LegState) -> String {
+pub(crate) fn leg(state: LegState) -> String {
     word(if state == LegState::Pushed { &LegState::Queued } else { &state })
 }
 

@@ -1,6 +1,6 @@
 //! CDX, asked through NATs by a client of others.
 
-use std::{net::SocketAddr, process::Command, sync::Arc, thread};
+use std::{net::SocketAddr, sync::Arc, thread};
 
 use anyhow::{Context as _, Result};
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -11,7 +11,10 @@ use switchhook_protocol::time::Timestamp;
 use tokio::runtime::Runtime;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::kinds::{discover, is_found_to_be};
+use crate::{
+    kinds::{discover, is_found_to_be},
+    lab_with,
+};
 
 /// NAT-1.filtering
 #[test]
@@ -53,11 +56,7 @@ fn with_one_address_cdx_lets_no_client_believe_that_it_found_out() -> Result<()>
 }
 
 fn lab(test: &str) -> Result<Option<Lab>> {
-    if Command::new("turnutils_natdiscovery").arg("-h").output().is_err() {
-        println!("skipped: {test}: turnutils_natdiscovery is not installed (Debian package coturn)");
-        return Ok(None);
-    }
-    Lab::or_skip(test)
+    lab_with(test, &["turnutils_natdiscovery"])
 }
 
 /// CDX on the lab's server.

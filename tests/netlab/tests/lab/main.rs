@@ -6,3 +6,18 @@ mod kinds;
 mod meeting;
 mod relay;
 mod sites;
+
+use std::process::Command;
+
+use anyhow::Result;
+use switchhook_netlab::Lab;
+
+/// The lab for a test that needs these of coturn's programs; where it cannot be had, the test says so.
+fn lab_with(test: &str, programs: &[&str]) -> Result<Option<Lab>> {
+    let missing = programs.iter().find(|program| Command::new(program).arg("-h").output().is_err());
+    if let Some(program) = missing {
+        println!("skipped: {test}: {program} is not installed (Debian package coturn)");
+        return Ok(None);
+    }
+    Lab::or_skip(test)
+}

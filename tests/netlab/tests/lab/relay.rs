@@ -12,6 +12,8 @@ use switchhook_protocol::time::Timestamp;
 use switchhook_relay::{Relay, RelayConfig};
 use tokio::runtime::Runtime;
 
+use crate::lab_with;
+
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const HOST: &str = "relay-1";
 
@@ -43,11 +45,7 @@ fn behind_the_hardest_nats_a_client_relays_over_udp() -> Result<()> {
 }
 
 fn lab(test: &str) -> Result<Option<Lab>> {
-    if Command::new("turnutils_uclient").arg("-h").output().is_err() {
-        println!("skipped: {test}: turnutils_uclient is not installed (Debian package coturn)");
-        return Ok(None);
-    }
-    Lab::or_skip(test)
+    lab_with(test, &["turnutils_uclient"])
 }
 
 /// A relay on the lab's server.

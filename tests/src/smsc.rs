@@ -1,0 +1,92 @@
+//! An SMSC of others, by the npm package `smpp`.
+
+use std::{collections::VecDeque, net::SocketAddr};
+
+use anyhow::{Context as _, Result, ensure};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{host::Host, node::Node};
+
+/// The gateway's name.
+pub const GATEWAY: &str = "smsc";
+
+/// The gateway's short code.
+pub const NUMBER: &str = "70480";
+
+/// Who binds, and by which password.
+pub const ACCOUNT: (&str, &str) = ("switchhook", "secret08");
+
+/// A running SMSC; it ends when dropped.
+#[derive(Debug)]
+pub struct Smsc {
+    program: Node,
+    /// Where hosts bind.
+    pub addr: SocketAddr,
+    /// What happened and no test has asked for yet.
+    happened: VecDeque<(String, Value)>,
+}
+
+impl Smsc {
+    /// Starts an SMSC; none, and said so for this test, where it cannot run.
+    pub async fn start(test: &str) -> Result<Option<Self>> {
+        let Some(mut program) = Node::start(test, "smsc.cjs")? else { return Ok(None) };
+        let listening = program.next().await?;
+        let port = listening.get("listening").and_then(Value::as_u64).context("it does not listen")?;
+        let addr = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port)?));
+        Ok(Some(Self { program, addr, happened: VecDeque::new() }))
+    }
+
+    /// Makes it a gateway of a host's first tenant, and waits until the host has bound to it.
+    pub async fn connect(&mut self, host: &Host) -> Result<()> {
+        let (system_id, password) = ACCOUNT;
+        let provider = json!({ "kind": "smpp", "address": self.addr.to_string(), "system_id": system_id });
+        let gateway = json!({ "number": NUMBER, "provider": provider, "secret": password });
+        let path = format!("gateways/{GATEWAY}");
+        let (status, shown) = host.admin.ask_tenant(Method::PUT, &path, Some(&gateway)).await?;
+        ensure!(status.is_success() && !shown.to_string().contains(password), "{status} {shown}");
+        self.next("bound").await.map(drop)
+    }
+
+    /// The next event of this kind.
+    pub async fn next(&mut self, kind: &str) -> Result<Value> {
+        if let Some(at) = self.happened.iter().position(|(other, _)| other == kind) {
+            return self.happened.remove(at).map(|(_, event)| event).context("no event");
+        }
+        loop {
+            let event = self.program.next().await?;
+            let (name, event) = event.as_object().and_then(|all| all.iter().next()).context("no event")?;
+            if name == kind {
+                return Ok(event.clone());
+            }
+            self.happened.push_back((name.clone(), event.clone()));
+        }
+    }
+
+    /// Does something, as `tests/counterparts/smsc.cjs` says; it is done when this returns.
+    pub async fn tell(&mut self, what: &Value) -> Result<()> {
+        self.program.tell(what).await?;
+        self.next("did").await.map(drop)
+    }
+
+    /// Hands in a text of a phone; the status that it was answered with.
+    pub async fn text(&mut self, from: &str, text: &str) -> Result<u64> {
+        let text = json!({ "source_addr_ton": 1, "source_addr": from.trim_start_matches('+'),
+            "destination_addr": NUMBER, "short_message": text });
+        self.deliver(&text).await
+    }
+
+    /// Hands in what became of a text; the status that it was answered with.
+    pub async fn receipt(&mut self, id: &str, state: &str) -> Result<u64> {
+        let text = format!(
+            "id:{id} sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:{state} err:000 text:"
+        );
+        self.deliver(&json!({ "esm_class": 4, "short_message": text })).await
+    }
+
+    /// Hands in a `deliver_sm`; the status that it was answered with.
+    pub async fn deliver(&mut self, message: &Value) -> Result<u64> {
+        self.tell(&json!({ "deliver": message })).await?;
+        self.next("answered").await?.as_u64().context("no status")
+    }
+}
