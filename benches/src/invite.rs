@@ -8,12 +8,10 @@
 //! nothing. Then each pair invites at a pace of its own, so that all together reach half of what was
 //! reached before; there, the latency counts from when the invite was due.
 
-mod load;
-
 use crate::{
     Options, in_memory,
     installation::{Installation, Server},
-    invite::load::{Load, Pace},
+    load::{self, Load, Pace},
     one_thread,
     report::{Bound, Report},
     series::Series,
@@ -21,12 +19,14 @@ use crate::{
 
 /// One way to store, over all rounds.
 #[derive(Default)]
-struct Way {
-    rate: Series,
+pub(crate) struct Way {
+    pub(crate) rate: Series,
     p50: Series,
     p99: Series,
     /// Processor time of the server for each invite, in µs.
     processor: Series,
+    /// Invites that were answered by an error, a second.
+    refused: Series,
     half_p50: Series,
     half_p99: Series,
     half_processor: Series,
@@ -38,8 +38,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         let devices = 2 * options.pairs;
         let installation = Installation::prepare(options.server()?, options.on_disk()?, devices).await?;
         for _ in 0..options.rounds {
-            disk.round(&installation, installation.start(options.on_disk()?)?).await?;
-            memory.round(&installation, installation.start(in_memory()?)?).await?;
+            disk.round(&installation, options.pairs, &[installation.start(options.on_disk()?, "")?]).await?;
+            memory.round(&installation, options.pairs, &[installation.start(in_memory()?, "")?]).await?;
         }
         anyhow::Ok(())
     })?;
@@ -54,26 +54,34 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
 }
 
 impl Way {
-    async fn round(&mut self, installation: &Installation, server: Server) -> anyhow::Result<()> {
-        let mut load = Load::connect(installation, server.addr).await?;
-        load.run(Pace::ClosedLoop, load::WARM, &server.process).await?;
-        let peak = load.run(Pace::ClosedLoop, load::MEASURED, &server.process).await?;
+    /// One round on these servers.
+    pub(crate) async fn round(
+        &mut self,
+        installation: &Installation,
+        pairs: u32,
+        servers: &[Server],
+    ) -> anyhow::Result<()> {
+        let mut load = Load::connect(installation, servers, pairs).await?;
+        load.run(Pace::ClosedLoop, load::WARM, servers).await?;
+        let peak = load.run(Pace::ClosedLoop, load::MEASURED, servers).await?;
         self.rate.push(peak.per_second);
         self.processor.push(peak.processor_micros);
-        let (p50, p99) = peak.latencies.quantiles();
+        self.refused.push(f64::from(peak.calls.refused) / load::MEASURED.as_secs_f64());
+        let (p50, p99) = peak.calls.latencies().quantiles();
         self.p50.push(p50 / 1e3);
         self.p99.push(p99 / 1e3);
         let pace = Pace::PerSecond(peak.per_second / 2.0);
-        let half = load.run(pace, load::MEASURED, &server.process).await?;
+        let half = load.run(pace, load::MEASURED, servers).await?;
         self.half_processor.push(half.processor_micros);
-        let (p50, p99) = half.latencies.quantiles();
+        let (p50, p99) = half.calls.latencies().quantiles();
         self.half_p50.push(p50 / 1e3);
         self.half_p99.push(p99 / 1e3);
         Ok(())
     }
 
-    fn figures(&self, report: &mut Report, what: &str) {
+    pub(crate) fn figures(&self, report: &mut Report, what: &str) {
         report.figure(what, "invites/s", &self.rate);
+        report.figure("  refused", "1/s", &self.refused);
         report.figure("  p50", "ms", &self.p50);
         report.figure("  p99", "ms", &self.p99);
         report.figure("  server's processor time for an invite", "µs", &self.processor);

@@ -8,19 +8,26 @@
 //! this binary again.
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
+mod bare;
 mod clock;
+mod cluster;
 mod device;
 mod idle_sockets;
 mod installation;
 mod invite;
+mod load;
+mod overload;
 mod plugin_call;
 mod plugin_platform;
 mod process;
 mod report;
 mod series;
-mod sockets;
+mod signal;
+mod socket;
 mod storage;
+mod storm;
 mod ticket;
+mod tls;
 
 use std::path::PathBuf;
 
@@ -53,8 +60,8 @@ struct Options {
     /// Where databases "on the disk" lie for the time of a bench; otherwise beside this binary.
     #[arg(long, global = true)]
     disk: Option<PathBuf>,
-    /// Sockets of `idle-sockets`.
-    #[arg(long, global = true, default_value_t = 10_000)]
+    /// Sockets of `idle-sockets` and `storm`.
+    #[arg(long, global = true, default_value_t = 15_000)]
     sockets: u32,
     /// Routers in other languages for `plugin-platform`, as `switchhook plugin build` makes them.
     #[arg(long, global = true)]
@@ -64,7 +71,7 @@ struct Options {
     pairs: u32,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Bench {
     /// All of them.
     All,
@@ -78,19 +85,29 @@ enum Bench {
     Storage,
     /// From a device's invite to the ring at another.
     Invite,
+    /// Opaque messages from device to device.
+    Signal,
     /// Memory of idle sockets.
     IdleSockets,
+    /// Everybody comes back after the server was killed.
+    Storm,
+    /// More invites than the server can take.
+    Overload,
+    /// From invite to ring on three nodes, and the death of one.
+    Cluster,
     /// A yardstick's server: routing decisions over HTTP.
     #[command(hide = true)]
     ServeWebhook,
     /// A yardstick's other process: a plugin that burns its whole budget on every call.
     #[command(hide = true)]
     Burn,
-    /// A yardstick's server: sockets that nobody uses.
+    /// A yardstick's server: sockets with next to nothing behind them.
     #[command(hide = true)]
     ServeSockets {
         /// How.
-        kind: sockets::Kind,
+        kind: bare::Kind,
+        #[command(flatten)]
+        files: bare::Files,
     },
 }
 
@@ -100,7 +117,7 @@ fn main() -> anyhow::Result<()> {
     let reports = match bench {
         Bench::ServeWebhook => return plugin_call::webhook::serve(),
         Bench::Burn => return plugin_platform::burn(),
-        Bench::ServeSockets { kind } => return sockets::serve(kind),
+        Bench::ServeSockets { kind, files } => return bare::serve(kind, &files),
         Bench::All => {
             let platform = plugin_platform::run(&options)?;
             let others = [
@@ -108,7 +125,11 @@ fn main() -> anyhow::Result<()> {
                 ticket::run(&options)?,
                 storage::run(&options)?,
                 invite::run(&options)?,
+                signal::run(&options)?,
                 idle_sockets::run(&options)?,
+                storm::run(&options)?,
+                overload::run(&options)?,
+                cluster::run(&options)?,
             ];
             platform.into_iter().chain(others).collect()
         }
@@ -117,7 +138,11 @@ fn main() -> anyhow::Result<()> {
         Bench::Ticket => vec![ticket::run(&options)?],
         Bench::Storage => vec![storage::run(&options)?],
         Bench::Invite => vec![invite::run(&options)?],
+        Bench::Signal => vec![signal::run(&options)?],
         Bench::IdleSockets => vec![idle_sockets::run(&options)?],
+        Bench::Storm => vec![storm::run(&options)?],
+        Bench::Overload => vec![overload::run(&options)?],
+        Bench::Cluster => vec![cluster::run(&options)?],
     };
     if options.json {
         println!("{}", serde_json::to_string_pretty(&reports)?);

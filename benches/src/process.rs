@@ -3,12 +3,14 @@
 use std::{
     fs,
     path::PathBuf,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
+
+use crate::{socket::Door, tls::Certificate};
 
 /// Of this process, in KiB.
 pub(crate) fn resident() -> anyhow::Result<f64> {
@@ -25,11 +27,22 @@ pub(crate) struct Running(Child);
 impl Running {
     /// Starts a program; gives its output beside it.
     pub(crate) fn start(command: &mut Command) -> anyhow::Result<(Self, ChildStdout)> {
+        let mut running = Self::spawn(command.stdout(Stdio::piped()))?;
+        let output = running.0.stdout.take().context("the output was asked for")?;
+        Ok((running, output))
+    }
+
+    /// Starts a program; gives what it says on standard error beside it.
+    pub(crate) fn start_saying(command: &mut Command) -> anyhow::Result<(Self, ChildStderr)> {
+        let mut running = Self::spawn(command.stderr(Stdio::piped()))?;
+        let said = running.0.stderr.take().context("standard error was asked for")?;
+        Ok((running, said))
+    }
+
+    fn spawn(command: &mut Command) -> anyhow::Result<Self> {
         let program = command.get_program().to_owned();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-        let mut child = child.with_context(|| format!("cannot start {}", program.display()))?;
-        let output = child.stdout.take().context("the output was asked for")?;
-        Ok((Self(child), output))
+        let child = command.stdin(Stdio::null()).spawn();
+        Ok(Self(child.with_context(|| format!("cannot start {}", program.display()))?))
     }
 
     /// Starts this program again, as a yardstick's server; gives the line by which it says that it is ready.
@@ -38,6 +51,29 @@ impl Running {
         let mut line = String::new();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line)?;
         Ok((running, line.trim().to_owned()))
+    }
+
+    /// Starts a bare server of sockets; without TLS if there is no certificate.
+    pub(crate) fn bare_sockets(
+        kind: &str,
+        certificate: Option<&Certificate>,
+    ) -> anyhow::Result<(Self, Door)> {
+        let files =
+            certificate.map(|made| [made.certificate(), made.key()].map(|file| file.display().to_string()));
+        let options = files
+            .iter()
+            .flat_map(|[certificate, key]| ["--certificate", certificate.as_str(), "--key", key.as_str()]);
+        let arguments: Vec<&str> = ["serve-sockets", kind].into_iter().chain(options).collect();
+        let (process, addr) = Self::yardstick(&arguments)?;
+        let tls = certificate.map(|certificate| certificate.believed.clone());
+        Ok((process, Door { addr: addr.parse()?, tls }))
+    }
+
+    /// Kills it: no chance to do anything more.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
     }
 
     /// Asks it to end, and waits until it has.

@@ -10,6 +10,7 @@ pub(crate) struct Report {
     bench: &'static str,
     figures: Vec<Figure>,
     targets: Vec<Target>,
+    skipped: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -39,7 +40,7 @@ pub(crate) enum Bound {
 
 impl Report {
     pub(crate) const fn new(bench: &'static str) -> Self {
-        Self { bench, figures: Vec::new(), targets: Vec::new() }
+        Self { bench, figures: Vec::new(), targets: Vec::new(), skipped: Vec::new() }
     }
 
     pub(crate) fn figure(&mut self, what: impl Into<String>, unit: &'static str, series: &Series) {
@@ -56,6 +57,11 @@ impl Report {
         self.targets.push(Target { what: what.into(), measured, to_reach, reached });
     }
 
+    /// A yardstick that this machine lacks.
+    pub(crate) fn skipped(&mut self, what: &str, why: &str) {
+        self.skipped.push(format!("skipped: {what}: {why}"));
+    }
+
     pub(crate) fn print(&self) {
         println!("\n{}", self.bench);
         println!("  {:58} {:>12} {:>12} {:>12}", "", "median", "lowest", "highest");
@@ -69,6 +75,9 @@ impl Report {
             };
             let verdict = if *reached { "reached" } else { "NOT reached" };
             println!("  {what:58} {measured:>12.2}  {word} {bound}: {verdict}");
+        }
+        for skipped in &self.skipped {
+            println!("{skipped}");
         }
     }
 }

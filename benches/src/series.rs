@@ -17,6 +17,10 @@ impl Series {
         self.0.push(figure);
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn median(&self) -> f64 {
         let sorted = self.sorted();
         let middle = sorted.len() / 2;
@@ -50,6 +54,12 @@ impl Series {
     }
 }
 
+impl FromIterator<Duration> for Latencies {
+    fn from_iter<Took: IntoIterator<Item = Duration>>(took: Took) -> Self {
+        Self(took.into_iter().collect())
+    }
+}
+
 impl Latencies {
     pub(crate) fn with_capacity(calls: usize) -> Self {
         Self(Vec::with_capacity(calls))
@@ -57,10 +67,6 @@ impl Latencies {
 
     pub(crate) fn push(&mut self, took: Duration) {
         self.0.push(took);
-    }
-
-    pub(crate) fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
     }
 
     /// How many calls.

@@ -16,7 +16,7 @@ pub(super) struct Burner {
 impl Burner {
     pub(super) async fn new() -> anyhow::Result<Self> {
         const FAR: Duration = Duration::from_secs(20);
-        let deadlines = Deadlines { decision: FAR, step: FAR };
+        let deadlines = Deadlines { decision: FAR, step: FAR, ..Deadlines::default() };
         let runtime = Runtime::new(RuntimeSettings { deadlines, ..RuntimeSettings::default() })?;
         let slots = Slots::new(runtime.clone(), Metrics::default());
         let plugin = runtime.compile(LOOPS_IN_ROUTE, Slot::InviteRouter).await?;
