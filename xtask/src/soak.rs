@@ -19,6 +19,9 @@ const TOOLCHAIN: &str = "nightly";
 /// A body that takes longer for one input than this many seconds hangs.
 const ONE_INPUT: &str = "-timeout=30";
 
+/// Of so many runs of the model one is also played over sockets, where it takes some fifty times as long.
+const OVER_SOCKETS: u64 = 50;
+
 /// The compiler of components is let near a gigabyte; what wants more is a bomb.
 const MEMORY: &str = "-rss_limit_mb=4096";
 
@@ -39,11 +42,13 @@ pub(crate) fn soak(repository: &Repository, seconds: u64, runs: u64, seed: u64) 
 
 /// Invitations at random; a difference says the seed of its run.
 fn model(repository: &Repository, runs: u64, seed: u64) -> Result<()> {
-    println!("── model: {runs} runs from seed {seed}");
+    let over_sockets = runs / OVER_SOCKETS;
+    println!("── model: {runs} runs from seed {seed}, {over_sockets} of them also over sockets");
     let mut model = repository.cargo();
     // Not under nextest, which ends what takes long.
-    model.args(["test", "--workspace", "--test", "invitations"]);
+    model.args(["test", "--workspace", "--test", "invitations", "--test", "over_sockets"]);
     model.env("SWITCHHOOK_MODEL_RUNS", runs.to_string()).env("SWITCHHOOK_MODEL_SEED", seed.to_string());
+    model.env("SWITCHHOOK_MODEL_RUNS_OVER_SOCKETS", over_sockets.to_string());
     command::run(&mut model)
 }
 

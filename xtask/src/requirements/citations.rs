@@ -1,9 +1,10 @@
 //! Finds in a source text which tests cite which requirements.
 //!
 //! Reads line by line and knows just enough Rust for it: comments and attributes that stand right
-//! above a function belong to it; it is a test if one of the attributes ends in `test`, and it counts
-//! unless it is ignored. `inv_6_…` cites `INV-6`; `inv_6_first_accept_…` cites it too, and its part
-//! is cited by a comment, `/// INV-6.first-accept`. So no name needs to be guessed apart.
+//! above a function belong to it; it is a test if one of the attributes ends in `test`, or if it stands
+//! in a macro that makes tests of functions (`on_each_database! { … }`: all of these begin with `on_`),
+//! and it counts unless it is ignored. `inv_6_…` cites `INV-6`; `inv_6_first_accept_…` cites it too,
+//! and its part is cited by a comment, `/// INV-6.first-accept`. So no name needs to be guessed apart.
 
 use std::mem;
 
@@ -22,12 +23,16 @@ pub(crate) struct Citation {
 pub(crate) fn citations(source: &str) -> Vec<Citation> {
     let mut found = Vec::new();
     let mut above = Above::default();
-    for (line, number) in source.lines().map(str::trim).zip(1..) {
+    let mut in_macro = false;
+    for (whole_line, number) in source.lines().zip(1..) {
+        let line = whole_line.trim();
         if above.takes(line) {
             continue;
         }
         let above = mem::take(&mut above);
-        let Some(test) = function_name(line).filter(|_| above.is_counting_test()) else {
+        in_macro = begins_macro_of_tests(whole_line) || (in_macro && whole_line != "}");
+        let is_made_a_test = in_macro && is_one_level_in(whole_line);
+        let Some(test) = function_name(line).filter(|_| above.is_counting_test(is_made_a_test)) else {
             continue;
         };
         let mut ids = above.ids;
@@ -72,14 +77,25 @@ impl Above {
         true
     }
 
-    fn is_counting_test(&self) -> bool {
+    /// A macro may make a test of the function where no attribute says so.
+    fn is_counting_test(&self, is_made_a_test: bool) -> bool {
         let mut paths =
             self.attributes.iter().filter_map(|line| line.strip_prefix("#[")).filter_map(|attribute| {
                 let path = attribute.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').next()?;
                 path.rsplit("::").next()
             });
-        paths.clone().any(|name| name == "test") && !paths.any(|name| name == "ignore")
+        (is_made_a_test || paths.clone().any(|name| name == "test")) && !paths.any(|name| name == "ignore")
     }
+}
+
+/// `on_each_database! {` at the beginning of a line; `}` there ends it.
+fn begins_macro_of_tests(whole_line: &str) -> bool {
+    whole_line.starts_with("on_") && whole_line.ends_with("! {")
+}
+
+/// Further in stand the helpers of a test.
+fn is_one_level_in(whole_line: &str) -> bool {
+    whole_line.strip_prefix("    ").is_some_and(|rest| !rest.starts_with(' '))
 }
 
 fn function_name(line: &str) -> Option<&str> {
@@ -139,6 +155,32 @@ mod tests {
             "// NAT-4\n#[test]\n#[expect(\n    clippy::panic,\n    reason = \"x\"\n)]\nfn relayed() {";
 
         assert_eq!(cited(source), ["relayed NAT-4 7"]);
+    }
+
+    #[test]
+    fn a_function_that_a_macro_makes_a_test_of_cites() {
+        let source = [
+            "on_each_database! {",
+            "    /// INV-6.first-accept",
+            "    async fn the_loser_is_told(fixture) {",
+            "        fn inv_7_helper() {}",
+            "    }",
+            "",
+            "    #[ignore = \"slow\"]",
+            "    async fn inv_8_slow(fixture) {}",
+            "",
+            "    async fn reg_2_rings(fixture) {}",
+            "}",
+            "",
+            "    fn inv_9_helper() {}",
+            "macro_rules! on_each_database {",
+            "    fn inv_10_helper() {}",
+        ];
+
+        assert_eq!(
+            cited(&source.join("\n")),
+            ["the_loser_is_told INV-6.first-accept 3", "reg_2_rings REG-2 10"]
+        );
     }
 
     #[test]

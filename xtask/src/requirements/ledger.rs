@@ -64,8 +64,8 @@ impl Ledger {
 
     /// The entries that a citation of this id answers for.
     ///
-    /// Whoever cites a requirement as a whole means its due part, if there is just one; where several
-    /// are due, each has to be named.
+    /// Whoever cites a requirement as a whole means its due part, if there is just one. Where several
+    /// are due, such a citation is fine and answers for none of them: somebody has to name each.
     pub(crate) fn cited_by(&self, id: &Id) -> Vec<Id> {
         if self.entries.contains_key(id) {
             return vec![id.clone()];
