@@ -1,7 +1,7 @@
 //! Runs the tests: the main workspace's, those of guests that run natively, and the examples in the documentation.
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead as _, BufReader},
     process::Stdio,
 };
@@ -46,7 +46,13 @@ fn with_nextest(repository: &Repository, arguments: &[String]) -> Result<()> {
     if report.exists() {
         fs::remove_file(&report).with_context(|| format!("cannot remove the old {}", report.display()))?;
     }
-    let outcome = command::run(repository.cargo().args(["nextest", "run"]).args(arguments));
+    let mut nextest = repository.cargo();
+    nextest.args(["nextest", "run"]).args(arguments);
+    // What failed stands in an error's words; where it was made only hides them. Panics keep their backtraces.
+    if env::var_os("RUST_LIB_BACKTRACE").is_none() {
+        nextest.env("RUST_LIB_BACKTRACE", "0");
+    }
+    let outcome = command::run(&mut nextest);
     Skipped::in_report(&fs::read_to_string(&report).unwrap_or_default()).print();
     outcome
 }

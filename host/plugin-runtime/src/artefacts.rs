@@ -2,7 +2,8 @@
 //!
 //! A file is named by the component's digest and by a hash of everything that the code depends on
 //! (Wasmtime's version, its settings, the processor). It begins with an HMAC over name and code under
-//! a key of the host's: nothing foreign is ever run. A file that does not fit is as good as none.
+//! a key of the host's: nothing foreign is ever run. A file that does not fit is as good as none. When all of them take
+//! more than they may, the oldest go: what is still used is compiled anew at the next start.
 #![expect(unsafe_code, reason = "native code is loaded; see `trusted`")]
 
 use std::{
@@ -26,6 +27,8 @@ pub struct ArtefactSettings {
     pub folder: PathBuf,
     /// Secret of the host: code authenticated by it is run.
     pub key: [u8; 32],
+    /// Most bytes of it.
+    pub most: u64,
 }
 
 const MAC: usize = 32;
@@ -46,7 +49,8 @@ impl ArtefactSettings {
 
     /// Keeps the code of a component; without it the next start compiles again.
     pub(crate) fn keep(&self, engine: &Engine, digest: Digest, code: &[u8]) {
-        if let Err(error) = self.write(engine, digest, code) {
+        let kept = self.write(engine, digest, code).and_then(|()| self.make_room());
+        if let Err(error) = kept {
             tracing::warn!(%digest, %error, folder = %self.folder.display(), "compiled code is not kept");
         }
     }
@@ -75,6 +79,25 @@ impl ArtefactSettings {
         file.as_file().sync_all()?;
         file.persist(self.folder.join(name))?;
         fs::File::open(&self.folder)?.sync_all()
+    }
+
+    /// The newest stay that have room together.
+    fn make_room(&self) -> std::io::Result<()> {
+        let mut files = vec![];
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let about = entry.metadata()?;
+            files.push((about.modified()?, about.len(), entry.path()));
+        }
+        files.sort_unstable_by(|one, other| other.cmp(one));
+        let mut room = self.most;
+        for (_, size, path) in files {
+            match room.checked_sub(size) {
+                Some(rest) => room = rest,
+                None => fs::remove_file(path)?,
+            }
+        }
+        Ok(())
     }
 
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]

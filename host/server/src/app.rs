@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     bounds::Bounds, decisions::Decisions, flows::registration::texting::TextRates, granted::Granted,
     keys::Keys, listen::doors::Doors, metrics::Metrics, nodes::Me, online::Online, outbox::Hints,
-    places::Places, plugins::Plugins, rates::Rates, settings::PublicUrl, smscs::Smscs,
+    places::Shared, plugins::Plugins, rates::Rates, settings::PublicUrl, smscs::Smscs,
 };
 
 /// One running server's handles.
@@ -58,9 +58,9 @@ pub(crate) struct App {
     /// A hint that somebody has left a session.
     pub(crate) left: Notify,
     /// Places for uploads of plugins.
-    pub(crate) uploads: Places,
+    pub(crate) uploads: Shared,
     /// Places for invites on their way from request to commit.
-    pub(crate) invites: Places,
+    pub(crate) invites: Shared,
     /// Who may connect.
     pub(crate) doors: Doors,
     /// Whether handshakes ask clients for certificates.

@@ -222,21 +222,25 @@ pub(crate) const HANDED_ON: usize = 4;
 
 /// Invites of a node on their way from request to commit. They wait for each other at the database: with more of
 /// them the answer comes no sooner for anybody, and with all that come when there are too many, too late for all.
-pub(crate) const INVITES: usize = 512;
+pub(crate) const INVITES: u32 = 512;
 
 /// Of these for one tenant: its flood leaves a quarter to others.
-pub(crate) const INVITES_OF_TENANT: usize = INVITES / 4 * 3;
+pub(crate) const INVITES_OF_TENANT: u32 = INVITES / 4 * 3;
 
 /// How long whoever is refused for too much work waits: this, and up to as long again, so that not all come back
 /// at once.
 pub(crate) const OVERLOADED: Duration = Duration::from_secs(1);
 
+/// Bytes of compiled code kept on disk, of all tenants: some hundred components that bring their language, or several
+/// ten thousand in Rust. Beyond that the oldest is compiled anew at a start that needs it.
+pub(crate) const COMPILED: u64 = 8 << 30;
+
 /// Uploads that are read and looked at once: each may hold 32 MiB. How many are compiled at once is the
 /// runtime's to say.
-pub(crate) const UPLOADS: usize = 8;
+pub(crate) const UPLOADS: u32 = 8;
 
 /// Of these for one tenant: an upload that trickles in keeps nobody else's waiting.
-pub(crate) const UPLOADS_OF_TENANT: usize = 2;
+pub(crate) const UPLOADS_OF_TENANT: u32 = 2;
 
 /// Versions of one plugin: years of weekly releases.
 pub(crate) const PLUGIN_VERSIONS: u32 = 1_000;

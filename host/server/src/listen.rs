@@ -6,7 +6,6 @@
 pub(crate) mod doors;
 mod forwarded;
 pub(crate) mod peer;
-mod places;
 pub(crate) mod tls;
 
 use std::{io, net::SocketAddr, sync::Arc};

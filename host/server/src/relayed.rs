@@ -8,25 +8,27 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use switchhook_relay::{Participant, Relay};
 use switchhook_storage::StorageError;
-use tokio::time;
+use tokio::time::{self, Interval, MissedTickBehavior};
 use tracing::error;
 
 use crate::{app::App, causes::Causes, limits};
 
 /// Sends away until told to stop.
 pub(crate) async fn work(app: Arc<App>, relay: Arc<Relay>) {
-    loop {
-        tokio::select! {
-            biased;
-            () = app.stop.cancelled() => return,
-            () = app.left.notified() => {}
-            () = time::sleep(limits::LOOK_AT_RELAYED) => {}
-        }
+    let mut looks = time::interval(limits::LOOK_AT_RELAYED_AGAIN);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while app.stop.run_until_cancelled(due(&app, &mut looks)).await.is_some() {
         if let Err(trouble) = look(&app, &relay).await {
             error!(error = %Causes(&trouble), "nobody knows whether who is relayed still takes part");
         }
-        time::sleep(limits::LOOK_AT_RELAYED_AGAIN).await;
     }
+}
+
+/// Somebody has left here, or it is time for those elsewhere; and the last look is over for a while.
+async fn due(app: &App, looks: &mut Interval) {
+    looks.tick().await;
+    // Who left by another node is not told of here.
+    let _elsewhere = time::timeout(limits::LOOK_AT_RELAYED, app.left.notified()).await;
 }
 
 async fn look(app: &App, relay: &Relay) -> Result<(), StorageError> {

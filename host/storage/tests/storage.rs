@@ -16,6 +16,8 @@ mod backup;
 mod costs;
 #[path = "storage/crash.rs"]
 mod crash;
+#[path = "storage/gateways.rs"]
+mod gateways;
 #[path = "storage/group.rs"]
 mod group;
 #[path = "storage/history.rs"]
@@ -28,6 +30,8 @@ mod mailbox;
 mod nodes;
 #[path = "storage/operator.rs"]
 mod operator;
+#[path = "storage/outbox.rs"]
+mod outbox;
 #[path = "storage/person.rs"]
 mod person;
 #[path = "storage/postgres.rs"]

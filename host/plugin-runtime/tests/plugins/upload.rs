@@ -1,6 +1,6 @@
 //! What is refused before it can be called, and compiled code kept for the next start.
 
-use std::fs;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use switchhook_built_guests as guests;
 use switchhook_plugin_runtime::{ActivateError, ArtefactSettings, RuntimeSettings, Slot, builtin};
@@ -36,10 +36,7 @@ async fn a_configuration_is_judged_by_its_plugin() {
 async fn compiled_code_is_kept_and_only_the_hosts_own_is_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let host = |key| {
-        Host::with(RuntimeSettings {
-            artefacts: Some(ArtefactSettings { folder: folder.path().join("code"), key: [key; 32] }),
-            ..settings()
-        })
+        Host::with(RuntimeSettings { artefacts: Some(kept(folder.path(), key, u64::MAX)), ..settings() })
     };
     host(1).activate(guests::REMEMBERS, Slot::InviteRouter, "{}").await;
     let kept = fs::read_dir(folder.path().join("code")).unwrap().next().unwrap().unwrap().path();
@@ -59,4 +56,28 @@ async fn compiled_code_is_kept_and_only_the_hosts_own_is_loaded() {
     let before = fs::read(&kept).unwrap();
     host(2).activate(guests::REMEMBERS, Slot::InviteRouter, "{}").await;
     assert_ne!(fs::read(&kept).unwrap()[..32], before[..32], "another host's code is compiled anew");
+}
+
+#[tokio::test]
+async fn of_compiled_code_the_oldest_goes_where_all_have_no_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = || {
+        let names = fs::read_dir(folder.path().join("code")).unwrap().map(|file| file.unwrap().path());
+        names.collect::<BTreeSet<_>>()
+    };
+    let host =
+        |most| Host::with(RuntimeSettings { artefacts: Some(kept(folder.path(), 1, most)), ..settings() });
+    host(u64::MAX).runtime.compile(guests::REMEMBERS, Slot::InviteRouter).await.unwrap();
+    let oldest = files();
+    let size = fs::metadata(oldest.first().unwrap()).unwrap().len();
+
+    let host = host(size * 3 / 2);
+    host.runtime.compile(guests::LOOPS_IN_STEP, Slot::RegistrationMethod).await.unwrap();
+
+    assert_eq!(files().len(), 1);
+    assert_ne!(files(), oldest, "the newer stays");
+}
+
+fn kept(folder: &Path, key: u8, most: u64) -> ArtefactSettings {
+    ArtefactSettings { folder: folder.join("code"), key: [key; 32], most }
 }

@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod case;
 mod check;
+mod compiled;
 mod new;
 mod project;
 mod remote;

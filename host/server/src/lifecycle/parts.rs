@@ -17,6 +17,7 @@ use super::{DATABASE, REALM, StartError};
 use crate::{
     clock,
     keys::Keys,
+    limits,
     listen::{Listener, tls::Tls},
     metrics::Metrics,
     nodes::{Me, neighbours::Neighbours, others::Others},
@@ -80,7 +81,8 @@ pub(super) fn plugins(
     registry: &mut Registry,
 ) -> Result<Plugins, StartError> {
     let (_, key) = keys.mac("artefacts", &[]);
-    let artefacts = Some(ArtefactSettings { folder: settings.data.join("plugins"), key });
+    let artefacts =
+        Some(ArtefactSettings { folder: settings.data.join("plugins"), key, most: limits::COMPILED });
     let compiler = settings.compiler.clone().map_or(Compiler::Here, Compiler::Process);
     let deadlines = settings.deadlines;
     let how = RuntimeSettings { artefacts, compiler, deadlines, ..RuntimeSettings::default() };

@@ -16,16 +16,31 @@ use switchhook_protocol::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{
-    forwarded::Proxies,
-    places::{Holder, Place, Places},
-};
-use crate::{limits, settings};
+use super::forwarded::Proxies;
+use crate::{limits, places, settings};
+
+type Place = places::Place<Holder>;
+
+/// Who holds places, and for what. An address is that of one subscriber: an IPv4 address, or the 64 bits of an IPv6 one
+/// that a provider gives out as one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Holder {
+    /// Connections of an address that are no WebSocket, or not yet.
+    Connections(Subscriber),
+    /// TLS handshakes of an address that are not finished.
+    Handshakes(Subscriber),
+    /// Sockets of an address that have not said who they are.
+    Strangers(Subscriber),
+    /// Sockets of an address.
+    Sockets(Subscriber),
+    /// Sockets of a tenant.
+    Tenant(TenantId),
+}
 
 /// The places of one server, and who believes whom.
 #[derive(Debug)]
 pub(crate) struct Doors {
-    places: Arc<Places>,
+    places: Arc<places::Places<Holder>>,
     strangers: Arc<Semaphore>,
     proxies: Proxies,
     sockets_of_address: u32,

@@ -13,7 +13,7 @@ use switchhook_plugin_runtime::{
 
 use super::{
     case::{Ask, Case},
-    report,
+    compiled, report,
 };
 
 /// What was answered, and what it cost.
@@ -32,14 +32,18 @@ pub(crate) struct Stage {
     slots: Slots,
 }
 
-/// A runtime as a host has it, without a folder of compiled plugins.
+/// A runtime as a host has it, with this user's folder of compiled plugins.
 ///
 /// The budget is fuel, the same everywhere. The wall deadlines behind it are wide: how busy an author's
 /// machine is says nothing about a plugin.
 pub(crate) fn runtime() -> Result<Runtime> {
     let far = Duration::from_secs(5);
     let deadlines = Deadlines { decision: far, step: far, webhook: far };
-    Ok(Runtime::new(RuntimeSettings { deadlines, ..RuntimeSettings::default() })?)
+    Ok(Runtime::new(RuntimeSettings {
+        artefacts: compiled::kept(),
+        deadlines,
+        ..RuntimeSettings::default()
+    })?)
 }
 
 /// Looks at a component as an upload is looked at: for a tenant that has granted nothing yet.
