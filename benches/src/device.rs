@@ -65,7 +65,8 @@ impl Device {
         let (device, push_token) = (&self.id, &self.push_token);
         let statement = Statement::Hello { nonce: &challenge.nonce, tenant, device, push_token };
         let proof = key.sign(&statement);
-        let hello = Hello { device: device.clone(), push_token: push_token.clone(), proof, cursor };
+        let hello =
+            Hello { device: device.clone(), push_token: push_token.clone(), proof, cursor, dials_from: None };
         socket.say(ClientMessage::say(&Said::Hello(&hello))?).await?;
         let welcome = ServerMessage::decode(&socket.hear().await?)?;
         let Some(ServerMessage::Welcome(welcome)) = welcome else { anyhow::bail!("{welcome:?}") };

@@ -110,6 +110,7 @@ impl Installation {
                     kind: "phone".to_owned(),
                     key: key.clone(),
                     enrolled_at: at,
+                    dials_from: None,
                 };
                 let hash = Sha256::digest(push_token.as_str().as_bytes()).into();
                 tx.insert_device(&device, hash, &epoch).await?;

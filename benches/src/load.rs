@@ -263,6 +263,7 @@ pub(crate) fn invite(installation: &Installation, from: &Device, to: &Device) ->
     let signature = installation.key.sign(&statement);
     let invite = Invite {
         invited: vec![to.endpoint.clone()],
+        dialled: vec![],
         from: from.endpoint.clone(),
         purpose: "audio".to_owned(),
         display_name: "Alice".to_owned(),

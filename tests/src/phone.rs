@@ -243,6 +243,7 @@ impl Phone {
         let invited = invited.iter().map(|number| number.parse());
         Ok(Invite {
             invited: invited.collect::<Result<_, _>>()?,
+            dialled: vec![],
             from: self.number.clone().context("it has no number")?,
             purpose: "audio".to_owned(),
             display_name: "Alice".to_owned(),

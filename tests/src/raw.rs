@@ -220,6 +220,7 @@ pub fn hello(nonce: &str, tenant: &TenantId, identity: &Identity) -> Result<Valu
         push_token: push_token.clone(),
         proof: key.sign(&Statement::Hello { nonce, tenant, device, push_token }),
         cursor: None,
+        dials_from: None,
     };
     let mut said = serde_json::to_value(hello)?;
     if let Some(fields) = said.as_object_mut() {

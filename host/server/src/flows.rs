@@ -10,6 +10,7 @@ pub(crate) mod enrol;
 pub(crate) mod hello;
 pub(crate) mod invite;
 mod late;
+mod number;
 mod pending;
 pub(crate) mod perform;
 pub(crate) mod prove;

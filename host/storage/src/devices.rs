@@ -6,6 +6,7 @@ use switchhook_core::row::Device;
 use switchhook_protocol::{
     device_key::{DeviceKey, KeyBytes},
     id::{DeviceId, Epoch},
+    number::DialsFrom,
     time::Timestamp,
 };
 
@@ -19,13 +20,14 @@ use crate::{
 };
 
 const INSERT: &str = "INSERT INTO devices \
-     (tenant, device, application, kind, key_algorithm, key_public, push_token_hash, enrolled_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+     (tenant, device, application, kind, key_algorithm, key_public, push_token_hash, enrolled_at, country, area) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const INSERT_MAILBOX: &str = "INSERT INTO mailboxes (tenant, device, epoch) VALUES ($1, $2, $3)";
-const GET: &str = "SELECT device, application, kind, key_algorithm, key_public, enrolled_at FROM devices \
+const GET: &str = "SELECT device, application, kind, key_algorithm, key_public, enrolled_at, country, area FROM devices \
      WHERE tenant = $1 AND device = $2";
-const BY_PUSH_TOKEN: &str = "SELECT device, application, kind, key_algorithm, key_public, enrolled_at FROM devices \
+const BY_PUSH_TOKEN: &str = "SELECT device, application, kind, key_algorithm, key_public, enrolled_at, country, area FROM devices \
      WHERE tenant = $1 AND push_token_hash = $2";
+const SET_DIALS_FROM: &str = "UPDATE devices SET country = $3, area = $4 WHERE tenant = $1 AND device = $2";
 const SET_PUSH_TOKEN: &str = "UPDATE devices SET push_token_hash = $3 WHERE tenant = $1 AND device = $2";
 
 const SPEND: &str = "INSERT INTO request_nonces (tenant, device, nonce, expires_at) VALUES ($1, $2, $3, $4) \
@@ -109,6 +111,7 @@ impl Transaction<'_> {
             .bind(device.key.public.0.clone())
             .bind(push_token_hash.to_vec())
             .bind(millis(device.enrolled_at));
+        let query = bind_dials_from(query, device.dials_from.as_ref());
         self.write(query).await?;
         let mailbox = Query::from(INSERT_MAILBOX).bind(tenant).bind(id).bind(epoch.as_str().to_owned());
         self.write(mailbox).await.map(drop)
@@ -126,6 +129,13 @@ impl Transaction<'_> {
         self.one(query, decode).await
     }
 
+    /// Notes where a device's user is.
+    pub async fn set_dials_from(&mut self, device: &DeviceId, from: &DialsFrom) -> Result<(), StorageError> {
+        let query =
+            Query::from(SET_DIALS_FROM).bind(self.tenant().to_owned()).bind(device.as_str().to_owned());
+        self.write(bind_dials_from(query, Some(from))).await.map(drop)
+    }
+
     /// Gives a device another push token; says whether there is such a device.
     pub async fn set_push_token(&mut self, device: &DeviceId, hash: &[u8; 32]) -> Result<bool, StorageError> {
         let query = Query::from(SET_PUSH_TOKEN)
@@ -134,6 +144,10 @@ impl Transaction<'_> {
             .bind(hash.to_vec());
         Ok(self.write(query).await? > 0)
     }
+}
+
+fn bind_dials_from(query: Query, from: Option<&DialsFrom>) -> Query {
+    query.bind(from.map(|from| from.country.clone())).bind(from.and_then(|from| from.area.clone()))
 }
 
 fn get(tenant: &str, device: &DeviceId) -> Query {
@@ -152,5 +166,9 @@ fn decode(row: &Row) -> Result<Device, StorageError> {
         kind: cells.text()?,
         key: DeviceKey { algorithm: cells.word()?, public: KeyBytes(cells.bytes()?) },
         enrolled_at: cells.timestamp()?,
+        dials_from: match (cells.optional_text()?, cells.optional_text()?) {
+            (Some(country), area) => Some(DialsFrom { country, area }),
+            (None, _) => None,
+        },
     })
 }

@@ -58,6 +58,7 @@ pub async fn enrol(storage: &TenantStorage, devices: u32) -> Result<Vec<DeviceId
             kind: "phone".to_owned(),
             key: DeviceKey { algorithm: Algorithm::Ed25519, public: KeyBytes(vec![7; 32]) },
             enrolled_at: Timestamp::from_millis(1),
+            dials_from: None,
         };
         let mut push_token = [0; 32];
         push_token[..4].copy_from_slice(&number.to_be_bytes());

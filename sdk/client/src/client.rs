@@ -15,6 +15,7 @@ use switchhook_protocol::{
     event::Delivered,
     id::{RequestId, TenantId},
     invitation::{Accept, Accepted, Cancel, Decline, Ringing, Stopped, Take},
+    number::{CompleteNumber, CompletedNumber},
     registration::{
         RegisterBegin, RegisterCode, RegisterList, RegisterRevoke, RegisterValidate, RegistrationList,
         RegistrationProgress,
@@ -150,7 +151,11 @@ impl Client {
         let stop = CancellationToken::new();
         let tenant = settings.tenant.clone();
         let driver = Driver {
-            machine: Machine::new(tenant.clone(), Arc::clone(&identity), settings.cursor.clone()),
+            machine: Machine::new(
+                (tenant.clone(), settings.dials_from.clone()),
+                Arc::clone(&identity),
+                settings.cursor.clone(),
+            ),
             settings,
             commands: command_queue,
             handled,
@@ -294,6 +299,8 @@ operations! {
     unblock(Unblock) -> Done;
     /// Who does not ring it.
     blocked(Blocked) -> BlockedList;
+    /// Which number is meant by what the user dialled (REG-10).
+    complete_number(CompleteNumber) -> CompletedNumber;
     /// Leaves a session (INV-8).
     end(End) -> Done;
     /// Asks for the relay (NAT-4).

@@ -28,6 +28,7 @@
 //! let status = client
 //!     .invite(&Invite {
 //!         invited: vec!["+15550101".parse()?],
+//!         dialled: vec![],
 //!         from: "+15550100".parse()?,
 //!         purpose: "audio".into(),
 //!         display_name: "Alice".into(),

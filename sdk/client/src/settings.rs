@@ -6,6 +6,7 @@ use std::sync::Arc;
 use switchhook_protocol::{
     client::Cursor,
     id::{ApplicationId, TenantId},
+    number::DialsFrom,
 };
 
 /// What a client must be told. [`Settings::new`] fills in what has a default.
@@ -22,6 +23,8 @@ pub struct Settings {
     pub device_kind: String,
     /// The last event that the application has handled, from its store (`Events::cursor`).
     pub cursor: Option<Cursor>,
+    /// Where the user is: by it the host completes numbers that are dialled without country or area code.
+    pub dials_from: Option<DialsFrom>,
     /// TLS for `wss://`; without it, whom browsers trust.
     pub tls: Option<Arc<rustls::ClientConfig>>,
 }
@@ -35,6 +38,7 @@ impl Settings {
             application,
             device_kind: "phone".to_owned(),
             cursor: None,
+            dials_from: None,
             tls: None,
         }
     }
@@ -50,6 +54,13 @@ impl Settings {
     #[must_use]
     pub fn cursor(mut self, cursor: Option<Cursor>) -> Self {
         self.cursor = cursor;
+        self
+    }
+
+    /// Says where the user is.
+    #[must_use]
+    pub fn dials_from(mut self, from: DialsFrom) -> Self {
+        self.dials_from = Some(from);
         self
     }
 

@@ -10,6 +10,7 @@ use crate::{
     endpoint::EndpointId,
     id::Epoch,
     invitation::{Accept, Accepted, Cancel, Decline, Invite, InviteStatus, Ringing, Stopped, Take},
+    number::{CompleteNumber, CompletedNumber},
     registration::{
         RegisterBegin, RegisterCode, RegisterList, RegisterRevoke, RegisterValidate, RegistrationList,
         RegistrationProgress,
@@ -139,5 +140,6 @@ operations! {
     Block = "block" => Done;
     Unblock = "unblock" => Done;
     Blocked = "blocked" => BlockedList;
+    CompleteNumber = "number.complete" => CompletedNumber;
     Sync = "sync" => Snapshot;
 }

@@ -15,6 +15,7 @@ use crate::{
     device_key::{DeviceKey, KeyBytes},
     error::{ErrorBody, ErrorCode},
     id::{ApplicationId, DeviceId, Epoch, PushToken, RequestId},
+    number::DialsFrom,
 };
 
 /// A message of a client.
@@ -59,6 +60,9 @@ pub struct Hello {
     /// The last event that the application has; without it, the mailbox starts at its oldest message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Cursor>,
+    /// Where its user is (REG-10); without it, where they were at the last `hello` that said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dials_from: Option<DialsFrom>,
 }
 
 /// A place in a mailbox.

@@ -14,8 +14,13 @@ use crate::{
 /// `invite`: ring these people (INV-1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invite {
-    /// Whom to ring; at most [`MAX_INVITED`].
+    /// Whom to ring; with those of [`dialled`](Self::dialled) at most [`MAX_INVITED`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invited: Vec<EndpointId>,
+    /// More to ring: numbers as the user dialled them, which the host completes by where the device
+    /// says that it is (REG-10).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dialled: Vec<String>,
     /// The inviter's own identifier; it must be registered to this device.
     pub from: EndpointId,
     /// What the session is for: `audio`, `video`, `chat`, `data` or a word of the application's.

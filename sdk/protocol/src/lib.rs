@@ -25,6 +25,7 @@ pub mod error;
 pub mod event;
 pub mod id;
 pub mod invitation;
+pub mod number;
 pub mod peer;
 pub mod registration;
 pub mod relay;

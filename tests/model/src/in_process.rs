@@ -301,6 +301,7 @@ impl Person {
             kind: device.kind.to_owned(),
             key: key.public(),
             enrolled_at: clock(),
+            dials_from: None,
         };
         Ok(Self { row, session_key: SessionKey { public, signature }, here: None, read: 0 })
     }

@@ -21,6 +21,7 @@ mod late;
 mod limits;
 mod mailbox;
 mod nat;
+mod numbers;
 mod open;
 mod postgres;
 mod reach;

@@ -70,7 +70,7 @@ pub struct Invited {
 
 /// Refuses an invite whose own fields are out of bounds, before anything is loaded.
 pub fn check(request: &Invite) -> Result<(), ErrorCode> {
-    if request.invited.is_empty() || request.invited.len() > MAX_INVITED {
+    if !(1..=MAX_INVITED).contains(&(request.invited.len() + request.dialled.len())) {
         return Err(ErrorCode::Malformed);
     }
     let purpose = (1..=64).contains(&request.purpose.len());

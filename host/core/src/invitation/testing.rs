@@ -150,6 +150,7 @@ pub(crate) fn alice() -> Device {
         kind: "phone".into(),
         key: DeviceKey { algorithm: Algorithm::Ed25519, public: KeyBytes(vec![1; 32]) },
         enrolled_at: NOW,
+        dials_from: None,
     }
 }
 
@@ -173,6 +174,7 @@ pub(crate) fn reachable(device: &str) -> Reachable {
 pub(crate) fn invite_request() -> Invite {
     Invite {
         invited: vec!["+15550101".parse().unwrap(), "+15550199".parse().unwrap()],
+        dialled: vec![],
         from: "+15550100".parse().unwrap(),
         purpose: "audio".into(),
         display_name: "Alice".into(),

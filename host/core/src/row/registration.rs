@@ -7,6 +7,7 @@ use switchhook_protocol::{
     device_key::DeviceKey,
     endpoint::EndpointId,
     id::{ApplicationId, AttemptId, DeviceId, MethodName},
+    number::DialsFrom,
     time::Timestamp,
 };
 
@@ -23,6 +24,8 @@ pub struct Device {
     pub key: DeviceKey,
     /// When it enrolled.
     pub enrolled_at: Timestamp,
+    /// Where its user is, as it said last (REG-10).
+    pub dials_from: Option<DialsFrom>,
 }
 
 /// A proven association of an identifier and a device (REG-11).

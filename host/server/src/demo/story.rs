@@ -127,6 +127,7 @@ async fn waves(
 async fn invite(stage: &Stage, alice: &Phone, prepared: &Prepared) -> anyhow::Result<InviteStatus> {
     let invite = Invite {
         invited: vec!["+15550101".parse()?],
+        dialled: vec![],
         from: alice.number.clone(),
         purpose: "audio".to_owned(),
         display_name: "Alice".to_owned(),

@@ -30,6 +30,7 @@ pub(crate) async fn enrol(
         kind: request.device_kind,
         key: request.device_key,
         enrolled_at: app.now(),
+        dials_from: None,
     };
     let enrolled = Enrolled { device: device.id.clone(), push_token };
     let hash = secrets::hash(enrolled.push_token.as_str());

@@ -8,7 +8,7 @@ use switchhook_protocol::{
     server::Resumed,
 };
 
-use super::{Caller, FlowError, late};
+use super::{Caller, FlowError, late, number};
 use crate::{app::App, secrets};
 
 /// A known device and where its mailbox goes on.
@@ -41,7 +41,10 @@ pub(crate) async fn hello(
     if state.first_seq.is_some_and(|first| first <= seq) {
         storage.mailbox(&device.id).acknowledge(seq).await?;
     }
-    let caller = Caller { tenant: tenant.clone(), device };
+    let caller = Caller {
+        tenant: tenant.clone(),
+        device: number::signed_in(app, tenant, device, request.dials_from).await?,
+    };
     late::come_back(app, &caller).await?;
     Ok(Entered { caller, resumed, epoch: state.epoch, seq })
 }

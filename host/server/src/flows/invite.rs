@@ -18,7 +18,7 @@ use switchhook_protocol::{
 };
 
 use super::{
-    Caller, FlowError, reach,
+    Caller, FlowError, number, reach,
     repeat::Repeatable,
     route::{self, Asking},
 };
@@ -43,6 +43,7 @@ async fn ring(
 ) -> Result<InviteStatus, FlowError> {
     let (tenant, inviter) = (&caller.tenant, &caller.device);
     invite::check(request)?;
+    let request = &*number::completed(caller, request)?;
     check_session_key(caller, &request.session_key)?;
     let network = NetworkFacts::read(&request.connection_data, app.keys.cdx(), app.now())?;
 

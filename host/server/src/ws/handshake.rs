@@ -56,9 +56,9 @@ async fn ask(app: &App, tenant: &TenantId, socket: &mut Socket) -> Result<Entere
                 Ok(entered) => return welcome(app, socket, entered).await,
                 Err(refused) => {
                     let body = refused.into_body("hello");
-                    let known = body.code == ErrorCode::Unauthorized;
+                    let why = close_code(body.code);
                     socket.say(&ServerMessage::Error(body)).await?;
-                    return Err(Some(if known { CloseCode::Unauthorized } else { CloseCode::GoingAway }));
+                    return Err(Some(why));
                 }
             },
             Ok(ClientMessage::Request(id, _)) => {
@@ -73,6 +73,16 @@ async fn ask(app: &App, tenant: &TenantId, socket: &mut Socket) -> Result<Entere
         }
     }
     Err(Some(CloseCode::Malformed))
+}
+
+/// Whether the same `hello` may do better at another time.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other code is of the moment")]
+const fn close_code(refused: ErrorCode) -> CloseCode {
+    match refused {
+        ErrorCode::Unauthorized => CloseCode::Unauthorized,
+        ErrorCode::Malformed | ErrorCode::UnknownCountry => CloseCode::Malformed,
+        _ => CloseCode::GoingAway,
+    }
 }
 
 async fn welcome(app: &App, socket: &mut Socket, entered: Entered) -> Result<Entered, Option<CloseCode>> {

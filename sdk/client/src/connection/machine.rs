@@ -16,6 +16,7 @@ use switchhook_protocol::{
     device_key::Statement,
     event::Delivered,
     id::{RequestId, TenantId},
+    number::DialsFrom,
     server::{Answer, Challenge, PeerSignal, ServerMessage, Welcome},
 };
 
@@ -63,6 +64,7 @@ enum Phase {
 #[derive(Debug)]
 pub(crate) struct Machine {
     tenant: TenantId,
+    dials_from: Option<DialsFrom>,
     identity: Arc<Identity>,
     mailbox: Mailbox,
     phase: Phase,
@@ -73,9 +75,14 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn new(tenant: TenantId, identity: Arc<Identity>, cursor: Option<Cursor>) -> Self {
+    pub(crate) fn new(
+        (tenant, dials_from): (TenantId, Option<DialsFrom>),
+        identity: Arc<Identity>,
+        cursor: Option<Cursor>,
+    ) -> Self {
         Self {
             tenant,
+            dials_from,
             identity,
             mailbox: Mailbox::resume(cursor),
             phase: Phase::Closed,
@@ -189,6 +196,7 @@ impl Machine {
             push_token: push_token.clone(),
             proof: key.sign(&statement),
             cursor: self.mailbox.handled().cloned(),
+            dials_from: self.dials_from.clone(),
         };
         self.say(&Said::Hello(&hello));
     }
@@ -275,7 +283,7 @@ mod tests {
             push_token: "t".parse().unwrap(),
             registrations: Vec::new(),
         };
-        (Machine::new("acme".parse().unwrap(), Arc::new(identity), cursor), public)
+        (Machine::new(("acme".parse().unwrap(), None), Arc::new(identity), cursor), public)
     }
 
     fn ready() -> Machine {

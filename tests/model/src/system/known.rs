@@ -29,6 +29,7 @@ pub(crate) fn invite(
 ) -> Result<Invite> {
     Ok(Invite {
         invited: invited.iter().map(|endpoint| endpoint.parse()).collect::<Result<_, _>>()?,
+        dialled: vec![],
         from: ALICE.parse()?,
         purpose: router.word().to_owned(),
         display_name: "Alice".to_owned(),

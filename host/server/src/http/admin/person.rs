@@ -61,6 +61,11 @@ struct DeviceShown {
     kind: String,
     #[schema(value_type = u64)]
     enrolled_at: Timestamp,
+    /// Where it said that its user is: the country, and the area code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    country: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    area: Option<String>,
 }
 
 /// A session that the person began, was invited to or took part in.
@@ -178,8 +183,9 @@ fn exported(endpoint: EndpointId, person: Person) -> Exported {
 
 impl From<Device> for DeviceShown {
     fn from(device: Device) -> Self {
-        let Device { id, application, kind, enrolled_at, .. } = device;
-        Self { device: id, application, kind, enrolled_at }
+        let Device { id, application, kind, enrolled_at, dials_from, .. } = device;
+        let (country, area) = dials_from.map(|from| (from.country, from.area)).unzip();
+        Self { device: id, application, kind, enrolled_at, country, area: area.flatten() }
     }
 }
 
