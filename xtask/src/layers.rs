@@ -47,6 +47,9 @@ const HOLDERS: &[(&str, &[&str])] = &[
     ("turn", &["host/relay", "sdk/client"]),
     ("webrtc-util", &["host/relay", "sdk/client"]),
     ("axum*", &["host/server"]),
+    ("rlibphonenumber", &["host/numbering"]),
+    ("lettre", &["host/delivery"]),
+    ("async-imap", &["sdk/client"]),
 ];
 
 /// TLS is rustls.
