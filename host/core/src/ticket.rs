@@ -110,6 +110,12 @@ impl SessionTicket {
         Ok(ticket)
     }
 
+    /// The same with a new life.
+    #[must_use]
+    pub fn renewed(self, now: Timestamp) -> Self {
+        Self { expires_at: now.after(TICKET_LIFE), ..self }
+    }
+
     /// The invited user's position; an error for the inviter.
     pub const fn user(&self) -> Result<u16, ErrorCode> {
         match self.role {

@@ -22,7 +22,7 @@ use switchhook_protocol::{
     },
     relay::{RelayRequest, RelayResponse, RelayUpdate},
     server::{PeerSignal, Welcome},
-    session::{End, InviteUpdate},
+    session::{End, InviteUpdate, SessionRenew, SessionRenewed},
     time::millis,
 };
 use tokio::{
@@ -301,6 +301,8 @@ operations! {
     blocked(Blocked) -> BlockedList;
     /// Which number is meant by what the user dialled (REG-10).
     complete_number(CompleteNumber) -> CompletedNumber;
+    /// Gives the ticket of a session that runs for long a new life (INV-11).
+    session_renew(SessionRenew) -> SessionRenewed;
     /// Leaves a session (INV-8).
     end(End) -> Done;
     /// Asks for the relay (NAT-4).

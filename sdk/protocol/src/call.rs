@@ -16,7 +16,9 @@ use crate::{
         RegistrationProgress,
     },
     relay::{RelayRequest, RelayResponse, RelayUpdate},
-    session::{End, InviteUpdate, RingingSession, RunningSession, SessionUpdate},
+    session::{
+        End, InviteUpdate, RingingSession, RunningSession, SessionRenew, SessionRenewed, SessionUpdate,
+    },
 };
 
 /// A request of one operation and what answers it.
@@ -133,6 +135,7 @@ operations! {
     Stopped = "stopped" => Done;
     InviteUpdate = "invite-update" => Done;
     SessionUpdate = "session-update" => Done;
+    SessionRenew = "session-renew" => SessionRenewed;
     End = "end" => Done;
     RelayRequest = "relay.request" => RelayResponse;
     RelayUpdate = "relay.update" => Done;

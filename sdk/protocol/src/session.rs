@@ -104,6 +104,22 @@ pub struct Renewed {
     pub media_key: String,
 }
 
+/// `session-renew`: a participant's ticket gets a new life, before it is over (INV-11).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRenew {
+    /// The session ticket.
+    pub ticket: String,
+}
+
+/// Answer to `session-renew`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRenewed {
+    /// The ticket from here on; the other one counts to its own end.
+    pub ticket: String,
+    /// How long it counts, in milliseconds.
+    pub expires_in_ms: u64,
+}
+
 /// One session in the answer to `sync`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningSession {

@@ -13,7 +13,7 @@ use switchhook_protocol::{
     id::SessionId,
     invitation::{Accepted, InviteStatus, StopReason},
     relay::RelayRequest,
-    session::{Answered, Change, End, InviteUpdate, SessionChanged, SessionUpdate},
+    session::{Answered, Change, End, InviteUpdate, SessionChanged, SessionRenew, SessionUpdate},
 };
 use switchhook_tests::{
     host::Host,
@@ -167,6 +167,33 @@ async fn inv_15_of_several_invited_one_leaves_and_the_others_go_on() -> Result<(
     in_time("the update", alice.client.session_update(&new)).await??;
     assert_eq!(changed(&mut bob).await?.change, Change::Told { data });
     assert_eq!(participants(&host, &status.session).await?, 2);
+    Ok(())
+}
+
+/// INV-11: who takes part gets a new ticket before the old one is over; nobody else, and not with one of before.
+#[tokio::test]
+async fn inv_11_a_participants_ticket_is_renewed_while_the_session_runs() -> Result<()> {
+    let Party { host: _host, mut alice, mut bob, carol, to_carol, status, with_bob } = Party::start().await?;
+    let renew = |ticket: &str| SessionRenew { ticket: ticket.to_owned() };
+    let renewed = in_time("the ticket", alice.client.session_renew(&renew(&with_bob.ticket))).await??;
+    assert_ne!(renewed.ticket, with_bob.ticket);
+    assert!(renewed.expires_in_ms > 23 * 3_600_000, "{renewed:?}");
+
+    let data = json!("after a day");
+    let update = SessionUpdate { ticket: renewed.ticket.clone(), data: data.clone(), idempotency_key: None };
+    in_time("the update", alice.client.session_update(&update)).await??;
+    assert_eq!(changed(&mut bob).await?.change, Change::Told { data });
+
+    let foreign = in_time("the answer", bob.client.session_renew(&renew(&renewed.ticket))).await?;
+    assert_eq!(refusal(foreign)?, ErrorCode::BadTicket);
+    let rung = in_time("the answer", carol.client.session_renew(&renew(&to_carol.ticket))).await?;
+    assert_eq!(refusal(rung)?, ErrorCode::WrongRole, "who only rings takes no part yet");
+    let carols = carol.accept(&to_carol).await??;
+    alice.expect_accept(&status.session).await?;
+    in_time("the end", carol.client.end(&end(&carols))).await??;
+    changed(&mut alice).await?;
+    let old = in_time("the answer", alice.client.session_renew(&renew(&renewed.ticket))).await?;
+    assert_eq!(refusal(old)?, ErrorCode::OldTicket);
     Ok(())
 }
 

@@ -47,6 +47,7 @@ async fn dispatch(app: &App, caller: &Caller, operation: Operation) -> Result<Bo
         Operation::Stopped(request) => ok(&answer::stopped(app, caller, *request).await?),
         Operation::InviteUpdate(request) => ok(&session::show_answer(app, caller, *request).await?),
         Operation::SessionUpdate(request) => ok(&session::update(app, caller, *request).await?),
+        Operation::SessionRenew(request) => ok(&session::renew(app, caller, &request).await?),
         Operation::End(request) => ok(&session::end(app, caller, *request).await?),
         Operation::RelayRequest(request) => ok(&relay::request(app, caller, *request).await?),
         Operation::RelayUpdate(request) => ok(&relay::update(app, caller, *request).await?),

@@ -11,8 +11,8 @@ use switchhook_protocol::{
     call::Done,
     error::ErrorCode,
     id::{SessionId, TenantId},
-    session::{End, InviteUpdate, SessionUpdate},
-    time::Timestamp,
+    session::{End, InviteUpdate, SessionRenew, SessionRenewed, SessionUpdate},
+    time::{Timestamp, millis},
 };
 use switchhook_storage::{Committed, Transaction};
 
@@ -67,6 +67,18 @@ async fn tell(
         .await?;
     app.wake(&caller.tenant, committed);
     Ok(Done {})
+}
+
+/// A session may run longer than a ticket lives, and than the keys that sealed it are remembered.
+pub(crate) async fn renew(
+    app: &App,
+    caller: &Caller,
+    request: &SessionRenew,
+) -> Result<SessionRenewed, FlowError> {
+    let now = app.now();
+    let ticket = participant(app, caller, &request.ticket).await?.renewed(now);
+    let expires_in_ms = millis(now.until(ticket.expires_at));
+    Ok(SessionRenewed { ticket: ticket.seal(&app.keys.of(&caller.tenant), &mut app.rng()), expires_in_ms })
 }
 
 pub(crate) async fn end(app: &App, caller: &Caller, request: End) -> Result<Done, FlowError> {
