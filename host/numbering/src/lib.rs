@@ -8,7 +8,10 @@
 //!
 //! A number counts only if the country's numbering plan, as of the library's tables, has such numbers.
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, Region as Country};
+use rlibphonenumber::{
+    PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, Region as Country,
+    get_national_significant_number_owned,
+};
 use switchhook_protocol::{
     endpoint::EndpointId,
     number::{DialsFrom, MAX_DIALLED},
@@ -43,9 +46,7 @@ pub fn complete(from: Option<&DialsFrom>, dialled: &str) -> Result<EndpointId, I
     };
     let country = country(from)?;
     if let Some(area) = from.area.as_deref().filter(|_| is_local(country, dialled)) {
-        let trunk = trunk_prefix(country);
-        let area = area.strip_prefix(trunk.as_str()).unwrap_or(area);
-        let with_area = valid(&format!("{trunk}{area}{}", digits(dialled)), Some(country));
+        let with_area = valid(&format!("{area}{}", digits(dialled)), Some(country));
         if with_area.is_ok() {
             return with_area;
         }
@@ -53,26 +54,15 @@ pub fn complete(from: Option<&DialsFrom>, dialled: &str) -> Result<EndpointId, I
     valid(dialled, Some(country))
 }
 
-/// Whether it has neither the prefix for calls abroad nor that for calls out of the area.
+/// Whether it has neither a prefix for calls abroad nor one for calls out of the area: none is left out when it is read.
 fn is_local(country: Country, dialled: &str) -> bool {
-    let trunk = trunk_prefix(country);
-    let out_of_area = !trunk.is_empty() && digits(dialled).starts_with(&trunk);
-    !names_its_country(dialled) && !out_of_area && !is_abroad(country, dialled)
-}
-
-/// Whether the country's prefix for calls abroad leads to another country's number.
-fn is_abroad(country: Country, dialled: &str) -> bool {
-    let own = PHONE_NUMBER_UTIL.get_country_code_for_region(country);
-    let parsed = PHONE_NUMBER_UTIL.parse(dialled, Some(country)).ok();
-    parsed.is_some_and(|number| Some(number.country_code) != own)
+    let read = PHONE_NUMBER_UTIL.parse(dialled, Some(country)).ok();
+    let whole = |number: PhoneNumber| get_national_significant_number_owned(&number) == digits(dialled);
+    !names_its_country(dialled) && read.is_none_or(whole)
 }
 
 fn names_its_country(dialled: &str) -> bool {
     dialled.trim_start().starts_with(['+', '\u{ff0b}'])
-}
-
-fn trunk_prefix(country: Country) -> String {
-    PHONE_NUMBER_UTIL.get_ndd_prefix_for_region(country, true).unwrap_or_default()
 }
 
 fn digits(dialled: &str) -> String {
@@ -86,11 +76,10 @@ fn valid(dialled: &str, country: Option<Country>) -> Result<EndpointId, Incomple
         return Err(not_a_number);
     }
     let number: PhoneNumber = PHONE_NUMBER_UTIL.parse(dialled, country).or(Err(not_a_number))?;
-    if !PHONE_NUMBER_UTIL.is_valid_number(&number).unwrap_or(false) {
+    if !PHONE_NUMBER_UTIL.is_valid_number(&number) {
         return Err(not_a_number);
     }
-    let e164 = PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).or(Err(not_a_number))?;
-    e164.parse().or(Err(not_a_number))
+    PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).parse().or(Err(not_a_number))
 }
 
 fn country(from: &DialsFrom) -> Result<Country, Incomplete> {
@@ -165,11 +154,10 @@ mod tests {
         let mut countries = 0;
         for country in PHONE_NUMBER_UTIL.get_supported_regions() {
             let national = |number: &PhoneNumber| {
-                PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::National).unwrap().into_owned()
+                PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::National).into_owned()
             };
-            let e164 = |number: &PhoneNumber| {
-                PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::E164).unwrap().into_owned()
-            };
+            let e164 =
+                |number: &PhoneNumber| PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::E164).into_owned();
             let from = at(&country.to_string(), "");
             if let Ok(example) = PHONE_NUMBER_UTIL.get_example_number(country) {
                 let found = complete(Some(&from), &national(&example)).map(|it| it.reveal().to_owned());

@@ -95,6 +95,8 @@ async fn serve(mut connection: FakeConnection, heard: mpsc::Sender<Operation>) {
             | Operation::Block(_)
             | Operation::Unblock(_)
             | Operation::Blocked(_)
+            | Operation::SessionRenew(_)
+            | Operation::CompleteNumber(_)
             | Operation::Sync(_) => connection.answer(&id, &Done {}).await,
         };
         if answered.is_err() || heard.send(operation).await.is_err() {

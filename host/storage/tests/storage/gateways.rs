@@ -11,7 +11,7 @@ use switchhook_protocol::{
 };
 use switchhook_storage::{StorageError, TenantStorage, limits};
 
-use crate::fixture::{NOW, alice, entry};
+use crate::fixture::{NOW, alice, entry, gateway, transit_answer};
 
 on_each_database! {
     async fn reg_2_a_transits_message_keeps_its_first_answer(fixture) {

@@ -95,6 +95,8 @@ pub(super) async fn ask(client: &Client, operation: Operation) -> Result<Option<
         | Operation::Block(_)
         | Operation::Unblock(_)
         | Operation::Blocked(_)
+        | Operation::SessionRenew(_)
+        | Operation::CompleteNumber(_)
         | Operation::Sync(_)) => unreachable!("the model does not ask for {}", other.op()),
     }
     .map(|_| None)
