@@ -112,8 +112,12 @@ fn install(&Counterpart { package, service, .. }: &Counterpart) -> Result<()> {
         command::run(&mut install)?;
     }
     if let Some(service) = service {
-        // Nor after the machine's next start.
-        command::run(Command::new("update-rc.d").args([service, "disable"]))?;
+        // Nor after the machine's next start: it has a unit of systemd's, or a script, or both.
+        let by_systemd = command::succeeds(Command::new("systemctl").args(["disable", service]));
+        let by_script = command::succeeds(Command::new("update-rc.d").args([service, "disable"]));
+        if !by_systemd && !by_script {
+            println!("{service} may run after the machine's next start: nobody could disable it");
+        }
     }
     Ok(())
 }
