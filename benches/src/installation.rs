@@ -140,6 +140,12 @@ impl Installation {
         Ok(Storage::open(Settings::new(database, Clock::new(clock::timestamp))).await?)
     }
 
+    /// What stands in a file of its folder.
+    pub(crate) fn file(&self, name: &str) -> anyhow::Result<String> {
+        let path = self.folder.path().join(name);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
     /// The device of this number.
     pub(crate) fn device(&self, number: u32) -> anyhow::Result<&Device> {
         let device = usize::try_from(number).ok().and_then(|number| self.devices.get(number));

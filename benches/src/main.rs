@@ -20,6 +20,7 @@ mod overload;
 mod plugin_call;
 mod plugin_platform;
 mod process;
+mod registration;
 mod report;
 mod series;
 mod signal;
@@ -85,6 +86,8 @@ enum Bench {
     Storage,
     /// From a device's invite to the ring at another.
     Invite,
+    /// From a device's text to its registration.
+    Registration,
     /// Opaque messages from device to device.
     Signal,
     /// Memory of idle sockets.
@@ -125,6 +128,7 @@ fn main() -> anyhow::Result<()> {
                 ticket::run(&options)?,
                 storage::run(&options)?,
                 invite::run(&options)?,
+                registration::run(&options)?,
                 signal::run(&options)?,
                 idle_sockets::run(&options)?,
                 storm::run(&options)?,
@@ -138,6 +142,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Ticket => vec![ticket::run(&options)?],
         Bench::Storage => vec![storage::run(&options)?],
         Bench::Invite => vec![invite::run(&options)?],
+        Bench::Registration => vec![registration::run(&options)?],
         Bench::Signal => vec![signal::run(&options)?],
         Bench::IdleSockets => vec![idle_sockets::run(&options)?],
         Bench::Storm => vec![storm::run(&options)?],

@@ -1,5 +1,7 @@
 //! What the writer can do alone: the yardstick for flows that write (DESIGN §11).
 
+mod registrations;
+
 use std::{
     num::NonZeroU32,
     sync::{
@@ -13,6 +15,7 @@ use switchhook_core::row::{
 };
 use switchhook_protocol::{
     device_key::{Algorithm, DeviceKey, KeyBytes},
+    endpoint::InvalidEndpoint,
     id::{DeviceId, InvalidId},
     invitation::TakeMode,
     time::Timestamp,
@@ -21,19 +24,21 @@ use tokio::{task::JoinSet, time::Instant};
 
 use crate::{error::StorageError, lifecycle::TenantStorage};
 
+pub use self::registrations::registrations;
+
 /// What was measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Rate {
-    /// Invites that were committed.
-    pub invites: u32,
+    /// What was committed: invites, or registrations.
+    pub count: u32,
     /// In so many seconds.
     pub seconds: f64,
 }
 
 impl Rate {
-    /// Invites a second.
+    /// So many a second.
     pub fn per_second(&self) -> f64 {
-        f64::from(self.invites) / self.seconds
+        f64::from(self.count) / self.seconds
     }
 }
 
@@ -46,6 +51,9 @@ pub enum Unmeasured {
     /// A made-up id is none.
     #[error(transparent)]
     Id(#[from] InvalidId),
+    /// A made-up number is none.
+    #[error(transparent)]
+    Endpoint(#[from] InvalidEndpoint),
 }
 
 /// Stores devices that can be invited.
@@ -76,26 +84,48 @@ pub async fn invites(
     (run, count): (&str, u32),
     at_once: NonZeroU32,
 ) -> Result<Rate, Unmeasured> {
+    let (storage, devices, run) = (storage.clone(), Arc::<[DeviceId]>::from(devices), Arc::<str>::from(run));
+    repeat(count, at_once, move |call| {
+        let (storage, devices, run) = (storage.clone(), Arc::clone(&devices), Arc::clone(&run));
+        async move {
+            let Some(device) = in_turn(&devices, call) else { return Ok(()) };
+            storage.commit("invite", invite(device, &format!("{run}-{call}"))?).await?;
+            Ok(())
+        }
+    })
+    .await
+}
+
+/// Does something so often, so many at a time.
+async fn repeat<Doing: Future<Output = Result<(), Unmeasured>> + Send + 'static>(
+    count: u32,
+    at_once: NonZeroU32,
+    what: impl Fn(u32) -> Doing + Clone + Send + 'static,
+) -> Result<Rate, Unmeasured> {
     let started = Instant::now();
     let next = Arc::new(AtomicU32::new(0));
     let mut callers = JoinSet::new();
     for _ in 0..at_once.get() {
-        let (storage, next) = (storage.clone(), Arc::clone(&next));
-        let (run, devices) = (run.to_owned(), devices.to_vec());
+        let (next, what) = (Arc::clone(&next), what.clone());
         callers.spawn(async move {
-            let mut devices = devices.iter().cycle();
             loop {
                 let call = next.fetch_add(1, Ordering::Relaxed);
-                let Some(device) = devices.next().filter(|_| call < count) else { break };
-                storage.commit("invite", invite(device, &format!("{run}-{call}"))?).await?;
+                if call >= count {
+                    return Ok::<(), Unmeasured>(());
+                }
+                what(call).await?;
             }
-            Ok::<(), Unmeasured>(())
         });
     }
     for caller in callers.join_all().await {
         caller?;
     }
-    Ok(Rate { invites: count, seconds: started.elapsed().as_secs_f64() })
+    Ok(Rate { count, seconds: started.elapsed().as_secs_f64() })
+}
+
+/// The device whose turn it is.
+fn in_turn(devices: &[DeviceId], call: u32) -> Option<&DeviceId> {
+    devices.iter().cycle().nth(usize::try_from(call).ok()?.checked_rem(devices.len())?)
 }
 
 /// One invite to one device as rows: session, invitation, leg, message, timer.

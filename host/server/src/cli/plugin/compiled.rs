@@ -43,7 +43,7 @@ fn key(folder: &Path) -> io::Result<[u8; 32]> {
         // Of two commands at once the first makes it.
         let _made_by_another = file.persist_noclobber(&path);
     }
-    fs::read(path)?.try_into().or(Err(io::ErrorKind::InvalidData.into()))
+    fs::read(path)?.try_into().map_err(|_other: Vec<u8>| io::ErrorKind::InvalidData.into())
 }
 
 #[cfg(test)]
