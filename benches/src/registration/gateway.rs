@@ -22,8 +22,8 @@ use switchhook_protocol::{endpoint::EndpointId, id::TenantId};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::oneshot,
+    task::JoinSet,
 };
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::{clock, installation::Installation};
 
@@ -36,7 +36,7 @@ pub(super) struct Gateway {
     secret: Arc<str>,
     posted: Arc<AtomicU32>,
     expected: Expected,
-    _port: Arc<AbortOnDropHandle<()>>,
+    _port: Arc<JoinSet<()>>,
 }
 
 /// A connection to the host.
@@ -46,7 +46,7 @@ pub(super) struct Posting {
     host: String,
     secret: Arc<str>,
     posted: Arc<AtomicU32>,
-    _driver: AbortOnDropHandle<()>,
+    _driver: JoinSet<()>,
 }
 
 /// Who waits for a text, by number.
@@ -69,9 +69,8 @@ impl Gateway {
         let expected = Expected::default();
         let router = Router::new().route("/texts", routing::post(arrive)).with_state(Arc::clone(&expected));
         let listener = TcpListener::bind(TEXTS).await.context("another sandbox has the port")?;
-        let port = AbortOnDropHandle::new(tokio::spawn(async {
-            axum::serve(listener, router).await.unwrap_or_default();
-        }));
+        let mut port = JoinSet::new();
+        port.spawn(async { axum::serve(listener, router).await.unwrap_or_default() });
         Ok(Self { secret: secret.into(), posted: Arc::default(), expected, _port: Arc::new(port) })
     }
 
@@ -87,13 +86,15 @@ impl Gateway {
         let stream = TcpStream::connect(host).await?;
         stream.set_nodelay(true)?;
         let (connection, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async { driver.await.unwrap_or_default() });
         Ok(Posting {
             connection,
             path: format!("/v1/{tenant}/transits/sandbox/messages"),
             host: host.to_string(),
             secret: Arc::clone(&self.secret),
             posted: Arc::clone(&self.posted),
-            _driver: AbortOnDropHandle::new(tokio::spawn(async { driver.await.unwrap_or_default() })),
+            _driver: tasks,
         })
     }
 }
