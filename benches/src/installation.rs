@@ -110,6 +110,7 @@ impl Installation {
                     kind: "phone".to_owned(),
                     key: key.clone(),
                     enrolled_at: at,
+                    push_token_until: at.after(Duration::from_hours(24)),
                     dials_from: None,
                 };
                 let hash = Sha256::digest(push_token.as_str().as_bytes()).into();

@@ -60,6 +60,8 @@ pub enum Purpose {
     Routing,
     /// How a user's ringing goes on.
     Course,
+    /// Where a push service reaches a device.
+    PushAddress,
     /// What a node tells others.
     Letter,
 }
@@ -77,6 +79,7 @@ impl Purpose {
             Self::Secret => b"secret",
             Self::Routing => b"routing",
             Self::Course => b"course",
+            Self::PushAddress => b"push-address",
             Self::Letter => b"letter",
         }
     }

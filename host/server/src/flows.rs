@@ -14,6 +14,7 @@ mod number;
 mod pending;
 pub(crate) mod perform;
 pub(crate) mod prove;
+pub(crate) mod push_token;
 mod reach;
 pub(crate) mod receipt;
 pub(crate) mod registration;

@@ -231,6 +231,10 @@ pub(crate) const INVITES_OF_TENANT: u32 = INVITES / 4 * 3;
 /// at once.
 pub(crate) const OVERLOADED: Duration = Duration::from_secs(1);
 
+/// How long a push token counts: a device that comes within it gets another, one that has lain in a drawer for longer
+/// proves its numbers anew only after it has.
+pub(crate) const PUSH_TOKEN: Duration = Duration::from_hours(24 * 90);
+
 /// Bytes of compiled code kept on disk, of all tenants: some hundred components that bring their language, or several
 /// ten thousand in Rust. Beyond that the oldest is compiled anew at a start that needs it.
 pub(crate) const COMPILED: u64 = 8 << 30;

@@ -20,15 +20,16 @@ use crate::{
 };
 
 const INSERT: &str = "INSERT INTO devices \
-     (tenant, device, application, kind, key_algorithm, key_public, push_token_hash, enrolled_at, country, area) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+     (tenant, device, application, kind, key_algorithm, key_public, push_token_hash, enrolled_at, \
+     push_token_until, country, area) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const INSERT_MAILBOX: &str = "INSERT INTO mailboxes (tenant, device, epoch) VALUES ($1, $2, $3)";
-const GET: &str = "SELECT device, application, kind, key_algorithm, key_public, enrolled_at, country, area FROM devices \
-     WHERE tenant = $1 AND device = $2";
-const BY_PUSH_TOKEN: &str = "SELECT device, application, kind, key_algorithm, key_public, enrolled_at, country, area FROM devices \
-     WHERE tenant = $1 AND push_token_hash = $2";
+const GET: &str = "SELECT device, application, kind, key_algorithm, key_public, enrolled_at, push_token_until, country, \
+     area FROM devices WHERE tenant = $1 AND device = $2";
+const BY_PUSH_TOKEN: &str = "SELECT device, application, kind, key_algorithm, key_public, enrolled_at, \
+     push_token_until, country, area FROM devices WHERE tenant = $1 AND push_token_hash = $2";
 const SET_DIALS_FROM: &str = "UPDATE devices SET country = $3, area = $4 WHERE tenant = $1 AND device = $2";
-const SET_PUSH_TOKEN: &str = "UPDATE devices SET push_token_hash = $3 WHERE tenant = $1 AND device = $2";
+const SET_PUSH_TOKEN: &str = "UPDATE devices SET push_token_hash = $3, push_token_until = $4, push_address = $5 \
+     WHERE tenant = $1 AND device = $2";
 
 const SPEND: &str = "INSERT INTO request_nonces (tenant, device, nonce, expires_at) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (tenant, device, nonce) DO NOTHING";
@@ -110,7 +111,8 @@ impl Transaction<'_> {
             .bind(device.key.algorithm.word())
             .bind(device.key.public.0.clone())
             .bind(push_token_hash.to_vec())
-            .bind(millis(device.enrolled_at));
+            .bind(millis(device.enrolled_at))
+            .bind(millis(device.push_token_until));
         let query = bind_dials_from(query, device.dials_from.as_ref());
         self.write(query).await?;
         let mailbox = Query::from(INSERT_MAILBOX).bind(tenant).bind(id).bind(epoch.as_str().to_owned());
@@ -136,12 +138,20 @@ impl Transaction<'_> {
         self.write(bind_dials_from(query, Some(from))).await.map(drop)
     }
 
-    /// Gives a device another push token; says whether there is such a device.
-    pub async fn set_push_token(&mut self, device: &DeviceId, hash: &[u8; 32]) -> Result<bool, StorageError> {
+    /// Gives a device another push token until then, with the address that it stands for, sealed; says whether there is
+    /// such a device.
+    pub async fn set_push_token(
+        &mut self,
+        device: &DeviceId,
+        hash: &[u8; 32],
+        (until, address): (Timestamp, Option<Vec<u8>>),
+    ) -> Result<bool, StorageError> {
         let query = Query::from(SET_PUSH_TOKEN)
             .bind(self.tenant().to_owned())
             .bind(device.as_str().to_owned())
-            .bind(hash.to_vec());
+            .bind(hash.to_vec())
+            .bind(millis(until))
+            .bind(address);
         Ok(self.write(query).await? > 0)
     }
 }
@@ -166,6 +176,7 @@ fn decode(row: &Row) -> Result<Device, StorageError> {
         kind: cells.text()?,
         key: DeviceKey { algorithm: cells.word()?, public: KeyBytes(cells.bytes()?) },
         enrolled_at: cells.timestamp()?,
+        push_token_until: cells.timestamp()?,
         dials_from: match (cells.optional_text()?, cells.optional_text()?) {
             (Some(country), area) => Some(DialsFrom { country, area }),
             (None, _) => None,

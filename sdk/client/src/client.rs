@@ -16,6 +16,7 @@ use switchhook_protocol::{
     id::{RequestId, TenantId},
     invitation::{Accept, Accepted, Cancel, Decline, Ringing, Stopped, Take},
     number::{CompleteNumber, CompletedNumber},
+    push_token::{PushTokenRenew, PushTokenRenewed},
     registration::{
         RegisterBegin, RegisterCode, RegisterList, RegisterRevoke, RegisterValidate, RegistrationList,
         RegistrationProgress,
@@ -299,6 +300,8 @@ operations! {
     unblock(Unblock) -> Done;
     /// Who does not ring it.
     blocked(Blocked) -> BlockedList;
+    /// Gets another push token; what was registered stays. Store it in the [`Identity`] before going on (REG-1).
+    push_token_renew(PushTokenRenew) -> PushTokenRenewed;
     /// Which number is meant by what the user dialled (REG-10).
     complete_number(CompleteNumber) -> CompletedNumber;
     /// Gives the ticket of a session that runs for long a new life (INV-11).

@@ -249,7 +249,8 @@ impl Door {
         let device: DeviceId = format!("device-{number}").parse().ok()?;
         devices.insert(device.clone(), key);
         drop(devices);
-        Some(Enrolled { device, push_token: format!("token-{number}").parse().ok()? })
+        let push_token = format!("token-{number}").parse().ok()?;
+        Some(Enrolled { device, push_token, push_token_expires_in_ms: DAY })
     }
 
     fn knows(&self, nonce: &str, hello: &Hello) -> bool {
@@ -268,11 +269,15 @@ impl Door {
             ping_ms: 20_000,
             cdx: self.cdx,
             register_again: RegisterAgain::default(),
+            push_token_expires_in_ms: DAY,
         };
         say(&mut socket, &ServerMessage::Welcome(welcome)).await.ok()?;
         Some(FakeConnection { hello, epoch: self.epoch.clone(), socket })
     }
 }
+
+/// How long its push tokens count, in milliseconds.
+const DAY: u64 = 24 * 3_600_000;
 
 fn upgrade(path: &str, request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
     let asked = request.headers().get(SEC_WEBSOCKET_PROTOCOL);

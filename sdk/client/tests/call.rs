@@ -96,6 +96,7 @@ async fn serve(mut connection: FakeConnection, heard: mpsc::Sender<Operation>) {
             | Operation::Unblock(_)
             | Operation::Blocked(_)
             | Operation::SessionRenew(_)
+            | Operation::PushTokenRenew(_)
             | Operation::CompleteNumber(_)
             | Operation::Sync(_) => connection.answer(&id, &Done {}).await,
         };

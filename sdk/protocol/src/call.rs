@@ -11,6 +11,7 @@ use crate::{
     id::Epoch,
     invitation::{Accept, Accepted, Cancel, Decline, Invite, InviteStatus, Ringing, Stopped, Take},
     number::{CompleteNumber, CompletedNumber},
+    push_token::{PushTokenRenew, PushTokenRenewed},
     registration::{
         RegisterBegin, RegisterCode, RegisterList, RegisterRevoke, RegisterValidate, RegistrationList,
         RegistrationProgress,
@@ -143,6 +144,7 @@ operations! {
     Block = "block" => Done;
     Unblock = "unblock" => Done;
     Blocked = "blocked" => BlockedList;
+    PushTokenRenew = "push-token.renew" => PushTokenRenewed;
     CompleteNumber = "number.complete" => CompletedNumber;
     Sync = "sync" => Snapshot;
 }

@@ -85,6 +85,8 @@ codes! {
     UnknownMethod = "unknown-method", 404, "Ask for one of the active methods.";
     /// The registration method said no.
     RegistrationRefused = "registration-refused", 422, "See the message; begin anew.";
+    /// The device's push token is over.
+    PushTokenExpired = "push-token-expired", 401, "Renew it by `push-token.renew`, then begin anew.";
     /// Number, push token, device id and signature do not belong together, or the signature is unknown.
     RegistrationMismatch = "registration-mismatch", 422, "Begin the registration anew.";
     /// The signature or code was not used in time.

@@ -27,6 +27,7 @@ pub mod id;
 pub mod invitation;
 pub mod number;
 pub mod peer;
+pub mod push_token;
 pub mod registration;
 pub mod relay;
 pub mod server;

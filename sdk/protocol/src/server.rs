@@ -76,6 +76,9 @@ pub struct Enrolled {
     pub device: DeviceId,
     /// Its first push token.
     pub push_token: PushToken,
+    /// How long that counts, in milliseconds (REG-1).
+    #[serde(default)]
+    pub push_token_expires_in_ms: u64,
 }
 
 /// What the client had missed.
@@ -104,6 +107,9 @@ pub struct Welcome {
     /// When the tenant wants its clients to register again.
     #[serde(default)]
     pub register_again: RegisterAgain,
+    /// How long the device's push token still counts, in milliseconds; 0: it is over, and is to be renewed (REG-1).
+    #[serde(default)]
+    pub push_token_expires_in_ms: u64,
 }
 
 /// The two ports of CDX; a mapping is judged by what both see (NAT-1).

@@ -187,7 +187,7 @@ macro_rules! each_operation {
         }
 
         fn answer_again(op: &str, ok: &str) -> Value {
-            use switchhook_protocol::{block::*, call::*, invitation::*, number::*, registration::*, relay::*, session::*};
+            use switchhook_protocol::{block::*, call::*, invitation::*, number::*, push_token::*, registration::*, relay::*, session::*};
             $(if op == $name::OP {
                 let read: <$name as Call>::Answer =
                     serde_json::from_str(ok).unwrap_or_else(|error| panic!("{op}: {error}: {ok}"));
@@ -201,7 +201,7 @@ macro_rules! each_operation {
 each_operation! {
     RegisterBegin RegisterCode RegisterValidate RegisterList RegisterRevoke Invite Ringing Accept Take Decline Cancel Stopped
     InviteUpdate SessionUpdate End RelayRequest RelayUpdate PathReport Block
-    Unblock Blocked SessionRenew CompleteNumber Sync
+    Unblock Blocked SessionRenew PushTokenRenew CompleteNumber Sync
 }
 
 /// Every participant that a frame shows.

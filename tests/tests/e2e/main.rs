@@ -24,6 +24,7 @@ mod nat;
 mod numbers;
 mod open;
 mod postgres;
+mod push_token;
 mod reach;
 mod registration;
 mod repeat;

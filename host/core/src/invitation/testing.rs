@@ -150,6 +150,7 @@ pub(crate) fn alice() -> Device {
         kind: "phone".into(),
         key: DeviceKey { algorithm: Algorithm::Ed25519, public: KeyBytes(vec![1; 32]) },
         enrolled_at: NOW,
+        push_token_until: NOW,
         dials_from: None,
     }
 }

@@ -24,6 +24,8 @@ pub struct Device {
     pub key: DeviceKey,
     /// When it enrolled.
     pub enrolled_at: Timestamp,
+    /// When its present push token is over (REG-1).
+    pub push_token_until: Timestamp,
     /// Where its user is, as it said last (REG-10).
     pub dials_from: Option<DialsFrom>,
 }

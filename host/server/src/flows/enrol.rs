@@ -2,11 +2,11 @@
 
 use switchhook_core::{mint, row::Device};
 use switchhook_protocol::{
-    client::Enrol, device_key::Statement, error::ErrorCode, id::TenantId, server::Enrolled,
+    client::Enrol, device_key::Statement, error::ErrorCode, id::TenantId, server::Enrolled, time::millis,
 };
 
 use super::FlowError;
-use crate::{app::App, secrets};
+use crate::{app::App, limits, secrets};
 
 /// Longest word for what a device is.
 const MAX_KIND: usize = 64;
@@ -30,9 +30,11 @@ pub(crate) async fn enrol(
         kind: request.device_kind,
         key: request.device_key,
         enrolled_at: app.now(),
+        push_token_until: app.now().after(limits::PUSH_TOKEN),
         dials_from: None,
     };
-    let enrolled = Enrolled { device: device.id.clone(), push_token };
+    let push_token_expires_in_ms = millis(limits::PUSH_TOKEN);
+    let enrolled = Enrolled { device: device.id.clone(), push_token, push_token_expires_in_ms };
     let hash = secrets::hash(enrolled.push_token.as_str());
     app.storage.of(tenant).devices().insert(&device, hash, &mint::epoch(&mut rng)).await?;
     app.metrics.enrolled.inc();

@@ -9,7 +9,7 @@ use switchhook_protocol::{
 use tokio::time;
 
 use super::{
-    Caller, FlowError, accept, answer, block, invite, number,
+    Caller, FlowError, accept, answer, block, invite, number, push_token,
     registration::{self, held},
     relay, session, sync, take,
 };
@@ -55,6 +55,7 @@ async fn dispatch(app: &App, caller: &Caller, operation: Operation) -> Result<Bo
         Operation::Block(request) => ok(&block::block(app, caller, *request).await?),
         Operation::Unblock(request) => ok(&block::unblock(app, caller, *request).await?),
         Operation::Blocked(request) => ok(&block::blocked(app, caller, *request).await?),
+        Operation::PushTokenRenew(request) => ok(&push_token::renew(app, caller, &request).await?),
         Operation::CompleteNumber(request) => ok(&number::complete(caller, &request)?),
         Operation::Sync(_) => ok(&sync::sync(app, caller).await?),
     }

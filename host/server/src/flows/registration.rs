@@ -28,7 +28,7 @@ use switchhook_protocol::{
 };
 
 use self::step::{Beside, Step, Stepped};
-use super::{Caller, FlowError};
+use super::{Caller, FlowError, push_token};
 use crate::app::App;
 
 /// Longest value of a field, in bytes.
@@ -40,6 +40,7 @@ pub(crate) async fn begin(
     caller: &Caller,
     request: RegisterBegin,
 ) -> Result<RegistrationProgress, FlowError> {
+    push_token::check(app, caller).await?;
     let fields = fields(request.fields)?;
     let id = mint::attempt(&mut app.rng());
     let attempt = Attempt {
@@ -126,6 +127,9 @@ async fn checked_signature(
 ) -> Result<Option<Secret>, FlowError> {
     let mismatch = ErrorCode::RegistrationMismatch;
     if request.device != caller.device.id {
+        return Err(mismatch.into());
+    }
+    if !push_token::is_present(app, caller, &request.push_token).await? {
         return Err(mismatch.into());
     }
     let storage = app.storage.of(&caller.tenant);

@@ -116,6 +116,7 @@ mod tests {
             kind: "phone".to_owned(),
             key: DeviceKey { algorithm: Algorithm::Ed25519, public: KeyBytes(vec![1; 32]) },
             enrolled_at: NOW,
+            push_token_until: NOW,
             dials_from: None,
         };
         Caller { tenant: "acme".parse().unwrap(), device }

@@ -25,7 +25,7 @@ use switchhook_protocol::{
 use switchhook_storage::{StorageError, TenantStorage, Transaction};
 
 use super::{
-    Caller, FlowError,
+    Caller, FlowError, push_token,
     registration::{
         step::{self, Beside, Step},
         texting::Taken,
@@ -143,6 +143,7 @@ async fn begin(
     let storage = app.storage.of(tenant);
     let device = device_named_in(&storage, &report.text).await?;
     let caller = Caller { tenant: tenant.clone(), device };
+    push_token::check(app, &caller).await?;
     let attempt = attempt(app, &caller, claim).await?;
     let accepted = TextAccepted::Registration { attempt: attempt.id.clone() };
     let answer = serde_json::to_string(&accepted).or(Err(ErrorCode::Internal))?;

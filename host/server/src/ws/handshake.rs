@@ -91,6 +91,7 @@ async fn welcome(app: &App, socket: &mut Socket, entered: Entered) -> Result<Ent
         epoch: entered.epoch.clone(),
         ping_ms: millis(limits::PING),
         cdx: app.cdx,
+        push_token_expires_in_ms: millis(app.now().until(entered.caller.device.push_token_until)),
         register_again: app.bounds.of(&entered.caller.tenant).settings.register_again,
     };
     socket.say(&ServerMessage::Welcome(welcome)).await?;

@@ -227,6 +227,7 @@ pub(crate) fn device(name: &str) -> Device {
         kind: "tablet".to_owned(),
         key: DeviceKey { algorithm: Algorithm::P256, public: KeyBytes(vec![4; 65]) },
         enrolled_at: NOW,
+        push_token_until: LATER,
         dials_from: None,
     }
 }

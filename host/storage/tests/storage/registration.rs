@@ -18,8 +18,8 @@ on_each_database! {
         assert_eq!(devices.get(&id("phone")).await.unwrap(), Some(device("phone")));
 
         let renewed = acme.run("renew", async |tx| {
-            let known = tx.set_push_token(&id("phone"), &push_token_hash("renewed")).await?;
-            Ok::<_, StorageError>((known, tx.set_push_token(&id("nobody"), &[0; 32]).await?))
+            let known = tx.set_push_token(&id("phone"), &push_token_hash("renewed"), (LATER, Some(vec![7]))).await?;
+            Ok::<_, StorageError>((known, tx.set_push_token(&id("nobody"), &[0; 32], (LATER, None)).await?))
         });
         assert_eq!(renewed.await.unwrap(), (true, false));
 

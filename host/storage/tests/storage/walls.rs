@@ -146,7 +146,7 @@ pub(crate) async fn change_everything(storage: &TenantStorage) {
     storage.commit("cancel", writes).await.unwrap();
     storage
         .run("change", async move |tx| {
-            tx.set_push_token(&device, &[9; 32]).await?;
+            tx.set_push_token(&device, &[9; 32], (LATER, None)).await?;
             tx.put_off_timer(&timer("call", TimerKind::RingEnd(0), LATER), LATER).await?;
             tx.unblock(&alice(), &bob()).await?;
             tx.claim_timer(&timer("call", TimerKind::RingEnd(0), LATER)).await?;

@@ -96,6 +96,7 @@ pub(super) async fn ask(client: &Client, operation: Operation) -> Result<Option<
         | Operation::Unblock(_)
         | Operation::Blocked(_)
         | Operation::SessionRenew(_)
+        | Operation::PushTokenRenew(_)
         | Operation::CompleteNumber(_)
         | Operation::Sync(_)) => unreachable!("the model does not ask for {}", other.op()),
     }

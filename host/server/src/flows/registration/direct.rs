@@ -44,6 +44,9 @@ pub(crate) async fn device_of(
 ) -> Result<DeviceId, FlowError> {
     let hash = secrets::hash(push_token.as_str());
     let device = app.storage.of(tenant).devices().by_push_token(&hash).await?;
-    let own = device.filter(|device| device.application == *application);
-    Ok(own.ok_or(ErrorCode::NotFound)?.id)
+    let own = device.filter(|device| device.application == *application).ok_or(ErrorCode::NotFound)?;
+    if own.push_token_until <= app.now() {
+        return Err(ErrorCode::PushTokenExpired.into());
+    }
+    Ok(own.id)
 }
