@@ -14,6 +14,7 @@ pub mod explain;
 pub mod http_signature;
 pub mod invitation;
 pub mod limits;
+pub mod mail;
 pub mod may_ring;
 pub mod mint;
 pub mod network;

@@ -7,6 +7,7 @@
 mod answer;
 mod decision;
 mod gateway;
+mod mail_server;
 mod mailbox;
 mod node;
 mod outbox;
@@ -25,6 +26,7 @@ pub use self::{
     answer::KeptAnswer,
     decision::{Decision, Forward, brief},
     gateway::{Gateway, Provider, SmppAccount, TextPart, TransitAnswer, TwilioAccount},
+    mail_server::{MailServer, Security},
     mailbox::{MailboxState, Message, StoredMessage},
     node::Node,
     outbox::{OutboxEntry, OutboxKind, OutboxState},

@@ -13,8 +13,8 @@ use crate::{
     number::{CompleteNumber, CompletedNumber},
     push_token::{PushTokenRenew, PushTokenRenewed},
     registration::{
-        RegisterBegin, RegisterCode, RegisterList, RegisterRevoke, RegisterValidate, RegistrationList,
-        RegistrationProgress,
+        RegisterBegin, RegisterCode, RegisterLink, RegisterList, RegisterRevoke, RegisterValidate,
+        RegistrationList, RegistrationProgress,
     },
     relay::{RelayRequest, RelayResponse, RelayUpdate},
     session::{
@@ -125,6 +125,7 @@ operations! {
     RegisterBegin = "register.begin" => RegistrationProgress;
     RegisterCode = "register.code" => RegistrationProgress;
     RegisterValidate = "register.validate" => RegistrationProgress;
+    RegisterLink = "register.link" => RegistrationProgress;
     RegisterList = "register.list" => RegistrationList;
     RegisterRevoke = "register.revoke" => Done;
     Invite = "invite" => InviteStatus;

@@ -87,16 +87,21 @@ codes! {
     RegistrationRefused = "registration-refused", 422, "See the message; begin anew.";
     /// The device's push token is over.
     PushTokenExpired = "push-token-expired", 401, "Renew it by `push-token.renew`, then begin anew.";
-    /// Number, push token, device id and signature do not belong together, or the signature is unknown.
+    /// Number, push token, device id and signature do not belong together, or the signature is unknown; or address and
+    /// token of a link do not, or that is unknown.
     RegistrationMismatch = "registration-mismatch", 422, "Begin the registration anew.";
-    /// The signature or code was not used in time.
+    /// The signature, code or link was not used in time.
     RegistrationExpired = "registration-expired", 410, "Begin the registration anew.";
+    /// The link was used before; what it proved is proven.
+    LinkUsed = "link-used", 410, "Nothing; begin anew if the address is not validated.";
     /// The code is wrong; tries are left.
     WrongCode = "wrong-code", 422, "Type the code again.";
     /// No tries are left for this code.
     TriesExhausted = "tries-exhausted", 429, "Begin the registration anew.";
     /// No gateway of the tenant serves this number.
     NoGateway = "no-gateway", 422, "Register in another way, or ask the tenant for a gateway.";
+    /// The tenant has no mail server.
+    NoMailServer = "no-mail-server", 422, "Register in another way, or ask the tenant for a mail server.";
     /// The tenant does not text numbers of this country.
     NotTexted = "not-texted", 422, "Register in another way.";
     /// The owner of the number has asked for no texts.

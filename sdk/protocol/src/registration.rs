@@ -1,6 +1,7 @@
 //! Registration: proving an endpoint identifier (REG).
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,22 @@ pub struct RegisterValidate {
     pub device: DeviceId,
     /// The signature, as the SMS told it.
     pub signature: String,
+}
+
+/// `register.link`: the token of a link that came by mail, found by the client itself (REG-8).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterLink {
+    /// The address that the mail came to: a token for another one does not count.
+    pub address: EndpointId,
+    /// The token: in the header `Switchhook-Token`, and in the link.
+    pub token: String,
+}
+
+/// Masked: the token is a secret.
+impl fmt::Debug for RegisterLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegisterLink").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// `register.list`: the identifiers of this device, and how it got them (REG-11).

@@ -160,6 +160,9 @@ pub enum InvalidTransition {
     /// A text or code to what is no phone number.
     #[error("effect {0} sends a text to what is not a phone number")]
     NotANumber(usize),
+    /// A mail or link to what is no mail address.
+    #[error("effect {0} sends a mail to what is not a mail address")]
+    NotAMailAddress(usize),
     /// A text, subject, word or name that is empty, too long, or of wrong characters.
     #[error("effect {0} has a text that is empty, too long or not of the kind asked for")]
     Text(usize),

@@ -1,31 +1,33 @@
 //! From a method's effects to rows: what is committed together with the attempt's state.
 //!
 //! The method says *what*; the secrets themselves are made here, so that no plugin ever sees one.
-//! Texts and requests go into the outbox, sealed, and are sent after the commit (DESIGN §2.1).
+//! Texts, mails and requests go into the outbox, sealed, and are sent after the commit (DESIGN §2.1). Each family of
+//! effects has a module of its own; [`perform`] names them all.
 
-use alloc::{string::String, vec::Vec};
-use core::fmt;
+mod mail;
+mod text;
+
+use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use switchhook_protocol::{
     endpoint::EndpointId,
     error::ErrorCode,
-    id::{AttemptId, DeviceId, GatewayId, PushToken},
-    registration::signature_text,
+    id::{AttemptId, DeviceId, GatewayId},
     time::Timestamp,
 };
 
-use super::{
-    code, signature,
-    test_number::{self, TestNumber},
+pub use self::{
+    mail::{MailContent, OutgoingMail},
+    text::{OutgoingSignature, OutgoingText},
 };
+use super::test_number::TestNumber;
 use crate::{
     mint,
-    policy::registration::{Effect, Fetch, Pair, Proof, Transition},
+    policy::registration::{Effect, Fetch, Pair, Transition},
     row::{OutboxEntry, OutboxKind, OutboxState, Secret},
     seal::{KeyRing, Purpose},
-    sms,
     transit::choice::Gateways,
 };
 
@@ -42,6 +44,8 @@ pub struct Performing<'a> {
     pub gateways: &'a Gateways,
     /// Numbers that are nobody's: no text goes there.
     pub test_numbers: &'a [TestNumber],
+    /// Whether the tenant has a mail server.
+    pub mails: bool,
     /// When.
     pub now: Timestamp,
 }
@@ -51,7 +55,7 @@ pub struct Performing<'a> {
 pub struct Performed {
     /// Secrets to check later.
     pub secrets: Vec<Secret>,
-    /// Texts and requests to send after the commit.
+    /// Texts, mails and requests to send after the commit.
     pub outbox: Vec<OutboxEntry>,
     /// Short messages that the texts are made of.
     pub text_parts: u32,
@@ -65,42 +69,6 @@ pub struct Performed {
     pub code_until: Option<Timestamp>,
 }
 
-/// A text on its way to a gateway.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutgoingText {
-    /// To whom.
-    pub to: EndpointId,
-    /// What it says.
-    pub text: String,
-    /// For a gateway that composes the text itself (REG-3): the signature and what it was made for.
-    pub signature: Option<OutgoingSignature>,
-}
-
-/// A signature on its way to a gateway.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutgoingSignature {
-    /// The signature.
-    pub signature: String,
-    /// The push token in the device's text.
-    pub push_token: PushToken,
-    /// The device id in the device's text.
-    pub device: DeviceId,
-}
-
-/// Masked: it holds a number and a secret.
-impl fmt::Debug for OutgoingText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OutgoingText").field("to", &self.to).finish_non_exhaustive()
-    }
-}
-
-/// Masked: it is a secret.
-impl fmt::Debug for OutgoingSignature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OutgoingSignature").field("device", &self.device).finish_non_exhaustive()
-    }
-}
-
 /// Performs the effects of a transition.
 ///
 /// An effect that this host does not offer refuses the whole step: half of it would be worse.
@@ -110,35 +78,22 @@ pub fn perform(
     rng: &mut impl CryptoRng,
 ) -> Result<Performed, ErrorCode> {
     let mut performed = Performed::default();
+    let to = &mut performed;
     for effect in &transition.effects {
         match effect {
-            Effect::SendText(text) => {
-                let text = OutgoingText { to: text.to.clone(), text: text.text.clone(), signature: None };
-                facts.send_text(&text, &mut performed, rng)?;
+            Effect::SendText(wanted) => facts.send_text(wanted, to, rng)?,
+            Effect::SendSignature(wanted) => facts.send_signature(wanted, to, rng)?,
+            Effect::SendCode(wanted) => facts.send_code(wanted, to, rng)?,
+            Effect::SendMail(wanted) => facts.send_mail(wanted, to, rng)?,
+            Effect::SendLink(wanted) => facts.send_link(wanted, to, rng)?,
+            Effect::Fetch(wanted) => {
+                let gateway = facts.gateways.answers.as_ref();
+                to.outbox.push(facts.outgoing(OutboxKind::Fetch, gateway, wanted, rng)?);
             }
-            Effect::SendSignature(wanted) => facts.send_signature(wanted, &mut performed, rng)?,
-            Effect::SendCode(wanted) => {
-                let made = facts.code(wanted, rng);
-                let text = alloc::format!("{} is your code.", made.code);
-                let text = OutgoingText { to: wanted.to.clone(), text, signature: None };
-                performed.code_until = Some(made.record.expires_at);
-                facts.send_text(&text, &mut performed, rng)?;
-                performed.secrets.push(made.record);
-            }
-            Effect::Fetch(fetch) => {
-                performed.outbox.push(facts.outgoing(
-                    OutboxKind::Fetch,
-                    facts.gateways.answers.as_ref(),
-                    fetch,
-                    rng,
-                )?);
-            }
-            Effect::Store(pair) => performed.pairs.push(pair.clone()),
-            Effect::Bind(endpoint) => performed.bound.push(endpoint.clone()),
-            Effect::Finish => performed.finished = true,
-            Effect::SendMail(_)
-            | Effect::SendLink(_)
-            | Effect::Ask(_)
+            Effect::Store(pair) => to.pairs.push(pair.clone()),
+            Effect::Bind(endpoint) => to.bound.push(endpoint.clone()),
+            Effect::Finish => to.finished = true,
+            Effect::Ask(_)
             | Effect::CheckPassword(_)
             | Effect::After(_)
             | Effect::SetAddressState(_)
@@ -150,54 +105,7 @@ pub fn perform(
 }
 
 impl Performing<'_> {
-    fn code(&self, wanted: &Proof, rng: &mut impl CryptoRng) -> code::Made {
-        let (about, life) = ((self.attempt, self.device, &wanted.to), (self.now, wanted.expires_in));
-        match test_number::code_of(self.test_numbers, &wanted.to) {
-            Some(fixed) => code::fixed(self.keys, fixed.into(), about, life),
-            None => code::make(self.keys, about, life, rng),
-        }
-    }
-
-    fn send_signature(
-        &self,
-        wanted: &crate::policy::registration::Signature,
-        performed: &mut Performed,
-        rng: &mut impl CryptoRng,
-    ) -> Result<(), ErrorCode> {
-        let fields =
-            signature::Fields { number: &wanted.to, push_token: &wanted.push_token, device: &wanted.device };
-        let life = (self.now, wanted.expires_in);
-        let made = signature::make(self.keys, fields, self.attempt, life, rng);
-        let text = OutgoingText {
-            to: wanted.to.clone(),
-            text: signature_text(&wanted.to, &made.signature),
-            signature: Some(OutgoingSignature {
-                signature: made.signature,
-                push_token: wanted.push_token.clone(),
-                device: wanted.device.clone(),
-            }),
-        };
-        self.send_text(&text, performed, rng)?;
-        performed.secrets.push(made.record);
-        Ok(())
-    }
-
-    fn send_text(
-        &self,
-        text: &OutgoingText,
-        performed: &mut Performed,
-        rng: &mut impl CryptoRng,
-    ) -> Result<(), ErrorCode> {
-        if test_number::code_of(self.test_numbers, &text.to).is_some() {
-            return Ok(());
-        }
-        let gateway = self.gateways.choose(&text.to).ok_or(ErrorCode::NoGateway)?;
-        performed.outbox.push(self.outgoing(OutboxKind::Text, Some(gateway), text, rng)?);
-        let parts = u32::try_from(sms::split(&text.text).parts.len()).unwrap_or(u32::MAX);
-        performed.text_parts = performed.text_parts.saturating_add(parts);
-        Ok(())
-    }
-
+    /// An entry of the outbox, sealed.
     fn outgoing(
         &self,
         kind: OutboxKind,
@@ -223,6 +131,11 @@ pub fn open_outgoing(keys: &KeyRing, payload: &[u8]) -> Option<OutgoingText> {
     open(keys, payload)
 }
 
+/// Opens a mail's payload.
+pub fn open_mail(keys: &KeyRing, payload: &[u8]) -> Option<OutgoingMail> {
+    open(keys, payload)
+}
+
 /// Opens a request's payload.
 pub fn open_fetch(keys: &KeyRing, payload: &[u8]) -> Option<Fetch> {
     open(keys, payload)
@@ -242,7 +155,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        policy::registration::{Mail, Signature, State, Text},
+        policy::registration::{Mail, Proof, Signature, State, Text},
+        registration::{code, link, signature},
         seal::{RootKeys, Scope},
         testing::TestRng,
     };
@@ -250,11 +164,12 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn performed(effects: Vec<Effect>) -> (KeyRing, Result<Performed, ErrorCode>) {
-        performed_with(&[], effects)
+        performed_with(&[], true, effects)
     }
 
     fn performed_with(
         test_numbers: &[TestNumber],
+        mails: bool,
         effects: Vec<Effect>,
     ) -> (KeyRing, Result<Performed, ErrorCode>) {
         let tenant: TenantId = "acme".parse().unwrap();
@@ -267,6 +182,7 @@ mod tests {
             device: &device,
             gateways: &gateways,
             test_numbers,
+            mails,
             now: NOW,
         };
         let expires_in = Duration::from_mins(30);
@@ -312,7 +228,7 @@ mod tests {
         let test = [TestNumber { number: to.clone(), code: "24681357".into() }];
         let text = Text { to: to.clone(), text: "welcome".into() };
         let effects = vec![Effect::SendCode(Proof { to, expires_in }), Effect::SendText(text)];
-        let (keys, performed) = performed_with(&test, effects);
+        let (keys, performed) = performed_with(&test, true, effects);
         let performed = performed.unwrap();
         assert_eq!((performed.outbox, performed.text_parts), (vec![], 0));
         assert_eq!(code::check(&keys, &performed.secrets[0], "24681357", NOW), code::Checked::Right);
@@ -329,9 +245,32 @@ mod tests {
     }
 
     #[test]
+    fn reg_7_a_links_token_stands_in_the_mail_and_nowhere_else() {
+        let to: EndpointId = "bob@example.com".parse().unwrap();
+        let proof = Proof { to: to.clone(), expires_in: Duration::from_hours(1) };
+        let (keys, performed) = performed(vec![Effect::SendLink(proof)]);
+        let performed = performed.unwrap();
+        assert_eq!((performed.outbox[0].kind, &performed.outbox[0].gateway), (OutboxKind::Mail, &None));
+        let mail = open_mail(&keys, &performed.outbox[0].payload).unwrap();
+        let MailContent::Link { token } = mail.content else { panic!("no link") };
+        assert_eq!(link::check(&keys, &performed.secrets[0], &token, NOW), Ok(()));
+        assert_eq!((mail.to, &performed.secrets[0].endpoint), (to.clone(), &to));
+        assert_eq!(open_outgoing(&keys, &performed.outbox[0].payload), None);
+    }
+
+    #[test]
+    fn reg_7_without_a_mail_server_the_step_is_refused() {
+        let to: EndpointId = "bob@example.com".parse().unwrap();
+        let mail = Effect::SendMail(Mail { to: to.clone(), subject: "s".into(), text: "t".into() });
+        let link = Effect::SendLink(Proof { to, expires_in: Duration::from_hours(1) });
+        for effect in [mail, link] {
+            assert_eq!(performed_with(&[], false, vec![effect]).1, Err(ErrorCode::NoMailServer));
+        }
+    }
+
+    #[test]
     fn an_effect_that_is_not_offered_refuses_the_step() {
-        let to = "bob@example.com".parse().unwrap();
-        let mail = Effect::SendMail(Mail { to, subject: "s".into(), text: "t".into() });
-        assert_eq!(performed(vec![mail]).1, Err(ErrorCode::Unsupported));
+        let password = Effect::CheckPassword("handle".into());
+        assert_eq!(performed(vec![password]).1, Err(ErrorCode::Unsupported));
     }
 }

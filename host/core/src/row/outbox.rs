@@ -8,7 +8,7 @@ use switchhook_protocol::{
     time::Timestamp,
 };
 
-/// How far an outside effect is. SMS: at most once, with an in-doubt state (DESIGN §2.8).
+/// How far an outside effect is. SMS and mail: at most once, with an in-doubt state (DESIGN §2.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutboxState {
@@ -32,6 +32,8 @@ pub enum OutboxState {
 pub enum OutboxKind {
     /// A text: at most once.
     Text,
+    /// A mail: at most once.
+    Mail,
     /// A request to the tenant's own service: at least once, each time with the entry's id as its
     /// idempotency key.
     Fetch,
@@ -46,7 +48,7 @@ pub struct OutboxEntry {
     pub kind: OutboxKind,
     /// Whose effect it is.
     pub attempt: AttemptId,
-    /// The gateway that the attempt's texts go out by, if it has one.
+    /// The gateway that the attempt's texts go out by, if it has one; mails have none.
     pub gateway: Option<GatewayId>,
     /// What to send, sealed.
     pub payload: Vec<u8>,

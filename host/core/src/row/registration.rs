@@ -95,12 +95,14 @@ pub enum SecretKind {
     Signature,
     /// A short code (REG-5).
     Code,
+    /// A token in a link that was mailed (REG-7, REG-8).
+    Link,
 }
 
 /// What the host remembers of a secret that it made, to check it once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
-    /// Finds the record: the signature's random number, or the attempt's id.
+    /// Finds the record: the random number of a signature or link, or the attempt's id.
     pub id: String,
     /// What it proves.
     pub kind: SecretKind,

@@ -61,7 +61,7 @@ pub struct Text {
 /// A mail to send.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
-    /// To whom.
+    /// To whom: a mail address.
     pub to: EndpointId,
     /// One line of at most 256 bytes.
     pub subject: String,
@@ -158,6 +158,27 @@ impl Effect {
         }
     }
 
+    /// Whom it mails.
+    pub const fn mails(&self) -> Option<&EndpointId> {
+        match self {
+            Self::SendMail(mail) => Some(&mail.to),
+            Self::SendLink(proof) => Some(&proof.to),
+            Self::SendText(_)
+            | Self::SendSignature(_)
+            | Self::SendCode(_)
+            | Self::Ask(_)
+            | Self::Fetch(_)
+            | Self::CheckPassword(_)
+            | Self::After(_)
+            | Self::SetAddressState(_)
+            | Self::Bind(_)
+            | Self::IssueCredentials(_)
+            | Self::Notify(_)
+            | Self::Store(_)
+            | Self::Finish => None,
+        }
+    }
+
     /// Whom it texts.
     pub const fn texts(&self) -> Option<&EndpointId> {
         match self {
@@ -187,6 +208,7 @@ impl Effect {
                 bounded(&text.text, MAX_TEXT, index)
             }
             Self::SendMail(mail) => {
+                mail_address(&mail.to, index)?;
                 bounded(&mail.subject, MAX_MESSAGE, index)?;
                 let one_line = !mail.subject.chars().any(char::is_control);
                 one_line.then_some(()).ok_or(InvalidTransition::Text(index))?;
@@ -200,7 +222,10 @@ impl Effect {
                 number(&proof.to, index)?;
                 time(proof.expires_in, MAX_PROOF, index)
             }
-            Self::SendLink(proof) => time(proof.expires_in, MAX_PROOF, index),
+            Self::SendLink(proof) => {
+                mail_address(&proof.to, index)?;
+                time(proof.expires_in, MAX_PROOF, index)
+            }
             Self::Ask(names) => {
                 let fine = (1..=MAX_FIELDS).contains(&names.len()) && names.iter().all(|name| is_word(name));
                 fine.then_some(()).ok_or(InvalidTransition::Text(index))
@@ -241,6 +266,10 @@ fn number(to: &EndpointId, index: usize) -> Result<(), InvalidTransition> {
     to.is_phone_number().then_some(()).ok_or(InvalidTransition::NotANumber(index))
 }
 
+fn mail_address(to: &EndpointId, index: usize) -> Result<(), InvalidTransition> {
+    to.is_mail_address().then_some(()).ok_or(InvalidTransition::NotAMailAddress(index))
+}
+
 fn bounded(text: &str, most: usize, index: usize) -> Result<(), InvalidTransition> {
     (1..=most).contains(&text.len()).then_some(()).ok_or(InvalidTransition::Text(index))
 }
@@ -275,13 +304,15 @@ mod tests {
     use crate::policy::registration::{State, Transition};
 
     #[test]
-    fn texts_and_codes_go_to_phone_numbers() {
+    fn texts_and_codes_go_to_phone_numbers_and_links_to_mail_addresses() {
         let proof =
             |to: &str, seconds| Proof { to: to.parse().unwrap(), expires_in: Duration::from_secs(seconds) };
         assert_eq!(check(Effect::SendCode(proof("+15550100", 300))), Ok(()));
         assert_eq!(check(Effect::SendCode(proof("bob", 300))), Err(InvalidTransition::NotANumber(0)));
         assert_eq!(check(Effect::SendCode(proof("+15550100", 0))), Err(InvalidTransition::Time(0)));
         assert_eq!(check(Effect::SendLink(proof("bob@example.org", 300))), Ok(()));
+        let no_mail = check(Effect::SendLink(proof("+15550100", 300)));
+        assert_eq!(no_mail, Err(InvalidTransition::NotAMailAddress(0)));
         let text = Text { to: "+15550100".parse().unwrap(), text: "x".repeat(1531) };
         assert_eq!(check(Effect::SendText(text)), Err(InvalidTransition::Text(0)));
     }
