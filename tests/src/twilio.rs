@@ -82,7 +82,7 @@ impl Twilio {
     /// A host behind a proxy, whose only gateway this is.
     pub async fn host(&self) -> Result<Host> {
         let host =
-            Host::with(|settings| settings.http.webhook_url = PUBLIC_URL.to_owned().try_into().ok()).await?;
+            Host::with(|settings| settings.http.web_url = PUBLIC_URL.to_owned().try_into().ok()).await?;
         let provider = json!({ "kind": "twilio", "account": ACCOUNT, "api_url": self.api_url });
         let gateway = json!({ "number": NUMBER, "provider": provider, "secret": AUTH_TOKEN });
         let path = format!("gateways/{GATEWAY}");

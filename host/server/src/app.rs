@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct App {
     pub(crate) clock: fn() -> Timestamp,
     /// Where webhooks reach this server, if it was told.
-    pub(crate) webhook_url: Option<PublicUrl>,
+    pub(crate) web_url: Option<PublicUrl>,
     pub(crate) storage: Storage,
     pub(crate) keys: Keys,
     pub(crate) plugins: Plugins,

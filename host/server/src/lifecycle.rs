@@ -175,7 +175,7 @@ impl Server {
         let (texts, gateway_peers) = parts::texts(&settings.gateways)?;
         let app = Arc::new(App {
             clock,
-            webhook_url: settings.http.webhook_url.clone(),
+            web_url: settings.http.web_url.clone(),
             storage,
             keys,
             plugins,

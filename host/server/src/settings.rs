@@ -128,7 +128,7 @@ pub struct Http {
     pub public_url: Option<NodeUrl>,
     /// Where webhooks reach the server, behind its proxies: what they are signed over.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub webhook_url: Option<PublicUrl>,
+    pub web_url: Option<PublicUrl>,
     /// Addresses and networks of proxies before this server, who are believed whom they speak for.
     pub proxies: Vec<Proxy>,
     /// In which header they say it.
@@ -355,7 +355,7 @@ impl Default for Http {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7470)),
             public_url: None,
-            webhook_url: None,
+            web_url: None,
             proxies: Vec::new(),
             forwarding: Forwarding::default(),
             // A carrier lets some thousand subscribers share an address.
@@ -463,7 +463,7 @@ mod tests {
     #[test]
     fn a_public_address_is_one_to_which_a_path_can_be_added() {
         let read = |url: &str| {
-            toml::from_str::<Http>(&format!("webhook_url = \"{url}\"")).map(|http| http.webhook_url)
+            toml::from_str::<Http>(&format!("web_url = \"{url}\"")).map(|http| http.web_url)
         };
         let url = read("https://calls.example/switchhook").unwrap().unwrap();
         assert_eq!(url.of("/v1/acme"), "https://calls.example/switchhook/v1/acme");

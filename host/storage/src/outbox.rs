@@ -1,7 +1,7 @@
 //! Effects on the outside: committed with their cause, performed afterwards.
 //!
 //! Who performs entries claims them first: queued → performing, with its name, committed. What a process
-//! left performing that is no more ([`crate::Nodes`]) was perhaps performed. A text is then in doubt, reported,
+//! left performing that is no more ([`crate::Nodes`]) was perhaps performed. A text or mail is then in doubt, reported,
 //! and not performed again by itself; a request is queued again, since its idempotency key makes the
 //! second one harmless (DESIGN §2.8).
 
@@ -21,18 +21,18 @@ use crate::{
 const IN_STATE: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
      WHERE state = $1 AND kind = $2 ORDER BY queued_at LIMIT CAST($3 AS BIGINT)";
 const CLAIM: &str = "UPDATE outbox SET state = 'performing', node = $3 WHERE (tenant, entry) IN \
-     (SELECT tenant, entry FROM outbox WHERE state = 'queued' AND kind = $1 AND ($1 <> 'text' OR ( \
+     (SELECT tenant, entry FROM outbox WHERE state = 'queued' AND kind = $1 AND ($1 = 'fetch' OR ( \
          (tenant, COALESCE(gateway, '')) NOT IN \
              (SELECT busy.tenant, COALESCE(busy.gateway, '') FROM outbox AS busy \
-              WHERE busy.state = 'performing' AND busy.kind = 'text' AND busy.node = $3 \
+              WHERE busy.state = 'performing' AND busy.kind = $1 AND busy.node = $3 \
               GROUP BY busy.tenant, COALESCE(busy.gateway, '') HAVING COUNT(*) >= CAST($4 AS BIGINT)) \
          AND tenant NOT IN \
              (SELECT busy.tenant FROM outbox AS busy \
-              WHERE busy.state = 'performing' AND busy.kind = 'text' AND busy.node = $3 \
+              WHERE busy.state = 'performing' AND busy.kind = $1 AND busy.node = $3 \
               GROUP BY busy.tenant HAVING COUNT(*) >= 2 * CAST($4 AS BIGINT)))) \
       ORDER BY queued_at LIMIT CAST($2 AS BIGINT)) \
      RETURNING entry, kind, attempt, gateway, payload, state, queued_at, tenant";
-const DOUBT: &str = "UPDATE outbox SET state = 'in-doubt' WHERE state = 'performing' AND kind = 'text' \
+const DOUBT: &str = "UPDATE outbox SET state = 'in-doubt' WHERE state = 'performing' AND kind IN ('text', 'mail') \
      AND (node IS NULL OR node NOT IN (SELECT node FROM nodes)) \
      RETURNING entry, kind, attempt, gateway, payload, state, queued_at, tenant";
 const QUEUE_AGAIN: &str = "UPDATE outbox SET state = 'queued' WHERE state = 'performing' AND kind = 'fetch' \
@@ -63,7 +63,8 @@ impl Outbox<'_> {
     /// only what is performed at once: if the node dies, it is not known whether these were.
     ///
     /// Of texts at most [`limits::SHARE`] at a time, and none for a gateway by which the node is sending as many
-    /// already, nor for a tenant with twice as many: a gateway that does not answer holds up nobody else's texts.
+    /// already, nor for a tenant with twice as many: a gateway that does not answer holds up nobody else's texts. A
+    /// tenant's mail server is to mails what a gateway is to texts.
     pub async fn claim(
         &self,
         node: &NodeId,
@@ -74,7 +75,10 @@ impl Outbox<'_> {
         if self.in_state(kind, OutboxState::Queued, 1).await?.is_empty() {
             return Ok(Vec::new());
         }
-        let limit = if kind == OutboxKind::Text { limit.min(limits::SHARE) } else { limit };
+        let limit = match kind {
+            OutboxKind::Text | OutboxKind::Mail => limit.min(limits::SHARE),
+            OutboxKind::Fetch => limit,
+        };
         let query = Query::from(CLAIM).bind(kind.word()).bind(limit).bind(node.as_str()).bind(limits::SHARE);
         let mut claimed = self.0.run("claim-outbox", async move |tx| tx.all(query, decode).await).await?;
         claimed.sort_by_key(|(_, entry)| entry.queued_at);
@@ -145,7 +149,7 @@ impl Transaction<'_> {
     }
 }
 
-/// Takes up what nodes were performing that are no more: texts are in doubt, and are the answer; requests wait
+/// Takes up what nodes were performing that are no more: texts and mails are in doubt, and are the answer; requests wait
 /// again.
 pub(crate) async fn take_up(tx: &mut Transaction<'_>) -> Result<Vec<OfTenant>, StorageError> {
     tx.write(Query::from(QUEUE_AGAIN)).await?;

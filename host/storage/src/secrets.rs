@@ -1,4 +1,4 @@
-//! What the host made and checks once: signatures and codes.
+//! What the host made and checks once: signatures, codes and links.
 
 use switchhook_core::row::{Secret, SecretKind};
 use switchhook_protocol::time::Timestamp;

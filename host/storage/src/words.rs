@@ -38,7 +38,7 @@ macro_rules! words {
 
 words! {
     Algorithm { Ed25519 = "ed25519", P256 = "p256" }
-    SecretKind { Signature = "signature", Code = "code" }
+    SecretKind { Signature = "signature", Code = "code", Link = "link" }
     InvitationState {
         Ringing = "ringing",
         Taken = "taken",
@@ -66,7 +66,7 @@ words! {
         Failed = "failed",
         InDoubt = "in-doubt",
     }
-    OutboxKind { Text = "text", Fetch = "fetch" }
+    OutboxKind { Text = "text", Mail = "mail", Fetch = "fetch" }
     TakeMode { First = "first", Choose = "choose" }
     VersionState { Inactive = "inactive", Active = "active", Draining = "draining", Killed = "killed" }
     Slot { RegistrationMethod = "registration-method", NatPolicy = "nat-policy", InviteRouter = "invite-router" }

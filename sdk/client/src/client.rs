@@ -18,7 +18,7 @@ use switchhook_protocol::{
     number::{CompleteNumber, CompletedNumber},
     push_token::{PushTokenRenew, PushTokenRenewed},
     registration::{
-        RegisterBegin, RegisterCode, RegisterList, RegisterRevoke, RegisterValidate, RegistrationList,
+        RegisterBegin, RegisterCode, RegisterLink, RegisterList, RegisterRevoke, RegisterValidate, RegistrationList,
         RegistrationProgress,
     },
     relay::{RelayRequest, RelayResponse, RelayUpdate},
@@ -278,6 +278,8 @@ operations! {
     register_code(RegisterCode) -> RegistrationProgress;
     /// Sends the signature that came by SMS (REG-4).
     register_validate(RegisterValidate) -> RegistrationProgress;
+    /// Sends the token of a link that came by mail (REG-8).
+    register_link(RegisterLink) -> RegistrationProgress;
     /// Takes an identifier off this device (REG-11).
     register_revoke(RegisterRevoke) -> Done;
     /// Says that this device's ringer has begun.

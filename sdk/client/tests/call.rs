@@ -78,6 +78,7 @@ async fn serve(mut connection: FakeConnection, heard: mpsc::Sender<Operation>) {
             Operation::RegisterBegin(_)
             | Operation::RegisterCode(_)
             | Operation::RegisterValidate(_)
+            | Operation::RegisterLink(_)
             | Operation::RegisterList(_)
             | Operation::RegisterRevoke(_)
             | Operation::Invite(_)

@@ -199,7 +199,7 @@ macro_rules! each_operation {
 }
 
 each_operation! {
-    RegisterBegin RegisterCode RegisterValidate RegisterList RegisterRevoke Invite Ringing Accept Take Decline Cancel Stopped
+    RegisterBegin RegisterCode RegisterValidate RegisterLink RegisterList RegisterRevoke Invite Ringing Accept Take Decline Cancel Stopped
     InviteUpdate SessionUpdate End RelayRequest RelayUpdate PathReport Block
     Unblock Blocked SessionRenew PushTokenRenew CompleteNumber Sync
 }

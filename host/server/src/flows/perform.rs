@@ -36,6 +36,7 @@ async fn dispatch(app: &App, caller: &Caller, operation: Operation) -> Result<Bo
         Operation::RegisterBegin(request) => ok(&registration::begin(app, caller, *request).await?),
         Operation::RegisterCode(request) => ok(&registration::code(app, caller, *request).await?),
         Operation::RegisterValidate(request) => ok(&registration::validate(app, caller, *request).await?),
+        Operation::RegisterLink(request) => ok(&registration::link::post(app, caller, *request).await?),
         Operation::RegisterList(_) => ok(&held::list(app, caller).await?),
         Operation::RegisterRevoke(request) => ok(&held::revoke(app, caller, *request).await?),
         Operation::Invite(request) => ok(&invite::invite(app, caller, *request).await?),

@@ -63,7 +63,7 @@ pub(crate) async fn message(
             (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response()
         }
         Provider::Twilio(_) => {
-            let (report, digest) = twilio::report(&posted, app.webhook_url.as_ref())?;
+            let (report, digest) = twilio::report(&posted, app.web_url.as_ref())?;
             text(&app, tenant, gateway, &report, digest.into()).await?;
             ([(header::CONTENT_TYPE, "text/xml")], twilio::NOTHING_TO_SAY).into_response()
         }
@@ -82,7 +82,7 @@ pub(crate) async fn receipt(
     let posted = posted(&app, whose, uri, headers, body).await?;
     let receipt = match posted.gateway.provider {
         Provider::Webhook { .. } => webhook::receipt(&posted, app.now())?,
-        Provider::Twilio(_) => twilio::receipt(&posted, app.webhook_url.as_ref())?,
+        Provider::Twilio(_) => twilio::receipt(&posted, app.web_url.as_ref())?,
         Provider::Smpp(_) => return Err(ErrorCode::NotFound.into()),
     };
     if let Some((text, delivered)) = receipt {

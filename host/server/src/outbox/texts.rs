@@ -118,7 +118,7 @@ fn transit(app: &App, tenant: &TenantId, text: &MessageId, gateway: &Gateway) ->
                 account: account.clone(),
                 auth_token: String::from_utf8(secret).ok()?,
                 from: gateway.number.clone(),
-                status_url: app.webhook_url.as_ref().map(told_at),
+                status_url: app.web_url.as_ref().map(told_at),
             }))
         }
         Provider::Smpp(_) => None,

@@ -84,6 +84,7 @@ pub(super) async fn ask(client: &Client, operation: Operation) -> Result<Option<
         Operation::End(it) => client.end(&it).await,
         other @ (Operation::RegisterBegin(_)
         | Operation::RegisterCode(_)
+        | Operation::RegisterLink(_)
         | Operation::RegisterValidate(_)
         | Operation::RegisterList(_)
         | Operation::RegisterRevoke(_)

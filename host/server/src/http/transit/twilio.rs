@@ -18,20 +18,20 @@ const TEXT: &str = "text=";
 
 /// Where Twilio tells what becomes of a text.
 pub(crate) fn status_url(
-    webhook_url: &PublicUrl,
+    web_url: &PublicUrl,
     tenant: &TenantId,
     gateway: &GatewayId,
     text: &MessageId,
 ) -> String {
-    webhook_url.of(&format!("/v1/{tenant}/transits/{gateway}/receipts?{TEXT}{text}"))
+    web_url.of(&format!("/v1/{tenant}/transits/{gateway}/receipts?{TEXT}{text}"))
 }
 
 /// The text that is reported; a repeat says the same, whatever else Twilio adds to it.
 pub(super) fn report(
     posted: &Posted,
-    webhook_url: Option<&PublicUrl>,
+    web_url: Option<&PublicUrl>,
 ) -> Result<(TextReport, [u8; 32]), Problem> {
-    let received = form(posted, webhook_url)?.received();
+    let received = form(posted, web_url)?.received();
     let Received { id, from, to, text } = received.ok_or_else(|| {
         Problem::new(ErrorCode::Malformed, "MessageSid, From (a phone number), To and Body are needed")
     })?;
@@ -45,9 +45,9 @@ pub(super) fn report(
 /// The text that the receipt is about, and whether it arrived; none while it is on its way.
 pub(super) fn receipt(
     posted: &Posted,
-    webhook_url: Option<&PublicUrl>,
+    web_url: Option<&PublicUrl>,
 ) -> Result<Option<(MessageId, bool)>, Problem> {
-    let status = form(posted, webhook_url)?.status();
+    let status = form(posted, web_url)?.status();
     let text = posted.uri.query().and_then(|query| query.strip_prefix(TEXT)?.parse().ok());
     match (status, text) {
         (Some(Status::Underway), Some(_)) => Ok(None),
@@ -57,13 +57,13 @@ pub(super) fn receipt(
     }
 }
 
-fn form(posted: &Posted, webhook_url: Option<&PublicUrl>) -> Result<Form, Problem> {
-    let webhook_url = webhook_url.ok_or_else(|| {
-        Problem::new(ErrorCode::BadSignature, "the server's settings have no http.webhook_url")
+fn form(posted: &Posted, web_url: Option<&PublicUrl>) -> Result<Form, Problem> {
+    let web_url = web_url.ok_or_else(|| {
+        Problem::new(ErrorCode::BadSignature, "the server's settings have no http.web_url")
     })?;
     let path = posted.uri.path_and_query().map_or("/", |path| path.as_str());
     let form = Form::parse(&posted.body);
-    let signed = form.verify(&posted.secret, &webhook_url.of(path), posted.header(SIGNATURE_HEADER));
+    let signed = form.verify(&posted.secret, &web_url.of(path), posted.header(SIGNATURE_HEADER));
     signed.or(Err(ErrorCode::BadSignature))?;
     Ok(form)
 }
