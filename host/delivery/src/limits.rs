@@ -11,6 +11,17 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(3);
 /// waits for a code has put the phone down by then.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
+/// How long a mail server may take until it waits for the message: connection, TLS, sign-in and four commands. Nothing
+/// is sent by then. Some greet late on purpose.
+pub(crate) const MAIL_BEGUN: Duration = Duration::from_secs(20);
+
+/// How long it may take to say that it has taken the message; RFC 5321 (4.5.3.2.6) asks for ten minutes, of which
+/// servers for outgoing mail need a few seconds. A mail that takes longer is in doubt.
+pub(crate) const MAIL_TAKEN: Duration = Duration::from_mins(1);
+
+/// How long it may take to say goodbye.
+pub(crate) const MAIL_GOODBYE: Duration = Duration::from_secs(2);
+
 /// Redirects that a request of a plugin follows: one for a moved service, one for its load balancer.
 pub const REDIRECTS: usize = 2;
 

@@ -4,12 +4,15 @@
 //! the address judged is the one connected to. One address is the host's own program, the sandbox: that exact
 //! one may be asked whatever the rules are.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use reqwest::Url;
 use switchhook_core::{
     relay_peers::{PeerPolicy, RefusedPeer},
-    row::Provider,
+    row::{MailServer, Provider, Security},
 };
 use tokio::net::lookup_host;
 
@@ -31,6 +34,9 @@ pub enum RefusedGateway {
     /// It leads where gateways may not be.
     #[error("its address is {0}: the operator has not allowed gateways there")]
     Address(#[from] RefusedPeer),
+    /// It would be spoken to in clear outside of the operator's networks.
+    #[error("mail goes in clear only inside networks where the operator has allowed gateways: use TLS")]
+    InClear,
 }
 
 impl GatewayPeers {
@@ -50,6 +56,34 @@ impl GatewayPeers {
                 Ok(judge_literal(&self.peers, host)?)
             }
         }
+    }
+
+    /// Whether a mail server may be where it says, as far as it says an address.
+    pub fn judge_mail_server(&self, server: &MailServer) -> Result<(), RefusedGateway> {
+        judge_literal(&self.peers, &server.host)?;
+        match server.host.trim_matches(['[', ']']).parse() {
+            Ok(ip) if server.security == Security::Plain && !self.is_inside(ip) => {
+                Err(RefusedGateway::InClear)
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The addresses of a mail server that may be connected to.
+    pub(crate) async fn resolve_mail_server(&self, server: &MailServer) -> io::Result<Vec<SocketAddr>> {
+        let host = server.host.trim_matches(['[', ']']);
+        let found = lookup_host((host, server.port)).await?.collect();
+        let mut found = allowed(&self.peers, found).map_err(io::Error::other)?;
+        if server.security == Security::Plain {
+            found.retain(|addr| self.is_inside(addr.ip()));
+        }
+        if found.is_empty() { Err(io::Error::other(RefusedGateway::InClear)) } else { Ok(found) }
+    }
+
+    /// Whether the operator has named this network.
+    fn is_inside(&self, ip: IpAddr) -> bool {
+        let named = self.peers.allowed.iter().any(|range| range.contains(ip));
+        named || self.peers.allow_loopback && ip.is_loopback()
     }
 
     pub(crate) fn judge_url(&self, url: &str) -> Result<(), RefusedGateway> {
@@ -124,6 +158,39 @@ mod tests {
         let rules = GatewayPeers::new(PeerPolicy { allowed, ..PeerPolicy::default() }, None);
         assert_eq!(rules.judge(&smsc("10.1.2.3:2775")), Ok(()));
         assert_eq!(rules.judge(&smsc("10.2.2.3:2775")), Err(RefusedGateway::Address(RefusedPeer::Private)));
+    }
+
+    fn mail_server(host: &str, security: Security) -> MailServer {
+        MailServer {
+            host: host.to_owned(),
+            port: 25,
+            security,
+            user: None,
+            sender: "no-reply@acme.example".parse().unwrap(),
+            sender_name: String::new(),
+            template: switchhook_core::mail::Template::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn reg_7_mail_goes_in_clear_only_where_the_operator_has_allowed_it() {
+        let allowed = vec!["10.1.0.0/16".parse().unwrap()];
+        let rules =
+            GatewayPeers::new(PeerPolicy { allowed, allow_loopback: true, ..PeerPolicy::default() }, None);
+        for (host, security, judged) in [
+            ("10.1.2.3", Security::Plain, Ok(())),
+            ("127.0.0.1", Security::Plain, Ok(())),
+            ("smtp.example", Security::Plain, Ok(())),
+            ("9.9.9.9", Security::Plain, Err(RefusedGateway::InClear)),
+            ("9.9.9.9", Security::StartTls, Ok(())),
+            ("10.2.2.3", Security::Tls, Err(RefusedGateway::Address(RefusedPeer::Private))),
+        ] {
+            assert_eq!(rules.judge_mail_server(&mail_server(host, security)), judged, "{host}");
+        }
+        let outside = mail_server("9.9.9.9", Security::Plain);
+        assert!(rules.resolve_mail_server(&outside).await.is_err());
+        let inside = rules.resolve_mail_server(&mail_server("127.0.0.1", Security::Plain)).await.unwrap();
+        assert_eq!(inside, ["127.0.0.1:25".parse().unwrap()]);
     }
 
     #[tokio::test]
