@@ -4,14 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_core::relay_choice::RelayHost;
-use switchhook_delivery::{GatewayPeers, Outbound, SmsSender};
+use switchhook_delivery::{GatewayPeers, MailSender, Outbound, SmsSender};
 use switchhook_protocol::{id::TenantId, server::CdxAddresses, time::Timestamp};
 use switchhook_storage::{Committed, Storage};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bounds::Bounds, decisions::Decisions, flows::registration::texting::TextRates, granted::Granted,
+    bounds::Bounds,
+    decisions::Decisions,
+    flows::registration::{mailing::MailRates, texting::TextRates},
+    granted::Granted,
     keys::Keys, listen::doors::Doors, metrics::Metrics, nodes::Me, online::Online, outbox::Hints,
     places::Shared, plugins::Plugins, rates::Rates, settings::PublicUrl, smscs::Smscs,
 };
@@ -20,7 +23,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) clock: fn() -> Timestamp,
-    /// Where webhooks reach this server, if it was told.
+    /// Where the world reaches this server, if it was told.
     pub(crate) web_url: Option<PublicUrl>,
     pub(crate) storage: Storage,
     pub(crate) keys: Keys,
@@ -32,12 +35,15 @@ pub(crate) struct App {
     pub(crate) decisions: Decisions,
     pub(crate) online: Arc<Online>,
     pub(crate) texts: SmsSender,
-    /// Where gateways may be.
+    pub(crate) mails: MailSender,
+    /// Where gateways and mail servers may be.
     pub(crate) gateway_peers: GatewayPeers,
     /// Gateways to which this node keeps a connection.
     pub(crate) smscs: Smscs,
     /// Texts by tenant, device and number.
     pub(crate) text_rates: TextRates,
+    /// Mails by tenant, device and address.
+    pub(crate) mail_rates: MailRates,
     /// Asks tenants' services on behalf of plugins.
     pub(crate) outbound: Outbound,
     /// Requests of plugins, by tenant.

@@ -9,6 +9,7 @@ pub(crate) mod explain;
 mod gateway;
 mod input;
 mod installation;
+mod mail;
 mod plugin;
 mod print;
 mod registration;
@@ -53,6 +54,8 @@ enum Command {
     Tenant(tenant::Tenant),
     /// Set, list and remove the SMS gateways of a tenant.
     Gateway(gateway::Gateway),
+    /// Set, show and remove the mail server of a tenant.
+    Mail(mail::Mail),
     /// Who is registered where: list and revoke, hand out or erase a person's data, say how devices register.
     Registration(registration::Registration),
     /// Make, list and revoke tokens of a running server, the operator's or a tenant's.
@@ -97,6 +100,7 @@ pub fn main_by(clock: fn() -> Timestamp, change: fn(&mut Settings)) -> ExitCode 
         Command::Plugin(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Tenant(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Gateway(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
+        Command::Mail(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Registration(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Token(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Explain(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),

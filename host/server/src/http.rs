@@ -1,10 +1,11 @@
-//! HTTP: sockets' upgrade, transits, administration, health and metrics.
+//! HTTP: sockets' upgrade, transits, links in mails, administration, health and metrics.
 
 pub(crate) mod admin;
 mod carriers;
 mod entity_tag;
 mod extract;
 mod health;
+pub(crate) mod links;
 mod open;
 pub(crate) mod problem;
 pub(crate) mod signed;
@@ -33,6 +34,8 @@ pub(crate) fn router(app: Arc<App>, registry: Arc<Registry>) -> Router {
         .route("/v1/{tenant}/registrations", post(open::register))
         .route("/v1/{tenant}/registrations/find", post(open::find))
         .route("/v1/{tenant}/registrations/revoke", post(open::revoke))
+        .route("/v1/{tenant}/links", post(links::post))
+        .route("/v1/{tenant}/links/{token}", get(links::show).post(links::confirm))
         .route("/v1/{tenant}/transits/{gateway}/messages", post(transit::message))
         .route("/v1/{tenant}/transits/{gateway}/receipts", post(transit::receipt))
         .nest(admin::openapi::BASE, admin::routes::router())

@@ -26,7 +26,7 @@ use crate::{
     bounds::Bounds,
     clock,
     decisions::Decisions,
-    flows::{FlowError, registration::texting::TextRates},
+    flows::{FlowError, registration::{mailing::MailRates, texting::TextRates}},
     granted::Granted,
     http,
     keys::Keys,
@@ -100,6 +100,9 @@ pub enum StartError {
     /// The HTTP client for gateways cannot be made.
     #[error("the client of the SMS gateways does not start: {0}")]
     Texts(String),
+    /// The authorities of mail servers cannot be used.
+    #[error("the authorities of mail servers cannot be used: {}", .0.display())]
+    MailAuthorities(PathBuf, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// The HTTP client for tenants' services cannot be made.
     #[error("the client of the tenants' services does not start: {0}")]
     Outbound(String),
@@ -173,6 +176,7 @@ impl Server {
         let metrics = Metrics::registered(registry.sub_registry_with_prefix("switchhook"));
         let (me, others) = parts::node(settings, addresses.http, bus, &keys, &metrics);
         let (texts, gateway_peers) = parts::texts(&settings.gateways)?;
+        let mails = parts::mails(&settings.mail, gateway_peers.clone())?;
         let app = Arc::new(App {
             clock,
             web_url: settings.http.web_url.clone(),
@@ -184,9 +188,11 @@ impl Server {
             decisions: Decisions::default(),
             online: Arc::new(Online::new(others)),
             texts,
+            mails,
             gateway_peers,
             smscs: Smscs::default(),
             text_rates: TextRates::default(),
+            mail_rates: MailRates::default(),
             outbound: parts::outbound(&settings.plugins)?,
             fetch_rates: Rates::new(),
             requests_of_device: Rates::new(),
@@ -314,7 +320,7 @@ impl fmt::Debug for Server {
 fn run(app: &Arc<App>, listener: Listener, registry: Registry) {
     let router = http::router(Arc::clone(app), Arc::new(registry));
     app.tasks.spawn(listener.run(Arc::clone(app), router));
-    for kind in [OutboxKind::Text, OutboxKind::Fetch] {
+    for kind in [OutboxKind::Text, OutboxKind::Mail, OutboxKind::Fetch] {
         app.tasks.spawn(outbox::work(Arc::clone(app), kind));
     }
     nodes::run(app);

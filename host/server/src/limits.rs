@@ -85,7 +85,7 @@ pub(crate) const SOCKET_BUFFER: usize = 1024;
 /// Buffer of hyper for the request line and headers, in bytes; its smallest allowed.
 pub(crate) const HTTP_BUFFER: usize = 8192;
 
-/// Texts on their way to gateways at once, and requests on their way to services.
+/// Texts on their way to gateways at once, mails on theirs to mail servers, and requests on their way to services.
 pub(crate) const EFFECTS_IN_FLIGHT: usize = 64;
 
 /// How long a service may take to answer a method, each time it is asked: a person waits, with a text
@@ -130,6 +130,22 @@ pub(crate) const TEXTS_TO_BLOCK: Rate = Rate { burst: 100, every: Duration::from
 
 /// Texts to one number: a person who tries again and again has room, a stranger's bill has not.
 pub(crate) const TEXTS_TO_NUMBER: Rate = Rate { burst: 8, every: Duration::from_secs(30) };
+
+/// Mails that one device asks for: a person's addresses, some of them mistyped.
+pub(crate) const MAILS_OF_DEVICE: Rate = Rate { burst: 10, every: Duration::from_mins(2) };
+
+/// Mails to one address, whoever asks for them: a person who looks in the wrong folder has room, and nobody's mailbox
+/// is filled by strangers.
+pub(crate) const MAILS_TO_ADDRESS: Rate = Rate { burst: 5, every: Duration::from_mins(5) };
+
+/// Mails of one tenant at one node: a launch's first day fits, some 5 000 a day after that. Beyond, whoever drives it
+/// costs the tenant its name with other mail servers.
+pub(crate) const MAILS_OF_TENANT: Rate = Rate { burst: 10_000, every: Duration::from_secs(17) };
+
+/// Pauses before each time that a mail which surely was not taken is offered: servers that restart, or have too much
+/// to do, are back by the third.
+pub(crate) const MAIL_PAUSES: [Duration; 3] =
+    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5)];
 
 /// How often gateways are looked at for what other nodes changed.
 pub(crate) const LOOK_AT_GATEWAYS: Duration = Duration::from_secs(5);

@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     pub(crate) enrolled: Count,
     pub(crate) texts_received: Count,
     pub(crate) validated: Count,
+    pub(crate) links_opened: Count,
     pub(crate) invited: Count,
     pub(crate) accepted: Count,
     pub(crate) ended: Count,
@@ -33,6 +34,7 @@ pub(crate) struct Metrics {
     pub(crate) text_parts: Count,
     pub(crate) foreign_letters: Count,
     texts: Family<Label, Count>,
+    mails: Family<Label, Count>,
     verdicts: Family<Label, Count>,
     paths: Family<Label, Count>,
     refused: Family<Label, Count>,
@@ -88,6 +90,7 @@ impl Metrics {
             &self.texts_received,
         );
         count("register_validated", "Signatures validated", &self.validated);
+        count("register_link", "Links of mails that were confirmed", &self.links_opened);
         count("invite", "Invites committed", &self.invited);
         count("accept", "Accepts committed, retries included", &self.accepted);
         count("end", "Participants that left a session", &self.ended);
@@ -108,6 +111,7 @@ impl Metrics {
             registry.register(name, help, metric.clone());
         };
         family("texts", "Texts handed to gateways, by what the gateway knows", &self.texts);
+        family("mails", "Mails handed to mail servers, by what the server knows", &self.mails);
         family("verdict", "Verdicts about pairs of networks", &self.verdicts);
         family("path", "Paths that worked, as clients report", &self.paths);
         family("refused", "Requests refused, by error code", &self.refused);
@@ -118,16 +122,14 @@ impl Metrics {
         registry.register("plugin_decisions", "Plugin calls, by slot and outcome", self.decisions.clone());
     }
 
+    /// What a gateway made of a text.
     pub(crate) fn text(&self, state: OutboxState) {
-        let outcome = match state {
-            OutboxState::Queued => "queued",
-            OutboxState::Performing => "performing",
-            OutboxState::Sent => "sent",
-            OutboxState::Delivered => "delivered",
-            OutboxState::Failed => "failed",
-            OutboxState::InDoubt => "in-doubt",
-        };
-        self.texts.get_or_create(&Label { outcome }).inc();
+        self.texts.get_or_create(&Label { outcome: outcome(state) }).inc();
+    }
+
+    /// What a mail server made of a mail.
+    pub(crate) fn mail(&self, state: OutboxState) {
+        self.mails.get_or_create(&Label { outcome: outcome(state) }).inc();
     }
 
     /// A text went to this number.
@@ -178,5 +180,17 @@ impl Metrics {
 
     pub(crate) fn decided(&self, slot: &'static str, outcome: &'static str) {
         self.decisions.get_or_create(&Decided { slot, outcome }).inc();
+    }
+}
+
+/// How far an effect is, as a label.
+const fn outcome(state: OutboxState) -> &'static str {
+    match state {
+        OutboxState::Queued => "queued",
+        OutboxState::Performing => "performing",
+        OutboxState::Sent => "sent",
+        OutboxState::Delivered => "delivered",
+        OutboxState::Failed => "failed",
+        OutboxState::InDoubt => "in-doubt",
     }
 }

@@ -1,11 +1,12 @@
 //! The outbox worker: performs what was committed, after it was committed (DESIGN §2.8).
 //!
-//! An entry is claimed (committed as *performing*) and performed: [`texts`] at most once, [`fetches`]
-//! at least once. The method whose effect it was hears what came of it, and the entry goes on in that step's own
+//! An entry is claimed (committed as *performing*) and performed: [`texts`] and [`mails`] at most once,
+//! [`fetches`] at least once. The method whose effect it was hears what came of it, and the entry goes on in that step's own
 //! transaction: a process that dies before leaves the entry *performing*. Where no method hears it, the entry goes on
 //! by itself.
 
 mod fetches;
+mod mails;
 mod texts;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Hints {
     texts: Notify,
+    mails: Notify,
     fetches: Notify,
 }
 
@@ -43,12 +45,14 @@ impl Hints {
     /// Something was committed.
     pub(crate) fn hint(&self) {
         self.texts.notify_one();
+        self.mails.notify_one();
         self.fetches.notify_one();
     }
 
     const fn of(&self, kind: OutboxKind) -> &Notify {
         match kind {
             OutboxKind::Text => &self.texts,
+            OutboxKind::Mail => &self.mails,
             OutboxKind::Fetch => &self.fetches,
         }
     }
@@ -112,9 +116,20 @@ async fn free(app: &App, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit
 /// Reports what a node that is no more left in doubt.
 pub(crate) async fn report_doubt(app: &App, doubtful: Vec<(TenantId, OutboxEntry)>) {
     for (tenant, entry) in doubtful {
-        warn!(tenant.id = %tenant, text.id = %entry.id, "whether a text was sent is in doubt; it is not sent again");
-        app.metrics.text(OutboxState::InDoubt);
-        let event = Event::TextSent(Delivery::InDoubt);
+        let event = match entry.kind {
+            OutboxKind::Text => {
+                warn!(tenant.id = %tenant, text.id = %entry.id, "whether a text was sent is in doubt; it is not sent again");
+                app.metrics.text(OutboxState::InDoubt);
+                Event::TextSent(Delivery::InDoubt)
+            }
+            OutboxKind::Mail => {
+                warn!(tenant.id = %tenant, mail.id = %entry.id, "whether a mail was sent is in doubt; it is not sent again");
+                app.metrics.mail(OutboxState::InDoubt);
+                Event::MailSent(Delivery::InDoubt)
+            }
+            // Made again, with its key.
+            OutboxKind::Fetch => continue,
+        };
         if let Err(refused) = tell(app, &tenant, &entry, event, IN_DOUBT, OutboxState::InDoubt).await {
             not_heard(&tenant, &entry, &refused);
         }
@@ -124,6 +139,7 @@ pub(crate) async fn report_doubt(app: &App, doubtful: Vec<(TenantId, OutboxEntry
 async fn perform(app: &Arc<App>, tenant: TenantId, entry: OutboxEntry) {
     match entry.kind {
         OutboxKind::Text => texts::perform(app, &tenant, &entry).await,
+        OutboxKind::Mail => mails::perform(app, &tenant, &entry).await,
         OutboxKind::Fetch => fetches::perform(app, &tenant, &entry).await,
     }
 }

@@ -40,8 +40,10 @@ pub struct Settings {
     pub relay: Relay,
     /// What plugins may reach.
     pub plugins: Plugins,
-    /// Where tenants' SMS gateways may be.
+    /// Where tenants' SMS gateways and mail servers may be.
     pub gateways: Gateways,
+    /// Tenants' mail servers.
+    pub mail: Mail,
     /// Running sessions.
     pub sessions: Sessions,
     /// How much the devices of any tenant may do; a tenant sets its own below.
@@ -126,7 +128,8 @@ pub struct Http {
     /// there. Also what it is called in the table of nodes and in the logs of the others; by default that is `ws://`
     /// (with TLS `wss://`) and the address where it listens, and nobody is sent there.
     pub public_url: Option<NodeUrl>,
-    /// Where webhooks reach the server, behind its proxies: what they are signed over.
+    /// Where the world reaches the server, behind its proxies: what webhooks are signed over, and where links in mails
+    /// lead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web_url: Option<PublicUrl>,
     /// Addresses and networks of proxies before this server, who are believed whom they speak for.
@@ -303,7 +306,7 @@ pub struct Plugins {
     pub allow_loopback: bool,
 }
 
-/// SMS gateways of tenants: where they may be besides the public internet.
+/// SMS gateways and mail servers of tenants: where they may be besides the public internet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gateways {
@@ -311,6 +314,15 @@ pub struct Gateways {
     pub allow_loopback: bool,
     /// Addresses and networks where they may be, such as an SMSC's behind a private link.
     pub allow: Vec<AddressRange>,
+}
+
+/// Mail servers of tenants.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mail {
+    /// A PEM file of authorities that vouch for mail servers besides the public ones: those of a private network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<PathBuf>,
 }
 
 /// Running sessions.
@@ -334,6 +346,7 @@ impl Default for Settings {
             relay: Relay::default(),
             plugins: Plugins::default(),
             gateways: Gateways::default(),
+            mail: Mail::default(),
             sessions: Sessions::default(),
             limits: Limits::default(),
             compiler: None,

@@ -85,6 +85,11 @@ impl Template {
         leads.then_some(()).ok_or(InvalidTemplate::NoLink)
     }
 
+    /// Whether its text names the link, not the token alone.
+    pub fn has_link(&self) -> bool {
+        self.subject.contains("{link}") || self.text.contains("{link}")
+    }
+
     /// The words for one address.
     pub fn render(&self, filling: Filling<'_>) -> Rendered {
         Rendered { subject: filled(&self.subject, filling), text: filled(&self.text, filling) }

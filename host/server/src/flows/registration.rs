@@ -1,11 +1,13 @@
-//! Registration: a device proves an identifier by a method of its tenant (REG-3 to REG-5).
+//! Registration: a device proves an identifier by a method of its tenant (REG-3 to REG-8).
 //!
 //! The method (a plugin) is asked for one step at a time; state, secrets, texts and association of a
-//! step are one transaction ([`step`]). Texts leave afterwards, by the outbox.
+//! step are one transaction ([`step`]). Texts and mails leave afterwards, by the outbox.
 
 pub(crate) mod association;
 pub(crate) mod direct;
 pub(crate) mod held;
+pub(crate) mod link;
+pub(crate) mod mailing;
 pub(crate) mod step;
 pub(crate) mod texting;
 

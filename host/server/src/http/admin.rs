@@ -3,9 +3,12 @@
 mod audit;
 mod carriers;
 mod client_authority;
+mod doubt;
 mod explain;
 mod gateways;
 mod limits;
+mod mail_server;
+mod mails;
 mod may_ring;
 pub(crate) mod openapi;
 mod person;

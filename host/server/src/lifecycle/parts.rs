@@ -7,7 +7,7 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_bus::Bus;
 use switchhook_cdx::{Cdx, CdxConfig, Ip};
 use switchhook_core::{mint, relay_choice::RelayHost, relay_peers::PeerPolicy, seal::KeyRing};
-use switchhook_delivery::{GatewayPeers, Outbound, SmsSender};
+use switchhook_delivery::{GatewayPeers, MailSender, Outbound, SmsSender};
 use switchhook_plugin_runtime::{ArtefactSettings, Compiler, Runtime, RuntimeSettings, Slots};
 use switchhook_protocol::{id::RelayHostId, time::Timestamp};
 use switchhook_relay::{Relay, RelayConfig};
@@ -105,6 +105,16 @@ pub(super) fn texts(settings: &settings::Gateways) -> Result<(SmsSender, Gateway
     let peers = GatewayPeers::new(peers, Some(sandbox::SEND_URL));
     let sender = SmsSender::new(peers.clone()).map_err(|error| StartError::Texts(error.to_string()))?;
     Ok((sender, peers))
+}
+
+/// Sends mails, also by servers for whom the operator's authorities vouch.
+pub(super) fn mails(settings: &settings::Mail, peers: GatewayPeers) -> Result<MailSender, StartError> {
+    let Some(path) = &settings.authorities else {
+        return MailSender::new(peers, None).map_err(|why| StartError::Setup(why.to_string()));
+    };
+    let wrong = |why| StartError::MailAuthorities(path.clone(), why);
+    let authorities = fs::read(path).map_err(|error| wrong(error.into()))?;
+    MailSender::new(peers, Some(&authorities)).map_err(|error| wrong(error.into()))
 }
 
 /// Binds the port of HTTP and WebSocket.

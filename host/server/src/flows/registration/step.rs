@@ -26,6 +26,7 @@ use switchhook_storage::{PutAttempt, StorageError, Transaction};
 
 use super::{
     association::{associate, itself},
+    mailing,
     texting::{self, Taken},
 };
 use crate::{
@@ -78,7 +79,7 @@ pub(crate) async fn step(app: &App, caller: &Caller, step: Step) -> Result<Stepp
     step_again(app, caller, step, &mut Taken::default()).await
 }
 
-/// The same for a request that may have tried before: what it has taken of the rates for texts, it has.
+/// The same for a request that may have tried before: what it has taken of the rates for texts and mails, it has.
 pub(crate) async fn step_again(
     app: &App,
     caller: &Caller,
@@ -98,6 +99,7 @@ pub(crate) async fn step_again(
         let policy = texting::check(app, &caller.tenant, &numbers).await?;
         let (whose, answers) = ((&caller.tenant, &caller.device.id), step.gateway.is_some());
         app.text_rates.take(whose, answers, &numbers, taken, app.now()).map_err(FlowError::too_often)?;
+        let mails = mailing::check(app, whose, &transition, taken).await?;
         let gateways = texting::gateways(app, &caller.tenant, step.gateway.as_ref(), &numbers).await?;
         let keys = app.keys.of(&caller.tenant);
         let facts = Performing {
@@ -106,6 +108,7 @@ pub(crate) async fn step_again(
             device: &step.attempt.device,
             gateways: &gateways,
             test_numbers,
+            mails,
             now: app.now(),
         };
         let performed = perform(facts, &transition, &mut app.rng())?;
@@ -277,8 +280,8 @@ const fn name_of(event: &Event) -> &'static str {
         Event::CodeVerified(_) => "register-code",
         Event::CodeFailed { .. } => "register-code-failed",
         Event::TextSent(_) | Event::MailSent(_) => "register-sent",
-        Event::LinkOpened(_)
-        | Event::Answered(_)
+        Event::LinkOpened(_) => "register-link",
+        Event::Answered(_)
         | Event::Fetched(_)
         | Event::Checked(_)
         | Event::Deadline => "register-step",

@@ -33,7 +33,7 @@ impl Default for TextRates {
     }
 }
 
-/// The texts for which a request has taken of the rates; of two to one number, each.
+/// The texts and mails for which a request has taken of the rates; of two to one number or address, each.
 #[derive(Debug, Default)]
 pub(crate) struct Taken(Vec<EndpointId>);
 
@@ -57,15 +57,20 @@ impl TextRates {
                 self.to_block.take(limits::TEXTS_TO_BLOCK, (tenant, block(to)), now)?;
             }
             self.to_number.take(limits::TEXTS_TO_NUMBER, (tenant, answers, to), now)?;
-            taken.0.push(to.clone());
+            taken.add(to);
         }
         Ok(())
     }
 }
 
 impl Taken {
-    /// Of these texts, those that nothing was taken for.
-    fn lacks<'a>(&self, numbers: &[&'a EndpointId]) -> Vec<&'a EndpointId> {
+    /// It has taken for one more to this one.
+    pub(super) fn add(&mut self, to: &EndpointId) {
+        self.0.push(to.clone());
+    }
+
+    /// Of these texts or mails, those that nothing was taken for.
+    pub(super) fn lacks<'a>(&self, numbers: &[&'a EndpointId]) -> Vec<&'a EndpointId> {
         let mut had = self.0.clone();
         let mut lacks = Vec::new();
         for to in numbers {

@@ -10,7 +10,7 @@ use axum::{
 use utoipa::OpenApi;
 
 use super::{
-    audit, carriers, client_authority, explain, gateways, limits, may_ring, openapi, person,
+    audit, carriers, client_authority, explain, gateways, limits, mail_server, mails, may_ring, openapi, person,
     plugins::{changes, secrets, show, upload},
     registering, registrations, sessions, tenants, text_policy, texts, tokens,
 };
@@ -44,6 +44,9 @@ routes! {
     get "/tenants/{tenant}/gateways" => gateways::list;
     put "/tenants/{tenant}/gateways/{gateway}" => gateways::put;
     delete "/tenants/{tenant}/gateways/{gateway}" => gateways::remove;
+    get "/tenants/{tenant}/mail-server" => mail_server::show;
+    put "/tenants/{tenant}/mail-server" => mail_server::put;
+    delete "/tenants/{tenant}/mail-server" => mail_server::remove;
     put "/tenants/{tenant}/carriers" => carriers::put;
     get "/tenants/{tenant}/text-policy" => text_policy::show;
     put "/tenants/{tenant}/text-policy" => text_policy::put;
@@ -86,4 +89,6 @@ routes! {
     get "/tenants/{tenant}/sessions/{session}" => sessions::show;
     get "/tenants/{tenant}/texts/in-doubt" => texts::in_doubt;
     post "/tenants/{tenant}/texts/{text}/resend" => texts::resend;
+    get "/tenants/{tenant}/mails/in-doubt" => mails::in_doubt;
+    post "/tenants/{tenant}/mails/{mail}/resend" => mails::resend;
 }

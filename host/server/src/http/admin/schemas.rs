@@ -60,6 +60,29 @@ pub(crate) struct TextPolicy {
     countries: Option<Vec<String>>,
 }
 
+/// How a connection to a mail server is hidden.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) enum Security {
+    /// TLS from the first byte; the default.
+    Tls,
+    /// TLS after a word in clear.
+    StartTls,
+    /// Not at all: only inside networks that the operator has allowed.
+    Plain,
+}
+
+/// What a mail with a link says; `{link}`, `{token}` and `{address}` are put in.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) struct MailTemplate {
+    /// One line of at most 200 bytes.
+    subject: String,
+    /// Plain text of at most 16 KiB, with `{link}` or `{token}` in it.
+    text: String,
+}
+
 /// How a gateway is spoken to.
 #[derive(ToSchema)]
 #[schema(rename_all = "kebab-case")]
@@ -255,7 +278,7 @@ mod tests {
     use serde::Serialize;
     use serde_json::Value;
     use switchhook_core::{
-        limits, may_ring, policy, registration::test_number, rollout, row, transit::policy::TextPolicy,
+        limits, mail, may_ring, policy, registration::test_number, rollout, row, transit::policy::TextPolicy,
     };
     use switchhook_plugin_runtime as runtime;
     use switchhook_protocol::carrier::{Carrier, CarrierBundle};
@@ -301,6 +324,7 @@ mod tests {
         assert_eq!(members(&carrier), described("Carrier"));
         assert_eq!(members(&CarrierBundle::default()), described("CarrierBundle"));
         assert_eq!(members(&TextPolicy::default()), described("TextPolicy"));
+        assert_eq!(members(&mail::Template::default()), described("MailTemplate"));
     }
 
     #[test]
@@ -312,6 +336,7 @@ mod tests {
         assert_eq!(words(&[RegistrationMethod, NatPolicy, InviteRouter]), listed("Slot"));
         assert_eq!(words(&[Inactive, Active, Draining, Killed]), listed("VersionState"));
         assert_eq!(words(&[Drain, Kill]), listed("Leave"));
+        assert_eq!(words(&[row::Security::Tls, row::Security::StartTls, row::Security::Plain]), listed("Security"));
         assert_eq!(words(&[EachPowerOn, EachStart, FirstTime, OnWish]), listed("RegisterAgain"));
         assert_eq!(words(&[runtime::Class::Small, runtime::Class::Large]), listed("Class"));
         assert_eq!(words(&[runtime::Severity::Error, runtime::Severity::Warning]), listed("Severity"));

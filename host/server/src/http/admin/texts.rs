@@ -4,23 +4,18 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use switchhook_core::row::{OutboxKind, OutboxState};
+use switchhook_core::row::OutboxKind;
 use switchhook_protocol::{
-    error::ErrorCode,
     id::{AttemptId, GatewayId, MessageId},
     time::Timestamp,
 };
-use switchhook_storage::StorageError;
 use utoipa::ToSchema;
 
-use super::OfTenant;
+use super::{OfTenant, doubt};
 use crate::{
     app::App,
     http::{extract::Path, problem::Problem},
 };
-
-/// Most texts of one answer.
-const MOST: u32 = 1_000;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TextInDoubt)]
@@ -42,9 +37,8 @@ pub(crate) async fn in_doubt(
     State(app): State<Arc<App>>,
     OfTenant { tenant, .. }: OfTenant,
 ) -> Result<Json<Vec<Shown>>, Problem> {
-    let entries = app.storage.outbox().in_state(OutboxKind::Text, OutboxState::InDoubt, MOST).await?;
-    let own = entries.into_iter().filter(|(whose, _)| *whose == tenant);
-    let shown = own.map(|(_, entry)| Shown {
+    let entries = doubt::list(&app, &tenant, OutboxKind::Text).await?;
+    let shown = entries.map(|(_, entry)| Shown {
         text: entry.id,
         attempt: entry.attempt,
         gateway: entry.gateway,
@@ -64,25 +58,8 @@ pub(crate) struct Below {
     responses((status = ACCEPTED, description = "It is on its way.")))]
 pub(crate) async fn resend(
     State(app): State<Arc<App>>,
-    OfTenant { who, tenant }: OfTenant,
+    of: OfTenant,
     Path(Below { text }): Path<Below>,
 ) -> Result<StatusCode, Problem> {
-    let id: MessageId = text.parse().or(Err(ErrorCode::NotFound))?;
-    let now = app.now();
-    let moved = app
-        .storage
-        .of(&tenant)
-        .run("text-resend", async move |tx| {
-            let moved = tx.move_outbox(&id, &[OutboxState::InDoubt], OutboxState::Queued).await?;
-            if moved {
-                who.note(tx, ("text.resend", id.as_str()), now).await?;
-            }
-            Ok::<_, StorageError>(moved)
-        })
-        .await?;
-    if !moved {
-        return Err(ErrorCode::NotFound.into());
-    }
-    app.outbox.hint();
-    Ok(StatusCode::ACCEPTED)
+    doubt::resend(&app, of, (OutboxKind::Text, "text.resend"), &text).await
 }
