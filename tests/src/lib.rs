@@ -20,6 +20,7 @@ pub mod raw;
 pub mod service;
 pub mod signed;
 pub mod smsc;
+pub mod smtp;
 pub mod stored;
 pub mod twilio;
 pub mod waiting;

@@ -15,8 +15,17 @@ use crate::{
     decisions::Decisions,
     flows::registration::{mailing::MailRates, texting::TextRates},
     granted::Granted,
-    keys::Keys, listen::doors::Doors, metrics::Metrics, nodes::Me, online::Online, outbox::Hints,
-    places::Shared, plugins::Plugins, rates::Rates, settings::PublicUrl, smscs::Smscs,
+    keys::Keys,
+    listen::doors::Doors,
+    metrics::Metrics,
+    nodes::Me,
+    online::Online,
+    outbox::Hints,
+    places::Shared,
+    plugins::Plugins,
+    rates::Rates,
+    settings::PublicUrl,
+    smscs::Smscs,
 };
 
 /// One running server's handles.

@@ -26,7 +26,10 @@ use crate::{
     bounds::Bounds,
     clock,
     decisions::Decisions,
-    flows::{FlowError, registration::{mailing::MailRates, texting::TextRates}},
+    flows::{
+        FlowError,
+        registration::{mailing::MailRates, texting::TextRates},
+    },
     granted::Granted,
     http,
     keys::Keys,

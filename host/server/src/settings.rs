@@ -475,9 +475,8 @@ mod tests {
 
     #[test]
     fn a_public_address_is_one_to_which_a_path_can_be_added() {
-        let read = |url: &str| {
-            toml::from_str::<Http>(&format!("web_url = \"{url}\"")).map(|http| http.web_url)
-        };
+        let read =
+            |url: &str| toml::from_str::<Http>(&format!("web_url = \"{url}\"")).map(|http| http.web_url);
         let url = read("https://calls.example/switchhook").unwrap().unwrap();
         assert_eq!(url.of("/v1/acme"), "https://calls.example/switchhook/v1/acme");
         for wrong in

@@ -18,8 +18,8 @@ use switchhook_protocol::{
     number::{CompleteNumber, CompletedNumber},
     push_token::{PushTokenRenew, PushTokenRenewed},
     registration::{
-        RegisterBegin, RegisterCode, RegisterLink, RegisterList, RegisterRevoke, RegisterValidate, RegistrationList,
-        RegistrationProgress,
+        RegisterBegin, RegisterCode, RegisterLink, RegisterList, RegisterRevoke, RegisterValidate,
+        RegistrationList, RegistrationProgress,
     },
     relay::{RelayRequest, RelayResponse, RelayUpdate},
     server::{PeerSignal, Welcome},

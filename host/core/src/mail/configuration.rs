@@ -50,9 +50,7 @@ impl MailServer {
         }
         let fine = match (&self.user, password) {
             (None, None) => true,
-            (Some(_), Some(password)) => {
-                (1..=MAX_PASSWORD).contains(&password.len()) && printable(password)
-            }
+            (Some(_), Some(password)) => (1..=MAX_PASSWORD).contains(&password.len()) && printable(password),
             (None, Some(_)) | (Some(_), None) => false,
         };
         fine.then_some(()).ok_or(InvalidMailServer::Password)?;
@@ -98,7 +96,10 @@ mod tests {
     fn reg_7_a_mail_server_is_whole_and_puts_nothing_into_headers() {
         let check = |server: MailServer| server.check(Some("secret"));
         assert_eq!(check(server()), Ok(()));
-        assert_eq!(check(MailServer { host: "smtp example".into(), ..server() }), Err(InvalidMailServer::Host));
+        assert_eq!(
+            check(MailServer { host: "smtp example".into(), ..server() }),
+            Err(InvalidMailServer::Host)
+        );
         assert_eq!(check(MailServer { port: 0, ..server() }), Err(InvalidMailServer::Host));
         let injected = || String::from("Acme\r\nBcc: all@example.org");
         assert_eq!(check(MailServer { sender_name: injected(), ..server() }), Err(InvalidMailServer::Name));

@@ -55,7 +55,10 @@ pub(super) fn message(server: &MailServer, mail: &NewMail<'_>) -> Option<Message
         .date(at)
         .message_id(Some(format!("<{}@{domain}>", mail.id)))
         // RFC 3834: nobody's holiday answers it.
-        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".into()))
+        .raw_header(HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            "auto-generated".into(),
+        ))
         .header(ContentType::TEXT_PLAIN);
     if let Some(token) = mail.token {
         let name = HeaderName::new_from_ascii_str(TOKEN_HEADER);

@@ -142,6 +142,33 @@ pub(crate) mod texts_on {
     }
 }
 
+pub(crate) mod mails {
+    use switchhook_core::policy::registration::{Delivery, Field, Mail};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn mails_a_link_and_registers_what_it_proves_or_mails_words() {
+        let host = Host::running(guests::MAILS, Slot::RegistrationMethod).await;
+        let step =
+            async |state: Option<&State>, event| host.step("mails", state, event).await.outcome.unwrap();
+        let field = |name: &str, value: &str| Field { name: name.to_owned(), value: value.to_owned() };
+        let bob = || "bob@example.com".parse().unwrap();
+
+        let begun = step(None, Event::Begun(vec![field("address", "bob@example.com")])).await;
+        let sent = step(Some(&begun.state), Event::MailSent(Delivery::Sent)).await;
+        let opened = step(Some(&sent.state), Event::LinkOpened(bob())).await;
+
+        assert!(matches!(&begun.effects[..], [Effect::SendLink(proof)] if proof.to == bob()));
+        assert_eq!(sent.effects, []);
+        assert_eq!(opened.effects, [Effect::Bind(bob()), Effect::Finish]);
+        let fields = vec![field("address", "bob@example.com"), field("subject", "Hello")];
+        let words = step(None, Event::Begun(fields)).await;
+        let mail = Mail { to: bob(), subject: "Hello".to_owned(), text: "A few words.".to_owned() };
+        assert_eq!(words.effects, [Effect::SendMail(mail)]);
+    }
+}
+
 /// An attempt asks the version that it began with, for as long as there is one (PLUG-1).
 #[tokio::test]
 async fn a_pinned_call_asks_its_version_until_that_is_forgotten() {

@@ -98,7 +98,11 @@ async fn opened(
 }
 
 fn failed(app: &App, headers: &HeaderMap, problem: Problem) -> Response {
-    if wants_html(headers) { Page::Failed(problem.code()).response(&mut app.rng()) } else { problem.into_response() }
+    if wants_html(headers) {
+        Page::Failed(problem.code()).response(&mut app.rng())
+    } else {
+        problem.into_response()
+    }
 }
 
 /// Browsers say so; programs that take anything get no page.

@@ -89,7 +89,9 @@ async fn load(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Option<Ready
 /// What the mail says; none if it has a link and the settings do not say where links lead.
 fn words(app: &App, tenant: &TenantId, server: &MailServer, mail: &OutgoingMail) -> Option<Rendered> {
     match &mail.content {
-        MailContent::Text { subject, text } => Some(Rendered { subject: subject.clone(), text: text.clone() }),
+        MailContent::Text { subject, text } => {
+            Some(Rendered { subject: subject.clone(), text: text.clone() })
+        }
         MailContent::Link { token } => {
             let link = app.web_url.as_ref().map(|url| links::url(url, tenant, token));
             if link.is_none() && server.template.has_link() {

@@ -59,9 +59,11 @@ pub(super) async fn check(
     if addresses.is_empty() {
         return Ok(false);
     }
-    let server = app.storage.of(whose.0).mail_server().await?;
+    if app.storage.of(whose.0).mail_server().await?.is_none() {
+        return Ok(false);
+    }
     app.mail_rates.take(whose, &addresses, taken, app.now()).map_err(FlowError::too_often)?;
-    Ok(server.is_some())
+    Ok(true)
 }
 
 #[cfg(test)]

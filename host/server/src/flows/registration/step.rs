@@ -281,9 +281,6 @@ const fn name_of(event: &Event) -> &'static str {
         Event::CodeFailed { .. } => "register-code-failed",
         Event::TextSent(_) | Event::MailSent(_) => "register-sent",
         Event::LinkOpened(_) => "register-link",
-        Event::Answered(_)
-        | Event::Fetched(_)
-        | Event::Checked(_)
-        | Event::Deadline => "register-step",
+        Event::Answered(_) | Event::Fetched(_) | Event::Checked(_) | Event::Deadline => "register-step",
     }
 }

@@ -89,9 +89,7 @@ pub(crate) async fn put(
     check_serves(&serves).map_err(|why| malformed(&why))?;
     app.gateway_peers.judge(&provider).map_err(|why| malformed(&why))?;
     if matches!(provider, Provider::Twilio(_)) && app.web_url.is_none() {
-        return Err(malformed(
-            &"its webhooks are signed over http.web_url, which the settings do not have",
-        ));
+        return Err(malformed(&"its webhooks are signed over http.web_url, which the settings do not have"));
     }
     let sealed = app.keys.of(&tenant).seal_bytes(Purpose::Secret, secret.as_bytes(), &mut app.rng());
     let shown = Shown { gateway, number, provider, serves, secret: made };

@@ -10,7 +10,8 @@ use axum::{
 use utoipa::OpenApi;
 
 use super::{
-    audit, carriers, client_authority, explain, gateways, limits, mail_server, mails, may_ring, openapi, person,
+    audit, carriers, client_authority, explain, gateways, limits, mail_server, mails, may_ring, openapi,
+    person,
     plugins::{changes, secrets, show, upload},
     registering, registrations, sessions, tenants, text_policy, texts, tokens,
 };

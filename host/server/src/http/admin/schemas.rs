@@ -336,7 +336,10 @@ mod tests {
         assert_eq!(words(&[RegistrationMethod, NatPolicy, InviteRouter]), listed("Slot"));
         assert_eq!(words(&[Inactive, Active, Draining, Killed]), listed("VersionState"));
         assert_eq!(words(&[Drain, Kill]), listed("Leave"));
-        assert_eq!(words(&[row::Security::Tls, row::Security::StartTls, row::Security::Plain]), listed("Security"));
+        assert_eq!(
+            words(&[row::Security::Tls, row::Security::StartTls, row::Security::Plain]),
+            listed("Security")
+        );
         assert_eq!(words(&[EachPowerOn, EachStart, FirstTime, OnWish]), listed("RegisterAgain"));
         assert_eq!(words(&[runtime::Class::Small, runtime::Class::Large]), listed("Class"));
         assert_eq!(words(&[runtime::Severity::Error, runtime::Severity::Warning]), listed("Severity"));

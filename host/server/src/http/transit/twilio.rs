@@ -58,9 +58,8 @@ pub(super) fn receipt(
 }
 
 fn form(posted: &Posted, web_url: Option<&PublicUrl>) -> Result<Form, Problem> {
-    let web_url = web_url.ok_or_else(|| {
-        Problem::new(ErrorCode::BadSignature, "the server's settings have no http.web_url")
-    })?;
+    let web_url = web_url
+        .ok_or_else(|| Problem::new(ErrorCode::BadSignature, "the server's settings have no http.web_url"))?;
     let path = posted.uri.path_and_query().map_or("/", |path| path.as_str());
     let form = Form::parse(&posted.body);
     let signed = form.verify(&posted.secret, &web_url.of(path), posted.header(SIGNATURE_HEADER));
