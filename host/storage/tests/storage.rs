@@ -24,6 +24,8 @@ mod group;
 mod history;
 #[path = "storage/lives.rs"]
 mod lives;
+#[path = "storage/mail.rs"]
+mod mail;
 #[path = "storage/mailbox.rs"]
 mod mailbox;
 #[path = "storage/nodes.rs"]

@@ -1,6 +1,7 @@
 //! The server's process dies, and is started again on the same data and address.
 
 mod invitation;
+mod mail;
 mod receipt;
 mod registration;
 mod stage;
