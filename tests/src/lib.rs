@@ -10,6 +10,7 @@
 pub mod admin;
 pub mod certificates;
 mod counterparts;
+pub mod dovecot;
 pub mod front;
 pub mod host;
 pub mod node;

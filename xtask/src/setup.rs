@@ -26,6 +26,7 @@ const COUNTERPARTS: &[Counterpart] = &[
         programs: &["turnserver", "turnutils_natdiscovery", "turnutils_stunclient", "turnutils_uclient"],
         service: Some("coturn"),
     },
+    Counterpart { package: "dovecot-imapd", programs: &["dovecot"], service: Some("dovecot") },
     Counterpart { package: "iproute2", programs: &["ip"], service: None },
     Counterpart { package: "nftables", programs: &["nft"], service: None },
     Counterpart { package: "nats-server", programs: &["nats-server"], service: Some("nats-server") },

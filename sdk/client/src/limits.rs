@@ -33,6 +33,21 @@ pub const REMEMBERED: usize = 1_024;
 /// How long a ring that has stopped by its own clock waits for the host's word, to confirm its silence.
 pub const LAST_WORD: Duration = Duration::from_mins(1);
 
+/// How long a mail with a link is looked for: longer than most servers hold mail back, shorter than links live.
+pub const MAILBOX: Duration = Duration::from_mins(15);
+
+/// Between two looks into a mailbox: a person waits, and its server is not to be a nuisance to.
+pub const MAILBOX_PACE: Duration = Duration::from_secs(5);
+
+/// How long one look may take: connection, sign-in, and the newest mails.
+pub const MAILBOX_LOOK: Duration = Duration::from_secs(30);
+
+/// Mails that one look fetches: those of one sender to one address, so the last tries.
+pub const MAILBOX_NEWEST: usize = 8;
+
+/// Of each mail so many bytes: a template is at most 16 KiB, and headers of every relay on the way.
+pub const MAIL: usize = 128 * 1024;
+
 /// Sessions whose relay events and ends are kept until a call asks for them.
 pub const SESSIONS: usize = 32;
 

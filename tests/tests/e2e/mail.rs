@@ -29,9 +29,9 @@ const BOB: &str = "bob@example.com";
 const ANNE: &str = "anne@example.com";
 
 /// A host whose tenant registers by mail.
-struct Desk {
-    host: Host,
-    smtp: Smtp,
+pub(crate) struct Desk {
+    pub(crate) host: Host,
+    pub(crate) smtp: Smtp,
 }
 
 /// REG-7
@@ -283,7 +283,7 @@ async fn reg_7_without_a_mail_server_nobody_is_mailed_and_nothing_is_stored() ->
 
 impl Desk {
     /// A host with a mail server beside it; none where that cannot run.
-    async fn start(test: &str) -> Result<Option<Self>> {
+    pub(crate) async fn start(test: &str) -> Result<Option<Self>> {
         let Some(smtp) = Smtp::start(test).await? else { return Ok(None) };
         let host = host(None).await?;
         install(&host.admin).await?;
@@ -292,7 +292,11 @@ impl Desk {
     }
 
     /// Opens a link as a browser does.
-    async fn browse(&self, method: Method, token: &str) -> Result<(StatusCode, HeaderMap, String)> {
+    pub(crate) async fn browse(
+        &self,
+        method: Method,
+        token: &str,
+    ) -> Result<(StatusCode, HeaderMap, String)> {
         let url = format!("http://{}/v1/{DEFAULT_TENANT}/links/{token}", self.host.addresses().http);
         let request = Client::new().request(method, url).header(ACCEPT, "text/html,*/*;q=0.8");
         let answer = in_time("the page", request.send()).await??;

@@ -16,6 +16,7 @@ mod certificates;
 mod explain;
 mod gateways;
 mod health;
+mod imap;
 mod invitation;
 mod late;
 mod limits;

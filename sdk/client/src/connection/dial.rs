@@ -74,7 +74,7 @@ pub(crate) fn is_as_secure(from: &str, to: &str) -> bool {
 }
 
 /// TLS that trusts whom browsers trust.
-fn web_tls() -> Result<Arc<ClientConfig>, DialError> {
+pub(crate) fn web_tls() -> Result<Arc<ClientConfig>, DialError> {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?

@@ -20,7 +20,9 @@ impl RegistrationMethod for Guest {
     fn step(_: &Context, _: Option<Vec<u8>>, event: Event) -> Result<Transition, Refusal> {
         let effects = match event {
             Event::Begun(fields) => vec![mail(&fields)?],
-            Event::MailSent(Delivery::Sent | Delivery::Delivered | Delivery::Failed | Delivery::InDoubt) => vec![],
+            Event::MailSent(Delivery::Sent | Delivery::Delivered | Delivery::Failed | Delivery::InDoubt) => {
+                vec![]
+            }
             Event::LinkOpened(address) => vec![Effect::Bind(address), Effect::Finish],
             _ => return Err(Refusal::new("unexpected", "This registration does not go on like that.")),
         };
