@@ -10,13 +10,16 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use switchhook_client::mailbox::Mailbox;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{self, Child},
+};
+use tokio_rustls::rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject as _},
 };
 
 use crate::{certificates::Authority, skipped, waiting::in_time};

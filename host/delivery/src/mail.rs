@@ -20,6 +20,7 @@ use lettre::{
         extension::{Extension, MailParameter},
     },
 };
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use switchhook_core::row::MailServer;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -34,7 +35,7 @@ pub const TOKEN_HEADER: &str = "Switchhook-Token";
 #[derive(Debug, Clone)]
 pub struct MailSender {
     peers: GatewayPeers,
-    authorities: Vec<Certificate>,
+    authorities: Option<Certificate>,
 }
 
 /// A file that is none of certificates.
@@ -49,10 +50,7 @@ impl MailSender {
     /// A sender that connects only to where gateways may be. Servers are vouched for by the public authorities, and by
     /// these (PEM).
     pub fn new(peers: GatewayPeers, authorities: Option<&[u8]>) -> Result<Self, NotCertificates> {
-        let authorities = match authorities {
-            Some(pem) => Certificate::from_pem(pem).or(Err(NotCertificates))?,
-            None => Vec::new(),
-        };
+        let authorities = authorities.map(certificates).transpose()?;
         Ok(Self { peers, authorities })
     }
 
@@ -94,7 +92,8 @@ impl MailSender {
         let mut connection = self.connect(server, password).await?;
         let envelope = message.envelope();
         let mut parameters = Vec::new();
-        if envelope.has_non_ascii_addresses() {
+        let mut addresses = envelope.to().iter().chain(envelope.from());
+        if addresses.any(|address| !AsRef::<str>::as_ref(address).is_ascii()) {
             if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
                 return Err(Sent::Refused(NAME_NOT_ALLOWED));
             }
@@ -107,6 +106,13 @@ impl MailSender {
         told(connection.command(Data).await)?;
         Ok(connection)
     }
+}
+
+/// All certificates of a file.
+fn certificates(pem: &[u8]) -> Result<Certificate, NotCertificates> {
+    let some = CertificateDer::pem_slice_iter(pem).next().is_some();
+    let all = Certificate::from_pem(pem).ok().filter(|_| some);
+    all.ok_or(NotCertificates)
 }
 
 /// What an answer before the message says: without a good one nothing is sent.

@@ -28,8 +28,7 @@ const MAIL_IS_DONE: &str = "commit.register-sent.after";
 /// What a process leaves behind that dies at a point.
 struct Death {
     point: &'static str,
-    /// Mails that come, nobody having asked for another one.
-    mails: usize,
+    /// How the registration goes on.
     then: Then,
 }
 
@@ -48,16 +47,16 @@ enum Then {
 }
 
 const DEATHS: [Death; 10] = [
-    death("commit.register-begin.before", 0, Then::BegunAgain),
-    death("commit.register-begin.after", 1, Then::ByItself),
-    death("commit.claim-outbox.before", 1, Then::ByItself),
-    death("commit.claim-outbox.after", 0, Then::Resent),
-    death("effect.send-mail.before", 0, Then::Resent),
-    death("effect.send-mail.after", 1, Then::Arrived),
-    death("commit.register-sent.before", 1, Then::Arrived),
-    death("commit.register-sent.after", 1, Then::ByItself),
-    death("commit.register-link.before", 1, Then::ByItself),
-    death("commit.register-link.after", 1, Then::Confirmed),
+    death("commit.register-begin.before", Then::BegunAgain),
+    death("commit.register-begin.after", Then::ByItself),
+    death("commit.claim-outbox.before", Then::ByItself),
+    death("commit.claim-outbox.after", Then::Resent),
+    death("effect.send-mail.before", Then::Resent),
+    death("effect.send-mail.after", Then::Arrived),
+    death("commit.register-sent.before", Then::Arrived),
+    death("commit.register-sent.after", Then::ByItself),
+    death("commit.register-link.before", Then::ByItself),
+    death("commit.register-link.after", Then::Confirmed),
 ];
 
 /// REG-7
@@ -72,8 +71,8 @@ async fn reg_8_no_address_is_lost_and_none_is_mailed_twice_wherever_the_process_
     Ok(())
 }
 
-const fn death(point: &'static str, mails: usize, then: Then) -> Death {
-    Death { point, mails, then }
+const fn death(point: &'static str, then: Then) -> Death {
+    Death { point, then }
 }
 
 /// The points that a registration passes, from the request to the confirmation.

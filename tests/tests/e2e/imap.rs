@@ -42,7 +42,7 @@ async fn reg_8_a_client_finds_the_token_in_its_users_mailbox_among_decoys() -> R
     let (validated, arrived) = tokio::join!(in_time("the validation", refused), arriving);
     arrived?;
     ensure!(validated?? == RegistrationProgress::Registered { endpoint: address.clone() });
-    ensure!(phone.registrations().await? == [address]);
+    ensure!(phone.registrations().await? == std::slice::from_ref(&address));
     ensure!(annes_phone.registrations().await?.is_empty());
 
     // Nothing in the mailbox was touched: the same mails are found again.

@@ -4,6 +4,7 @@
 //! address which has braces of its own changes nothing. Any other brace stays as it is.
 
 use alloc::string::String;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::endpoint::EndpointId;
@@ -56,6 +57,13 @@ pub struct Rendered {
     pub subject: String,
     /// Plain text.
     pub text: String,
+}
+
+/// Masked: it names a person, and what proves an address.
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rendered").finish_non_exhaustive()
+    }
 }
 
 /// English words for a tenant that has none of its own.

@@ -72,7 +72,7 @@ impl MailSender {
     fn tls(&self, host: &str) -> Result<TlsParameters, Sent> {
         let name = host.trim_matches(['[', ']']).to_owned();
         let mut parameters = TlsParameters::builder(name).certificate_store(CertificateStore::WebpkiRoots);
-        for authority in &self.authorities {
+        if let Some(authority) = &self.authorities {
             parameters = parameters.add_root_certificate(authority.clone());
         }
         parameters.build_rustls().or(Err(Sent::NotReached))

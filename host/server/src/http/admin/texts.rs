@@ -38,7 +38,7 @@ pub(crate) async fn in_doubt(
     OfTenant { tenant, .. }: OfTenant,
 ) -> Result<Json<Vec<Shown>>, Problem> {
     let entries = doubt::list(&app, &tenant, OutboxKind::Text).await?;
-    let shown = entries.map(|(_, entry)| Shown {
+    let shown = entries.map(|entry| Shown {
         text: entry.id,
         attempt: entry.attempt,
         gateway: entry.gateway,
