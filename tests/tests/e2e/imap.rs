@@ -4,7 +4,12 @@ use anyhow::{Context as _, Result, ensure};
 use reqwest::{Method, StatusCode};
 use switchhook_client::mailbox::{Expected, Mailbox, MailboxError, validate};
 use switchhook_protocol::{endpoint::EndpointId, error::ErrorCode, registration::RegistrationProgress};
-use switchhook_tests::{dovecot::Dovecot, phone::refusal, smtp::SENDER, waiting::in_time};
+use switchhook_tests::{
+    dovecot::Dovecot,
+    phone::{Phone, refusal},
+    smtp::{Received, SENDER},
+    waiting::in_time,
+};
 
 use crate::mail::{Desk, begin};
 
@@ -33,13 +38,13 @@ async fn reg_8_a_client_finds_the_token_in_its_users_mailbox_among_decoys() -> R
     let mailbox = dovecot.mailbox("bob")?;
     let before = mailbox.look(expected).await?;
     ensure!(before == [annes.token()?], "{before:?}");
-    let refused = validating(&phone, &mailbox, expected);
+    let validating = validating(&phone, &mailbox, expected);
 
     let arriving = async {
-        dovecot.deliver("bob", "4.true", &split(&bobs.raw, &bobs.token()?)?)?;
+        dovecot.deliver("bob", "4.true", &split(&bobs)?)?;
         Ok::<_, anyhow::Error>(())
     };
-    let (validated, arrived) = tokio::join!(in_time("the validation", refused), arriving);
+    let (validated, arrived) = tokio::join!(in_time("the validation", validating), arriving);
     arrived?;
     ensure!(validated?? == RegistrationProgress::Registered { endpoint: address.clone() });
     ensure!(phone.registrations().await? == std::slice::from_ref(&address));
@@ -91,7 +96,7 @@ async fn reg_8_a_mailbox_that_says_no_is_not_asked_again() -> Result<()> {
 }
 
 async fn validating(
-    phone: &switchhook_tests::phone::Phone,
+    phone: &Phone,
     mailbox: &Mailbox,
     expected: Expected<'_>,
 ) -> Result<RegistrationProgress, MailboxError> {
@@ -99,14 +104,15 @@ async fn validating(
 }
 
 /// The same mail without its header, and its text as quoted-printable that splits the token.
-fn split(raw: &str, token: &str) -> Result<String> {
-    let (head, body) = raw.split_once("\r\n\r\n").context("no text")?;
+fn split(mail: &Received) -> Result<String> {
+    let (head, _) = mail.raw.split_once("\r\n\r\n").context("no text")?;
     let kept = |line: &&str| {
         let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
         !matches!(name.as_str(), "switchhook-token" | "content-transfer-encoding")
     };
     let head: Vec<&str> = head.split("\r\n").filter(kept).collect();
+    let token = mail.token()?;
     let (start, rest) = token.split_at_checked(20).context("no token")?;
-    let body = body.replace('=', "=3D").replace(token, &format!("{start}=\r\n{rest}"));
+    let body = mail.text()?.replace('=', "=3D").replace(&token, &format!("{start}=\r\n{rest}"));
     Ok(format!("{}\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n{body}", head.join("\r\n")))
 }

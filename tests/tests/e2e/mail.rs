@@ -206,7 +206,13 @@ async fn reg_7_what_would_add_a_header_or_is_no_address_is_refused_and_nothing_i
     let test = "reg_7_what_would_add_a_header_or_is_no_address_is_refused_and_nothing_is_stored";
     let Some(mut desk) = Desk::start(test).await? else { return Ok(()) };
     let phone = desk.host.stranger().await?;
-    let before = desk.host.stored().await?;
+    // What a method does wrong stands in its log.
+    let stored = async || {
+        let mut rows = desk.host.stored().await?;
+        rows.remove("plugin_lines");
+        Ok::<_, anyhow::Error>(rows)
+    };
+    let before = stored().await?;
 
     let injected = "Hello\r\nBcc: all@example.org";
     let long = format!("bob@{}example.com", "a-label-of-20-letters.".repeat(12));
@@ -222,7 +228,8 @@ async fn reg_7_what_would_add_a_header_or_is_no_address_is_refused_and_nothing_i
         let refused = refusal(begin_with(&phone, &fields).await?)?;
         ensure!(refused == ErrorCode::RegistrationRefused, "{fields:?}: {refused}");
     }
-    ensure!(desk.host.stored().await? == before, "something is stored");
+    let after = stored().await?;
+    ensure!(after == before, "something is stored: {before:?}, {after:?}");
 
     for (member, value) in [
         ("sender_name", json!(injected)),
