@@ -13,8 +13,8 @@ use anyhow::{Context as _, Result};
 use switchhook_client::mailbox::Mailbox;
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::{self, Child},
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{self, Child, ChildStderr},
 };
 use tokio_rustls::rustls::{
     ClientConfig, RootCertStore,
@@ -34,6 +34,8 @@ const OWNER: &str = "mail";
 #[derive(Debug)]
 pub struct Dovecot {
     _child: Child,
+    /// What it says: a server that nobody listens to ends.
+    _said: Lines<BufReader<ChildStderr>>,
     port: u16,
     authority: Authority,
     folder: TempDir,
@@ -68,7 +70,7 @@ impl Dovecot {
             anyhow::bail!("Dovecot has ended")
         })
         .await??;
-        Ok(Some(Self { _child: child, port, authority, folder }))
+        Ok(Some(Self { _child: child, _said: said, port, authority, folder }))
     }
 
     /// A person's mailbox; made by the first mail that comes or the first look.
