@@ -61,7 +61,7 @@ async fn send(app: &App, entry: &OutboxEntry, ready: &Ready) -> Sent {
     let mut sent = Sent::NotReached;
     for pause in limits::MAIL_PAUSES {
         time::sleep(pause).await;
-        sent = app.mails.send(&ready.server, ready.password.as_deref(), &mail).await;
+        sent = Box::pin(app.mails.send(&ready.server, ready.password.as_deref(), &mail)).await;
         let passing = matches!(sent, Sent::NotReached | Sent::Refused(400..500));
         if !passing {
             break;

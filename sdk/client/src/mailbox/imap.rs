@@ -57,10 +57,9 @@ fn query(expected: Expected<'_>) -> String {
 
 impl From<Error> for MailboxError {
     fn from(error: Error) -> Self {
-        match error {
-            Error::Bad(_) | Error::No(_) | Error::Validate(_) => Self::Refused(error.to_string()),
-            other => Self::Network(other.to_string()),
-        }
+        let words = error.to_string();
+        let says_no = matches!(error, Error::Bad(_) | Error::No(_) | Error::Validate(_));
+        if says_no { Self::Refused(words) } else { Self::Network(words) }
     }
 }
 

@@ -75,7 +75,7 @@ mod tests {
             found(&mail(&format!("Switchhook-Token: {ONE}\r\n"), &format!("{ONE} {TWO}"))),
             [ONE, TWO]
         );
-        assert!(found(&mail("Switchhook-Token: short\r\n", &ONE[1..])).is_empty());
+        assert!(found(&mail("Switchhook-Token: short\r\n", ONE.split_at(1).1)).is_empty());
     }
 
     #[test]

@@ -114,8 +114,7 @@ mod tests {
 
     #[test]
     fn reg_8_a_page_has_no_script_and_shows_an_address_masked_and_escaped() {
-        let address: EndpointId =
-            "<b>bob&co@example.com".parse().unwrap_or("b&bobbob@example.com".parse().unwrap());
+        let address: EndpointId = "b&bobbob@example.com".parse().unwrap();
         let page = Page::Ask(&address).html("nonce");
         assert!(!page.contains("<script") && !page.contains("bob"), "{page}");
         assert_eq!(escaped("<a href=\"'&\">"), "&lt;a href=&quot;&#39;&amp;&quot;&gt;");
