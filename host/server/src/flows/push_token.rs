@@ -7,7 +7,7 @@ use switchhook_core::{mint, row::Device, seal::Purpose};
 use switchhook_protocol::{
     error::ErrorCode,
     id::PushToken,
-    push_token::{PushTokenRenew, PushTokenRenewed},
+    push_token::{PushAddress, PushTokenRenew, PushTokenRenewed},
     time::millis,
 };
 use switchhook_storage::Transaction;
@@ -20,7 +20,7 @@ pub(crate) async fn renew(
     caller: &Caller,
     request: &PushTokenRenew,
 ) -> Result<PushTokenRenewed, FlowError> {
-    if !request.wraps.as_ref().is_none_or(|address| address.is_well_formed()) {
+    if !request.wraps.as_ref().is_none_or(PushAddress::is_well_formed) {
         return Err(ErrorCode::Malformed.into());
     }
     let mut rng = app.rng();

@@ -81,6 +81,7 @@ impl Page<'_> {
 }
 
 /// What a person can do about it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other code says nothing to a person")]
 const fn sentence(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::LinkUsed => "This link was used before. If that was you, go on in the application.",
