@@ -7,7 +7,9 @@ use alloc::string::String;
 
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
 use rand_core::CryptoRng;
-use switchhook_protocol::id::{AttemptId, DeviceId, Epoch, MessageId, NodeId, PushToken, SessionId};
+use switchhook_protocol::id::{
+    AttemptId, DeviceId, Epoch, MessageId, NodeId, ProfileId, PushToken, SessionId,
+};
 
 macro_rules! minted {
     ($($(#[$doc:meta])* $name:ident -> $id:ty = $bytes:literal;)*) => {$(
@@ -27,6 +29,8 @@ minted! {
     session -> SessionId = 16;
     /// A registration attempt.
     attempt -> AttemptId = 16;
+    /// A profile.
+    profile -> ProfileId = 16;
     /// A message.
     message -> MessageId = 16;
     /// A mailbox's incarnation.

@@ -87,6 +87,26 @@ pub struct Facts {
     /// The tenant's key-value pairs, as they were when the call began; empty without the grant.
     #[serde(with = "json::pairs")]
     pub pairs: BTreeMap<String, Vec<u8>>,
+    /// What the attempt's profile and the user directory say of addresses; unknown where one is missing.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<EndpointId, Standing>,
+}
+
+/// What is known of an address: the profile is asked first, the directory second (REG-7).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// The profile has been asked to validate it, and it is not yet.
+    Asked,
+    /// Its user said no.
+    Declined,
+    /// The profile knows it as validated.
+    Validated,
+    /// The profile does not, and the user directory does.
+    ValidatedByDirectory,
 }
 
 /// "No", said on purpose. The words reach the client.

@@ -4,7 +4,10 @@
 //! how it is compared and how often it may be tried is the host's.
 
 pub mod code;
+pub mod credentials;
 pub mod link;
+pub mod notice;
+pub mod password;
 pub mod perform;
 pub mod signature;
 pub mod test_number;

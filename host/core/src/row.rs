@@ -12,6 +12,7 @@ mod mailbox;
 mod node;
 mod outbox;
 mod plugin;
+mod profile;
 mod registration;
 mod session;
 
@@ -31,6 +32,7 @@ pub use self::{
     node::Node,
     outbox::{OutboxEntry, OutboxKind, OutboxState},
     plugin::{PluginVersion, VersionState},
+    profile::{AddressOfDevice, Deadline, IssuedCredentials, Profile, User, UserState},
     registration::{Attempt, Device, Registration, Secret, SecretKind, Target},
     session::{
         Invitation, InvitationState, Leg, LegState, Milestones, Participant, Session, Timer, TimerKind,

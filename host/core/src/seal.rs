@@ -64,6 +64,10 @@ pub enum Purpose {
     PushAddress,
     /// What a node tells others.
     Letter,
+    /// A password on its way through a method, and whose it is (REG-6).
+    Password,
+    /// What a device proves a profile or an address by (REG-9).
+    Credentials,
 }
 
 impl Purpose {
@@ -81,6 +85,8 @@ impl Purpose {
             Self::Course => b"course",
             Self::PushAddress => b"push-address",
             Self::Letter => b"letter",
+            Self::Password => b"password",
+            Self::Credentials => b"credentials",
         }
     }
 }

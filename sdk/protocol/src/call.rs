@@ -13,8 +13,8 @@ use crate::{
     number::{CompleteNumber, CompletedNumber},
     push_token::{PushTokenRenew, PushTokenRenewed},
     registration::{
-        RegisterBegin, RegisterCode, RegisterLink, RegisterList, RegisterRevoke, RegisterValidate,
-        RegistrationList, RegistrationProgress,
+        RegisterAnswer, RegisterBegin, RegisterCode, RegisterLink, RegisterList, RegisterRevoke,
+        RegisterValidate, RegistrationList, RegistrationProgress,
     },
     relay::{RelayRequest, RelayResponse, RelayUpdate},
     session::{
@@ -123,6 +123,7 @@ macro_rules! operations {
 
 operations! {
     RegisterBegin = "register.begin" => RegistrationProgress;
+    RegisterAnswer = "register.answer" => RegistrationProgress;
     RegisterCode = "register.code" => RegistrationProgress;
     RegisterValidate = "register.validate" => RegistrationProgress;
     RegisterLink = "register.link" => RegistrationProgress;

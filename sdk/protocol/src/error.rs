@@ -98,6 +98,14 @@ codes! {
     WrongCode = "wrong-code", 422, "Type the code again.";
     /// No tries are left for this code.
     TriesExhausted = "tries-exhausted", 429, "Begin the registration anew.";
+    /// The credentials are none of this host's, of another kind, or of another device.
+    CredentialsRefused = "credentials-refused", 403, "Sign in again.";
+    /// The credentials are over.
+    CredentialsExpired = "credentials-expired", 410, "Sign in again, or activate the address again.";
+    /// The credentials were taken back, or newer ones took their place.
+    CredentialsRevoked = "credentials-revoked", 403, "Use the newest, or sign in again.";
+    /// The address is not validated for this profile.
+    AddressNotValidated = "address-not-validated", 403, "Have the address validated first.";
     /// No gateway of the tenant serves this number.
     NoGateway = "no-gateway", 422, "Register in another way, or ask the tenant for a gateway.";
     /// The tenant has no mail server.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     endpoint::EndpointId,
-    id::{Epoch, MessageId, SessionId},
+    id::{AttemptId, Epoch, MessageId, SessionId},
     invitation::{Accepted, RungDevice, StopReason, UserOutcome},
     peer::Peer,
     relay::RelayCredentials,
@@ -61,6 +61,10 @@ pub enum Event {
     InviteUpdate(Answered),
     /// A session has changed, or is over (INV-8).
     SessionUpdate(SessionChanged),
+    /// A registration under way has a word for this device: `validated` (REG-8).
+    Notice(Notice),
+    /// A registration under way asks this device's user for more.
+    Asked(AskedFor),
 }
 
 impl Event {
@@ -79,6 +83,8 @@ impl Event {
             Self::RelayUpdate(_) => "relay-update",
             Self::InviteUpdate(_) => "invite-update",
             Self::SessionUpdate(_) => "session-update",
+            Self::Notice(_) => "notice",
+            Self::Asked(_) => "asked",
         }
     }
 }
@@ -185,4 +191,25 @@ pub struct PeerRelayed {
     pub alias: String,
     /// The address to give one's own relay permission for, and to send to.
     pub relayed: SocketAddr,
+}
+
+/// A word of a registration under way, for a device that asked and has not heard (REG-8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// This device's own attempt.
+    pub attempt: AttemptId,
+    /// The word: `validated` of `register-email`.
+    pub word: String,
+    /// What it is said of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointId>,
+}
+
+/// Fields that a registration under way asks for; send them by `register.answer`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedFor {
+    /// This device's own attempt.
+    pub attempt: AttemptId,
+    /// Their names.
+    pub fields: Vec<String>,
 }

@@ -83,6 +83,8 @@ ids! {
     SessionId;
     /// A registration under way.
     AttemptId;
+    /// An account whose e-mail addresses are validated; it may have several devices (REG-6).
+    ProfileId;
     /// One durable message; the same on socket and push, so that the application sees it once.
     MessageId;
     /// One incarnation of a device's mailbox; sequence numbers count inside it.
@@ -105,7 +107,7 @@ ids! {
     NodeId;
 }
 
-printed!(TenantId ApplicationId DeviceId SessionId AttemptId MessageId Epoch RequestId IdempotencyKey GatewayId MethodName RelayHostId NodeId);
+printed!(TenantId ApplicationId DeviceId SessionId AttemptId ProfileId MessageId Epoch RequestId IdempotencyKey GatewayId MethodName RelayHostId NodeId);
 
 impl fmt::Debug for PushToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

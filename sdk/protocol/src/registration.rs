@@ -11,6 +11,10 @@ use crate::{
     time::Timestamp,
 };
 
+mod profile;
+
+pub use self::profile::{AddressProgress, AddressState, Credentials, Scope, Secrecy};
+
 /// `register.begin`: begin a registration by a method of the tenant (REG-5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisterBegin {
@@ -35,11 +39,21 @@ pub enum RegistrationProgress {
     Asked {
         /// The attempt.
         attempt: AttemptId,
-        /// Names of the fields to fill in.
+        /// Names of the fields to fill in, in `register.answer`.
         fields: Vec<String>,
+        /// How far each address of the request is: what is validated waits for its user, the others for a mail.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        addresses: Vec<AddressProgress>,
     },
+    /// Credentials of this device, to be stored by its application.
+    Issued(Credentials),
     /// The attempt waits for something outside.
     Pending {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// The attempt is over, and nothing was registered by it.
+    Ended {
         /// The attempt.
         attempt: AttemptId,
     },
@@ -48,6 +62,15 @@ pub enum RegistrationProgress {
         /// What was registered.
         endpoint: EndpointId,
     },
+}
+
+/// `register.answer`: what the user filled in when an attempt asked for more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterAnswer {
+    /// The attempt that asked.
+    pub attempt: AttemptId,
+    /// The fields by the names that were asked for.
+    pub fields: BTreeMap<String, String>,
 }
 
 /// `register.code`: the code that came to the number.

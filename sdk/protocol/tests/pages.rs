@@ -84,6 +84,8 @@ fn the_page_shows_every_kind_of_event() {
         "relay-update",
         "invite-update",
         "session-update",
+        "notice",
+        "asked",
     ];
     assert_eq!(kinds, all.into());
 }
@@ -199,7 +201,7 @@ macro_rules! each_operation {
 }
 
 each_operation! {
-    RegisterBegin RegisterCode RegisterValidate RegisterLink RegisterList RegisterRevoke Invite Ringing Accept Take Decline Cancel Stopped
+    RegisterBegin RegisterAnswer RegisterCode RegisterValidate RegisterLink RegisterList RegisterRevoke Invite Ringing Accept Take Decline Cancel Stopped
     InviteUpdate SessionUpdate End RelayRequest RelayUpdate PathReport Block
     Unblock Blocked SessionRenew PushTokenRenew CompleteNumber Sync
 }

@@ -29,8 +29,8 @@ macro_rules! masked {
 mod effect;
 
 pub use self::effect::{
-    AddressState, Effect, Fetch, MAX_FIELDS, MAX_PAIR_KEY, MAX_PAIR_VALUE, MAX_PROOF, MAX_TEXT, Mail, Pair,
-    ProfileAddress, Proof, Signature, Text,
+    Effect, Fetch, MAX_CREDENTIALS, MAX_FIELDS, MAX_HANDLE, MAX_PAIR_KEY, MAX_PAIR_VALUE, MAX_PROOF,
+    MAX_TEXT, Mail, Pair, ProfileAddress, Proof, Signature, Text, WantedCredentials,
 };
 
 /// A text that arrived through a gateway.

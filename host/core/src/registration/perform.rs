@@ -7,7 +7,7 @@
 mod mail;
 mod text;
 
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 
 use rand_core::CryptoRng;
 use serde::{Serialize, de::DeserializeOwned};
@@ -25,7 +25,7 @@ pub use self::{
 use super::test_number::TestNumber;
 use crate::{
     mint,
-    policy::registration::{Effect, Fetch, Pair, Transition},
+    policy::registration::{Effect, Fetch, Pair, ProfileAddress, Transition, WantedCredentials},
     row::{OutboxEntry, OutboxKind, OutboxState, Secret},
     seal::{KeyRing, Purpose},
     transit::choice::Gateways,
@@ -63,15 +63,34 @@ pub struct Performed {
     pub pairs: Vec<Pair>,
     /// Identifiers to associate with the attempt's device.
     pub bound: Vec<EndpointId>,
+    /// What becomes of the attempt's profile.
+    pub profile: ForProfile,
+    /// The handle of a password to compare; what comes of it is the next event.
+    pub check: Option<String>,
+    /// Fields to ask the device's user for.
+    pub asked: Vec<String>,
+    /// When the attempt is asked again.
+    pub deadline: Option<Timestamp>,
     /// Whether the attempt is over.
     pub finished: bool,
     /// When the code that was sent expires.
     pub code_until: Option<Timestamp>,
 }
 
+/// What is committed to the profile that an attempt speaks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ForProfile {
+    /// States of addresses.
+    pub addresses: Vec<ProfileAddress>,
+    /// Credentials to make.
+    pub credentials: Vec<WantedCredentials>,
+    /// Words for devices that asked about these addresses and have not heard.
+    pub words: Vec<String>,
+}
+
 /// Performs the effects of a transition.
 ///
-/// An effect that this host does not offer refuses the whole step: half of it would be worse.
+/// One that cannot be performed (no gateway, no mail server) refuses the whole step: half of it would be worse.
 pub fn perform(
     facts: Performing<'_>,
     transition: &Transition,
@@ -93,12 +112,12 @@ pub fn perform(
             Effect::Store(pair) => to.pairs.push(pair.clone()),
             Effect::Bind(endpoint) => to.bound.push(endpoint.clone()),
             Effect::Finish => to.finished = true,
-            Effect::Ask(_)
-            | Effect::CheckPassword(_)
-            | Effect::After(_)
-            | Effect::SetAddressState(_)
-            | Effect::IssueCredentials(_)
-            | Effect::Notify(_) => return Err(ErrorCode::Unsupported),
+            Effect::Ask(fields) => to.asked.clone_from(fields),
+            Effect::CheckPassword(handle) => to.check = Some(handle.clone()),
+            Effect::After(wait) => to.deadline = Some(facts.now.after(*wait)),
+            Effect::SetAddressState(address) => to.profile.addresses.push(address.clone()),
+            Effect::IssueCredentials(wanted) => to.profile.credentials.push(wanted.clone()),
+            Effect::Notify(word) => to.profile.words.push(word.clone()),
         }
     }
     Ok(performed)
@@ -269,8 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn an_effect_that_is_not_offered_refuses_the_step() {
-        let password = Effect::CheckPassword("handle".into());
-        assert_eq!(performed(vec![password]).1, Err(ErrorCode::Unsupported));
+    fn what_concerns_the_profile_is_left_to_the_steps_transaction() {
+        let wait = Duration::from_mins(1);
+        let effects =
+            vec![Effect::Ask(vec!["badge".into()]), Effect::After(wait), Effect::Notify("validated".into())];
+        let (_, performed) = performed(effects);
+        let performed = performed.unwrap();
+        assert_eq!((performed.asked, performed.deadline), (vec!["badge".into()], Some(NOW.after(wait))));
+        assert_eq!(performed.profile.words, ["validated"]);
     }
 }

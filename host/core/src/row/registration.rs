@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use switchhook_protocol::{
     device_key::DeviceKey,
     endpoint::EndpointId,
-    id::{ApplicationId, AttemptId, DeviceId, MethodName},
+    id::{ApplicationId, AttemptId, DeviceId, MethodName, ProfileId},
     number::DialsFrom,
     time::Timestamp,
 };
@@ -67,6 +67,8 @@ pub struct Attempt {
     pub key: String,
     /// The device that it is for.
     pub device: DeviceId,
+    /// The profile that it speaks for, once a password or credentials have proven it.
+    pub profile: Option<ProfileId>,
     /// The version of the method that it asks, stamped by its first step; 0 before that.
     pub plugin_version: u32,
     /// The plugin's state, sealed; none before the first step.
@@ -137,6 +139,7 @@ mod tests {
             method: "register-sms".parse().unwrap(),
             key: key.to_owned(),
             device: "device-a".parse().unwrap(),
+            profile: None,
             plugin_version: 0,
             state: None,
             version: 0,

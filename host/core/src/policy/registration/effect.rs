@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use switchhook_protocol::{
     endpoint::EndpointId,
     id::{DeviceId, PushToken},
+    registration::{AddressState, Scope},
 };
 
 use super::{InvalidTransition, MAX_ATTEMPT, MIN_TIME};
@@ -39,8 +40,8 @@ pub enum Effect {
     SetAddressState(ProfileAddress),
     /// Store the association of this identifier with the attempt's device.
     Bind(EndpointId),
-    /// Make login credentials for this identifier.
-    IssueCredentials(EndpointId),
+    /// Make credentials for the attempt's device.
+    IssueCredentials(WantedCredentials),
     /// Tell the device this word.
     Notify(String),
     /// Change a pair of the tenant's.
@@ -115,18 +116,6 @@ pub struct Pair {
     pub value: Option<Vec<u8>>,
 }
 
-/// The state of an address in a profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AddressState {
-    /// A validation was asked for.
-    Asked,
-    /// It is validated.
-    Validated,
-    /// Its owner said no.
-    Declined,
-}
-
 /// An address of a profile, and its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileAddress {
@@ -134,6 +123,18 @@ pub struct ProfileAddress {
     pub address: EndpointId,
     /// Its state.
     pub state: AddressState,
+}
+
+/// Credentials to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedCredentials {
+    /// What they are for.
+    pub scope: Scope,
+    /// Of scope `profile`: the user whose profile it is, as the user directory has it. Otherwise the address.
+    pub identifier: EndpointId,
+    /// How long they count: 1 s to [`MAX_CREDENTIALS`].
+    #[serde(rename = "expires_in_ms", with = "json::millis")]
+    pub expires_in: Duration,
 }
 
 impl Effect {
@@ -231,11 +232,12 @@ impl Effect {
                 fine.then_some(()).ok_or(InvalidTransition::Text(index))
             }
             Self::Fetch(fetch) => fetch.check(index).map_err(|why| InvalidTransition::Fetch { index, why }),
-            Self::CheckPassword(handle) => bounded(handle, MAX_MESSAGE, index),
+            Self::CheckPassword(handle) => bounded(handle, MAX_HANDLE, index),
             Self::After(duration) => time(*duration, MAX_ATTEMPT, index),
             Self::Notify(word) => is_word(word).then_some(()).ok_or(InvalidTransition::Text(index)),
             Self::Store(pair) => pair.is_valid().then_some(()).ok_or(InvalidTransition::Pair(index)),
-            Self::SetAddressState(_) | Self::Bind(_) | Self::IssueCredentials(_) | Self::Finish => Ok(()),
+            Self::IssueCredentials(wanted) => time(wanted.expires_in, MAX_CREDENTIALS, index),
+            Self::SetAddressState(_) | Self::Bind(_) | Self::Finish => Ok(()),
         }
     }
 }
@@ -293,6 +295,10 @@ pub const MAX_FIELDS: usize = 16;
 pub const MAX_PAIR_KEY: usize = 128;
 /// Largest value of a pair, in bytes.
 pub const MAX_PAIR_VALUE: usize = 16 * 1024;
+/// Longest handle of a password, in bytes: the longest user and password, sealed.
+pub const MAX_HANDLE: usize = 2048;
+/// Longest life of credentials: somebody signs in again once a year.
+pub const MAX_CREDENTIALS: Duration = Duration::from_hours(400 * 24);
 /// Longest life of a signature, code or link.
 pub const MAX_PROOF: Duration = Duration::from_hours(24);
 
