@@ -17,16 +17,16 @@ use crate::{
     transaction::Transaction,
 };
 
-const GET: &str = "SELECT attempt, method, key, device, plugin_version, state, version, expires_at, finished FROM attempts \
+const GET: &str = "SELECT attempt, method, key, device, plugin_version, state, version, expires_at, finished, profile FROM attempts \
      WHERE tenant = $1 AND attempt = $2";
-const BY_KEY: &str = "SELECT attempt, method, key, device, plugin_version, state, version, expires_at, finished FROM attempts \
+const BY_KEY: &str = "SELECT attempt, method, key, device, plugin_version, state, version, expires_at, finished, profile FROM attempts \
      WHERE tenant = $1 AND method = $2 AND key = $3 AND finished = 0 AND expires_at > $4";
 const DROP_EXPIRED: &str = "DELETE FROM attempts \
      WHERE tenant = $1 AND method = $2 AND key = $3 AND finished = 0 AND expires_at <= $4";
 const INSERT: &str = "INSERT INTO attempts \
-     (tenant, attempt, method, key, device, plugin_version, state, version, expires_at, finished) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9) ON CONFLICT DO NOTHING";
-const UPDATE: &str = "UPDATE attempts SET state = $4, version = version + 1, expires_at = $5, finished = $6 \
+     (tenant, attempt, method, key, device, plugin_version, state, version, expires_at, finished, profile) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10) ON CONFLICT DO NOTHING";
+const UPDATE: &str = "UPDATE attempts SET state = $4, version = version + 1, expires_at = $5, finished = $6, profile = $7 \
      WHERE tenant = $1 AND attempt = $2 AND version = $3";
 
 /// The attempts of a tenant.
@@ -131,6 +131,7 @@ fn insert(tenant: &str, attempt: &Attempt) -> Query {
         .bind(attempt.state.clone())
         .bind(millis(attempt.expires_at))
         .bind(i64::from(attempt.finished))
+        .bind(attempt.profile.as_ref().map(|profile| profile.as_str().to_owned()))
 }
 
 fn update(tenant: &str, attempt: &Attempt, expected: u64) -> Query {
@@ -141,19 +142,22 @@ fn update(tenant: &str, attempt: &Attempt, expected: u64) -> Query {
         .bind(attempt.state.clone())
         .bind(millis(attempt.expires_at))
         .bind(i64::from(attempt.finished))
+        .bind(attempt.profile.as_ref().map(|profile| profile.as_str().to_owned()))
 }
 
 pub(crate) fn decode(row: &Row) -> Result<Attempt, StorageError> {
     let mut cells = Cells::of("attempts", row);
-    Ok(Attempt {
+    let attempt = Attempt {
         id: cells.parsed()?,
         method: cells.parsed()?,
         key: cells.text()?,
         device: cells.parsed()?,
+        profile: None,
         plugin_version: cells.number()?,
         state: cells.optional_bytes()?,
         version: cells.number()?,
         expires_at: cells.timestamp()?,
         finished: cells.flag()?,
-    })
+    };
+    Ok(Attempt { profile: cells.optional_parsed()?, ..attempt })
 }

@@ -23,6 +23,9 @@ pub const DECISIONS: u32 = 64;
 /// Whom one identifier may block: more is a list that the tenant should keep.
 pub const BLOCKED: u32 = 1_000;
 
+/// Addresses of one profile: more is no person's.
+pub const ADDRESSES: u32 = 64;
+
 /// Texts that a node begins to send at once by one gateway (mails by one mail server), and by how many under way it begins no more: so fewer than
 /// twice as many are under way. Three gateways that do not answer, whosever they are, leave a quarter of the node's
 /// 64 places to others.

@@ -10,8 +10,13 @@
 
 mod erase;
 
-use switchhook_core::row::{Attempt, Device, Registration, Session};
-use switchhook_protocol::{endpoint::EndpointId, id::DeviceId, time::Timestamp};
+use switchhook_core::row::{Attempt, Device, Registration, Session, User};
+use switchhook_protocol::{
+    endpoint::EndpointId,
+    id::{DeviceId, ProfileId},
+    registration::AddressState,
+    time::Timestamp,
+};
 
 pub use self::erase::Erased;
 use crate::{
@@ -21,6 +26,7 @@ use crate::{
     lifecycle::TenantStorage,
     registrations::{Held, Page},
     sessions::decode_session,
+    words::Word as _,
 };
 
 const SESSIONS: &str = "SELECT session, application, inviter, inviter_endpoint, purpose, created_at, expires_at, \
@@ -32,10 +38,14 @@ const SESSIONS: &str = "SELECT session, application, inviter, inviter_endpoint, 
          UNION SELECT session FROM forwards WHERE tenant = $1 AND endpoint = $2) \
      ORDER BY created_at, session";
 const OPTED_OUT: &str = "SELECT number, since FROM opt_outs WHERE tenant = $1 AND number = $2";
-const ATTEMPTS: &str = "SELECT attempt, method, key, device, plugin_version, state, version, expires_at, finished \
+const ATTEMPTS: &str = "SELECT attempt, method, key, device, plugin_version, state, version, expires_at, finished, \
+         profile \
      FROM attempts WHERE tenant = $1 AND (device IN \
          (SELECT device FROM registrations WHERE tenant = $1 AND endpoint = $2) \
          OR attempt IN (SELECT attempt FROM secrets WHERE tenant = $1 AND endpoint = $2)) ORDER BY attempt";
+const PROFILES: &str = "SELECT p.profile, a.state FROM profiles AS p LEFT JOIN profile_addresses AS a \
+         ON a.tenant = p.tenant AND a.profile = p.profile AND a.address = $2 \
+     WHERE p.tenant = $1 AND (p.user_id = $2 OR a.state IS NOT NULL) ORDER BY p.profile";
 const WAITING: &str = "SELECT device, event FROM messages WHERE tenant = $1 AND device IN \
      (SELECT device FROM registrations WHERE tenant = $1 AND endpoint = $2) ORDER BY device, seq";
 
@@ -57,6 +67,10 @@ pub struct Person {
     pub sessions: Vec<Session>,
     /// Registrations under way on its devices, or of itself.
     pub attempts: Vec<Attempt>,
+    /// The user of the built-in directory that it is.
+    pub user: Option<User>,
+    /// Profiles that have it as an address, or are its own, and its state there.
+    pub profiles: Vec<(ProfileId, Option<AddressState>)>,
     /// Events that wait for its devices and name it, as JSON.
     pub waiting: Vec<(DeviceId, String)>,
 }
@@ -81,6 +95,8 @@ impl TenantStorage {
             opted_out_since: storage.one(of(OPTED_OUT), since).await?,
             sessions: storage.all(of(SESSIONS), decode_session).await?,
             attempts: storage.all(of(ATTEMPTS), crate::attempts::decode).await?,
+            user: self.users().get(endpoint).await?,
+            profiles: storage.all(of(PROFILES), profile).await?,
             waiting: named(endpoint, storage.all(of(WAITING), waiting).await?),
         })
     }
@@ -95,6 +111,17 @@ fn since(row: &Row) -> Result<Timestamp, StorageError> {
     let mut cells = Cells::of("opt_outs", row);
     cells.text()?;
     cells.timestamp()
+}
+
+fn profile(row: &Row) -> Result<(ProfileId, Option<AddressState>), StorageError> {
+    let mut cells = Cells::of("profiles", row);
+    let profile = cells.parsed()?;
+    let state = cells.optional_text()?.map(|word| AddressState::from_word(&word));
+    match state {
+        None => Ok((profile, None)),
+        Some(None) => cells.corrupt(),
+        Some(state) => Ok((profile, state)),
+    }
 }
 
 fn waiting(row: &Row) -> Result<(DeviceId, String), StorageError> {

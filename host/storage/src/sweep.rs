@@ -35,6 +35,9 @@ const OUTBOX: &str = "DELETE FROM outbox WHERE (tenant, entry) IN \
      (SELECT tenant, entry FROM outbox WHERE state IN ('sent', 'delivered', 'failed') AND queued_at <= $1 LIMIT $2)";
 const PARTS: &str = "DELETE FROM text_parts WHERE (tenant, gateway, message, number) IN \
      (SELECT tenant, gateway, message, number FROM text_parts WHERE at <= $1 ORDER BY at LIMIT $2)";
+const CREDENTIALS: &str = "DELETE FROM credentials WHERE (tenant, profile, device, scope, endpoint) IN \
+     (SELECT tenant, profile, device, scope, endpoint FROM credentials WHERE expires_at <= $1 \
+      ORDER BY expires_at LIMIT $2)";
 const NONCES: &str = "DELETE FROM request_nonces WHERE (tenant, device, nonce) IN \
      (SELECT tenant, device, nonce FROM request_nonces WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
 
@@ -61,6 +64,8 @@ pub struct Swept {
     pub conversions: u64,
     /// Parts of long texts whose rest did not come.
     pub text_parts: u64,
+    /// Credentials that are over.
+    pub credentials: u64,
 }
 
 impl Swept {
@@ -77,10 +82,11 @@ impl Swept {
             nonces,
             conversions,
             text_parts,
+            credentials,
         } = *self;
         let most = u64::from(limits::SWEEP);
         let rows = [messages, sessions, attempts, secrets, transit_answers, answers, outbox, nonces];
-        rows.into_iter().chain([conversions, text_parts]).any(|count| count >= most)
+        rows.into_iter().chain([conversions, text_parts, credentials]).any(|count| count >= most)
     }
 }
 
@@ -109,6 +115,7 @@ impl Storage {
                     .write(Query::from(CONVERSIONS).bind(integer(over)).bind(limits::SWEEP))
                     .await?,
                 text_parts: tx.write(Query::from(PARTS).bind(millis(parts)).bind(limits::SWEEP)).await?,
+                credentials: tx.write(Query::from(CREDENTIALS).bind(millis(now)).bind(limits::SWEEP)).await?,
             })
         })
         .await

@@ -4,9 +4,15 @@
 
 use switchhook_core::{
     policy::Slot,
-    row::{InvitationState, LegState, OutboxKind, OutboxState, SecretKind, TimerKind, VersionState},
+    row::{
+        InvitationState, LegState, OutboxKind, OutboxState, SecretKind, TimerKind, UserState, VersionState,
+    },
 };
-use switchhook_protocol::{device_key::Algorithm, invitation::TakeMode};
+use switchhook_protocol::{
+    device_key::Algorithm,
+    invitation::TakeMode,
+    registration::{AddressState, Scope},
+};
 
 /// An enum that is stored as a word.
 pub(crate) trait Word: Copy + 'static {
@@ -37,6 +43,9 @@ macro_rules! words {
 }
 
 words! {
+    AddressState { Asked = "asked", Validated = "validated", Declined = "declined" }
+    Scope { Profile = "profile", Address = "address", Login = "login" }
+    UserState { Active = "active", Blocked = "blocked" }
     Algorithm { Ed25519 = "ed25519", P256 = "p256" }
     SecretKind { Signature = "signature", Code = "code", Link = "link" }
     InvitationState {
@@ -105,6 +114,9 @@ mod tests {
             }
             assert_eq!(T::from_word("?"), None);
         }
+        check::<AddressState>();
+        check::<Scope>();
+        check::<UserState>();
         check::<Algorithm>();
         check::<SecretKind>();
         check::<InvitationState>();

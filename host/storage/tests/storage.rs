@@ -38,6 +38,8 @@ mod outbox;
 mod person;
 #[path = "storage/postgres.rs"]
 mod postgres;
+#[path = "storage/profiles.rs"]
+mod profiles;
 #[path = "storage/registration.rs"]
 mod registration;
 #[path = "storage/reopen.rs"]

@@ -26,14 +26,17 @@ const OF_SESSION: [&str; 2] = [
 ];
 
 /// Of each device that the identifier reaches.
-const OF_REACHED: [&str; 3] = [
+const OF_REACHED: [&str; 4] = [
+    "DELETE FROM deadlines WHERE tenant = $1 AND attempt IN (SELECT attempt FROM attempts WHERE tenant = $1 AND device = $2)",
     "DELETE FROM outbox WHERE tenant = $1 AND attempt IN (SELECT attempt FROM attempts WHERE tenant = $1 AND device = $2)",
     "DELETE FROM secrets WHERE tenant = $1 AND device = $2",
     "DELETE FROM attempts WHERE tenant = $1 AND device = $2",
 ];
 
 /// Of each device that nothing else reaches; what refers to others first.
-const OF_DEVICE: [&str; 8] = [
+const OF_DEVICE: [&str; 10] = [
+    "DELETE FROM address_devices WHERE tenant = $1 AND device = $2",
+    "DELETE FROM credentials WHERE tenant = $1 AND device = $2",
     "DELETE FROM legs WHERE tenant = $1 AND device = $2",
     "DELETE FROM participants WHERE tenant = $1 AND device = $2",
     "DELETE FROM messages WHERE tenant = $1 AND device = $2",
@@ -45,7 +48,12 @@ const OF_DEVICE: [&str; 8] = [
 ];
 
 /// Of the identifier.
-const OF_IDENTIFIER: [&str; 6] = [
+const OF_IDENTIFIER: [&str; 11] = [
+    "DELETE FROM credentials WHERE tenant = $1 AND (endpoint = $2 OR profile IN (SELECT profile FROM profiles WHERE tenant = $1 AND user_id = $2))",
+    "DELETE FROM address_devices WHERE tenant = $1 AND (address = $2 OR profile IN (SELECT profile FROM profiles WHERE tenant = $1 AND user_id = $2))",
+    "DELETE FROM profile_addresses WHERE tenant = $1 AND (address = $2 OR profile IN (SELECT profile FROM profiles WHERE tenant = $1 AND user_id = $2))",
+    "DELETE FROM profiles WHERE tenant = $1 AND user_id = $2",
+    "DELETE FROM users WHERE tenant = $1 AND user_id = $2",
     "DELETE FROM outbox WHERE tenant = $1 AND attempt IN (SELECT attempt FROM secrets WHERE tenant = $1 AND endpoint = $2)",
     "DELETE FROM attempts WHERE tenant = $1 AND attempt IN (SELECT attempt FROM secrets WHERE tenant = $1 AND endpoint = $2)",
     "DELETE FROM secrets WHERE tenant = $1 AND endpoint = $2",
@@ -66,6 +74,8 @@ const OF_ATTEMPT: [&str; 3] = [
     "DELETE FROM secrets WHERE tenant = $1 AND attempt = $2",
     "DELETE FROM attempts WHERE tenant = $1 AND attempt = $2",
 ];
+const USERS: &str =
+    "SELECT user_id, user_id, addresses FROM users WHERE tenant = $1 AND addresses LIKE $2 ESCAPE '\\'";
 const LINES: &str =
     "SELECT slot, name, position, text FROM plugin_lines WHERE tenant = $1 AND text LIKE $2 ESCAPE '\\'";
 const DROP_LINE: &str =
@@ -141,6 +151,9 @@ impl Transaction<'_> {
         }
         for (attempt, _) in self.naming(ATTEMPTS, endpoint, keyed).await? {
             self.each(&OF_ATTEMPT, &attempt).await?;
+        }
+        for (user, _) in self.naming(USERS, endpoint, keyed).await? {
+            self.forget_known_address(&user, endpoint).await?;
         }
         for (slot, name, position) in self.naming(LINES, endpoint, line).await? {
             let drop = self.of(DROP_LINE, &slot).bind(name).bind(integer(position));

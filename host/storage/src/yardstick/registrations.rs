@@ -92,6 +92,7 @@ fn rows(device: &DeviceId, name: &str) -> Result<Rows, Unmeasured> {
             version: 0,
             expires_at: LATER,
             finished: false,
+            profile: None,
         },
         secret: Secret {
             id: format!("secret-{name}"),

@@ -6,17 +6,19 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use switchhook_core::{
     policy::Slot,
     row::{
-        Attempt, Decision, Device, Forward, Gateway, Invitation, InvitationState, KeptAnswer, Leg, LegState,
-        Message, Milestones, OutboxEntry, OutboxKind, OutboxState, Participant, Provider, Registration,
-        Secret, SecretKind, Session, Timer, TimerKind, TransitAnswer,
+        Attempt, Deadline, Decision, Device, Forward, Gateway, Invitation, InvitationState,
+        IssuedCredentials, KeptAnswer, Leg, LegState, Message, Milestones, OutboxEntry, OutboxKind,
+        OutboxState, Participant, Provider, Registration, Secret, SecretKind, Session, Timer, TimerKind,
+        TransitAnswer, User, UserState,
     },
 };
 use switchhook_programs::{postgres, skipped};
 use switchhook_protocol::{
     device_key::{Algorithm, DeviceKey, KeyBytes},
     endpoint::EndpointId,
-    id::{DeviceId, MessageId, NodeId, SessionId, TenantId},
+    id::{DeviceId, MessageId, NodeId, ProfileId, SessionId, TenantId},
     invitation::TakeMode,
+    registration::Scope,
     time::Timestamp,
 };
 use switchhook_storage::{Clock, Database, DueTimer, Settings, Storage, TenantStorage};
@@ -258,12 +260,42 @@ pub(crate) fn attempt(name: &str, key: &str) -> Attempt {
         method: "sms".parse().unwrap(),
         key: key.to_owned(),
         device: id("phone"),
+        profile: None,
         plugin_version: 3,
         state: Some(vec![0, 255, 7]),
         version: 1,
         expires_at: LATER,
         finished: false,
     }
+}
+
+pub(crate) fn user(password: &str) -> User {
+    User {
+        id: alice(),
+        password: password.to_owned(),
+        addresses: vec!["alice@example.org".parse().unwrap()],
+        state: UserState::Active,
+        changed_at: NOW,
+    }
+}
+
+pub(crate) fn profile() -> ProfileId {
+    "p-1".parse().unwrap()
+}
+
+pub(crate) fn credentials(serial: &str) -> IssuedCredentials {
+    IssuedCredentials {
+        scope: Scope::Address,
+        profile: profile(),
+        endpoint: Some(alice()),
+        device: id("phone"),
+        serial: serial.to_owned(),
+        expires_at: LATER,
+    }
+}
+
+pub(crate) fn deadline() -> Deadline {
+    Deadline { attempt: "attempt-1".parse().unwrap(), due_at: LATER }
 }
 
 pub(crate) fn secret(name: &str) -> Secret {

@@ -2,16 +2,18 @@
 
 use switchhook_core::{
     policy::{Slot, registration::Pair},
-    row::{InvitationState, Leg, LegState, OutboxState, SecretKind, TimerKind, VersionState, Write},
+    row::{
+        InvitationState, Leg, LegState, OutboxState, SecretKind, TimerKind, UserState, VersionState, Write,
+    },
 };
-use switchhook_protocol::{endpoint::EndpointId, id::DeviceId};
-use switchhook_storage::{AuditEntry, PluginLine, PutAttempt, StorageError, TenantStorage};
+use switchhook_protocol::{endpoint::EndpointId, id::DeviceId, registration::AddressState};
+use switchhook_storage::{AuditEntry, PluginLine, PutAttempt, StorageError, TenantStorage, Transaction};
 
 use crate::{
     fixture::{
-        LATER, NOW, alice, attempt, decision, enrol, entry, forward, gateway, id, invitation, kept, leg,
-        message, message_id, participant, push_token_hash, registration, secret, session, session_id, tenant,
-        timer, transit_answer,
+        LATER, NOW, alice, attempt, credentials, deadline, decision, enrol, entry, forward, gateway, id,
+        invitation, kept, leg, message, message_id, participant, profile, push_token_hash, registration,
+        secret, session, session_id, tenant, timer, transit_answer, user,
     },
     operator::version,
 };
@@ -22,7 +24,7 @@ on_each_database! {
         fill(&acme).await;
 
         assert_eq!(seen(&other).await, Vec::<&str>::new());
-        assert_eq!(seen(&acme).await.len(), 36);
+        assert_eq!(seen(&acme).await.len(), 45);
     }
 
     async fn another_tenant_changes_nothing(fixture) {
@@ -53,7 +55,7 @@ on_each_database! {
 
         change_everything(&other).await;
 
-        assert_eq!(seen(&acme).await.len(), 36);
+        assert_eq!(seen(&acme).await.len(), 45);
         let call = session_id("call");
         assert_eq!(acme.sessions().legs(&call).await.unwrap(), [leg("call", "phone"), missed()]);
         assert_eq!(other.sessions().legs(&call).await.unwrap()[0].state, LegState::Stopped);
@@ -115,6 +117,7 @@ pub(crate) async fn fill(storage: &TenantStorage) {
             tx.put_plugin_grants(Slot::InviteRouter, "mine", "{}").await?;
             tx.append_plugin_lines(Slot::InviteRouter, "mine", &[line()]).await?;
             tx.put_pair(&pair(Some(1))).await?;
+            fill_profile(tx).await?;
             assert!(tx.block(&alice(), &bob(), NOW).await?);
             tx.audit(&audit()).await
         })
@@ -154,6 +157,14 @@ pub(crate) async fn change_everything(storage: &TenantStorage) {
             tx.use_secret("code", SecretKind::Code, NOW).await?;
             tx.move_outbox(&message_id("text"), &[OutboxState::Queued], OutboxState::Failed).await?;
             tx.put_pair(&pair(None)).await?;
+            tx.set_password(&alice(), "hash", NOW).await?;
+            tx.set_user(&alice(), &[], UserState::Blocked).await?;
+            tx.unregister_address(&id("phone"), &alice()).await?;
+            tx.tell_address((&profile(), &alice()), None, NOW).await?;
+            tx.forget_address((&profile(), &alice()), &id("phone")).await?;
+            tx.claim_deadline(&deadline()).await?;
+            tx.remove_profile(&profile()).await?;
+            tx.remove_user(&alice()).await?;
             tx.set_plugin_version(&version(1, VersionState::Killed)).await?;
             let _step = tx.put_attempt(&attempt("attempt-1", "key"), 1, NOW).await?;
             Ok::<_, StorageError>(())
@@ -218,7 +229,23 @@ pub(crate) async fn seen(storage: &TenantStorage) -> Vec<&'static str> {
         ("in a transaction", inside == 17),
     ];
     assert!(matches!(inside, 0 | 17), "{inside}");
-    outside.into_iter().filter(|(_, seen)| *seen).map(|(name, _)| name).collect()
+    let of_profiles = seen_of_profiles(storage, phone).await;
+    outside.into_iter().chain(of_profiles).filter(|(_, seen)| *seen).map(|(name, _)| name).collect()
+}
+
+/// The same of users and profiles.
+async fn seen_of_profiles(storage: &TenantStorage, phone: DeviceId) -> [(&'static str, bool); 9] {
+    [
+        ("user", storage.users().get(&alice()).await.unwrap().is_some()),
+        ("users", !storage.users().list(None, 9).await.unwrap().is_empty()),
+        ("profile", storage.profiles().get(&profile()).await.unwrap().is_some()),
+        ("profile of user", storage.profiles().of_user(&alice()).await.unwrap().is_some()),
+        ("addresses", !storage.profiles().addresses(&profile()).await.unwrap().is_empty()),
+        ("devices of addresses", !storage.profiles().devices(&profile()).await.unwrap().is_empty()),
+        ("known device", storage.profiles().is_known(&phone, &alice()).await.unwrap()),
+        ("credentials", storage.counts(&credentials("s-1")).await.unwrap()),
+        ("of credentials", !storage.person(&alice()).await.unwrap().profiles.is_empty()),
+    ]
 }
 
 /// How many of the reads inside a transaction give the row of [`fill`].
@@ -248,6 +275,16 @@ async fn seen_inside(storage: &TenantStorage, phone: DeviceId) -> usize {
         Ok::<_, StorageError>(seen.into_iter().filter(|seen| *seen).count())
     });
     seen.await.unwrap()
+}
+
+async fn fill_profile(tx: &mut Transaction<'_>) -> Result<(), StorageError> {
+    assert!(tx.add_user(&user("alice's")).await?);
+    assert_eq!(tx.profile_of(&alice(), profile()).await?, profile());
+    let about = (&profile(), &alice());
+    assert!(tx.set_address(about.0, about.1, AddressState::Asked).await?);
+    tx.ask_address(about, (&id("phone"), &"attempt-1".parse().unwrap()), NOW).await?;
+    tx.put_credentials(&credentials("s-1")).await?;
+    tx.put_deadline(&deadline()).await
 }
 
 fn pair(value: Option<u8>) -> Pair {
