@@ -31,9 +31,10 @@ macro_rules! builtin {
     };
 }
 
-static ALL: [Builtin; 4] = [
+static ALL: [Builtin; 5] = [
     builtin!("register-sms", RegistrationMethod),
     builtin!("register-phone-entry", RegistrationMethod),
+    builtin!("register-email", RegistrationMethod),
     builtin!("nat-policy-standard", NatPolicy),
     builtin!("route-ring-all", InviteRouter),
 ];

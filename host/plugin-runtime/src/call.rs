@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use switchhook_core::policy::Facts;
+use switchhook_core::policy::{Facts, Standing};
+use switchhook_protocol::endpoint::EndpointId;
 use wasmtime::{Store, component::HasSelf};
 
 use crate::{
@@ -169,6 +170,23 @@ impl facts::Host for Call {
         self.count_host_call()?;
         let devices = identifier.parse().ok().and_then(|endpoint| self.facts.devices.get(&endpoint));
         Ok(devices.copied().unwrap_or(0))
+    }
+
+    fn canonical(&mut self, typed: String) -> wasmtime::Result<Option<String>> {
+        self.count_host_call()?;
+        Ok(typed.parse().ok().map(|endpoint: EndpointId| endpoint.into()))
+    }
+
+    fn standing_of(&mut self, address: String) -> wasmtime::Result<facts::Standing> {
+        self.count_host_call()?;
+        let standing = address.parse().ok().and_then(|endpoint| self.facts.addresses.get(&endpoint));
+        Ok(match standing.copied().unwrap_or_default() {
+            Standing::Unknown => facts::Standing::Unknown,
+            Standing::Asked => facts::Standing::Asked,
+            Standing::Declined => facts::Standing::Declined,
+            Standing::Validated => facts::Standing::Validated,
+            Standing::ValidatedByDirectory => facts::Standing::ValidatedByDirectory,
+        })
     }
 }
 

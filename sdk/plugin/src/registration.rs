@@ -10,8 +10,8 @@ use core::marker::PhantomData;
 pub use crate::bindings::registration_method::{
     MethodDescription,
     switchhook::registration_method::registration::{
-        AddressState, Delivery, Effect, Event, Fetch, Fetched, Field, Mail, Pair, ProfileAddress, Proof,
-        Signature, Text, TextMessage, Transition,
+        AddressState, Credentials, Delivery, Effect, Event, Fetch, Fetched, Field, Mail, Pair,
+        ProfileAddress, Proof, Scope, Signature, Text, TextMessage, Transition,
     },
 };
 use crate::{Context, Description, Refusal, bindings::registration_method as world};

@@ -5,10 +5,11 @@ use std::time::Duration;
 use switchhook_core::policy::{
     Context, Description, Refusal,
     registration::{
-        AddressState, AttemptKey, Delivery, Effect, Event, Fetch, Field, Mail, Pair, ProfileAddress, Proof,
-        Signature, State, Text, TextMessage, Transition,
+        AttemptKey, Delivery, Effect, Event, Fetch, Field, Mail, Pair, ProfileAddress, Proof, Signature,
+        State, Text, TextMessage, Transition, WantedCredentials,
     },
 };
+use switchhook_protocol::registration::{AddressState, Scope};
 use wasmtime::Store;
 pub(crate) use world::RegistrationMethodPre as Pre;
 use world::switchhook::registration_method::registration as wire;
@@ -149,10 +150,22 @@ fn effect(effect: wire::Effect) -> Result<Effect, InvalidOutput> {
             },
         }),
         wire::Effect::Bind(identifier) => Effect::Bind(endpoint(identifier)?),
-        wire::Effect::IssueCredentials(identifier) => Effect::IssueCredentials(endpoint(identifier)?),
+        wire::Effect::IssueCredentials(wanted) => Effect::IssueCredentials(credentials(wanted)?),
         wire::Effect::Notify(word) => Effect::Notify(word),
         wire::Effect::Store(wire::Pair { key, value }) => Effect::Store(Pair { key, value }),
         wire::Effect::Finish => Effect::Finish,
+    })
+}
+
+fn credentials(wanted: wire::Credentials) -> Result<WantedCredentials, InvalidOutput> {
+    Ok(WantedCredentials {
+        scope: match wanted.scope {
+            wire::Scope::Profile => Scope::Profile,
+            wire::Scope::Address => Scope::Address,
+            wire::Scope::Login => Scope::Login,
+        },
+        identifier: endpoint(wanted.identifier)?,
+        expires_in: Duration::from_millis(wanted.expires_in),
     })
 }
 
