@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     bounds::Bounds,
     decisions::Decisions,
-    flows::registration::{mailing::MailRates, texting::TextRates},
+    flows::registration::{mailing::MailRates, sign_in::Guesses, texting::TextRates},
     granted::Granted,
     keys::Keys,
     listen::doors::Doors,
@@ -21,6 +21,7 @@ use crate::{
     nodes::Me,
     online::Online,
     outbox::Hints,
+    passwords::Passwords,
     places::Shared,
     plugins::Plugins,
     rates::Rates,
@@ -53,6 +54,10 @@ pub(crate) struct App {
     pub(crate) text_rates: TextRates,
     /// Mails by tenant, device and address.
     pub(crate) mail_rates: MailRates,
+    /// Passwords, hashed and compared.
+    pub(crate) passwords: Passwords,
+    /// Tries of passwords, by device and user.
+    pub(crate) guesses: Guesses,
     /// Asks tenants' services on behalf of plugins.
     pub(crate) outbound: Outbound,
     /// Requests of plugins, by tenant.

@@ -19,6 +19,7 @@ mod serve;
 pub(crate) mod telemetry;
 mod tenant;
 mod token;
+mod user;
 
 use std::{
     io::{self, Write as _},
@@ -58,6 +59,8 @@ enum Command {
     Mail(mail::Mail),
     /// Who is registered where: list and revoke, hand out or erase a person's data, say how devices register.
     Registration(registration::Registration),
+    /// Add, list and remove the users who sign in to register e-mail addresses.
+    User(user::User),
     /// Make, list and revoke tokens of a running server, the operator's or a tenant's.
     Token(token::Token),
     /// Why did it not ring? Everything that is known of a session or an identifier, on one line of time.
@@ -102,6 +105,7 @@ pub fn main_by(clock: fn() -> Timestamp, change: fn(&mut Settings)) -> ExitCode 
         Command::Gateway(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Mail(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Registration(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
+        Command::User(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Token(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Explain(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Backup(command) => {

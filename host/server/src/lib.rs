@@ -30,6 +30,7 @@ mod nodes;
 mod online;
 mod outbound;
 mod outbox;
+mod passwords;
 mod places;
 mod plugins;
 mod presence;

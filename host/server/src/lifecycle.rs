@@ -28,7 +28,7 @@ use crate::{
     decisions::Decisions,
     flows::{
         FlowError,
-        registration::{mailing::MailRates, texting::TextRates},
+        registration::{mailing::MailRates, sign_in::Guesses, texting::TextRates},
     },
     granted::Granted,
     http,
@@ -43,6 +43,7 @@ use crate::{
     nodes,
     online::Online,
     outbox,
+    passwords::Passwords,
     places::Shared,
     plugins, presence,
     rates::Rates,
@@ -161,6 +162,7 @@ impl Server {
     }
 
     /// Everything but what moves by itself: no worker runs, no socket is served.
+    #[expect(clippy::too_many_lines, reason = "one list of all that a server has")]
     pub(crate) async fn prepare(
         settings: &Settings,
         clock: fn() -> Timestamp,
@@ -196,6 +198,8 @@ impl Server {
             smscs: Smscs::default(),
             text_rates: TextRates::default(),
             mail_rates: MailRates::default(),
+            passwords: Passwords::new(metrics.passwords.clone()),
+            guesses: Guesses::default(),
             outbound: parts::outbound(&settings.plugins)?,
             fetch_rates: Rates::new(),
             requests_of_device: Rates::new(),

@@ -283,6 +283,41 @@ pub(crate) const WAITING_LINES: usize = 32 * 1024;
 /// Lines of one plugin that wait to be stored: eight of the noisiest do not use up everybody's room.
 pub(crate) const WAITING_LINES_OF_PLUGIN: usize = 4 * 1024;
 
+/// What Argon2id costs: memory in KiB, passes, lanes. The first of OWASP's recommendations that fits phones' patience:
+/// some 30 ms of a core.
+pub(crate) const PASSWORD_COST: (u32, u32, u32) = (19 * 1024, 2, 1);
+
+/// Passwords hashed or compared at once: 38 MiB, and no more than two cores.
+pub(crate) const PASSWORDS_AT_ONCE: usize = 2;
+
+/// How long a sign-in waits for its place: some 130 are before it by then, and the request has time for the rest.
+pub(crate) const PASSWORD_WAIT: Duration = Duration::from_secs(2);
+
+/// Passwords of one request: a method that has them compared for ever ends here.
+pub(crate) const PASSWORDS_OF_REQUEST: u8 = 3;
+
+/// Passwords that a device tries for a user whose credentials it has: a person who mistypes.
+pub(crate) const GUESSES_OF_KNOWN_DEVICE: Rate = Rate { burst: 10, every: Duration::from_secs(30) };
+
+/// Passwords that any other device tries, for whomever.
+pub(crate) const GUESSES_OF_DEVICE: Rate = Rate { burst: 8, every: Duration::from_mins(1) };
+
+/// Passwords that all such devices together try for one user: some 3 000 a day. The user's own devices are not among
+/// them, so that strangers lock out nobody who has signed in before, and a new device for half a minute.
+pub(crate) const GUESSES_AT_USER: Rate = Rate { burst: 60, every: Duration::from_secs(30) };
+
+/// Shortest password, in characters (NIST SP 800-63B).
+pub(crate) const PASSWORD_LEAST: usize = 8;
+
+/// Longest password, in bytes: that of a field.
+pub(crate) const PASSWORD: usize = 512;
+
+/// Addresses that the directory knows of one user.
+pub(crate) const ADDRESSES_OF_USER: usize = 32;
+
+/// How long the end of an attempt's time waits that could not be told: as long as a timer at most.
+pub(crate) const DEADLINE_PAUSE: Duration = Duration::from_secs(10);
+
 /// Entries of one page of a list.
 pub(crate) const PAGE: u32 = 500;
 

@@ -32,6 +32,8 @@ pub(crate) struct Metrics {
     pub(crate) signalled: Count,
     pub(crate) relay_requested: Count,
     pub(crate) text_parts: Count,
+    /// Those of users that do not exist are compared too.
+    pub(crate) passwords: Count,
     pub(crate) foreign_letters: Count,
     texts: Family<Label, Count>,
     mails: Family<Label, Count>,
@@ -104,6 +106,7 @@ impl Metrics {
             "Short messages that texts were made of: what gateways charge for",
             &self.text_parts,
         );
+        count("passwords_compared", "Passwords compared, also for users that do not exist", &self.passwords);
         count("foreign_letters", "Messages on the bus that are not of these nodes", &self.foreign_letters);
         count("relay_request", "Relays asked for after a failed direct attempt", &self.relay_requested);
         registry.register("connected", "Devices with a socket here", self.connected.clone());

@@ -211,7 +211,7 @@ impl Plugins {
     ) -> Result<(Transition, u32), FlowError> {
         let context = context(app, &caller.tenant, &caller.device.application, attempt.id.as_str());
         let grants = app.granted.of(&caller.tenant, Slot::RegistrationMethod, &attempt.method);
-        let facts = Arc::new(facts::of_event(app, &context, happened.1, &grants).await?);
+        let facts = Arc::new(facts::of_event(app, &context, (attempt, happened.1), &grants).await?);
         let pinned = (attempt.plugin_version > 0).then_some(attempt.plugin_version);
         let decision = self.slots.step(&context, (&attempt.method, pinned), happened, &facts).await;
         if matches!(decision.failure, Some(Failure::Missing)) {

@@ -4,11 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rand::RngExt;
-use switchhook_storage::{DueTimer, StorageError};
+use switchhook_storage::{DueDeadline, DueTimer, StorageError};
 use tokio::time;
 use tracing::{error, info};
 
-use crate::{app::App, causes::Causes, flows::ring, limits, plugins::reconcile::reconcile};
+use crate::{
+    app::App,
+    causes::Causes,
+    flows::{FlowError, registration::deadline, ring},
+    limits,
+    plugins::reconcile::reconcile,
+};
 
 /// Fires timers until told to stop.
 pub(crate) async fn work(app: Arc<App>) {
@@ -34,7 +40,23 @@ pub(crate) async fn work(app: Arc<App>) {
 pub(crate) async fn fire_due(app: &App) -> Result<(), StorageError> {
     let due = app.storage.timers().due(app.now(), limits::TIMERS).await?;
     let fired = stream::iter(due).map(|due| fire(app, due)).buffer_unordered(limits::TIMERS_AT_ONCE);
-    fired.try_collect().await
+    let () = fired.try_collect().await?;
+    let over = app.storage.due_deadlines(app.now(), limits::TIMERS).await?;
+    let told = stream::iter(over).map(|due| tell(app, due)).buffer_unordered(limits::TIMERS_AT_ONCE);
+    told.try_collect().await
+}
+
+/// Tells a registration that its time is over; an error is that of storage.
+async fn tell(app: &App, due: DueDeadline) -> Result<(), StorageError> {
+    let (tenant, attempt) = (due.tenant.clone(), due.deadline.attempt.clone());
+    match deadline::fire(app, due).await {
+        Ok(()) => Ok(()),
+        Err(FlowError::Storage(trouble)) => Err(trouble),
+        Err(refused) => {
+            error!(tenant.id = %tenant, attempt.id = %attempt, %refused, "a deadline could not be told");
+            Ok(())
+        }
+    }
 }
 
 /// Fires one. If it cannot be, it stands behind the others for a while; an error is that not even this is noted.
@@ -87,7 +109,9 @@ async fn forget_expired(app: &App) -> Result<(), StorageError> {
 }
 
 async fn until_next(app: &App) -> Duration {
-    let next = app.storage.timers().next_due().await.ok().flatten();
+    let ring = app.storage.timers().next_due().await.ok().flatten();
+    let registration = app.storage.next_deadline().await.ok().flatten();
+    let next = ring.into_iter().chain(registration).min();
     next.map_or(limits::LOOK_AGAIN, |due| app.now().until(due)).clamp(SHORTEST, limits::LOOK_AGAIN)
 }
 

@@ -34,6 +34,7 @@ pub(crate) async fn perform(
 async fn dispatch(app: &App, caller: &Caller, operation: Operation) -> Result<Box<RawValue>, FlowError> {
     match operation {
         Operation::RegisterBegin(request) => ok(&registration::begin(app, caller, *request).await?),
+        Operation::RegisterAnswer(request) => ok(&registration::answer(app, caller, *request).await?),
         Operation::RegisterCode(request) => ok(&registration::code(app, caller, *request).await?),
         Operation::RegisterValidate(request) => ok(&registration::validate(app, caller, *request).await?),
         Operation::RegisterLink(request) => ok(&registration::link::post(app, caller, *request).await?),

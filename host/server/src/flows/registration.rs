@@ -4,18 +4,20 @@
 //! step are one transaction ([`step`]). Texts and mails leave afterwards, by the outbox.
 
 pub(crate) mod association;
+pub(crate) mod deadline;
 pub(crate) mod direct;
+mod fields;
 pub(crate) mod held;
 pub(crate) mod link;
 pub(crate) mod mailing;
+mod profile;
+pub(crate) mod sign_in;
 pub(crate) mod step;
 pub(crate) mod texting;
 
-use std::collections::BTreeMap;
-
 use switchhook_core::{
     mint,
-    policy::registration::{Event, Field, MAX_FIELDS},
+    policy::registration::Event,
     registration::{
         code::{self, Checked},
         signature::{self, Fields, Verified},
@@ -25,16 +27,15 @@ use switchhook_core::{
 use switchhook_protocol::{
     error::ErrorCode,
     id::AttemptId,
-    registration::{RegisterBegin, RegisterCode, RegisterValidate, RegistrationProgress},
+    registration::{
+        AddressProgress, RegisterAnswer, RegisterBegin, RegisterCode, RegisterValidate, RegistrationProgress,
+    },
     time::millis,
 };
 
 use self::step::{Beside, Step, Stepped};
 use super::{Caller, FlowError, push_token};
 use crate::app::App;
-
-/// Longest value of a field, in bytes.
-const MAX_VALUE: usize = 512;
 
 /// Begins an attempt by what the user filled in (REG-5).
 pub(crate) async fn begin(
@@ -43,22 +44,40 @@ pub(crate) async fn begin(
     request: RegisterBegin,
 ) -> Result<RegistrationProgress, FlowError> {
     push_token::check(app, caller).await?;
-    let fields = fields(request.fields)?;
     let id = mint::attempt(&mut app.rng());
+    let opened = fields::open(app, caller, &id, request.fields).await?;
     let attempt = Attempt {
         key: id.as_str().to_owned(),
         id,
         method: request.method,
         device: caller.device.id.clone(),
+        profile: opened.profile,
         plugin_version: 0,
         state: None,
         version: 0,
         expires_at: app.now(),
         finished: false,
     };
-    let step = Step { attempt, gateway: None, event: Event::Begun(fields), beside: Beside::Nothing };
+    let step = Step { attempt, gateway: None, event: Event::Begun(opened.fields), beside: Beside::Nothing };
     let stepped = step::step(app, caller, step).await?;
-    Ok(progress(app, stepped))
+    Ok(progress(app, sign_in::follow(app, caller, stepped).await?))
+}
+
+/// What the user filled in when the attempt asked for more.
+pub(crate) async fn answer(
+    app: &App,
+    caller: &Caller,
+    request: RegisterAnswer,
+) -> Result<RegistrationProgress, FlowError> {
+    let attempt = own_attempt(app, caller, &request.attempt).await?;
+    let opened = fields::open(app, caller, &attempt.id, request.fields).await?;
+    if opened.profile.is_some() && opened.profile != attempt.profile {
+        return Err(ErrorCode::CredentialsRefused.into());
+    }
+    let event = Event::Answered(opened.fields);
+    let step = Step { attempt, gateway: None, event, beside: Beside::Nothing };
+    let stepped = step::step(app, caller, step).await?;
+    Ok(progress(app, sign_in::follow(app, caller, stepped).await?))
 }
 
 /// The code that came to the number (REG-5): checked and counted by the host before the method hears of it.
@@ -158,24 +177,25 @@ async fn own_attempt(app: &App, caller: &Caller, id: &AttemptId) -> Result<Attem
     Ok(attempt)
 }
 
-fn fields(fields: BTreeMap<String, String>) -> Result<Vec<Field>, ErrorCode> {
-    let fits = |(name, value): (&String, &String)| name.len() <= MAX_VALUE && value.len() <= MAX_VALUE;
-    if fields.len() > MAX_FIELDS || !fields.iter().all(fits) {
-        return Err(ErrorCode::TooLarge);
-    }
-    Ok(fields.into_iter().map(|(name, value)| Field { name, value }).collect())
-}
-
 /// How far a step brought the attempt, in the client's words.
 fn progress(app: &App, stepped: Stepped) -> RegistrationProgress {
-    let Stepped { attempt, performed } = stepped;
+    let Stepped { attempt, performed, issued } = stepped;
+    if let Some(issued) = issued.into_iter().next_back() {
+        return RegistrationProgress::Issued(issued);
+    }
     if let Some(endpoint) = performed.bound.into_iter().next() {
         return RegistrationProgress::Registered { endpoint };
     }
-    match performed.code_until {
-        Some(until) => {
-            RegistrationProgress::CodeSent { attempt, expires_in_ms: millis(app.now().until(until)) }
-        }
-        None => RegistrationProgress::Pending { attempt },
+    if let Some(until) = performed.code_until {
+        return RegistrationProgress::CodeSent { attempt, expires_in_ms: millis(app.now().until(until)) };
     }
+    if performed.finished {
+        return RegistrationProgress::Ended { attempt };
+    }
+    if performed.asked.is_empty() {
+        return RegistrationProgress::Pending { attempt };
+    }
+    let far = performed.profile.addresses.into_iter();
+    let addresses = far.map(|far| AddressProgress { address: far.address, state: far.state }).collect();
+    RegistrationProgress::Asked { attempt, fields: performed.asked, addresses }
 }

@@ -246,6 +246,7 @@ async fn attempt(app: &App, caller: &Caller, claim: Claim) -> Result<Attempt, Fl
         method: claim.method,
         key,
         device: caller.device.id.clone(),
+        profile: None,
         plugin_version: 0,
         state: None,
         version: 0,

@@ -22,6 +22,7 @@ mod tenants;
 mod text_policy;
 mod texts;
 mod tokens;
+mod users;
 
 use std::sync::Arc;
 

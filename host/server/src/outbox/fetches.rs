@@ -6,9 +6,12 @@
 use switchhook_core::{
     policy::{
         Slot,
-        registration::{Event, Fetched},
+        registration::{Event, Fetch, Fetched},
     },
-    registration::perform::open_fetch,
+    registration::{
+        password::{self, NoSuchPassword},
+        perform::open_fetch,
+    },
     row::{OutboxEntry, OutboxState},
 };
 use switchhook_delivery::OutboundRequest;
@@ -34,7 +37,10 @@ pub(super) async fn perform(app: &App, tenant: &TenantId, entry: &OutboxEntry) {
 
 /// The service's answer; none if the entry cannot be read or its attempt is gone.
 async fn ask(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Option<Fetched> {
-    let fetch = open_fetch(&app.keys.of(tenant), &entry.payload)?;
+    let mut fetch = open_fetch(&app.keys.of(tenant), &entry.payload)?;
+    if let Err(why) = fill(app, tenant, entry, &mut fetch) {
+        return Some(Fetched { id: fetch.id, outcome: Err(why.to_string()) });
+    }
     let attempt = app.storage.of(tenant).attempts().get(&entry.attempt).await.ok()??;
     let grants = app.granted.of(tenant, Slot::RegistrationMethod, &attempt.method);
     let plugin = (Slot::RegistrationMethod, &attempt.method);
@@ -57,4 +63,14 @@ async fn ask(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Option<Fetche
         }
     }
     Some(Fetched { id: fetch.id, outcome })
+}
+
+/// Puts in the passwords that a request to the tenant's own directory names.
+fn fill(app: &App, tenant: &TenantId, entry: &OutboxEntry, fetch: &mut Fetch) -> Result<(), NoSuchPassword> {
+    let named = str::from_utf8(&fetch.body).ok().filter(|body| password::names_one(body));
+    if let Some(body) = named {
+        let filled = password::fill(&app.keys.of(tenant), &entry.attempt, body)?;
+        fetch.body = filled.as_bytes().to_vec();
+    }
+    Ok(())
 }

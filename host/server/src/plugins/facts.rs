@@ -1,11 +1,16 @@
 //! What a plugin may look up, loaded before it is asked.
 
-use switchhook_core::policy::{
-    Context, Facts, Grants,
-    registration::Event,
-    route::{Question, Target},
+use std::collections::BTreeMap;
+
+use switchhook_core::{
+    policy::{
+        Context, Facts, Grants, Standing,
+        registration::Event,
+        route::{Question, Target},
+    },
+    row::Attempt,
 };
-use switchhook_protocol::endpoint::EndpointId;
+use switchhook_protocol::{endpoint::EndpointId, id::ProfileId, registration::AddressState};
 use switchhook_storage::StorageError;
 
 use crate::app::App;
@@ -26,14 +31,18 @@ pub(super) async fn of_invite(
     Ok(Facts { devices, ..granted(app, context, grants).await? })
 }
 
-/// Devices of the identifiers that an event speaks of, and what is granted.
+/// Devices of the identifiers that an event speaks of, addresses of the profile that its attempt speaks for, and what
+/// is granted.
 pub(super) async fn of_event(
     app: &App,
     context: &Context,
-    event: &Event,
+    (attempt, event): (&Attempt, &Event),
     grants: &Grants,
 ) -> Result<Facts, StorageError> {
     let mut facts = granted(app, context, grants).await?;
+    if let Some(profile) = &attempt.profile {
+        facts.addresses = standings(app, context, profile).await?;
+    }
     let named = named_in(event);
     if named.is_empty() {
         return Ok(facts);
@@ -45,6 +54,36 @@ pub(super) async fn of_event(
         *devices = devices.saturating_add(1);
     }
     Ok(facts)
+}
+
+/// What is known of addresses: the directory's word counts where the profile has not validated one itself.
+async fn standings(
+    app: &App,
+    context: &Context,
+    profile: &ProfileId,
+) -> Result<BTreeMap<EndpointId, Standing>, StorageError> {
+    let storage = app.storage.of(&context.tenant);
+    let profiles = storage.profiles();
+    let mut known: BTreeMap<EndpointId, Standing> = BTreeMap::new();
+    for (address, state) in profiles.addresses(profile).await? {
+        known.insert(address, standing(state));
+    }
+    let Some(owner) = profiles.get(profile).await? else { return Ok(known) };
+    for address in storage.users().get(&owner.user).await?.map_or(vec![], |user| user.addresses) {
+        let said = known.entry(address).or_default();
+        if *said != Standing::Validated {
+            *said = Standing::ValidatedByDirectory;
+        }
+    }
+    Ok(known)
+}
+
+const fn standing(state: AddressState) -> Standing {
+    match state {
+        AddressState::Asked => Standing::Asked,
+        AddressState::Validated => Standing::Validated,
+        AddressState::Declined => Standing::Declined,
+    }
 }
 
 /// The tenant's pairs, where the plugin is granted them.

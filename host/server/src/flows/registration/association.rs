@@ -42,6 +42,7 @@ pub(crate) async fn release(
     let (device, endpoint, now) = (device.clone(), endpoint.clone(), app.now());
     let release = async move |tx: &mut Transaction<'_>| {
         let released = tx.revoke(&device, &endpoint).await?;
+        tx.unregister_address(&device, &endpoint).await?;
         if released {
             let detail = json!({ "endpoint": endpoint.to_string() });
             tx.audit(&entry(("registration.revoke", &device), &by, detail.to_string(), now)).await?;

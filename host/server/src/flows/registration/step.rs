@@ -4,6 +4,7 @@
 //! meanwhile, the method is asked again over the new state, a bounded number of times.
 
 use switchhook_core::{
+    mint,
     policy::{
         Slot,
         registration::{Effect, Event, Pair, State, Transition},
@@ -12,7 +13,7 @@ use switchhook_core::{
         perform::{Performed, Performing, perform},
         test_number::{self, TestNumber},
     },
-    row::{Attempt, OutboxState, Registration, Secret, TransitAnswer, Write},
+    row::{Attempt, Deadline, OutboxState, Registration, Secret, TransitAnswer, Write},
     seal::Purpose,
     transit::policy::TextPolicy,
 };
@@ -20,13 +21,15 @@ use switchhook_protocol::{
     endpoint::EndpointId,
     error::ErrorCode,
     id::{AttemptId, GatewayId, MessageId},
+    registration::Credentials,
     time::Timestamp,
 };
-use switchhook_storage::{PutAttempt, StorageError, Transaction};
+use switchhook_storage::{Committed, PutAttempt, StorageError, Transaction};
 
 use super::{
     association::{associate, itself},
     mailing,
+    profile::{self, Of},
     texting::{self, Taken},
 };
 use crate::{
@@ -66,6 +69,8 @@ pub(crate) enum Beside {
         from: &'static [OutboxState],
         state: OutboxState,
     },
+    /// This deadline is claimed; a conflict if somebody else has claimed it.
+    Deadline(Deadline),
 }
 
 /// What a step led to.
@@ -73,6 +78,8 @@ pub(crate) enum Beside {
 pub(crate) struct Stepped {
     pub(crate) attempt: AttemptId,
     pub(crate) performed: Performed,
+    /// Credentials for the device's own eyes.
+    pub(crate) issued: Vec<Credentials>,
 }
 
 pub(crate) async fn step(app: &App, caller: &Caller, step: Step) -> Result<Stepped, FlowError> {
@@ -112,18 +119,19 @@ pub(crate) async fn step_again(
             now: app.now(),
         };
         let performed = perform(facts, &transition, &mut app.rng())?;
-        if let Some(performed) = commit(app, caller, &step, (transition, policy), performed).await? {
+        if let Some((performed, issued)) = commit(app, caller, &step, (transition, policy), performed).await?
+        {
             if let Beside::Use(secret) = &step.beside {
                 app.metrics.proven(&secret.endpoint);
             }
             if !performed.outbox.is_empty() {
                 app.outbox.hint();
             }
-            if !performed.bound.is_empty() {
-                // Somebody may be rung by it.
+            if !performed.bound.is_empty() || performed.deadline.is_some() {
+                // Somebody may be rung by it, or it waits for its time.
                 app.timers.notify_one();
             }
-            return Ok(Stepped { attempt: step.attempt.id, performed });
+            return Ok(Stepped { attempt: step.attempt.id, performed, issued });
         }
         let storage = app.storage.of(&caller.tenant);
         let newer = storage.attempts().get(&step.attempt.id).await?;
@@ -176,22 +184,25 @@ async fn commit(
     step: &Step,
     (transition, policy): (Transition, TextPolicy),
     performed: Performed,
-) -> Result<Option<Performed>, FlowError> {
+) -> Result<Option<(Performed, Vec<Credentials>)>, FlowError> {
     let now = app.now();
     let keys = app.keys.of(&caller.tenant);
     let state = keys.seal_bytes(Purpose::PluginState, &transition.state.0, &mut app.rng());
-    let attempt = Attempt {
+    let mut attempt = Attempt {
         state: Some(state),
         expires_at: now.after(transition.expires_in),
         finished: performed.finished,
         ..step.attempt.clone()
     };
     let (beside, device) = (step.beside.clone(), caller.device.clone());
+    let (own_request, mut rng) = (profile::answers_device(&step.event), app.rng());
     let room = app.granted.of(&caller.tenant, Slot::RegistrationMethod, &attempt.method).key_value_bytes;
     let committed = app
         .storage
         .of(&caller.tenant)
         .run(name_of(&step.event), async move |tx| {
+            let (wanted, new) = (&performed.profile.credentials, mint::profile(&mut rng));
+            attempt.profile = profile::of_attempt(tx, wanted, attempt.profile.take(), new).await?;
             if tx.put_attempt(&attempt, attempt.version, now).await? == PutAttempt::Conflict {
                 return Err(Undone::Stale);
             }
@@ -210,21 +221,27 @@ async fn commit(
                 };
                 writes.extend(associate(tx, &registration, &itself(&device.id)).await?);
             }
+            let of = Of { keys: &keys, attempt: &attempt, device: &device, now, own_request };
+            let (issued, told) = profile::commit(tx, &of, &performed, &mut rng).await?;
+            writes.extend(told);
             store_pairs(tx, &performed.pairs, room).await?;
             texting::spend(tx, performed.text_parts, &policy, now).await.map_err(Undone::Failed)?;
-            tx.apply(writes).await?;
-            Ok(performed)
+            let committed = tx.apply(writes).await?;
+            Ok::<(Performed, Vec<Credentials>, Committed), Undone>((performed, issued, committed))
         })
         .await;
     match committed {
-        Ok(performed) => Ok(Some(performed)),
+        Ok((performed, issued, committed)) => {
+            app.wake(&caller.tenant, committed);
+            Ok(Some((performed, issued)))
+        }
         Err(Undone::Stale) => Ok(None),
         Err(Undone::Failed(error)) => Err(error),
     }
 }
 
 /// Why a step's transaction left nothing behind.
-enum Undone {
+pub(super) enum Undone {
     /// Another step came first.
     Stale,
     Failed(FlowError),
@@ -252,6 +269,10 @@ async fn commit_beside(tx: &mut Transaction<'_>, beside: Beside, now: Timestamp)
         Beside::Settle { entry, from, state } => {
             let moved = tx.move_outbox(&entry, from, state).await?;
             if moved { Ok(()) } else { Err(Undone::Failed(ErrorCode::Conflict.into())) }
+        }
+        Beside::Deadline(deadline) => {
+            let claimed = tx.claim_deadline(&deadline).await?;
+            if claimed { Ok(()) } else { Err(Undone::Failed(ErrorCode::Conflict.into())) }
         }
     }
 }
@@ -281,6 +302,9 @@ const fn name_of(event: &Event) -> &'static str {
         Event::CodeFailed { .. } => "register-code-failed",
         Event::TextSent(_) | Event::MailSent(_) => "register-sent",
         Event::LinkOpened(_) => "register-link",
-        Event::Answered(_) | Event::Fetched(_) | Event::Checked(_) | Event::Deadline => "register-step",
+        Event::Answered(_) => "register-answer",
+        Event::Checked(_) => "register-checked",
+        Event::Deadline => "register-deadline",
+        Event::Fetched(_) => "register-step",
     }
 }

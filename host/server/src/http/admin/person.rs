@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use switchhook_core::row::{Attempt, Device, Session};
 use switchhook_protocol::{
     endpoint::EndpointId,
-    id::{ApplicationId, DeviceId, MethodName, SessionId},
+    id::{ApplicationId, DeviceId, MethodName, ProfileId, SessionId},
+    registration::AddressState,
     time::Timestamp,
 };
 use switchhook_storage::{Erased, Person, StorageError, Transaction};
 use utoipa::{IntoParams, ToSchema};
 
-use super::OfTenant;
+use super::{OfTenant, schemas, users::UserShown};
 use crate::{
     app::App,
     http::{extract::Query, open, problem::Problem},
@@ -46,6 +47,11 @@ pub(crate) struct Exported {
     sessions: Vec<SessionShown>,
     /// Registrations under way.
     attempts: Vec<AttemptShown>,
+    /// The user of the directory that the identifier is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<UserShown>,
+    /// Profiles of the user, and those that have it as an address.
+    profiles: Vec<ProfileShown>,
     /// Events that wait for the person's devices.
     waiting: Vec<WaitingShown>,
 }
@@ -92,6 +98,17 @@ struct AttemptShown {
     #[schema(value_type = u64)]
     expires_at: Timestamp,
     finished: bool,
+}
+
+/// A profile.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PersonProfile)]
+struct ProfileShown {
+    #[schema(value_type = String)]
+    profile: ProfileId,
+    /// The state of the identifier in it, if it is an address of it.
+    #[schema(value_type = Option<schemas::AddressState>)]
+    state: Option<AddressState>,
 }
 
 /// An event that waits for a device.
@@ -172,6 +189,12 @@ fn exported(endpoint: EndpointId, person: Person) -> Exported {
         opted_out_since: person.opted_out_since,
         sessions: sessions.collect(),
         attempts: person.attempts.into_iter().map(AttemptShown::from).collect(),
+        user: person.user.map(UserShown::from),
+        profiles: person
+            .profiles
+            .into_iter()
+            .map(|(profile, state)| ProfileShown { profile, state })
+            .collect(),
         waiting: person
             .waiting
             .into_iter()

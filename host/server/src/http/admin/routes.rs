@@ -13,7 +13,7 @@ use super::{
     audit, carriers, client_authority, explain, gateways, limits, mail_server, mails, may_ring, openapi,
     person,
     plugins::{changes, secrets, show, upload},
-    registering, registrations, sessions, tenants, text_policy, texts, tokens,
+    registering, registrations, sessions, tenants, text_policy, texts, tokens, users,
 };
 use crate::app::App;
 
@@ -81,6 +81,13 @@ routes! {
     delete "/tenants/{tenant}/registrations/{device}" => registrations::revoke;
     get "/tenants/{tenant}/registering" => registering::show;
     put "/tenants/{tenant}/registering" => registering::put;
+    get "/tenants/{tenant}/users" => users::list;
+    post "/tenants/{tenant}/users" => users::create;
+    get "/tenants/{tenant}/user" => users::show;
+    put "/tenants/{tenant}/user" => users::put;
+    delete "/tenants/{tenant}/user" => users::remove;
+    put "/tenants/{tenant}/user/password" => users::set_password;
+    delete "/tenants/{tenant}/user/credentials" => users::revoke_credentials;
     get "/tenants/{tenant}/person" => person::export;
     delete "/tenants/{tenant}/person" => person::erase;
     get "/tenants/{tenant}/audit" => audit::list;

@@ -40,6 +40,30 @@ pub(crate) enum RegisterAgain {
     OnWish,
 }
 
+/// Whether a user may sign in.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) enum UserState {
+    /// Yes.
+    Active,
+    /// No password is right for this user.
+    Blocked,
+}
+
+/// The state of an address in a profile.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) enum AddressState {
+    /// A validation was asked for.
+    Asked,
+    /// It is validated.
+    Validated,
+    /// Its user said no.
+    Declined,
+}
+
 /// A number that is nobody's, with a fixed code.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "a shape")]
