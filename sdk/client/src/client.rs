@@ -18,8 +18,8 @@ use switchhook_protocol::{
     number::{CompleteNumber, CompletedNumber},
     push_token::{PushTokenRenew, PushTokenRenewed},
     registration::{
-        RegisterBegin, RegisterCode, RegisterLink, RegisterList, RegisterRevoke, RegisterValidate,
-        RegistrationList, RegistrationProgress,
+        RegisterAnswer, RegisterBegin, RegisterCode, RegisterLink, RegisterList, RegisterRevoke,
+        RegisterValidate, RegistrationList, RegistrationProgress,
     },
     relay::{RelayRequest, RelayResponse, RelayUpdate},
     server::{PeerSignal, Welcome},
@@ -274,6 +274,8 @@ macro_rules! operations {
 operations! {
     /// Begins a registration by a method of the tenant (REG-5).
     register_begin(RegisterBegin) -> RegistrationProgress;
+    /// Sends what the user filled in when an attempt asked for more (REG-8).
+    register_answer(RegisterAnswer) -> RegistrationProgress;
     /// Sends the code that came to the number.
     register_code(RegisterCode) -> RegistrationProgress;
     /// Sends the signature that came by SMS (REG-4).

@@ -64,6 +64,7 @@ pub mod limits;
 pub mod mailbox;
 pub mod network;
 mod path;
+pub mod profile;
 pub mod registration;
 pub mod relay;
 mod repeat;

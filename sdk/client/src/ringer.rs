@@ -91,7 +91,9 @@ impl<R: Ringer> Rings<R> {
             | Event::RelayResponse(_)
             | Event::RelayUpdate(_)
             | Event::InviteUpdate(_)
-            | Event::SessionUpdate(_) => {}
+            | Event::SessionUpdate(_)
+            | Event::Notice(_)
+            | Event::Asked(_) => {}
         }
     }
 

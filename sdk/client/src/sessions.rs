@@ -69,6 +69,8 @@ impl Sessions {
             | Event::Outcome(_)
             | Event::Rerouted(_)
             | Event::InviteUpdate(_)
+            | Event::Notice(_)
+            | Event::Asked(_)
             | Event::SessionUpdate(SessionChanged {
                 change: Change::Told { .. } | Change::Left { .. },
                 ..

@@ -76,6 +76,7 @@ async fn serve(mut connection: FakeConnection, heard: mpsc::Sender<Operation>) {
         let answered = match &operation {
             Operation::RelayRequest(_) => connection.refuse(&id, ErrorCode::NoRelay).await,
             Operation::RegisterBegin(_)
+            | Operation::RegisterAnswer(_)
             | Operation::RegisterCode(_)
             | Operation::RegisterValidate(_)
             | Operation::RegisterLink(_)
