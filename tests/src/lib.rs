@@ -16,6 +16,7 @@ pub mod host;
 pub mod node;
 pub mod phone;
 pub mod process;
+pub mod profile;
 pub mod python;
 pub mod raw;
 pub mod service;

@@ -28,6 +28,14 @@ impl switchhook::types::facts::Host for Nothing {
     fn devices_of(&mut self, _: String) -> u8 {
         0
     }
+
+    fn standing_of(&mut self, _: String) -> switchhook::types::facts::Standing {
+        switchhook::types::facts::Standing::Unknown
+    }
+
+    fn canonical(&mut self, _: String) -> Option<String> {
+        None
+    }
 }
 impl switchhook::types::key_value::Host for Nothing {
     fn get(&mut self, _: String) -> Option<Vec<u8>> {

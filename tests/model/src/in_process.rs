@@ -301,7 +301,7 @@ impl Person {
             kind: device.kind.to_owned(),
             key: key.public(),
             enrolled_at: clock(),
-            push_token_until: clock().after(std::time::Duration::from_hours(24 * 365)),
+            push_token_until: clock().after(Duration::from_hours(24 * 365)),
             dials_from: None,
         };
         Ok(Self { row, session_key: SessionKey { public, signature }, here: None, read: 0 })

@@ -2,6 +2,7 @@
 
 mod invitation;
 mod mail;
+mod profile;
 mod receipt;
 mod registration;
 mod stage;

@@ -418,7 +418,9 @@ pub(crate) async fn type_number(phone: &Phone, number: &str) -> Result<AttemptId
     match in_time("the answer", phone.client.register_begin(&begin)).await?? {
         RegistrationProgress::CodeSent { attempt, .. } => Ok(attempt),
         other @ (RegistrationProgress::Asked { .. }
+        | RegistrationProgress::Issued(_)
         | RegistrationProgress::Pending { .. }
+        | RegistrationProgress::Ended { .. }
         | RegistrationProgress::Registered { .. }) => panic!("no code is sent: {other:?}"),
     }
 }

@@ -24,7 +24,7 @@ async fn plug_3_a_router_in_javascript_is_made_built_checked_tested_and_rolled_o
     ensure!(checked["class"] == "large" && checked["language"] == "JavaScript", "{checked:#}");
     let tested = project.run(&["test"])?.well()?;
     ensure!(tested["passed"] == 2, "{tested:#}");
-    walk::uploaded_activated_and_rolled_back_under_load(&project).await
+    Box::pin(walk::uploaded_activated_and_rolled_back_under_load(&project)).await
 }
 
 #[test]

@@ -36,7 +36,7 @@ async fn plug_3_an_integrators_router_is_made_changed_built_checked_tested_and_r
 
     let measured = project.run(&["bench", "--calls", "20"])?.well()?;
     ensure!(measured["fuel"].as_u64() > Some(0), "{measured:#}");
-    walk::uploaded_activated_and_rolled_back_under_load(&project).await
+    Box::pin(walk::uploaded_activated_and_rolled_back_under_load(&project)).await
 }
 
 /// As `docs/PLUGINS.md` tells it.

@@ -3,6 +3,7 @@
 mod capabilities;
 mod compiling;
 mod containment;
+mod effects;
 mod load;
 mod versions;
 mod walls;

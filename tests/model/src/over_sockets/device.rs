@@ -83,6 +83,7 @@ pub(super) async fn ask(client: &Client, operation: Operation) -> Result<Option<
         Operation::SessionUpdate(it) => client.session_update(&it).await,
         Operation::End(it) => client.end(&it).await,
         other @ (Operation::RegisterBegin(_)
+        | Operation::RegisterAnswer(_)
         | Operation::RegisterCode(_)
         | Operation::RegisterLink(_)
         | Operation::RegisterValidate(_)

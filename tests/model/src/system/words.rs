@@ -22,6 +22,7 @@ pub(crate) const fn session(event: &Event) -> &SessionId {
         Event::RelayUpdate(it) => &it.session,
         Event::InviteUpdate(it) => &it.session,
         Event::SessionUpdate(it) => &it.session,
+        Event::Notice(_) | Event::Asked(_) => unreachable!(),
     }
 }
 
@@ -53,7 +54,9 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::Taken(_)
         | Event::RelayResponse(_)
         | Event::RelayUpdate(_)
-        | Event::InviteUpdate(_) => event.kind().to_owned(),
+        | Event::InviteUpdate(_)
+        | Event::Notice(_)
+        | Event::Asked(_) => event.kind().to_owned(),
     }
 }
 
