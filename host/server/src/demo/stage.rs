@@ -13,7 +13,7 @@ use switchhook_protocol::id::SessionId;
 use tokio::{net::TcpListener, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::timeline::Timeline;
+use super::{mail_server::MailServer, timeline::Timeline};
 use crate::{
     ADMIN_TOKEN, Carrier, DEFAULT_TENANT, DecisionRecord, SANDBOX, SANDBOX_NUMBER, SandboxFile, Server,
     Settings, sandbox::default_tenant,
@@ -24,6 +24,7 @@ pub(super) struct Stage {
     pub(super) timeline: Timeline,
     pub(super) server: Server,
     pub(super) carrier: Carrier,
+    pub(super) mail_server: MailServer,
     http: Http,
     token: String,
     seen: Mutex<usize>,
@@ -52,10 +53,12 @@ impl Stage {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let http = Http::builder().build()?;
         let carrier = start_carrier(&server, &settings.data, &tasks, &stop).await?;
+        let mail_server = MailServer::open(&tasks, &stop).await?;
         let stage = Self {
             timeline: timeline.clone(),
             server,
             carrier: carrier.0,
+            mail_server,
             http,
             token,
             seen: Mutex::new(0),
@@ -68,6 +71,8 @@ impl Stage {
             "sms transit",
             &format!("takes texts for {SANDBOX_NUMBER}; knows the gateway's secret alone"),
         );
+        stage.point_mail().await?;
+        timeline.step("mail server", "takes the tenant's mails by SMTP");
         Ok(stage)
     }
 
@@ -130,6 +135,13 @@ impl Stage {
         Ok(())
     }
 
+    /// Makes something of the tenant's.
+    pub(super) async fn make(&self, what: &str, made: &Value) -> anyhow::Result<()> {
+        let answer = self.http.post(self.admin_url(what)).bearer_auth(&self.token).json(made).send().await?;
+        answer.error_for_status().with_context(|| format!("{what}: not made"))?;
+        Ok(())
+    }
+
     async fn admin(&self, what: &str) -> anyhow::Result<Value> {
         let answer = self.http.get(self.admin_url(what)).bearer_auth(&self.token).send().await?;
         Ok(answer.error_for_status()?.json().await?)
@@ -142,6 +154,20 @@ impl Stage {
         let url = self.admin_url(&format!("gateways/{SANDBOX}"));
         let answer = self.http.put(url).bearer_auth(&self.token).json(&gateway).send().await?;
         answer.error_for_status().context("the gateway is not configured")?;
+        Ok(())
+    }
+
+    async fn point_mail(&self) -> anyhow::Result<()> {
+        let addr = self.mail_server.addr;
+        let template =
+            json!({ "subject": "Your address", "text": "{address} is yours by this token: {token}\n" });
+        let server = json!({
+            "host": addr.ip().to_string(), "port": addr.port(), "security": "plain",
+            "sender": "no-reply@calls.example", "template": template,
+        });
+        let url = self.admin_url("mail-server");
+        let answer = self.http.put(url).bearer_auth(&self.token).json(&server).send().await?;
+        answer.error_for_status().context("the mail server is not configured")?;
         Ok(())
     }
 

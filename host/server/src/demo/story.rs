@@ -1,4 +1,4 @@
-//! The story: three devices register; two calls, one direct, one through the relay; an invite in waves that
+//! The story: three devices register by SMS, one by e-mail too; two calls, one direct, one through the relay; an invite in waves that
 //! nobody answers.
 
 use std::{net::Ipv4Addr, sync::Arc};
@@ -18,6 +18,7 @@ use switchhook_protocol::{
 use tokio::time::Instant;
 
 use super::{
+    email,
     phone::{Net, Phone, in_time},
     stage::Stage,
     timeline::short,
@@ -32,6 +33,9 @@ pub(super) async fn tell(stage: &Stage) -> anyhow::Result<()> {
     let mut alice = Phone::set_up(stage, "Alice's phone", "phone", "+15550100").await?;
     let mut bob = Phone::set_up(stage, "Bob's phone", "phone", "+15550101").await?;
     let mut tablet = Phone::set_up(stage, "Bob's tablet", "tablet", "+15550101").await?;
+
+    stage.timeline.act("Registration by e-mail");
+    Box::pin(email::registered(stage, &mut alice)).await?;
 
     stage.timeline.act("The first call: directly");
     let open = || -> Net { Arc::new(SystemNetwork::on(Ipv4Addr::LOCALHOST.into())) };
