@@ -22,9 +22,8 @@ use switchhook_protocol::{
 };
 use tokio::{task::JoinSet, time::Instant};
 
-use crate::{error::StorageError, lifecycle::TenantStorage};
-
 pub use self::registrations::registrations;
+use crate::{error::StorageError, lifecycle::TenantStorage};
 
 /// What was measured.
 #[derive(Debug, Clone, Copy)]
