@@ -74,7 +74,15 @@ impl Validation {
                 Ok(self.wait(context, vec![]))
             }
             Event::Deadline => Ok(over(vec![Effect::Notify("link-expired".to_owned())])),
-            _ => Err(unexpected()),
+            Event::TextReceived(_)
+            | Event::Begun(_)
+            | Event::TextSent(_)
+            | Event::SignatureVerified(_)
+            | Event::CodeVerified(_)
+            | Event::CodeFailed(_)
+            | Event::LinkOpened(_)
+            | Event::Fetched(_)
+            | Event::Checked(_) => Err(unexpected()),
         }
     }
 
@@ -145,9 +153,8 @@ mod tests {
             let begun = begin(BOB, standing).unwrap();
             let sends =
                 begun.effects.iter().any(|effect| matches!(effect, Effect::SendLink(link) if link.to == BOB));
-            let state = begun.effects.iter().find_map(|effect| match effect {
-                Effect::SetAddressState(set) => Some(set.state),
-                _ => None,
+            let state = begun.effects.iter().find_map(|effect| {
+                if let Effect::SetAddressState(set) = effect { Some(set.state) } else { None }
             });
             let expected = if mails { AddressState::Asked } else { AddressState::Validated };
             assert_eq!((sends, state), (mails, Some(expected)), "{known:?}");
