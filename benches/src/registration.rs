@@ -81,8 +81,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let mut found = Found::default();
     one_thread()?.block_on(async {
         let installation = Installation::prepare(options.server()?, options.on_disk()?, DEVICES).await?;
+        let gateway = Gateway::open(&installation).await?;
         for _ in 0..options.rounds {
-            found.round(&installation, &installation.start(options.on_disk()?, "")?).await?;
+            found.round(&installation, &gateway, &installation.start(options.on_disk()?, "")?).await?;
         }
         anyhow::Ok(())
     })?;
@@ -121,8 +122,12 @@ async fn alone(options: &Options) -> anyhow::Result<f64> {
 }
 
 impl Found {
-    async fn round(&mut self, installation: &Installation, server: &Server) -> anyhow::Result<()> {
-        let gateway = Gateway::open(installation).await?;
+    async fn round(
+        &mut self,
+        installation: &Installation,
+        gateway: &Gateway,
+        server: &Server,
+    ) -> anyhow::Result<()> {
         let mut all = Vec::new();
         let numbers = Arc::default();
         for device in &installation.devices {

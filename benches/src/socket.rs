@@ -90,10 +90,17 @@ impl Socket {
         }
     }
 
-    /// Waits until the server pings.
+    /// Waits until the server pings; an error if it says something before.
     pub(crate) async fn pinged(&mut self) -> anyhow::Result<()> {
-        while !matches!(self.next().await?, Message::Ping(_)) {}
-        Ok(())
+        loop {
+            match self.next().await? {
+                Message::Ping(_) => return Ok(()),
+                Message::Pong(_) => {}
+                other @ (Message::Text(_) | Message::Binary(_) | Message::Close(_) | Message::Frame(_)) => {
+                    anyhow::bail!("the server said {other}")
+                }
+            }
+        }
     }
 
     /// Says something that is not text, and hears the answer.
