@@ -4,6 +4,7 @@
 //! where Node.js or the registry is missing, a test that wants one says that it was skipped.
 
 use std::{
+    collections::VecDeque,
     fs,
     path::{Path, PathBuf},
     process::{self, Stdio},
@@ -28,6 +29,8 @@ pub struct Node {
     _child: Child,
     told: ChildStdin,
     said: Lines<BufReader<ChildStdout>>,
+    /// What happened and no test has asked for yet.
+    happened: VecDeque<(String, Value)>,
 }
 
 /// The packages, each in one version.
@@ -51,7 +54,7 @@ impl Node {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let told = child.stdin.take().context("no standard input")?;
         let said = BufReader::new(child.stdout.take().context("no standard output")?).lines();
-        Ok(Some(Self { _child: child, told, said }))
+        Ok(Some(Self { _child: child, told, said, happened: VecDeque::new() }))
     }
 
     /// Says something, and waits for the answer.
@@ -69,6 +72,33 @@ impl Node {
     pub async fn next(&mut self) -> Result<Value> {
         let line = in_time("the program's word", self.said.next_line()).await??;
         Ok(serde_json::from_str(&line.context("the program has ended")?)?)
+    }
+
+    /// The next event of this kind, of a program that says each as an object with its name; others wait to be asked
+    /// for.
+    pub async fn event(&mut self, kind: &str) -> Result<Value> {
+        if let Some(at) = self.happened.iter().position(|(other, _)| other == kind) {
+            return self.happened.remove(at).map(|(_, event)| event).context("no event");
+        }
+        loop {
+            let event = self.next().await?;
+            let (name, event) = event.as_object().and_then(|all| all.iter().next()).context("no event")?;
+            if name == kind {
+                return Ok(event.clone());
+            }
+            self.happened.push_back((name.clone(), event.clone()));
+        }
+    }
+
+    /// Events of this kind that have been passed over, and no test has asked for.
+    pub fn unread(&self, kind: &str) -> usize {
+        self.happened.iter().filter(|(other, _)| other == kind).count()
+    }
+
+    /// Does something, as the script says; it is done when this returns.
+    pub async fn does(&mut self, what: &Value) -> Result<()> {
+        self.tell(what).await?;
+        self.event("did").await.map(drop)
     }
 }
 

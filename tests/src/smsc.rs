@@ -1,6 +1,6 @@
 //! An SMSC of others, by the npm package `smpp`.
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
@@ -23,8 +23,6 @@ pub struct Smsc {
     program: Node,
     /// Where hosts bind.
     pub addr: SocketAddr,
-    /// What happened and no test has asked for yet.
-    happened: VecDeque<(String, Value)>,
 }
 
 impl Smsc {
@@ -34,7 +32,7 @@ impl Smsc {
         let listening = program.next().await?;
         let port = listening.get("listening").and_then(Value::as_u64).context("it does not listen")?;
         let addr = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port)?));
-        Ok(Some(Self { program, addr, happened: VecDeque::new() }))
+        Ok(Some(Self { program, addr }))
     }
 
     /// Makes it a gateway of a host's first tenant, and waits until the host has bound to it.
@@ -50,23 +48,12 @@ impl Smsc {
 
     /// The next event of this kind.
     pub async fn next(&mut self, kind: &str) -> Result<Value> {
-        if let Some(at) = self.happened.iter().position(|(other, _)| other == kind) {
-            return self.happened.remove(at).map(|(_, event)| event).context("no event");
-        }
-        loop {
-            let event = self.program.next().await?;
-            let (name, event) = event.as_object().and_then(|all| all.iter().next()).context("no event")?;
-            if name == kind {
-                return Ok(event.clone());
-            }
-            self.happened.push_back((name.clone(), event.clone()));
-        }
+        self.program.event(kind).await
     }
 
     /// Does something, as `tests/counterparts/smsc.cjs` says; it is done when this returns.
     pub async fn tell(&mut self, what: &Value) -> Result<()> {
-        self.program.tell(what).await?;
-        self.next("did").await.map(drop)
+        self.program.does(what).await
     }
 
     /// Hands in a text of a phone; the status that it was answered with.

@@ -1,7 +1,5 @@
 //! A mail server of others, by the npm package `smtp-server`.
 
-use std::collections::VecDeque;
-
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 use serde::Deserialize;
@@ -22,8 +20,6 @@ pub struct Smtp {
     port: u64,
     security: &'static str,
     account: Option<(&'static str, &'static str)>,
-    /// What happened and no test has asked for yet.
-    happened: VecDeque<(String, Value)>,
 }
 
 /// A mail that it took, or was about to take.
@@ -54,7 +50,7 @@ impl Smtp {
         account: Option<(&'static str, &'static str)>,
     ) -> Result<Option<Self>> {
         let Some(program) = Node::start(test, "smtp.cjs")? else { return Ok(None) };
-        let mut smtp = Self { program, port: 0, security, account, happened: VecDeque::new() };
+        let mut smtp = Self { program, port: 0, security, account };
         let mut listen = json!({ "security": security });
         if let (Some(certified), Some(listen)) = (certified, listen.as_object_mut()) {
             listen.insert("key".to_owned(), certified.key.as_str().into());
@@ -99,28 +95,17 @@ impl Smtp {
 
     /// Mails that have come and no test has asked for.
     pub fn unread(&self) -> usize {
-        self.happened.iter().filter(|(kind, _)| kind == "mail").count()
+        self.program.unread("mail")
     }
 
     /// Does something, as `tests/counterparts/smtp.cjs` says; it is done when this returns.
     pub async fn tell(&mut self, what: &Value) -> Result<()> {
-        self.program.tell(what).await?;
-        self.next("did").await.map(drop)
+        self.program.does(what).await
     }
 
     /// The next event of this kind.
     pub async fn next(&mut self, kind: &str) -> Result<Value> {
-        if let Some(at) = self.happened.iter().position(|(other, _)| other == kind) {
-            return self.happened.remove(at).map(|(_, event)| event).context("no event");
-        }
-        loop {
-            let event = self.program.next().await?;
-            let (name, event) = event.as_object().and_then(|all| all.iter().next()).context("no event")?;
-            if name == kind {
-                return Ok(event.clone());
-            }
-            self.happened.push_back((name.clone(), event.clone()));
-        }
+        self.program.event(kind).await
     }
 }
 
