@@ -24,7 +24,7 @@ use switchhook_protocol::{
 
 use crate::{
     dialect::{self, Connection, Query, Script, Statement},
-    error::StorageError,
+    error::{DriverError, StorageError},
 };
 
 /// One change that depends on nothing stored.
@@ -151,8 +151,7 @@ pub(crate) fn json<R: Serialize>(rows: &[R]) -> Result<Option<String>, StorageEr
     if rows.is_empty() {
         return Ok(None);
     }
-    let json = serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    Ok(Some(json))
+    Ok(Some(serde_json::to_string(rows).map_err(DriverError::from)?))
 }
 
 impl Change {

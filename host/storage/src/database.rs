@@ -1,18 +1,16 @@
 //! Which database, how it is opened, and the writer's way to it.
 
-use std::{collections::BTreeSet, fmt, fs::File, io, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fmt, fs::File, num::NonZeroU32, path::PathBuf, time::Duration};
 
-use sqlx::{
-    ConnectOptions as _, Connection as _,
-    error::DatabaseError,
-    postgres::PgConnectOptions,
-    sqlite::{SqliteConnectOptions, SqliteSynchronous},
-};
+use sqlx::{ConnectOptions as _, Connection as _, error::DatabaseError, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
-    dialect::{Connection, Pool, Query, postgres, sqlite},
-    error::OpenError,
+    dialect::{
+        Connection, Pool, Query, postgres,
+        sqlite::{self, Place, Readers, Synchronous},
+    },
+    error::{DriverError, OpenError},
     limits,
 };
 
@@ -81,7 +79,7 @@ pub(crate) struct Link {
 }
 
 enum Way {
-    Sqlite(SqliteConnectOptions),
+    Sqlite(Place),
     Postgres(PgConnectOptions),
 }
 
@@ -91,7 +89,7 @@ impl Database {
         match self {
             Self::Sqlite { path } => {
                 let held = Held::new(sqlite::lock(&path)?, None);
-                open_sqlite(sqlite::writer(&path, SqliteSynchronous::Full), readers, held).await
+                open_sqlite(Place::new(path, Synchronous::Full), held).await
             }
             Self::Postgres { url } => open_postgres(postgres::database(&url)?, readers).await,
         }
@@ -99,27 +97,21 @@ impl Database {
 }
 
 /// Opens SQLite on a file that is locked.
-pub(crate) async fn open_sqlite(
-    options: SqliteConnectOptions,
-    readers: NonZeroU32,
-    held: Held,
-) -> Result<Opened, OpenError> {
-    let mut connection = options.connect().await?;
-    sqlx::migrate!("../../migrations/sqlite").run(&mut connection).await?;
-    let readers = Pool::Sqlite(sqlite::readers(&options, readers));
-    let connection = Some(Connection::Sqlite(connection));
-    Ok(Opened { readers, link: Link::new(Way::Sqlite(options), connection), held })
+pub(crate) async fn open_sqlite(place: Place, held: Held) -> Result<Opened, OpenError> {
+    place.migrate().await?;
+    let readers = Pool::Sqlite(Readers::of(place.clone()));
+    Ok(Opened { readers, link: Link::new(Way::Sqlite(place), None), held })
 }
 
 /// The writer connects by itself, as a connection belongs to the runtime that it was made on.
 async fn open_postgres(options: PgConnectOptions, readers: NonZeroU32) -> Result<Opened, OpenError> {
-    let mut connection = options.connect().await?;
+    let mut connection = options.connect().await.map_err(DriverError::from)?;
     let mut migrations = sqlx::migrate!("../../migrations/postgres");
     // During a rollout a node of the former version may start on the schema of the next.
     migrations.set_ignore_missing(true);
     // Nodes that start at once wait for each other here.
     migrations.run(&mut connection).await?;
-    connection.close().await?;
+    connection.close().await.map_err(DriverError::from)?;
     let readers = Pool::Postgres {
         readers: postgres::readers(options.clone(), readers),
         apart: postgres::apart(options.clone()),
@@ -135,7 +127,7 @@ impl Link {
 
     /// Begins a group's transaction (see [`Connection::begin`]). A connection that was lost since the last
     /// group is made anew: nothing was done on it.
-    pub(crate) async fn begin(&mut self, tenants: &BTreeSet<&str>) -> Result<&mut Connection, sqlx::Error> {
+    pub(crate) async fn begin(&mut self, tenants: &BTreeSet<&str>) -> Result<&mut Connection, DriverError> {
         let kept = self.connection.is_some();
         match self.connection().await?.begin(tenants).await {
             Err(error) if kept && is_lost(&error) => {
@@ -148,7 +140,7 @@ impl Link {
     }
 
     /// The connection; tries for a while to make one if there is none.
-    async fn connection(&mut self) -> Result<&mut Connection, sqlx::Error> {
+    async fn connection(&mut self) -> Result<&mut Connection, DriverError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.connect().await?,
@@ -177,7 +169,7 @@ impl Link {
     }
 
     /// Ends it; leaves a SQLite database without a log.
-    pub(crate) async fn close(mut self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn close(mut self) -> Result<(), DriverError> {
         let Some(mut connection) = self.connection.take() else { return Ok(()) };
         if matches!(connection, Connection::Sqlite(_)) {
             connection.execute(Query::from(sqlite::CHECKPOINT)).await?;
@@ -185,11 +177,11 @@ impl Link {
         connection.close().await
     }
 
-    async fn connect(&self) -> Result<Connection, sqlx::Error> {
+    async fn connect(&self) -> Result<Connection, DriverError> {
         let until = Instant::now() + limits::RECONNECT;
         let mut pause = limits::RECONNECT_PAUSE;
         loop {
-            let late = |_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+            let late = |_| Err(DriverError::Late);
             let failed = match timeout_at(until, self.try_to_connect()).await.unwrap_or_else(late) {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error,
@@ -202,17 +194,18 @@ impl Link {
         }
     }
 
-    async fn try_to_connect(&self) -> Result<Connection, sqlx::Error> {
+    async fn try_to_connect(&self) -> Result<Connection, DriverError> {
         match &self.way {
-            Way::Sqlite(options) => options.connect().await.map(Connection::Sqlite),
-            Way::Postgres(options) => options.connect().await.map(Connection::Postgres),
+            Way::Sqlite(place) => place.writer().map(Connection::Sqlite),
+            Way::Postgres(options) => Ok(Connection::Postgres(options.connect().await?)),
         }
     }
 }
 
 /// Whether this says that there is no connection any more: in the network's words, or in the server's
 /// last ones (class 57P: it was told to stop).
-fn is_lost(error: &sqlx::Error) -> bool {
+fn is_lost(error: &DriverError) -> bool {
+    let DriverError::Sqlx(error) = error else { return false };
     let said = error.as_database_error().and_then(DatabaseError::code);
     matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))
         || said.is_some_and(|code| code.starts_with("57P"))

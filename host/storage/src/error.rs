@@ -2,6 +2,11 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+use rusqlite::ffi::{
+    SQLITE_CONSTRAINT_CHECK, SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_NOTNULL,
+    SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE,
+};
+use sqlx::error::{DatabaseError, ErrorKind};
 use switchhook_protocol::id::DeviceId;
 
 /// Why a read or a transaction failed. A transaction that failed left nothing behind, but for one case
@@ -11,7 +16,7 @@ pub enum StorageError {
     /// The database does not answer, or cannot do what it should: disk full, file gone. If it went away
     /// while it was committing, it is not known whether the transaction was performed.
     #[error("the database is away")]
-    Away(#[source] Arc<sqlx::Error>),
+    Away(#[source] Arc<DriverError>),
     /// A stored row breaks an invariant.
     #[error("row {row} of {table} is corrupt")]
     Corrupt {
@@ -77,27 +82,69 @@ pub enum OpenError {
     Asked(#[source] StorageError),
     /// The database did not open.
     #[error("the database did not open")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] DriverError),
 }
 
-impl From<sqlx::Error> for StorageError {
-    fn from(error: sqlx::Error) -> Self {
-        use sqlx::error::ErrorKind;
+/// What a database or the way to it said, in the words of its driver.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL; or SQLite, where its schema is brought up to date.
+    #[error(transparent)]
+    Sqlx(#[from] sqlx::Error),
+    /// An argument cannot be written down.
+    #[error("an argument has no JSON")]
+    Argument(#[from] serde_json::Error),
+    /// It was closed by us.
+    #[error("the database is closed")]
+    Closed,
+    /// It did not answer in time.
+    #[error("the database did not answer in time")]
+    Late,
+}
 
-        let rule = error.as_database_error().and_then(|refused| match refused.kind() {
-            // What PostgreSQL cannot hold: text with a NUL in it, as argument or in JSON; a key of pages.
-            _ if matches!(refused.code().as_deref(), Some("22021" | "22P05" | "54000")) => {
-                Some(refused.message().to_owned())
+impl DriverError {
+    /// The rule that a write broke, if that is what it says.
+    fn broken_rule(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(rusqlite::Error::SqliteFailure(failure, said)) => {
+                let rules = [
+                    SQLITE_CONSTRAINT_UNIQUE,
+                    SQLITE_CONSTRAINT_PRIMARYKEY,
+                    SQLITE_CONSTRAINT_FOREIGNKEY,
+                    SQLITE_CONSTRAINT_NOTNULL,
+                    SQLITE_CONSTRAINT_CHECK,
+                ];
+                rules.contains(&failure.extended_code).then(|| said.clone().unwrap_or_default())
             }
-            ErrorKind::UniqueViolation
-            | ErrorKind::ForeignKeyViolation
-            | ErrorKind::NotNullViolation
-            | ErrorKind::CheckViolation => Some(refused.message().to_owned()),
-            ErrorKind::ExclusionViolation | ErrorKind::Other | _ => None,
-        });
-        if matches!(error, sqlx::Error::PoolClosed) {
+            Self::Sqlx(error) => error.as_database_error().and_then(rule_of_postgres),
+            Self::Sqlite(_) | Self::Argument(_) | Self::Closed | Self::Late => None,
+        }
+    }
+}
+
+fn rule_of_postgres(refused: &dyn DatabaseError) -> Option<String> {
+    match refused.kind() {
+        // What PostgreSQL cannot hold: text with a NUL in it, as argument or in JSON; a key of pages.
+        _ if matches!(refused.code().as_deref(), Some("22021" | "22P05" | "54000")) => {
+            Some(refused.message().to_owned())
+        }
+        ErrorKind::UniqueViolation
+        | ErrorKind::ForeignKeyViolation
+        | ErrorKind::NotNullViolation
+        | ErrorKind::CheckViolation => Some(refused.message().to_owned()),
+        ErrorKind::ExclusionViolation | ErrorKind::Other | _ => None,
+    }
+}
+
+impl From<DriverError> for StorageError {
+    fn from(error: DriverError) -> Self {
+        if matches!(error, DriverError::Closed | DriverError::Sqlx(sqlx::Error::PoolClosed)) {
             return Self::Closed;
         }
+        let rule = error.broken_rule();
         rule.map_or_else(|| Self::Away(Arc::new(error)), |rule| Self::Conflict { rule })
     }
 }

@@ -96,7 +96,7 @@ pub use conversions::Fared;
 pub use database::Database;
 pub use deadlines::DueDeadline;
 pub use devices::Devices;
-pub use error::{OpenError, StorageError};
+pub use error::{DriverError, OpenError, StorageError};
 pub use gateways::{Gateways, KeptGateway};
 pub use installation::KeysProof;
 pub use lifecycle::{Clock, Settings, Storage, TenantStorage};

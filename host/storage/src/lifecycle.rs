@@ -2,7 +2,6 @@
 
 use std::{fmt, io, num::NonZeroU32, path::Path, sync::Arc};
 
-use sqlx::sqlite::SqliteSynchronous;
 use switchhook_core::row::Write;
 use switchhook_protocol::{id::TenantId, time::Timestamp};
 use tokio::sync::{oneshot, watch};
@@ -11,7 +10,10 @@ use tracing::Instrument as _;
 use crate::{
     batch::{Change, Committed},
     database::{self, Database, Held, Opened},
-    dialect::{Pool, Query, Row, sqlite},
+    dialect::{
+        Pool, Query, Row,
+        sqlite::{self, Place, Synchronous},
+    },
     durability,
     error::{OpenError, StorageError},
     job::{Asking, Job, Work},
@@ -49,7 +51,7 @@ impl fmt::Debug for Clock {
 pub struct Settings {
     /// Where rows are kept.
     pub database: Database,
-    /// Connections that read; about as many as cores.
+    /// Connections that read from PostgreSQL; about as many as cores.
     pub readers: NonZeroU32,
     /// Takes a PostgreSQL server that is set up to lose data with its machine (`fsync`, `full_page_writes`), for
     /// tests. Otherwise it is refused.
@@ -121,10 +123,9 @@ impl Storage {
         let folder =
             tempfile::tempdir_in(&parent).map_err(|source| OpenError::File { path: parent, source })?;
         let path = folder.path().join("switchhook.db");
-        let options = sqlite::writer(&path, SqliteSynchronous::Off);
+        let place = Place::new(path.clone(), Synchronous::Off);
         let held = Held::new(sqlite::lock(&path)?, Some(folder));
-        let Settings { readers, clock, .. } = Settings::new(path, clock);
-        Self::start(database::open_sqlite(options, readers, held).await?, clock)
+        Self::start(database::open_sqlite(place, held).await?, clock)
     }
 
     /// Sets the writer going on an open database.

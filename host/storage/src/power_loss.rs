@@ -10,17 +10,17 @@
 mod disk;
 mod vfs;
 
-use std::{fs, num::NonZeroU32, path::Path};
+use std::{fs, path::Path};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteSynchronous};
+use sqlx::{Connection as _, SqliteConnection};
 use switchhook_protocol::{id::DeviceId, time::Timestamp};
 
 use self::vfs::{Shared, lock, watch};
 use crate::{
     Clock, OpenError, Settings, Storage, TenantStorage,
     database::{Held, open_sqlite},
-    dialect::sqlite,
+    dialect::sqlite::{self, Place, Synchronous},
     yardstick,
 };
 
@@ -46,7 +46,7 @@ const FOUND: &str = "SELECT \
 
 #[tokio::test]
 async fn a_loss_of_power_at_any_moment_takes_nothing_that_was_confirmed_and_leaves_nothing_half_done() {
-    let run = Run::on(SqliteSynchronous::Full, async |path| Storage::open(settings(path)).await).await;
+    let run = Run::on(Synchronous::Full, async |path| Storage::open(settings(path)).await).await;
 
     for seed in 0..LOSSES {
         assert_eq!(run.lose_power(seed).await, Loss::default(), "seed {seed}");
@@ -55,7 +55,7 @@ async fn a_loss_of_power_at_any_moment_takes_nothing_that_was_confirmed_and_leav
 
 #[tokio::test]
 async fn a_database_that_does_not_sync_each_commit_fails_this_test() {
-    let run = Run::less_durable(SqliteSynchronous::Normal).await;
+    let run = Run::less_durable(Synchronous::Normal).await;
 
     let mut lost = 0;
     for seed in 0..LOSSES {
@@ -68,7 +68,7 @@ async fn a_database_that_does_not_sync_each_commit_fails_this_test() {
 
 #[tokio::test]
 async fn a_database_that_syncs_nothing_fails_this_test() {
-    let run = Run::less_durable(SqliteSynchronous::Off).await;
+    let run = Run::less_durable(Synchronous::Off).await;
 
     let mut broken = 0;
     for seed in 0..LOSSES {
@@ -94,19 +94,16 @@ struct Loss {
 
 impl Run {
     /// With a writer that syncs less than ours.
-    async fn less_durable(synchronous: SqliteSynchronous) -> Self {
+    async fn less_durable(synchronous: Synchronous) -> Self {
         let open = async |path: &Path| {
             let held = Held::new(sqlite::lock(path)?, None);
-            let options = sqlite::writer(path, synchronous);
-            Storage::start(open_sqlite(options, NonZeroU32::MIN, held).await?, clock())
+            let place = Place::new(path.to_owned(), synchronous);
+            Storage::start(open_sqlite(place, held).await?, clock())
         };
         Self::on(synchronous, open).await
     }
 
-    async fn on(
-        synchronous: SqliteSynchronous,
-        open: impl AsyncFn(&Path) -> Result<Storage, OpenError>,
-    ) -> Self {
+    async fn on(synchronous: Synchronous, open: impl AsyncFn(&Path) -> Result<Storage, OpenError>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(DATABASE);
         let disk = watch(folder.path());
@@ -119,7 +116,7 @@ impl Run {
         for group in 0..GROUPS {
             let checkpoint = async {
                 if group % CHECKPOINT == CHECKPOINT - 1 {
-                    write_back(&path, synchronous).await;
+                    write_back(&path, synchronous);
                 }
             };
             tokio::join!(run.invites(&acme, &devices, group), checkpoint);
@@ -184,10 +181,10 @@ async fn found(path: &Path, invites: &[(usize, String)]) -> Result<Vec<i64>, Str
 }
 
 /// As another process would, beside the writer; what is synced for that is up to this connection.
-async fn write_back(path: &Path, synchronous: SqliteSynchronous) {
-    let mut connection = sqlite::writer(path, synchronous).connect().await.unwrap();
-    sqlx::query("PRAGMA wal_checkpoint(RESTART)").execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
+fn write_back(path: &Path, synchronous: Synchronous) {
+    let connection = Place::new(path.to_owned(), synchronous).writer().unwrap();
+    connection.set("PRAGMA wal_checkpoint(RESTART)").unwrap();
+    connection.close().unwrap();
 }
 
 fn settings(path: &Path) -> Settings {

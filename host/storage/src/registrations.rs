@@ -12,7 +12,7 @@ pub use self::held::{Held, Page};
 use crate::{
     cells::{Cells, millis},
     dialect::{self, Query, Row, Statement},
-    error::StorageError,
+    error::{DriverError, StorageError},
     lifecycle::TenantStorage,
     transaction::Transaction,
 };
@@ -134,7 +134,7 @@ fn of_endpoints(
     application: &ApplicationId,
     endpoints: &[EndpointId],
 ) -> Result<Query, StorageError> {
-    let endpoints = serde_json::to_string(endpoints).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let endpoints = serde_json::to_string(endpoints).map_err(DriverError::from)?;
     let query = Query::from(statement).bind(tenant.to_owned()).bind(application.as_str().to_owned());
     Ok(query.bind(endpoints))
 }

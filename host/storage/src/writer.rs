@@ -7,7 +7,7 @@
 //! error) or is away: nothing more may be written then, as it would commit by itself. The group ends, everybody
 //! hears the error, and the connection is given up with it; the next group gets a new one.
 
-use std::{collections::BTreeSet, error::Error, io, panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::BTreeSet, error::Error, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use switchhook_protocol::id::TenantId;
@@ -20,7 +20,7 @@ use crate::{
     batch::{self, Change, Committed, Part},
     database::Link,
     dialect::{Connection, Pool},
-    error::StorageError,
+    error::{DriverError, StorageError},
     job::{Closure, Confirm, Job, Ran, Work},
     lifecycle::Clock,
     limits,
@@ -83,7 +83,7 @@ impl Writer {
         let outcome = match self.link.group_time() {
             None => self.group(jobs, &mut applied).await,
             Some(time) => {
-                let late = |_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into());
+                let late = |_| Err(DriverError::Late.into());
                 timeout(time, self.group(jobs, &mut applied)).await.unwrap_or_else(late)
             }
         };

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::{
-    Connection as _, Database, Decode, PgConnection, PgPool, Postgres, Row as _, Sqlite, SqliteConnection,
-    SqlitePool, Type,
-};
+use rusqlite::types::FromSql;
+use sqlx::{Connection as _, Decode, PgConnection, PgPool, Postgres, Row as _, Type, postgres::PgRow};
 
-use super::{BEGIN, Query, Script, Statement, turns};
+use super::{
+    BEGIN, Query, Script, Statement,
+    sqlite::{Readers, SqliteConnection, SqliteRow},
+    turns,
+};
+use crate::error::DriverError;
 
 /// One connection.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ pub(crate) enum Connection {
 /// Connections beside the writer's.
 #[derive(Debug, Clone)]
 pub(crate) enum Pool {
-    Sqlite(SqlitePool),
+    Sqlite(Readers),
     Postgres {
         readers: PgPool,
         /// The one by which a node says that it lives.
@@ -29,14 +32,14 @@ pub(crate) enum Pool {
 
 /// A row of an answer.
 pub(crate) enum Row {
-    Sqlite(sqlx::sqlite::SqliteRow),
-    Postgres(sqlx::postgres::PgRow),
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
 }
 
 impl Connection {
     /// Begins a group's transaction: nobody else writes to these tenants until it ends. An empty name
     /// stands for the host's own, which is all of them.
-    pub(crate) async fn begin(&mut self, tenants: &BTreeSet<&str>) -> Result<(), sqlx::Error> {
+    pub(crate) async fn begin(&mut self, tenants: &BTreeSet<&str>) -> Result<(), DriverError> {
         self.say(BEGIN).await?;
         match self {
             Self::Sqlite(_) => Ok(()),
@@ -45,72 +48,65 @@ impl Connection {
     }
 
     /// Commits it.
-    pub(crate) async fn commit(&mut self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn commit(&mut self) -> Result<(), DriverError> {
         self.say("COMMIT".into()).await
     }
 
     /// Begins a savepoint inside it.
-    pub(crate) async fn savepoint(&mut self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn savepoint(&mut self) -> Result<(), DriverError> {
         self.say("SAVEPOINT job".into()).await
     }
 
     /// Keeps what was done since the savepoint.
-    pub(crate) async fn keep(&mut self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn keep(&mut self) -> Result<(), DriverError> {
         self.say("RELEASE SAVEPOINT job".into()).await
     }
 
     /// Undoes what was done since the savepoint.
-    pub(crate) async fn undo(&mut self) -> Result<(), sqlx::Error> {
-        self.say("ROLLBACK TO SAVEPOINT job; RELEASE SAVEPOINT job".into()).await
+    pub(crate) async fn undo(&mut self) -> Result<(), DriverError> {
+        self.say("ROLLBACK TO SAVEPOINT job".into()).await?;
+        self.keep().await
     }
 
-    async fn say(&mut self, statement: Statement) -> Result<(), sqlx::Error> {
+    async fn say(&mut self, statement: Statement) -> Result<(), DriverError> {
         match self {
-            Self::Sqlite(connection) => sqlx::query(statement.sqlite).execute(connection).await.map(drop),
+            Self::Sqlite(connection) => connection.execute(&Query::from(statement)).map(drop),
             // Not prepared: in a transaction that has failed PostgreSQL would not prepare its undoing.
             Self::Postgres(connection) => {
-                sqlx::raw_sql(statement.postgres).execute(connection).await.map(drop)
+                sqlx::raw_sql(statement.postgres).execute(connection).await?;
+                Ok(())
             }
         }
     }
 
     /// Says how many rows changed.
-    pub(crate) async fn execute(&mut self, query: Query) -> Result<u64, sqlx::Error> {
+    pub(crate) async fn execute(&mut self, query: Query) -> Result<u64, DriverError> {
         match self {
-            Self::Sqlite(connection) => Ok(query.sqlite().execute(connection).await?.rows_affected()),
+            Self::Sqlite(connection) => connection.execute(&query),
             Self::Postgres(connection) => Ok(query.postgres().execute(connection).await?.rows_affected()),
         }
     }
 
     /// Stops at the first that fails.
-    pub(crate) async fn execute_all(&mut self, script: Script) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(connection) => {
-                if let Some(all) = script.sqlite() {
-                    all.execute(connection).await?;
-                }
-            }
-            Self::Postgres(connection) => {
-                for query in script.postgres() {
-                    query.execute(&mut *connection).await?;
-                }
-            }
+    pub(crate) async fn execute_all(&mut self, script: Script) -> Result<(), DriverError> {
+        for query in script {
+            self.execute(query).await?;
         }
         Ok(())
     }
 
-    pub(crate) async fn fetch_optional(&mut self, query: Query) -> Result<Option<Row>, sqlx::Error> {
+    pub(crate) async fn fetch_optional(&mut self, query: Query) -> Result<Option<Row>, DriverError> {
         match self {
-            Self::Sqlite(connection) => Ok(query.sqlite().fetch_optional(connection).await?.map(Row::Sqlite)),
+            Self::Sqlite(connection) => Ok(connection.fetch_optional(&query)?.map(Row::Sqlite)),
             Self::Postgres(connection) => {
                 Ok(query.postgres().fetch_optional(connection).await?.map(Row::Postgres))
             }
         }
     }
 
-    pub(crate) async fn fetch_all(&mut self, query: Query) -> Result<Vec<Row>, sqlx::Error> {
+    pub(crate) async fn fetch_all(&mut self, query: Query) -> Result<Vec<Row>, DriverError> {
         match self {
-            Self::Sqlite(connection) => Ok(rows(query.sqlite().fetch_all(connection).await?, Row::Sqlite)),
+            Self::Sqlite(connection) => Ok(rows(connection.fetch_all(&query)?, Row::Sqlite)),
             Self::Postgres(connection) => {
                 Ok(rows(query.postgres().fetch_all(connection).await?, Row::Postgres))
             }
@@ -118,27 +114,29 @@ impl Connection {
     }
 
     /// Closes it; an open transaction is undone.
-    pub(crate) async fn close(self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn close(self) -> Result<(), DriverError> {
         match self {
-            Self::Sqlite(connection) => connection.close().await,
-            Self::Postgres(connection) => connection.close().await,
+            Self::Sqlite(connection) => connection.close(),
+            Self::Postgres(connection) => Ok(connection.close().await?),
         }
     }
 }
 
 impl Pool {
-    pub(crate) async fn fetch_optional(&self, query: Query) -> Result<Option<Row>, sqlx::Error> {
+    pub(crate) async fn fetch_optional(&self, query: Query) -> Result<Option<Row>, DriverError> {
         match self {
-            Self::Sqlite(pool) => Ok(query.sqlite().fetch_optional(pool).await?.map(Row::Sqlite)),
+            Self::Sqlite(readers) => {
+                Ok(readers.read(|reader| reader.fetch_optional(&query))?.map(Row::Sqlite))
+            }
             Self::Postgres { readers, .. } => {
                 Ok(query.postgres().fetch_optional(readers).await?.map(Row::Postgres))
             }
         }
     }
 
-    pub(crate) async fn fetch_all(&self, query: Query) -> Result<Vec<Row>, sqlx::Error> {
+    pub(crate) async fn fetch_all(&self, query: Query) -> Result<Vec<Row>, DriverError> {
         match self {
-            Self::Sqlite(pool) => Ok(rows(query.sqlite().fetch_all(pool).await?, Row::Sqlite)),
+            Self::Sqlite(readers) => Ok(rows(readers.read(|reader| reader.fetch_all(&query))?, Row::Sqlite)),
             Self::Postgres { readers, .. } => {
                 Ok(rows(query.postgres().fetch_all(readers).await?, Row::Postgres))
             }
@@ -152,16 +150,19 @@ impl Pool {
 
     /// Tells other processes, if there may be any: beside the writer, without a turn, in rows that no transaction of
     /// a tenant touches.
-    pub(crate) async fn execute_apart(&self, query: Query) -> Result<(), sqlx::Error> {
+    pub(crate) async fn execute_apart(&self, query: Query) -> Result<(), DriverError> {
         match self {
             Self::Sqlite(_) => Ok(()),
-            Self::Postgres { apart, .. } => query.postgres().execute(apart).await.map(drop),
+            Self::Postgres { apart, .. } => {
+                query.postgres().execute(apart).await?;
+                Ok(())
+            }
         }
     }
 
     pub(crate) async fn close(&self) {
         match self {
-            Self::Sqlite(pool) => pool.close().await,
+            Self::Sqlite(readers) => readers.close(),
             Self::Postgres { readers, apart } => {
                 readers.close().await;
                 apart.close().await;
@@ -172,23 +173,18 @@ impl Pool {
 
 impl Row {
     /// The cell in this column.
-    pub(crate) fn cell<T: Cell>(&self, column: usize) -> Result<T, sqlx::Error> {
+    pub(crate) fn cell<T: Cell>(&self, column: usize) -> Result<T, DriverError> {
         match self {
-            Self::Sqlite(row) => row.try_get(column),
-            Self::Postgres(row) => row.try_get(column),
+            Self::Sqlite(row) => row.cell(column),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
         }
     }
 }
 
 /// What both drivers find in a cell.
-pub(crate) trait Cell: OfDriver<Sqlite> + OfDriver<Postgres> {}
+pub(crate) trait Cell: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres> {}
 
-impl<T: OfDriver<Sqlite> + OfDriver<Postgres>> Cell for T {}
-
-/// What a driver finds in a cell.
-pub(crate) trait OfDriver<D: Database>: Type<D> + for<'r> Decode<'r, D> {}
-
-impl<D: Database, T: Type<D> + for<'r> Decode<'r, D>> OfDriver<D> for T {}
+impl<T: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres>> Cell for T {}
 
 fn rows<R>(rows: Vec<R>, of: fn(R) -> Row) -> Vec<Row> {
     rows.into_iter().map(of).collect()

@@ -10,7 +10,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{error::OpenError, limits};
+use crate::{
+    error::{DriverError, OpenError},
+    limits,
+};
 
 /// What was stored within so many milliseconds, by the database's own clock, and still waits.
 pub(crate) const STORED_LATELY: &str = "SELECT DISTINCT tenant, device FROM messages \
@@ -18,7 +21,7 @@ pub(crate) const STORED_LATELY: &str = "SELECT DISTINCT tenant, device FROM mess
 
 /// How the database of this URL is reached, for the work of a migration, which may take long.
 pub(crate) fn database(url: &str) -> Result<PgConnectOptions, OpenError> {
-    let options = PgConnectOptions::from_str(url)?;
+    let options = PgConnectOptions::from_str(url).map_err(DriverError::from)?;
     Ok(options
         .application_name("switchhook")
         .statement_cache_capacity(limits::STATEMENTS)

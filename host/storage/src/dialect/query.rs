@@ -1,6 +1,6 @@
 //! A statement with its arguments, before it is known which driver takes it.
 
-use sqlx::{AssertSqlSafe, Encode, Postgres, Sqlite, Type, postgres::PgArguments, sqlite::SqliteArguments};
+use sqlx::{Postgres, postgres::PgArguments};
 
 /// A statement in the words of either database.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +19,7 @@ pub(crate) struct Query {
 /// Statements of one argument each, done one after the other; nothing is asked of them but that they
 /// succeed.
 #[derive(Debug, Default)]
-pub(crate) struct Script(Vec<(Statement, String)>);
+pub(crate) struct Script(Vec<Query>);
 
 /// An argument.
 #[derive(Debug)]
@@ -36,50 +36,35 @@ impl Query {
         self
     }
 
-    pub(super) fn sqlite(self) -> sqlx::query::Query<'static, Sqlite, SqliteArguments> {
-        bound(self.statement.sqlite, self.arguments)
+    /// Its words for SQLite, and its arguments.
+    pub(super) fn sqlite(&self) -> (&'static str, &[Value]) {
+        (self.statement.sqlite, &self.arguments)
     }
 
     pub(super) fn postgres(self) -> sqlx::query::Query<'static, Postgres, PgArguments> {
-        bound(self.statement.postgres, self.arguments)
+        self.arguments.into_iter().fold(sqlx::query(self.statement.postgres), |query, value| match value {
+            Value::Integer(integer) => query.bind(integer),
+            Value::Text(text) => query.bind(text),
+            Value::Bytes(bytes) => query.bind(bytes),
+        })
     }
 }
 
 impl Script {
     /// Adds a statement with its argument.
     pub(crate) fn push(&mut self, statement: Statement, argument: String) {
-        self.0.push((statement, argument));
-    }
-
-    /// As one text, where the argument of the n-th statement is `$n`: SQLite's thread is asked once. The
-    /// text is prepared once for each set of statements, of which few occur.
-    pub(super) fn sqlite(self) -> Option<sqlx::query::Query<'static, Sqlite, SqliteArguments>> {
-        let numbered = self.0.iter().zip(1..).map(|((it, _), n)| it.sqlite.replace("$1", &format!("${n}")));
-        let text = numbered.collect::<Vec<_>>().join("; ");
-        let query = (!text.is_empty()).then(|| sqlx::query(AssertSqlSafe(text)))?;
-        Some(self.0.into_iter().fold(query, |query, (_, argument)| query.bind(argument)))
-    }
-
-    /// One by one: PostgreSQL prepares single statements only.
-    pub(super) fn postgres(self) -> impl Iterator<Item = sqlx::query::Query<'static, Postgres, PgArguments>> {
-        self.0.into_iter().map(|(statement, argument)| sqlx::query(statement.postgres).bind(argument))
+        self.0.push(Query::from(statement).bind(argument));
     }
 }
 
-fn bound<D: sqlx::Database>(
-    statement: &'static str,
-    arguments: Vec<Value>,
-) -> sqlx::query::Query<'static, D, D::Arguments>
-where
-    Option<i64>: Encode<'static, D> + Type<D>,
-    Option<String>: Encode<'static, D> + Type<D>,
-    Option<Vec<u8>>: Encode<'static, D> + Type<D>,
-{
-    arguments.into_iter().fold(sqlx::query(statement), |query, value| match value {
-        Value::Integer(integer) => query.bind(integer),
-        Value::Text(text) => query.bind(text),
-        Value::Bytes(bytes) => query.bind(bytes),
-    })
+/// One after the other.
+impl IntoIterator for Script {
+    type Item = Query;
+    type IntoIter = std::vec::IntoIter<Query>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
 }
 
 /// A statement that both databases understand.

@@ -1,47 +1,117 @@
-//! SQLite: one file, one process.
+//! SQLite: one file, one process, driven by the thread that asks.
+//!
+//! A statement by key takes some microseconds; to hand it to another thread and to be woken with its answer takes many
+//! times as long (docs/decisions/0002). So the writer's thread drives its own connection, and who reads does that in
+//! place. What is read in place is in the page cache nearly always; what is not is one read of the disk.
+
+mod connection;
+mod readers;
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
-    num::NonZeroU32,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
+use rusqlite::OpenFlags;
 use sqlx::{
-    ConnectOptions as _, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    ConnectOptions as _, Connection as _,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode},
 };
 
-use crate::{error::OpenError, limits};
+pub(crate) use self::{
+    connection::{SqliteConnection, SqliteRow},
+    readers::Readers,
+};
+use crate::{
+    error::{DriverError, OpenError},
+    limits,
+};
 
 /// Writes the log back into the database and empties it.
 pub(crate) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
-/// How the writer's connection is made; nothing that it confirms is lost if it is `Full`.
-pub(crate) fn writer(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(synchronous)
-        .busy_timeout(limits::BUSY_TIMEOUT)
-        .foreign_keys(true)
-        .statement_cache_capacity(limits::STATEMENTS)
-        .pragma("wal_autocheckpoint", limits::CHECKPOINT_PAGES.to_string())
-        // What a savepoint would restore is kept for the length of a group: in memory, not in a file.
-        .pragma("temp_store", "memory")
-        .disable_statement_logging()
+/// A database file, and how it is opened.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    path: PathBuf,
+    synchronous: Synchronous,
 }
 
-/// Connections that read what that one writes.
-pub(crate) fn readers(writer: &SqliteConnectOptions, count: NonZeroU32) -> SqlitePool {
-    SqlitePoolOptions::new()
-        .max_connections(count.get())
-        .acquire_timeout(limits::WAIT_FOR_READER)
-        .test_before_acquire(false)
-        .max_lifetime(None)
-        .idle_timeout(None)
-        .connect_lazy_with(writer.clone().create_if_missing(false).pragma("query_only", "on"))
+/// What the writer waits for before it confirms.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Synchronous {
+    /// The disk has it: nothing confirmed is lost.
+    Full,
+    /// The disk has what was written back from the log.
+    #[cfg(test)]
+    Normal,
+    /// Nothing.
+    Off,
+}
+
+impl Place {
+    /// A file whose writer waits for that.
+    pub(crate) const fn new(path: PathBuf, synchronous: Synchronous) -> Self {
+        Self { path, synchronous }
+    }
+
+    /// Makes it if it is missing, and brings its schema up to date.
+    pub(crate) async fn migrate(&self) -> Result<(), OpenError> {
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .pragma("synchronous", self.synchronous.word())
+            .busy_timeout(limits::BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .disable_statement_logging();
+        let mut connection = options.connect().await.map_err(DriverError::from)?;
+        sqlx::migrate!("../../migrations/sqlite").run(&mut connection).await?;
+        Ok(connection.close().await.map_err(DriverError::from)?)
+    }
+
+    /// The connection that writes.
+    pub(crate) fn writer(&self) -> Result<SqliteConnection, DriverError> {
+        let connection = self.connect()?;
+        connection.set(&format!(
+            "PRAGMA wal_autocheckpoint = {}; PRAGMA temp_store = memory",
+            limits::CHECKPOINT_PAGES
+        ))?;
+        Ok(connection)
+    }
+
+    /// One that reads what that one writes.
+    fn reader(&self) -> Result<SqliteConnection, DriverError> {
+        let connection = self.connect()?;
+        connection.set("PRAGMA query_only = on")?;
+        Ok(connection)
+    }
+
+    fn connect(&self) -> Result<SqliteConnection, DriverError> {
+        // One thread at a time has it, which the type says: SQLite need not lock.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = rusqlite::Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(limits::BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(limits::STATEMENTS);
+        let connection = SqliteConnection::from(connection);
+        connection.set(&format!(
+            "PRAGMA journal_mode = wal; PRAGMA synchronous = {}; PRAGMA foreign_keys = on",
+            self.synchronous.word()
+        ))?;
+        Ok(connection)
+    }
+}
+
+impl Synchronous {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            #[cfg(test)]
+            Self::Normal => "normal",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Makes the file, readable by its owner alone (SQLite gives its log the same mode), and keeps other

@@ -23,6 +23,8 @@ use std::collections::BTreeSet;
 
 use sqlx::PgConnection;
 
+use crate::error::DriverError;
+
 /// The whole. Locks with two keys have nothing to do with those with one, which are tenants'.
 const WHOLE: &str = "SELECT pg_advisory_xact_lock(1398227784, 0)";
 
@@ -33,12 +35,12 @@ const TENANTS: &str = "SELECT pg_advisory_xact_lock_shared(1398227784, 0) UNION 
           FROM jsonb_array_elements_text(CAST($1 AS jsonb)) AS r ORDER BY key) AS keys";
 
 /// Waits until nobody else writes to these tenants. An empty name stands for all.
-pub(super) async fn take(connection: &mut PgConnection, tenants: &BTreeSet<&str>) -> Result<(), sqlx::Error> {
+pub(super) async fn take(connection: &mut PgConnection, tenants: &BTreeSet<&str>) -> Result<(), DriverError> {
     let locks = if tenants.contains("") {
         sqlx::query(WHOLE)
     } else {
-        let tenants = serde_json::to_string(tenants).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-        sqlx::query(TENANTS).bind(tenants)
+        sqlx::query(TENANTS).bind(serde_json::to_string(tenants)?)
     };
-    locks.execute(connection).await.map(drop)
+    locks.execute(connection).await?;
+    Ok(())
 }

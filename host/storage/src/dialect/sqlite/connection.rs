@@ -1,0 +1,93 @@
+//! One connection of SQLite.
+
+use rusqlite::{
+    CachedStatement, ToSql,
+    types::{FromSql, FromSqlError, ToSqlOutput, Value as Cell, ValueRef},
+};
+
+use super::super::query::{Query, Value};
+use crate::error::DriverError;
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct SqliteConnection(rusqlite::Connection);
+
+/// A row of an answer.
+pub(crate) struct SqliteRow(Vec<Cell>);
+
+impl SqliteConnection {
+    /// Statements without arguments and answers.
+    pub(crate) fn set(&self, statements: &str) -> Result<(), DriverError> {
+        Ok(self.0.execute_batch(statements)?)
+    }
+
+    /// Says how many rows changed.
+    pub(crate) fn execute(&self, query: &Query) -> Result<u64, DriverError> {
+        let mut statement = self.prepared(query)?;
+        let mut rows = statement.raw_query();
+        while rows.next()?.is_some() {}
+        drop(rows);
+        Ok(self.0.changes())
+    }
+
+    pub(crate) fn fetch_optional(&self, query: &Query) -> Result<Option<SqliteRow>, DriverError> {
+        let mut statement = self.prepared(query)?;
+        Ok(statement.raw_query().next()?.map(SqliteRow::read).transpose()?)
+    }
+
+    pub(crate) fn fetch_all(&self, query: &Query) -> Result<Vec<SqliteRow>, DriverError> {
+        let mut statement = self.prepared(query)?;
+        Ok(statement.raw_query().and_then(SqliteRow::read).collect::<Result<_, _>>()?)
+    }
+
+    /// Closes it; an open transaction is undone.
+    pub(crate) fn close(self) -> Result<(), DriverError> {
+        self.0.close().map_err(|(_, error)| error.into())
+    }
+
+    /// A statement with its arguments. SQLite takes `$2` for a name, and numbers names as they come.
+    fn prepared(&self, query: &Query) -> Result<CachedStatement<'_>, rusqlite::Error> {
+        let (text, arguments) = query.sqlite();
+        let mut statement = self.0.prepare_cached(text)?;
+        for index in 1..=statement.parameter_count() {
+            let name = statement.parameter_name(index).and_then(|name| name.strip_prefix('$'));
+            let place = name.and_then(|number| number.parse::<usize>().ok()?.checked_sub(1));
+            let argument = place.and_then(|place| arguments.get(place));
+            let missing = || rusqlite::Error::InvalidParameterCount(arguments.len(), index);
+            statement.raw_bind_parameter(index, argument.ok_or_else(missing)?)?;
+        }
+        Ok(statement)
+    }
+}
+
+impl From<rusqlite::Connection> for SqliteConnection {
+    fn from(connection: rusqlite::Connection) -> Self {
+        Self(connection)
+    }
+}
+
+impl SqliteRow {
+    /// The cell in this column.
+    pub(crate) fn cell<T: FromSql>(&self, column: usize) -> Result<T, DriverError> {
+        let cell = self.0.get(column).ok_or(rusqlite::Error::InvalidColumnIndex(column))?;
+        let read = T::column_result(ValueRef::from(cell));
+        let unfit = |error: FromSqlError| {
+            rusqlite::Error::FromSqlConversionFailure(column, cell.data_type(), Box::new(error))
+        };
+        Ok(read.map_err(unfit)?)
+    }
+
+    fn read(row: &rusqlite::Row<'_>) -> Result<Self, rusqlite::Error> {
+        (0..row.as_ref().column_count()).map(|column| row.get(column)).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>, rusqlite::Error> {
+        match self {
+            Self::Integer(integer) => integer.to_sql(),
+            Self::Text(text) => text.to_sql(),
+            Self::Bytes(bytes) => bytes.to_sql(),
+        }
+    }
+}

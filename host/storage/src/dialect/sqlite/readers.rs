@@ -1,0 +1,44 @@
+//! Connections that read: as many as threads read at once.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::{Place, SqliteConnection};
+use crate::error::DriverError;
+
+/// Connections that read. Clones share them.
+///
+/// Who reads takes one out, or makes one if there is none: nobody keeps one while waiting for something else, so that
+/// there are never more than threads.
+#[derive(Debug, Clone)]
+pub(crate) struct Readers {
+    place: Arc<Place>,
+    /// Nothing when closed. Who reads shares it, so that closing waits for all of them.
+    idle: Arc<RwLock<Option<Mutex<Vec<SqliteConnection>>>>>,
+}
+
+impl Readers {
+    /// Makes none before it is needed.
+    pub(crate) fn of(place: Place) -> Self {
+        Self { place: Arc::new(place), idle: Arc::new(RwLock::new(Some(Mutex::default()))) }
+    }
+
+    /// Reads on one of them.
+    pub(crate) fn read<T>(
+        &self,
+        ask: impl FnOnce(&SqliteConnection) -> Result<T, DriverError>,
+    ) -> Result<T, DriverError> {
+        let open = self.idle.read().unwrap_or_else(PoisonError::into_inner);
+        let idle = open.as_ref().ok_or(DriverError::Closed)?;
+        let lock = || idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock().pop();
+        let connection = kept.map_or_else(|| self.place.reader(), Ok)?;
+        let answer = ask(&connection)?;
+        lock().push(connection);
+        Ok(answer)
+    }
+
+    /// Closes them, when nobody reads.
+    pub(crate) fn close(&self) {
+        *self.idle.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
