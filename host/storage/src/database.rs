@@ -80,7 +80,7 @@ pub(crate) struct Link {
 
 enum Way {
     Sqlite(Place),
-    Postgres(PgConnectOptions),
+    Postgres(Box<PgConnectOptions>),
 }
 
 impl Database {
@@ -116,7 +116,7 @@ async fn open_postgres(options: PgConnectOptions, readers: NonZeroU32) -> Result
         readers: postgres::readers(options.clone(), readers),
         apart: postgres::apart(options.clone()),
     };
-    let link = Link::new(Way::Postgres(postgres::writer(options)), None);
+    let link = Link::new(Way::Postgres(Box::new(postgres::writer(options))), None);
     Ok(Opened { readers, link, held: Held::default() })
 }
 
@@ -177,7 +177,7 @@ impl Link {
         connection.close().await
     }
 
-    async fn connect(&self) -> Result<Connection, DriverError> {
+    async fn connect(&mut self) -> Result<Connection, DriverError> {
         let until = Instant::now() + limits::RECONNECT;
         let mut pause = limits::RECONNECT_PAUSE;
         loop {
@@ -194,7 +194,7 @@ impl Link {
         }
     }
 
-    async fn try_to_connect(&self) -> Result<Connection, DriverError> {
+    async fn try_to_connect(&mut self) -> Result<Connection, DriverError> {
         match &self.way {
             Way::Sqlite(place) => place.writer().map(Connection::Sqlite),
             Way::Postgres(options) => Ok(Connection::Postgres(options.connect().await?)),

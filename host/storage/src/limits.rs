@@ -78,6 +78,13 @@ pub const STATEMENTS: usize = 256;
 /// Pages of the write-ahead log after which it is written back: 16 MiB, some tens of milliseconds of work.
 pub const CHECKPOINT_PAGES: u32 = 4_000;
 
+/// KiB of pages that SQLite's writer keeps: what a day's calls and registrations of a busy server touch. What is not
+/// here is copied from the kernel's cache, page by page.
+pub const WRITER_CACHE: u32 = 64 * 1024;
+
+/// The same for each connection that reads, of which there are about as many as cores.
+pub const READER_CACHE: u32 = 8 * 1024;
+
 /// Rows that one sweep deletes from one table, so that it holds the writer for a few milliseconds only.
 pub const SWEEP: u32 = 1_000;
 

@@ -1,10 +1,11 @@
 //! SQLite: one file, one process, driven by the thread that asks.
 //!
 //! A statement by key takes some microseconds; to hand it to another thread and to be woken with its answer takes many
-//! times as long (docs/decisions/0002). So the writer's thread drives its own connection, and who reads does that in
+//! times as long (docs/decisions/0003). So the writer's thread drives its own connection, and who reads does that in
 //! place. What is read in place is in the page cache nearly always; what is not is one read of the disk.
 
 mod connection;
+mod planner;
 mod readers;
 
 use std::{
@@ -68,6 +69,7 @@ impl Place {
             .disable_statement_logging();
         let mut connection = options.connect().await.map_err(DriverError::from)?;
         sqlx::migrate!("../../migrations/sqlite").run(&mut connection).await?;
+        sqlx::raw_sql(planner::STATISTICS).execute(&mut connection).await.map_err(DriverError::from)?;
         Ok(connection.close().await.map_err(DriverError::from)?)
     }
 
@@ -75,8 +77,9 @@ impl Place {
     pub(crate) fn writer(&self) -> Result<SqliteConnection, DriverError> {
         let connection = self.connect()?;
         connection.set(&format!(
-            "PRAGMA wal_autocheckpoint = {}; PRAGMA temp_store = memory",
-            limits::CHECKPOINT_PAGES
+            "PRAGMA wal_autocheckpoint = {}; PRAGMA temp_store = memory; PRAGMA cache_size = -{}",
+            limits::CHECKPOINT_PAGES,
+            limits::WRITER_CACHE
         ))?;
         Ok(connection)
     }
@@ -84,7 +87,7 @@ impl Place {
     /// One that reads what that one writes.
     fn reader(&self) -> Result<SqliteConnection, DriverError> {
         let connection = self.connect()?;
-        connection.set("PRAGMA query_only = on")?;
+        connection.set(&format!("PRAGMA query_only = on; PRAGMA cache_size = -{}", limits::READER_CACHE))?;
         Ok(connection)
     }
 
