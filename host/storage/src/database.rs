@@ -182,7 +182,7 @@ impl Link {
         let mut pause = limits::RECONNECT_PAUSE;
         loop {
             let late = |_| Err(DriverError::Late);
-            let failed = match timeout_at(until, self.try_to_connect()).await.unwrap_or_else(late) {
+            let failed = match timeout_at(until, self.way.connect()).await.unwrap_or_else(late) {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error,
             };
@@ -193,11 +193,13 @@ impl Link {
             pause *= 2;
         }
     }
+}
 
-    async fn try_to_connect(&mut self) -> Result<Connection, DriverError> {
-        match &self.way {
-            Way::Sqlite(place) => place.writer().map(Connection::Sqlite),
-            Way::Postgres(options) => Ok(Connection::Postgres(options.connect().await?)),
+impl Way {
+    async fn connect(&self) -> Result<Connection, DriverError> {
+        match self {
+            Self::Sqlite(place) => place.writer().map(Connection::Sqlite),
+            Self::Postgres(options) => Ok(Connection::Postgres(options.connect().await?)),
         }
     }
 }

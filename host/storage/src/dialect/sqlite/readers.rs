@@ -28,7 +28,16 @@ impl Readers {
         ask: impl FnOnce(&SqliteConnection) -> Result<T, DriverError>,
     ) -> Result<T, DriverError> {
         let open = self.idle.read().unwrap_or_else(PoisonError::into_inner);
-        let idle = open.as_ref().ok_or(DriverError::Closed)?;
+        let answer = open.as_ref().map_or(Err(DriverError::Closed), |idle| self.read_on(idle, ask));
+        drop(open);
+        answer
+    }
+
+    fn read_on<T>(
+        &self,
+        idle: &Mutex<Vec<SqliteConnection>>,
+        ask: impl FnOnce(&SqliteConnection) -> Result<T, DriverError>,
+    ) -> Result<T, DriverError> {
         let lock = || idle.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = lock().pop();
         let connection = kept.map_or_else(|| self.place.reader(), Ok)?;
