@@ -143,7 +143,7 @@ impl Link {
     async fn connection(&mut self) -> Result<&mut Connection, DriverError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.connect().await?,
+            None => self.way.connect().await?,
         };
         if std::mem::take(&mut self.was_lost) {
             tracing::info!("the writer is connected to the database again");
@@ -176,13 +176,16 @@ impl Link {
         }
         connection.close().await
     }
+}
 
-    async fn connect(&mut self) -> Result<Connection, DriverError> {
+impl Way {
+    /// Tries for a while.
+    async fn connect(&self) -> Result<Connection, DriverError> {
         let until = Instant::now() + limits::RECONNECT;
         let mut pause = limits::RECONNECT_PAUSE;
         loop {
             let late = |_| Err(DriverError::Late);
-            let failed = match timeout_at(until, self.way.connect()).await.unwrap_or_else(late) {
+            let failed = match timeout_at(until, self.try_to_connect()).await.unwrap_or_else(late) {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error,
             };
@@ -193,10 +196,8 @@ impl Link {
             pause *= 2;
         }
     }
-}
 
-impl Way {
-    async fn connect(&self) -> Result<Connection, DriverError> {
+    async fn try_to_connect(&self) -> Result<Connection, DriverError> {
         match self {
             Self::Sqlite(place) => place.writer().map(Connection::Sqlite),
             Self::Postgres(options) => Ok(Connection::Postgres(options.connect().await?)),
