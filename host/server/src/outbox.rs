@@ -61,7 +61,11 @@ impl Hints {
 /// Works until told to stop. Each kind has a worker with places of its own: a service that is slow to
 /// answer holds up nobody's text.
 pub(crate) async fn work(app: Arc<App>, kind: OutboxKind) {
-    let places = Arc::new(Semaphore::new(limits::EFFECTS_IN_FLIGHT));
+    let places = match kind {
+        OutboxKind::Text => limits::TEXTS_IN_FLIGHT,
+        OutboxKind::Mail | OutboxKind::Fetch => limits::EFFECTS_IN_FLIGHT,
+    };
+    let places = Arc::new(Semaphore::new(places));
     // What is claimed is performed at once, so that places come first.
     while let Some(free) = free(&app, &places).await {
         match begin(&app, kind, free).await {

@@ -26,10 +26,13 @@ pub const BLOCKED: u32 = 1_000;
 /// Addresses of one profile: more is no person's.
 pub const ADDRESSES: u32 = 64;
 
-/// Texts that a node begins to send at once by one gateway (mails by one mail server), and by how many under way it begins no more: so fewer than
-/// twice as many are under way. Three gateways that do not answer, whosever they are, leave a quarter of the node's
-/// 64 places to others.
-pub const SHARE: u32 = 8;
+/// Texts that a node begins to send at once by one gateway, and by how many under way it begins no more: so fewer than
+/// twice as many are under way, which providers take from one account. Three gateways that do not answer, whosever they
+/// are, leave a quarter of the node's 256 places to others.
+pub const GATEWAY_SHARE: u32 = 32;
+
+/// The same of mails by one mail server, in the node's 64 places: mail servers take fewer connections from one client.
+pub const MAIL_SERVER_SHARE: u32 = 8;
 
 /// Parts of long texts of one gateway that wait for the rest: 256 texts of the most parts.
 pub const PARTS: u32 = 2_560;

@@ -62,7 +62,7 @@ impl Outbox<'_> {
     /// Claims for a node the entries of a kind that wait longest, at most so many: performing, committed. Claim
     /// only what is performed at once: if the node dies, it is not known whether these were.
     ///
-    /// Of texts at most [`limits::SHARE`] at a time, and none for a gateway by which the node is sending as many
+    /// Of texts at most [`limits::GATEWAY_SHARE`] at a time, and none for a gateway by which the node is sending as many
     /// already, nor for a tenant with twice as many: a gateway that does not answer holds up nobody else's texts. A
     /// tenant's mail server is to mails what a gateway is to texts.
     pub async fn claim(
@@ -75,11 +75,13 @@ impl Outbox<'_> {
         if self.in_state(kind, OutboxState::Queued, 1).await?.is_empty() {
             return Ok(Vec::new());
         }
-        let limit = match kind {
-            OutboxKind::Text | OutboxKind::Mail => limit.min(limits::SHARE),
+        let share = match kind {
+            OutboxKind::Text => limits::GATEWAY_SHARE,
+            OutboxKind::Mail => limits::MAIL_SERVER_SHARE,
             OutboxKind::Fetch => limit,
         };
-        let query = Query::from(CLAIM).bind(kind.word()).bind(limit).bind(node.as_str()).bind(limits::SHARE);
+        let query =
+            Query::from(CLAIM).bind(kind.word()).bind(limit.min(share)).bind(node.as_str()).bind(share);
         let mut claimed = self.0.run("claim-outbox", async move |tx| tx.all(query, decode).await).await?;
         claimed.sort_by_key(|(_, entry)| entry.queued_at);
         Ok(claimed)

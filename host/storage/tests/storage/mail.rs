@@ -65,7 +65,7 @@ on_each_database! {
         other.commit("step", vec![Write::Enqueue(mail("others", at(1_000)))]).await.unwrap();
         let claimed = async || fixture.storage.outbox().claim(&node("here"), OutboxKind::Mail, 64).await.unwrap();
 
-        assert_eq!(u32::try_from(claimed().await.len()), Ok(limits::SHARE));
+        assert_eq!(u32::try_from(claimed().await.len()), Ok(limits::MAIL_SERVER_SHARE));
         let next = claimed().await;
         assert!(next.iter().map(|(_, entry)| &entry.id).eq([&message_id("others")]));
     }

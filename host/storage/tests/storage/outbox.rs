@@ -55,7 +55,7 @@ on_each_database! {
             claimed.iter().map(|(_, entry)| entry.gateway.as_ref().unwrap().as_str().to_owned()).collect::<Vec<_>>()
         };
 
-        assert_eq!(claimed("here", 64).await, ["dead"; 8]);
+        assert_eq!(claimed("here", 64).await, ["dead"; 32]);
         assert_eq!(claimed("here", 56).await, ["good"]);
         assert!(claimed("here", 55).await.is_empty());
         assert_eq!(claimed("elsewhere", 5).await, ["dead"; 5], "another node has places of its own");
@@ -63,7 +63,7 @@ on_each_database! {
 
     async fn gateways_that_do_not_answer_leave_places_to_others_whosever_they_are(fixture) {
         let outbox = fixture.storage.outbox();
-        let (share, most) = (u64::from(limits::SHARE), 2 * u64::from(limits::SHARE) - 1);
+        let (share, most) = (u64::from(limits::GATEWAY_SHARE), 2 * u64::from(limits::GATEWAY_SHARE) - 1);
         let queue = async |tenant: &str, gateway: &str, numbers: std::ops::Range<u64>| {
             let by = |number: u64| OutboxEntry {
                 gateway: Some(gateway.parse().unwrap()),
@@ -72,7 +72,7 @@ on_each_database! {
             let texts = numbers.map(|number| Write::Enqueue(by(number))).collect();
             fixture.storage.of(&tenant.parse().unwrap()).commit("transit", texts).await.unwrap();
         };
-        let claimed = async || outbox.claim(&node("here"), OutboxKind::Text, 64).await.unwrap().len();
+        let claimed = async || outbox.claim(&node("here"), OutboxKind::Text, 256).await.unwrap().len();
 
         for (tenant, gateway) in [("acme", "one"), ("other", "two")] {
             // One short of where no more is begun, and then as many as are begun at once.
@@ -82,7 +82,7 @@ on_each_database! {
             assert_eq!(u64::try_from(first + claimed().await), Ok(most));
         }
         assert_eq!(claimed().await, 0);
-        assert!(3 * most <= 48, "three leave no quarter of 64 places");
+        assert!(3 * most <= 192, "three leave no quarter of 256 places");
     }
 
     async fn an_outbox_entry_moves_only_from_where_it_is(fixture) {
