@@ -33,6 +33,10 @@ impl switchhook::types::facts::Host for Nothing {
         switchhook::types::facts::Standing::Unknown
     }
 
+    fn conversion_of(&mut self, _: String) -> switchhook::types::facts::Conversion {
+        switchhook::types::facts::Conversion { sent: 0, delivered: 0, proven: 0 }
+    }
+
     fn canonical(&mut self, _: String) -> Option<String> {
         None
     }

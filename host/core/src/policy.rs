@@ -9,6 +9,7 @@
 //! The runtime turns a guest's bytes into these types and calls the checks; whoever acts on an
 //! answer may rely on every rule here.
 
+mod facts;
 pub mod grants;
 pub mod json;
 pub mod nat;
@@ -16,17 +17,13 @@ pub mod registration;
 pub mod route;
 pub mod secret;
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    string::String,
-    vec::Vec,
-};
+use alloc::{collections::BTreeSet, string::String, vec::Vec};
 use core::fmt;
 
+pub use facts::{Facts, Standing};
 pub use grants::{Grants, InvalidGrants};
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::{
-    endpoint::EndpointId,
     id::{ApplicationId, TenantId},
     time::Timestamp,
 };
@@ -76,37 +73,6 @@ pub struct Context {
     pub seed: (u64, u64),
     /// Id of the session or registration attempt that the call decides about.
     pub subject: String,
-}
-
-/// Rare and growing facts that a plugin may ask for, loaded before the call.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Facts {
-    /// How many devices hold an identifier; none where it is missing.
-    pub devices: BTreeMap<EndpointId, u8>,
-    /// The tenant's key-value pairs, as they were when the call began; empty without the grant.
-    #[serde(with = "json::pairs")]
-    pub pairs: BTreeMap<String, Vec<u8>>,
-    /// What the attempt's profile and the user directory say of addresses; unknown where one is missing.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub addresses: BTreeMap<EndpointId, Standing>,
-}
-
-/// What is known of an address: the profile is asked first, the directory second (REG-7).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Standing {
-    /// Nothing.
-    #[default]
-    Unknown,
-    /// The profile has been asked to validate it, and it is not yet.
-    Asked,
-    /// Its user said no.
-    Declined,
-    /// The profile knows it as validated.
-    Validated,
-    /// The profile does not, and the user directory does.
-    ValidatedByDirectory,
 }
 
 /// "No", said on purpose. The words reach the client.
@@ -273,13 +239,6 @@ pub(crate) fn is_web_address(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let clean = |c: char| !c.is_whitespace() && !c.is_control();
     rest.is_some_and(|rest| !rest.is_empty()) && url.len() <= MAX_URL && url.chars().all(clean)
-}
-
-/// Prints no pair: what a tenant keeps may be personal.
-impl fmt::Debug for Facts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Facts({:?}, {} pairs)", self.devices, self.pairs.len())
-    }
 }
 
 /// Prints no body and no query: both may hold personal data.

@@ -2,11 +2,12 @@
 //!
 //! A transit is a gateway's side that posts what it has received. Here stands how that is signed, in the generic form
 //! ([`sign`], [`verify`]) and in Twilio's ([`twilio`]); what a gateway may be configured to be ([`configuration`]), and
-//! by which of several a text goes out ([`choice`]); whom a tenant texts, and how much of it ([`policy`]); by which words
+//! by which of several a text goes out ([`choice`]) and how texts fared before ([`conversion`]); whom a tenant texts, and how much of it ([`policy`]); by which words
 //! people want no more texts ([`keyword`]).
 
 pub mod choice;
 pub mod configuration;
+pub mod conversion;
 pub mod keyword;
 pub mod policy;
 mod signature;

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use switchhook_core::policy::{Facts, Standing};
+use switchhook_core::{
+    policy::{Facts, Standing},
+    transit::conversion::Conversion,
+};
 use switchhook_protocol::endpoint::EndpointId;
 use wasmtime::{Store, component::HasSelf};
 
@@ -175,6 +178,13 @@ impl facts::Host for Call {
     fn canonical(&mut self, typed: String) -> wasmtime::Result<Option<String>> {
         self.count_host_call()?;
         Ok(typed.parse().ok().map(|endpoint: EndpointId| endpoint.into()))
+    }
+
+    fn conversion_of(&mut self, number: String) -> wasmtime::Result<facts::Conversion> {
+        self.count_host_call()?;
+        let known = number.parse().map(|number| self.facts.conversion_of(&number)).unwrap_or_default();
+        let Conversion { sent, delivered, proven } = known;
+        Ok(facts::Conversion { sent, delivered, proven })
     }
 
     fn standing_of(&mut self, address: String) -> wasmtime::Result<facts::Standing> {

@@ -7,7 +7,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
-use switchhook_core::{policy::nat::Verdict, row::OutboxState, transit::choice::calling_code};
+use switchhook_core::{policy::nat::Verdict, row::OutboxState, transit::conversion::calling_code};
 use switchhook_protocol::{call::PathKind, endpoint::EndpointId, error::ErrorCode};
 
 /// A number that only grows.
@@ -119,7 +119,7 @@ impl Metrics {
         family("path", "Paths that worked, as clients report", &self.paths);
         family("refused", "Requests refused, by error code", &self.refused);
         family("tls_handshakes", "TLS handshakes, by what became of them", &self.handshakes);
-        let help = "Texts handed to gateways and proofs that followed, by calling code: where few follow, somebody \
+        let help = "Texts that gateways took, receipts and proofs that followed, by calling code: where few follow, somebody \
             may be paid for texts";
         registry.register("conversions", help, self.conversions.clone());
         registry.register("plugin_decisions", "Plugin calls, by slot and outcome", self.decisions.clone());
@@ -138,6 +138,11 @@ impl Metrics {
     /// A text went to this number.
     pub(crate) fn texted(&self, to: &EndpointId) {
         self.conversion(to, "sent");
+    }
+
+    /// A gateway says that a text to this number has arrived.
+    pub(crate) fn arrived(&self, at: &EndpointId) {
+        self.conversion(at, "delivered");
     }
 
     /// The owner of this number has proven it by what was texted.

@@ -7,6 +7,7 @@
 
 mod fetches;
 mod mails;
+mod onward;
 mod texts;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
+pub(crate) use self::onward::Onward;
 use crate::{
     app::App,
     causes::Causes,
@@ -134,7 +136,9 @@ pub(crate) async fn report_doubt(app: &App, doubtful: Vec<(TenantId, OutboxEntry
             // Made again, with its key.
             OutboxKind::Fetch => continue,
         };
-        if let Err(refused) = tell(app, &tenant, &entry, event, IN_DOUBT, OutboxState::InDoubt).await {
+        if let Err(refused) =
+            tell(app, &tenant, &entry, event, Onward::to(OutboxState::InDoubt, IN_DOUBT)).await
+        {
             not_heard(&tenant, &entry, &refused);
         }
     }
@@ -179,24 +183,23 @@ async fn end(
     state: OutboxState,
 ) -> Result<(), StorageError> {
     if let Some(event) = event {
-        match tell(app, tenant, entry, event, PERFORMING, state).await {
+        match tell(app, tenant, entry, event, Onward::to(state, PERFORMING)).await {
             Ok(Told::Method) => return Ok(()),
             Ok(Told::Over) => {}
             Err(refused) => not_heard(tenant, entry, &refused),
         }
     }
-    go_on(app, tenant, entry, PERFORMING, state).await.map(drop)
+    go_on(app, tenant, entry, Onward::to(state, PERFORMING)).await.map(drop)
 }
 
 /// The method hears what came of its effect, if its attempt still runs: with that step, and only then, the entry goes
-/// on from one of these states to this one.
+/// on.
 pub(crate) async fn tell(
     app: &App,
     tenant: &TenantId,
     entry: &OutboxEntry,
     event: Event,
-    from: &'static [OutboxState],
-    state: OutboxState,
+    onward: Onward,
 ) -> Result<Told, FlowError> {
     let storage = app.storage.of(tenant);
     let attempt = storage.attempts().get(&entry.attempt).await?;
@@ -206,7 +209,7 @@ pub(crate) async fn tell(
     // What follows an answer to a text answers it too; what follows one that failed may go by another gateway.
     let answers = attempt.is_texted() && event != Event::TextSent(Delivery::Failed);
     let gateway = entry.gateway.clone().filter(|_| answers);
-    let beside = Beside::Settle { entry: entry.id.clone(), from, state };
+    let beside = Beside::Settle { entry: entry.id.clone(), onward };
     let step = Step { attempt, gateway, event, beside };
     step::step(app, &caller, step).await?;
     Ok(Told::Method)
@@ -225,11 +228,10 @@ pub(crate) async fn go_on(
     app: &App,
     tenant: &TenantId,
     entry: &OutboxEntry,
-    from: &'static [OutboxState],
-    state: OutboxState,
+    onward: Onward,
 ) -> Result<bool, StorageError> {
-    let (storage, id) = (app.storage.of(tenant), entry.id.clone());
-    storage.run("outbox-sent", async move |tx| tx.move_outbox(&id, from, state).await).await
+    let (storage, id, now) = (app.storage.of(tenant), entry.id.clone(), app.now());
+    storage.run("outbox-sent", async move |tx| onward.go(tx, &id, now).await).await
 }
 
 /// A method that refuses what it hears hears it no more.

@@ -31,6 +31,8 @@ const ANSWERS: &str = "DELETE FROM answers WHERE (tenant, device, key) IN \
      (SELECT tenant, device, key FROM answers WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
 const CONVERSIONS: &str = "DELETE FROM conversions WHERE (tenant, gateway, code, hour) IN \
      (SELECT tenant, gateway, code, hour FROM conversions WHERE hour < $1 ORDER BY hour LIMIT $2)";
+const CONVERSIONS_OF_PREFIX: &str = "DELETE FROM conversions_of_prefix WHERE (tenant, prefix, hour) IN \
+     (SELECT tenant, prefix, hour FROM conversions_of_prefix WHERE hour < $1 ORDER BY hour LIMIT $2)";
 const OUTBOX: &str = "DELETE FROM outbox WHERE (tenant, entry) IN \
      (SELECT tenant, entry FROM outbox WHERE state IN ('sent', 'delivered', 'failed') AND queued_at <= $1 LIMIT $2)";
 const PARTS: &str = "DELETE FROM text_parts WHERE (tenant, gateway, message, number) IN \
@@ -60,8 +62,10 @@ pub struct Swept {
     pub outbox: u64,
     /// Nonces of signed requests.
     pub nonces: u64,
-    /// Hours of how texts have fared.
+    /// Hours of how texts have fared by gateways.
     pub conversions: u64,
+    /// Hours of how texts have fared by the beginnings of their numbers.
+    pub conversions_of_prefix: u64,
     /// Parts of long texts whose rest did not come.
     pub text_parts: u64,
     /// Credentials that are over.
@@ -81,12 +85,15 @@ impl Swept {
             outbox,
             nonces,
             conversions,
+            conversions_of_prefix,
             text_parts,
             credentials,
         } = *self;
         let most = u64::from(limits::SWEEP);
         let rows = [messages, sessions, attempts, secrets, transit_answers, answers, outbox, nonces];
-        rows.into_iter().chain([conversions, text_parts, credentials]).any(|count| count >= most)
+        rows.into_iter()
+            .chain([conversions, conversions_of_prefix, text_parts, credentials])
+            .any(|count| count >= most)
     }
 }
 
@@ -113,6 +120,9 @@ impl Storage {
                 nonces: tx.write(Query::from(NONCES).bind(millis(now)).bind(limits::SWEEP)).await?,
                 conversions: tx
                     .write(Query::from(CONVERSIONS).bind(integer(over)).bind(limits::SWEEP))
+                    .await?,
+                conversions_of_prefix: tx
+                    .write(Query::from(CONVERSIONS_OF_PREFIX).bind(integer(over)).bind(limits::SWEEP))
                     .await?,
                 text_parts: tx.write(Query::from(PARTS).bind(millis(parts)).bind(limits::SWEEP)).await?,
                 credentials: tx.write(Query::from(CREDENTIALS).bind(millis(now)).bind(limits::SWEEP)).await?,

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-pub use crate::bindings::shared::switchhook::types::facts::Standing;
+pub use crate::bindings::shared::switchhook::types::facts::{Conversion, Standing};
 
 /// How many devices hold this identifier, at most 255; none in native tests.
 pub fn devices_of(identifier: &str) -> u8 {
@@ -20,6 +20,16 @@ pub fn standing_of(address: &str) -> Standing {
         crate::bindings::shared::switchhook::types::facts::standing_of(address)
     } else {
         Standing::Unknown
+    }
+}
+
+/// How texts to numbers that begin as this one have fared in the last day: a number that the event names. As if none
+/// were sent for any other, and in native tests.
+pub fn conversion_of(number: &str) -> Conversion {
+    if cfg!(target_arch = "wasm32") {
+        crate::bindings::shared::switchhook::types::facts::conversion_of(number)
+    } else {
+        Conversion { sent: 0, delivered: 0, proven: 0 }
     }
 }
 

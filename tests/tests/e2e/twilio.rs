@@ -43,6 +43,8 @@ async fn reg_2_twilio_tells_once_that_a_text_was_delivered() -> Result<()> {
         ensure!(desk.texts("delivered").await? == delivered, "after {status}");
     }
     ensure!(desk.texts("failed").await?.is_none(), "what was delivered has failed");
+    let arrived = "switchhook_conversions_total{calling_code=\"+1\",outcome=\"delivered\"}";
+    ensure!(desk.host.admin.metric(arrived).await? == Some(1.0), "it counts for its country once");
     Ok(())
 }
 

@@ -10,6 +10,8 @@ use alloc::{string::String, vec::Vec};
 
 use switchhook_protocol::{endpoint::EndpointId, id::GatewayId};
 
+use super::conversion::{Conversion, calling_code};
+
 /// What is known of a gateway when one is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
@@ -19,15 +21,6 @@ pub struct Candidate {
     pub serves: Vec<String>,
     /// How its texts have lately fared, by calling code.
     pub lately: Vec<(String, Conversion)>,
-}
-
-/// How texts have lately fared.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Conversion {
-    /// How many were sent.
-    pub sent: u32,
-    /// How many were followed by the proof that they carried.
-    pub proven: u32,
 }
 
 /// The gateways among which texts of a step are divided.
@@ -52,7 +45,7 @@ impl Gateways {
         let longest = self.all.iter().filter_map(serving).max()?;
         let nearest = self.all.iter().filter(|candidate| candidate.serves(to) == Some(longest));
         // The last of equals is the maximum: from the end, that is the first by name.
-        let best = nearest.rev().max_by(|one, other| one.conversion(to).compare(other.conversion(to)));
+        let best = nearest.rev().max_by(|one, other| compare(one.conversion(to), other.conversion(to)));
         best.map(|candidate| &candidate.gateway)
     }
 }
@@ -72,31 +65,11 @@ impl Candidate {
     }
 }
 
-impl Conversion {
-    /// Compares `(proven + TRUST) / (sent + TRUST)` without a fraction.
-    fn compare(self, other: Self) -> core::cmp::Ordering {
-        let trusted = |number: u32| u64::from(number) + u64::from(TRUST);
-        let (mine, theirs) = (trusted(self.proven.min(self.sent)), trusted(other.proven.min(other.sent)));
-        (mine * trusted(other.sent)).cmp(&(theirs * trusted(self.sent)))
-    }
-}
-
-/// The calling code of a number, with its plus (ITU-T E.164); none of what is no number.
-pub fn calling_code(number: &EndpointId) -> Option<&str> {
-    let number = number.reveal();
-    let digits = number.strip_prefix('+')?;
-    let length = match digits.as_bytes() {
-        [b'1' | b'7', ..] => 1,
-        [b'2', b'0' | b'7', ..]
-        | [b'3', b'0'..=b'4' | b'6' | b'9', ..]
-        | [b'4', b'0' | b'1' | b'3'..=b'9', ..]
-        | [b'5', b'1'..=b'8', ..]
-        | [b'6', b'0'..=b'6', ..]
-        | [b'8', b'1' | b'2' | b'4' | b'6', ..]
-        | [b'9', b'0'..=b'5' | b'8', ..] => 2,
-        _ => 3,
-    };
-    number.get(..=length)
+/// Compares `(proven + TRUST) / (sent + TRUST)` without a fraction.
+fn compare(one: Conversion, other: Conversion) -> core::cmp::Ordering {
+    let trusted = |number: u32| u64::from(number) + u64::from(TRUST);
+    let (mine, theirs) = (trusted(one.proven.min(one.sent)), trusted(other.proven.min(other.sent)));
+    (mine * trusted(other.sent)).cmp(&(theirs * trusted(one.sent)))
 }
 
 #[cfg(test)]
@@ -109,7 +82,7 @@ mod tests {
         Candidate {
             gateway: name.parse().unwrap(),
             serves: serves.iter().map(|prefix| (*prefix).to_owned()).collect(),
-            lately: vec![("+49".to_owned(), Conversion { sent, proven })],
+            lately: vec![("+49".to_owned(), Conversion { sent, proven, ..Conversion::default() })],
         }
     }
 
@@ -158,22 +131,5 @@ mod tests {
         let all = vec![candidate("carrier", &["+49"], (0, 0))];
         let gateways = Gateways { answers: Some("short-code".parse().unwrap()), all };
         assert_eq!(gateways.choose(&BERLIN.parse().unwrap()).unwrap().as_str(), "short-code");
-    }
-
-    #[test]
-    fn every_number_has_a_calling_code() {
-        for (number, code) in [
-            ("+15550100", "+1"),
-            ("+79161234567", "+7"),
-            ("+4915112345678", "+49"),
-            ("+420601123456", "+420"),
-            ("+35312345678", "+353"),
-            ("+8613912345678", "+86"),
-            ("+998901234567", "+998"),
-            ("+27821234567", "+27"),
-        ] {
-            assert_eq!(calling_code(&number.parse().unwrap()), Some(code));
-        }
-        assert_eq!(calling_code(&"bob".parse().unwrap()), None);
     }
 }

@@ -142,6 +142,54 @@ pub(crate) mod texts_on {
     }
 }
 
+pub(crate) mod asks_conversions {
+    use std::sync::Arc;
+
+    use switchhook_core::{
+        policy::registration::{Field, Proof},
+        transit::conversion::Conversion,
+    };
+
+    use super::*;
+
+    async fn begun(host: &Host, number: &str) -> Result<Vec<Effect>, String> {
+        let field = Field { name: "number".to_owned(), value: number.to_owned() };
+        let begun = host.step("asks-conversions", None, Event::Begun(vec![field])).await.outcome;
+        begun.map(|transition| transition.effects).map_err(|refusal| refusal.message)
+    }
+
+    #[tokio::test]
+    async fn reg_5_texts_no_numbers_whose_beginning_has_many_texts_and_no_proof() {
+        let mut host = Host::running(guests::ASKS_CONVERSIONS, Slot::RegistrationMethod).await;
+        let rented = Conversion { sent: 40, delivered: 39, proven: 0 };
+        let fine = Conversion { sent: 40, delivered: 0, proven: 31 };
+        let conversions = [("+99890".to_owned(), fine), ("+998901".to_owned(), rented)].into();
+        host.facts = Arc::new(Facts { conversions, ..Facts::default() });
+
+        let refused = begun(&host, "+998901234567").await;
+        assert_eq!(refused, Err("40 sent, 39 delivered, none proven.".to_owned()));
+        for number in ["+998931234567", "+4915112345678"] {
+            let effects = begun(&host, number).await.unwrap();
+            assert!(
+                matches!(&effects[..], [Effect::SendCode(Proof { to, .. })] if to.reveal() == number),
+                "{effects:?}"
+            );
+        }
+        assert!(begun(&host, "bob").await.is_err(), "no number has a conversion, and none gets a code");
+    }
+
+    /// A component imports those functions alone that it was built to call: what is added to `facts` later is
+    /// nothing to it.
+    #[tokio::test]
+    async fn plug_1_a_component_that_knows_no_conversions_is_taken_and_answers() {
+        let host = Host::running(guests::ASKS_FACTS, Slot::InviteRouter).await;
+        let names = |bytes: &[u8], name: &str| bytes.windows(name.len()).any(|at| at == name.as_bytes());
+        assert!(names(guests::ASKS_CONVERSIONS, "conversion-of"));
+        assert!(names(guests::ASKS_FACTS, "devices-of") && !names(guests::ASKS_FACTS, "conversion-of"));
+        assert_eq!(host.route(2).await.failure, None);
+    }
+}
+
 pub(crate) mod mails {
     use switchhook_core::policy::registration::{Delivery, Field, Mail};
 

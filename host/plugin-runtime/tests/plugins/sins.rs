@@ -15,7 +15,7 @@ use switchhook_plugin_runtime::{
 };
 
 use crate::{
-    capabilities::{asks_the_service, asks_the_system, fetches, hunts, mails, texts_on},
+    capabilities::{asks_conversions, asks_the_service, asks_the_system, fetches, hunts, mails, texts_on},
     harness::{Host, active, context, invite, parties, plan, settings, soon, text},
 };
 

@@ -6,6 +6,7 @@
 
 use switchhook_core::{
     policy::registration::{Delivery, Event},
+    registration::perform::open_outgoing,
     row::{OutboxEntry, OutboxKind, OutboxState},
 };
 use switchhook_protocol::{
@@ -19,7 +20,7 @@ use super::FlowError;
 use crate::{
     app::App,
     limits,
-    outbox::{self, Told},
+    outbox::{self, Onward, Told},
 };
 
 /// Which text a receipt is about.
@@ -51,8 +52,17 @@ pub(crate) async fn receipt(
     } else {
         (OutboxState::Failed, Delivery::Failed)
     };
-    if hear(app, tenant, &entry, delivery, state).await? {
+    let to = open_outgoing(&app.keys.of(tenant), &entry.payload).map(|text| text.to).filter(|_| delivered);
+    let onward = Onward::to(state, BEFORE);
+    let onward = match to.clone() {
+        Some(number) => onward.arrived(number, gateway.clone()),
+        None => onward,
+    };
+    if hear(app, tenant, &entry, delivery, onward).await? {
         app.metrics.text(state);
+        if let Some(number) = &to {
+            app.metrics.arrived(number);
+        }
     }
     Ok(())
 }
@@ -63,16 +73,16 @@ async fn hear(
     tenant: &TenantId,
     entry: &OutboxEntry,
     delivery: Delivery,
-    state: OutboxState,
+    onward: Onward,
 ) -> Result<bool, FlowError> {
-    match outbox::tell(app, tenant, entry, Event::TextSent(delivery), BEFORE, state).await {
+    match outbox::tell(app, tenant, entry, Event::TextSent(delivery), onward.clone()).await {
         Ok(Told::Method) => return Ok(true),
         Ok(Told::Over) => {}
         // The gateway tells it again.
         Err(trouble @ FlowError::Storage(_)) => return Err(trouble),
         Err(refused @ FlowError::Refused(_)) => outbox::not_heard(tenant, entry, &refused),
     }
-    Ok(outbox::go_on(app, tenant, entry, BEFORE, state).await?)
+    Ok(outbox::go_on(app, tenant, entry, onward).await?)
 }
 
 async fn find(

@@ -1,6 +1,6 @@
 //! What a plugin may look up, loaded before it is asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use switchhook_core::{
     policy::{
@@ -9,6 +9,7 @@ use switchhook_core::{
         route::{Question, Target},
     },
     row::Attempt,
+    transit::conversion::{Conversion, prefix},
 };
 use switchhook_protocol::{endpoint::EndpointId, id::ProfileId, registration::AddressState};
 use switchhook_storage::StorageError;
@@ -31,8 +32,8 @@ pub(super) async fn of_invite(
     Ok(Facts { devices, ..granted(app, context, grants).await? })
 }
 
-/// Devices of the identifiers that an event speaks of, addresses of the profile that its attempt speaks for, and what
-/// is granted.
+/// Devices of the identifiers that an event speaks of, how texts to its numbers fare, addresses of the profile that its
+/// attempt speaks for, and what is granted.
 pub(super) async fn of_event(
     app: &App,
     context: &Context,
@@ -53,7 +54,23 @@ pub(super) async fn of_event(
         let devices = facts.devices.entry(target.endpoint).or_default();
         *devices = devices.saturating_add(1);
     }
+    facts.conversions = conversions(app, context, &named).await?;
     Ok(facts)
+}
+
+/// How texts to these numbers have fared, by their beginnings.
+async fn conversions(
+    app: &App,
+    context: &Context,
+    named: &[EndpointId],
+) -> Result<BTreeMap<String, Conversion>, StorageError> {
+    let storage = app.storage.of(&context.tenant);
+    let mut known = BTreeMap::new();
+    for beginning in named.iter().filter_map(prefix).collect::<BTreeSet<&str>>() {
+        let fared = storage.gateways().conversion_of_prefix(beginning, context.now).await?;
+        known.insert(beginning.to_owned(), fared);
+    }
+    Ok(known)
 }
 
 /// What is known of addresses: the directory's word counts where the profile has not validated one itself.

@@ -98,17 +98,45 @@ on_each_database! {
                 tx.count_text(gateway, &alice(), NOW).await?;
             }
             tx.count_text(&transit, &"+4915112345678".parse().unwrap(), NOW).await?;
+            tx.count_delivery(&other, &alice(), NOW).await?;
             tx.count_proof(&attempt, &alice(), NOW).await
         })
         .await
         .unwrap();
 
         let fared = acme.gateways().conversions(NOW).await.unwrap();
-        let fared: Vec<_> = fared.iter().map(|(gateway, code, fared)| (gateway.as_str(), code.as_str(), fared.sent, fared.proven)).collect();
-        assert_eq!(fared, [("other", "+1", 1, 0), ("transit", "+1", 2, 1), ("transit", "+49", 1, 0)]);
+        let fared: Vec<_> = fared.iter().map(|(gateway, code, fared)| (gateway.as_str(), code.as_str(), fared.sent, fared.delivered, fared.proven)).collect();
+        assert_eq!(fared, [("other", "+1", 1, 1, 0), ("transit", "+1", 2, 0, 1), ("transit", "+49", 1, 0, 0)]);
         let tomorrow = Timestamp::from_millis(NOW.as_millis() + 25 * 3_600_000);
         assert!(acme.gateways().conversions(tomorrow).await.unwrap().is_empty());
         assert_eq!(fixture.storage.sweep(tomorrow).await.unwrap().conversions, 3);
+    }
+
+    async fn reg_5_how_texts_fared_is_known_by_the_beginning_of_their_numbers_for_a_day(fixture) {
+        let (acme, other) = (fixture.acme(), fixture.storage.of(&"other".parse().unwrap()));
+        let transit: GatewayId = "transit".parse().unwrap();
+        acme.run("count", async move |tx| {
+            // Of one carrier's block, of its neighbour, and of what is no number.
+            for number in ["+4915112345678", "+4915187654321", "+4916012345678", "bob@example.com"] {
+                tx.count_text(&transit, &number.parse().unwrap(), NOW).await?;
+            }
+            tx.count_delivery(&transit, &"+4915112345678".parse().unwrap(), NOW).await
+        })
+        .await
+        .unwrap();
+
+        let tomorrow = Timestamp::from_millis(NOW.as_millis() + 25 * 3_600_000);
+        for (of, beginning, at, known) in [
+            (&acme, "+49151", NOW, (2, 1, 0)),
+            (&acme, "+49160", NOW, (1, 0, 0)),
+            (&acme, "+49", NOW, (0, 0, 0)),
+            (&acme, "+49151", tomorrow, (0, 0, 0)),
+            (&other, "+49151", NOW, (0, 0, 0)),
+        ] {
+            let fared = of.gateways().conversion_of_prefix(beginning, at).await.unwrap();
+            assert_eq!((fared.sent, fared.delivered, fared.proven), known, "{beginning}");
+        }
+        assert_eq!(fixture.storage.sweep(tomorrow).await.unwrap().conversions_of_prefix, 2);
     }
 
     async fn parts_of_a_long_text_wait_for_each_other_and_are_forgotten_in_time(fixture) {
