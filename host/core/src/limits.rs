@@ -74,6 +74,11 @@ limits! {
     fan_out = 64;
     /// Messages `session-update` that one device sends in a minute: each goes to the mailboxes of many.
     updates_of_device = 600;
+    /// Requests in a minute with an application's tokens, all of them together: a program that moves its users over has
+    /// done 100 000 of them in a quarter of an hour, and one that runs wild leaves room for others.
+    requests_of_application = 6_000;
+    /// Requests in a minute with the tokens of all applications of the tenant: its share of a node.
+    requests_of_applications = 30_000;
 }
 
 /// Why a tenant cannot have the bounds that it wants.

@@ -10,7 +10,7 @@ use std::{
 use switchhook_core::{limits::Limits, tenant::TenantSettings};
 use switchhook_protocol::{
     endpoint::EndpointId,
-    id::{DeviceId, TenantId},
+    id::{ApplicationId, DeviceId, TenantId},
     time::Timestamp,
 };
 
@@ -27,6 +27,7 @@ pub(crate) struct Bounds {
     invites_of_identifier: Rates,
     invites_of_pair: Rates,
     updates_of_device: Rates,
+    requests_of_application: Rates,
 }
 
 /// What counts for one tenant.
@@ -38,6 +39,8 @@ pub(crate) struct OfTenant {
     pub(crate) limits: Limits,
     /// The bucket of its invites: of its own, as no tenant is to pay for another.
     invites: Mutex<Bucket>,
+    /// The bucket of its applications' requests.
+    requests: Mutex<Bucket>,
 }
 
 impl Bounds {
@@ -51,6 +54,7 @@ impl Bounds {
             invites_of_identifier: Rates::new(),
             invites_of_pair: Rates::new(),
             updates_of_device: Rates::new(),
+            requests_of_application: Rates::new(),
         }
     }
 
@@ -110,13 +114,29 @@ impl Bounds {
         self.updates_of_device.take(rate, (tenant, device), now)
     }
 
+    /// Counts a request for an application; an error says how long to wait.
+    pub(crate) fn request(
+        &self,
+        tenant: &TenantId,
+        application: &ApplicationId,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        let of_tenant = self.of(tenant);
+        let limits = of_tenant.limits;
+        let rate = Rate::per_minute(limits.requests_of_application);
+        self.requests_of_application.take(rate, (tenant, application), now)?;
+        let mut requests = of_tenant.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.take(Rate::per_minute(limits.requests_of_applications), now)
+    }
+
     /// Whether its settings were read.
     pub(crate) fn knows(&self, tenant: &TenantId) -> bool {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner).contains_key(tenant)
     }
 
     fn with(&self, settings: TenantSettings) -> OfTenant {
-        OfTenant { limits: settings.limits.below(&self.most), settings, invites: Mutex::default() }
+        let limits = settings.limits.below(&self.most);
+        OfTenant { limits, settings, invites: Mutex::default(), requests: Mutex::default() }
     }
 }
 
@@ -193,5 +213,23 @@ mod tests {
             .bounds
             .put(&"acme".parse().unwrap(), TenantSettings { limits: own, ..TenantSettings::default() });
         assert!(!calls.invite("acme", "phone", "alice", "bob"));
+    }
+
+    #[test]
+    fn reg_12_an_application_that_asks_too_often_waits_and_others_do_not_until_all_do() {
+        let own = OwnLimits {
+            requests_of_application: Some(1),
+            requests_of_applications: Some(2),
+            ..OwnLimits::default()
+        };
+        let bounds = calls(own).bounds;
+        let request = |tenant: &str, application: &str| {
+            bounds.request(&tenant.parse().unwrap(), &application.parse().unwrap(), NOW)
+        };
+        assert_eq!(request("acme", "crm"), Ok(()));
+        assert_eq!(request("acme", "crm"), Err(Duration::from_mins(1)));
+        assert_eq!(request("acme", "shop"), Ok(()), "the refusal took nothing from the tenant");
+        assert_eq!(request("acme", "game"), Err(Duration::from_secs(30)));
+        assert_eq!(request("other", "crm"), Ok(()));
     }
 }

@@ -101,6 +101,34 @@ async fn reg_16_an_application_registers_finds_and_revokes_and_every_answer_is_a
     Ok(())
 }
 
+#[tokio::test]
+async fn reg_12_an_application_that_asks_too_often_is_told_how_long_to_wait() -> Result<()> {
+    let host = Host::with(|settings| settings.limits.requests_of_application = 2).await?;
+    let Some(crm) = Application::of("reg_12_an_application_that_asks_too_often", &host) else { return Ok(()) };
+    let phone = host.stranger().await?;
+    let (own, game) = (token(&host, phone.settings.application.as_str()).await?, token(&host, "game").await?);
+    let (path, both) = ("/v1/default/registrations", both(&phone, EMAIL));
+    let (find, of_game) =
+        ("/v1/default/registrations/find", json!({ "application": "game", "endpoint": EMAIL }));
+
+    let answers = crm
+        .post(&[
+            // Who may not ask takes nothing from whoever may.
+            (&game, path, both.clone()),
+            (&own, path, both.clone()),
+            (&own, path, both.clone()),
+            (&own, "/v1/default/registrations/revoke", both),
+            (&game, find, of_game),
+        ])
+        .await?;
+
+    let statuses: Vec<u64> = answers.iter().map(|(status, _)| *status).collect();
+    assert_eq!(statuses, [403, 201, 201, 429, 200]);
+    assert_eq!(answers[3].1["code"], "rate-limited");
+    assert_eq!(phone.registrations().await?, [EMAIL.parse()?], "what was refused changed nothing");
+    Ok(())
+}
+
 /// REG-12
 #[tokio::test]
 async fn reg_12_a_token_opens_its_application_of_its_tenant_and_nothing_else() -> Result<()> {

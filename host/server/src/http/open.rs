@@ -3,7 +3,7 @@
 //!
 //! Who asks shows a token that the tenant made for one application, and says for which it asks; the tenant's own
 //! administrators may ask for any. Identifiers and push tokens stand in bodies, never in addresses, which others
-//! log.
+//! log. How often an application asks is bounded, by itself and together with the tenant's others.
 
 use std::sync::Arc;
 
@@ -30,7 +30,10 @@ use super::{
 };
 use crate::{
     app::App,
-    flows::registration::{association::release, direct},
+    flows::{
+        FlowError,
+        registration::{association::release, direct},
+    },
     limits, tenants,
 };
 
@@ -117,10 +120,13 @@ impl FromRequestParts<Arc<App>> for Registrar {
 }
 
 impl Registrar {
-    /// Says which application it is for; refused if that is not its own.
-    fn asks_for(&self, application: &ApplicationId) -> Result<(), ErrorCode> {
+    /// Says which application it is for; refused if that is not its own, or asks too often.
+    fn asks_for(&self, app: &App, application: &ApplicationId) -> Result<(), FlowError> {
         let own = self.application.as_ref().is_none_or(|own| own == application);
-        if own { Ok(()) } else { Err(ErrorCode::Forbidden) }
+        if !own {
+            return Err(ErrorCode::Forbidden.into());
+        }
+        app.bounds.request(&self.tenant, application, app.now()).map_err(FlowError::too_often)
     }
 }
 
@@ -132,7 +138,7 @@ pub(crate) async fn register(
     registrar: Registrar,
     Body(both): Body<Both>,
 ) -> Result<(StatusCode, Json<Shown>), Problem> {
-    registrar.asks_for(&both.application)?;
+    registrar.asks_for(&app, &both.application)?;
     let Both { application, endpoint, push_token } = both;
     let asked = (application, endpoint, &push_token);
     let registration = direct::register(&app, &registrar.tenant, registrar.label, asked).await?;
@@ -147,7 +153,7 @@ pub(crate) async fn find(
     registrar: Registrar,
     Body(sought): Body<Sought>,
 ) -> Result<Json<Found>, Problem> {
-    registrar.asks_for(&sought.application)?;
+    registrar.asks_for(&app, &sought.application)?;
     let which = match (sought.endpoint, sought.push_token) {
         (Some(endpoint), None) => Held::By(endpoint),
         (None, Some(token)) => {
@@ -170,7 +176,7 @@ pub(crate) async fn revoke(
     registrar: Registrar,
     Body(both): Body<Both>,
 ) -> Result<StatusCode, Problem> {
-    registrar.asks_for(&both.application)?;
+    registrar.asks_for(&app, &both.application)?;
     let device = direct::device_of(&app, &registrar.tenant, &both.application, &both.push_token).await?;
     let released = release(&app, &registrar.tenant, (&device, &both.endpoint), registrar.label).await?;
     if released { Ok(StatusCode::NO_CONTENT) } else { Err(ErrorCode::NotFound.into()) }

@@ -216,6 +216,10 @@ pub(crate) struct Limits {
     fan_out: Option<u32>,
     /// `session-update`s that one device sends in a minute.
     updates_of_device: Option<u32>,
+    /// Requests in a minute with an application's tokens.
+    requests_of_application: Option<u32>,
+    /// Requests in a minute with the tokens of all applications.
+    requests_of_applications: Option<u32>,
 }
 
 /// Who may ring whom: identifiers, or the beginning of some and a `*`.
