@@ -16,6 +16,6 @@ mod sms;
 pub use crate::{
     mail::{MailSender, NewMail, NotCertificates, TOKEN_HEADER},
     outbound::{Outbound, OutboundError, OutboundRequest},
-    peers::{GatewayPeers, RefusedGateway},
+    peers::{GatewayPeers, RefusedGateway, Sandbox},
     sms::{Sent, SmsSender, Transit, Twilio, Webhook},
 };

@@ -1,8 +1,8 @@
 //! Where gateways may be: a tenant says their addresses, the operator the rules.
 //!
 //! As with requests of plugins ([`crate::Outbound`]) names are resolved here, what they resolve to is judged, and
-//! the address judged is the one connected to. One address is the host's own program, the sandbox: that exact
-//! one may be asked whatever the rules are.
+//! the address judged is the one connected to. Two addresses are the host's own program's, the sandbox: exactly
+//! these may be asked whatever the rules are.
 
 use std::{
     io,
@@ -22,7 +22,16 @@ use crate::outbound::resolver::{allowed, judge_literal};
 #[derive(Debug, Clone, Default)]
 pub struct GatewayPeers {
     peers: PeerPolicy,
-    own: Option<&'static str>,
+    sandbox: Option<Sandbox>,
+}
+
+/// Where the host's own program for laptops takes texts and mails.
+#[derive(Debug, Clone, Copy)]
+pub struct Sandbox {
+    /// Its send URL.
+    pub send_url: &'static str,
+    /// Its mail server, in clear.
+    pub mail: SocketAddr,
 }
 
 /// Why a gateway may not be where it says.
@@ -40,9 +49,9 @@ pub enum RefusedGateway {
 }
 
 impl GatewayPeers {
-    /// These rules, but for one address of the host's own.
-    pub const fn new(peers: PeerPolicy, own: Option<&'static str>) -> Self {
-        Self { peers, own }
+    /// These rules, but for addresses of the host's own.
+    pub const fn new(peers: PeerPolicy, sandbox: Option<Sandbox>) -> Self {
+        Self { peers, sandbox }
     }
 
     /// Whether a gateway may be where it says, as far as it says addresses: names are judged when they are
@@ -60,6 +69,9 @@ impl GatewayPeers {
 
     /// Whether a mail server may be where it says, as far as it says an address.
     pub fn judge_mail_server(&self, server: &MailServer) -> Result<(), RefusedGateway> {
+        if self.sandbox_mail(server).is_some() {
+            return Ok(());
+        }
         judge_literal(&self.peers, &server.host)?;
         match server.host.trim_matches(['[', ']']).parse() {
             Ok(ip) if server.security == Security::Plain && !self.is_inside(ip) => {
@@ -71,6 +83,9 @@ impl GatewayPeers {
 
     /// The addresses of a mail server that may be connected to.
     pub(crate) async fn resolve_mail_server(&self, server: &MailServer) -> io::Result<Vec<SocketAddr>> {
+        if let Some(own) = self.sandbox_mail(server) {
+            return Ok(vec![own]);
+        }
         let host = server.host.trim_matches(['[', ']']);
         let found = lookup_host((host, server.port)).await?.collect();
         let mut found = allowed(&self.peers, found).map_err(io::Error::other)?;
@@ -80,6 +95,15 @@ impl GatewayPeers {
         if found.is_empty() { Err(io::Error::other(RefusedGateway::InClear)) } else { Ok(found) }
     }
 
+    /// Where the sandbox's mail server is, if it is this one.
+    fn sandbox_mail(&self, server: &MailServer) -> Option<SocketAddr> {
+        let own = self.sandbox?.mail;
+        let is_own = server.security == Security::Plain
+            && server.port == own.port()
+            && server.host.parse() == Ok(own.ip());
+        is_own.then_some(own)
+    }
+
     /// Whether the operator has named this network.
     fn is_inside(&self, ip: IpAddr) -> bool {
         let named = self.peers.allowed.iter().any(|range| range.contains(ip));
@@ -87,7 +111,7 @@ impl GatewayPeers {
     }
 
     pub(crate) fn judge_url(&self, url: &str) -> Result<(), RefusedGateway> {
-        if self.own == Some(url) {
+        if self.sandbox.is_some_and(|sandbox| sandbox.send_url == url) {
             return Ok(());
         }
         let url = Url::parse(url).or(Err(RefusedGateway::Url))?;
@@ -114,7 +138,11 @@ mod tests {
 
     use super::*;
 
-    const SANDBOX: &str = "http://127.0.0.1:7471/texts";
+    const SEND_URL: &str = "http://127.0.0.1:7471/texts";
+
+    fn sandbox() -> Option<Sandbox> {
+        Some(Sandbox { send_url: SEND_URL, mail: "127.0.0.1:7472".parse().unwrap() })
+    }
 
     fn smsc(address: &str) -> Provider {
         let address = address.to_owned();
@@ -134,8 +162,8 @@ mod tests {
 
     #[test]
     fn a_tenants_gateway_is_not_inside_the_operators_network() {
-        let rules = GatewayPeers::new(PeerPolicy::default(), Some(SANDBOX));
-        for fine in [webhook("https://sms.example/texts"), webhook(SANDBOX), smsc("smsc.example:2775")] {
+        let rules = GatewayPeers::new(PeerPolicy::default(), sandbox());
+        for fine in [webhook("https://sms.example/texts"), webhook(SEND_URL), smsc("smsc.example:2775")] {
             assert_eq!(rules.judge(&fine), Ok(()), "{fine:?}");
         }
         for (wrong, reason) in [
@@ -191,6 +219,22 @@ mod tests {
         assert!(rules.resolve_mail_server(&outside).await.is_err());
         let inside = rules.resolve_mail_server(&mail_server("127.0.0.1", Security::Plain)).await.unwrap();
         assert_eq!(inside, ["127.0.0.1:25".parse().unwrap()]);
+    }
+
+    #[tokio::test]
+    async fn reg_7_the_sandboxs_mail_server_alone_is_asked_on_this_machine() {
+        let rules = GatewayPeers::new(PeerPolicy::default(), sandbox());
+        let own = MailServer { port: 7472, ..mail_server("127.0.0.1", Security::Plain) };
+        assert_eq!(rules.judge_mail_server(&own), Ok(()));
+        assert_eq!(rules.resolve_mail_server(&own).await.unwrap(), ["127.0.0.1:7472".parse().unwrap()]);
+        for other in [
+            MailServer { port: 25, ..own.clone() },
+            MailServer { host: "localhost".to_owned(), ..own.clone() },
+            MailServer { host: "[::1]".to_owned(), ..own.clone() },
+            MailServer { security: Security::StartTls, ..own },
+        ] {
+            assert!(rules.resolve_mail_server(&other).await.is_err(), "{other:?}");
+        }
     }
 
     #[tokio::test]

@@ -8,7 +8,6 @@
 //! happen in time ends the demo with an error.
 
 mod email;
-mod mail_server;
 mod phone;
 mod stage;
 mod story;

@@ -50,10 +50,14 @@ pub use crate::{
     flows::text::{TextAccepted, TextReport},
     lifecycle::{Addresses, Server, StartError},
     listen::tls::CertificateError,
-    sandbox::{Carrier, NotTaken, SandboxFile},
+    sandbox::{
+        Carrier, NotTaken, SandboxFile,
+        mailboxes::Mailboxes,
+        tenant::{SANDBOX, SANDBOX_NUMBER},
+    },
     secrets::{ADMIN_TOKEN, ROOT_KEYS, SecretsError},
     settings::Settings,
-    tenants::{DEFAULT as DEFAULT_TENANT, SANDBOX, SANDBOX_NUMBER},
+    tenants::DEFAULT as DEFAULT_TENANT,
 };
 
 /// A named point where a test may end the process; nothing without the feature `fail-points`.

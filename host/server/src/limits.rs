@@ -146,6 +146,18 @@ pub(crate) const MAILS_TO_ADDRESS: Rate = Rate { burst: 5, every: Duration::from
 /// costs the tenant its name with other mail servers.
 pub(crate) const MAILS_OF_TENANT: Rate = Rate { burst: 10_000, every: Duration::from_secs(17) };
 
+/// Mails that the sandbox keeps: an afternoon on a laptop.
+pub(crate) const SANDBOX_MAILS: usize = 1_000;
+
+/// Recipients of one mail to the sandbox: the host's mails have one.
+pub(crate) const SANDBOX_RECIPIENTS: usize = 16;
+
+/// Bytes of one conversation with the sandbox's mail server: the largest mail, with room.
+pub(crate) const SANDBOX_MAIL: u64 = 256 * 1024;
+
+/// How long such a conversation may take: longer than the host waits for an answer.
+pub(crate) const SANDBOX_CONVERSATION: Duration = Duration::from_mins(2);
+
 /// Pauses before each time that a mail which surely was not taken is offered: servers that restart, or have too much
 /// to do, are back by the third.
 pub(crate) const MAIL_PAUSES: [Duration; 3] =

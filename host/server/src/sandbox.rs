@@ -1,14 +1,17 @@
-//! The sandbox transit: a carrier with phones and a gateway, for laptops and tests.
+//! The sandbox: a carrier with phones and a gateway, and [`mailboxes`], for laptops and tests.
 //!
 //! It stands outside of the host like a real one: it has an HTTP port of its own, knows the
 //! gateway's published secret and the host's address, and nothing else. A phone's text goes to the
 //! host's transit webhook with the number that the network knows it by; what the host asks it to
-//! send arrives at the phone. Numbers are made up, nothing leaves the machine.
+//! send arrives at the phone. Numbers are made up, nothing leaves the machine. The first [`tenant`] has both.
+
+pub(crate) mod mailboxes;
+pub(crate) mod tenant;
 
 use std::{
     collections::HashMap,
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -26,18 +29,28 @@ use axum::{
 use reqwest::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 use switchhook_core::transit::{SIGNATURE_HEADER, sign, verify};
+use switchhook_delivery::Sandbox;
 use switchhook_protocol::{endpoint::EndpointId, error::ErrorBody, id::TenantId};
 use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::tenant::{SANDBOX, SANDBOX_NUMBER};
 use crate::{
     TextAccepted, TextReport, clock,
     secrets::{self, SecretsError},
-    tenants::{DEFAULT, SANDBOX, SANDBOX_NUMBER},
+    tenants::DEFAULT,
 };
 
 /// Where the sandbox gateway of a new installation takes texts.
 pub(crate) const SEND_URL: &str = "http://127.0.0.1:7471/texts";
+
+/// Where it takes mails.
+pub(crate) const MAIL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7472);
+
+/// The addresses that the host asks on this machine whatever the operator allows.
+pub(crate) const fn addresses() -> Sandbox {
+    Sandbox { send_url: SEND_URL, mail: MAIL }
+}
 
 /// Name of the file with the sandbox gateway's secret.
 pub(crate) const FILE: &str = "sandbox.json";
@@ -131,16 +144,15 @@ impl Carrier {
 
     /// Serves the gateway's HTTP port until told to stop.
     pub fn serve(&self, listener: TcpListener, tasks: &TaskTracker, stop: CancellationToken) {
-        let router = Router::new()
+        serve(self.router(), listener, tasks, stop);
+    }
+
+    /// The gateway and the phones.
+    pub(crate) fn router(&self) -> Router {
+        Router::new()
             .route("/texts", post(ordered))
             .route("/phones/{number}/texts", get(inbox).post(from_phone))
-            .with_state(self.clone());
-        tasks.spawn(async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-            if let Err(error) = served.await {
-                tracing::warn!(%error, "the sandbox transit ended");
-            }
-        });
+            .with_state(self.clone())
     }
 
     /// A phone sends a text to the gateway's short code; the gateway reports it to the host.
@@ -195,6 +207,16 @@ impl Carrier {
     fn phones(&self) -> MutexGuard<'_, HashMap<String, Vec<String>>> {
         self.0.phones.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Serves the sandbox's HTTP port until told to stop.
+pub(crate) fn serve(router: Router, listener: TcpListener, tasks: &TaskTracker, stop: CancellationToken) {
+    tasks.spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+        if let Err(error) = served.await {
+            tracing::warn!(%error, "the sandbox ended");
+        }
+    });
 }
 
 /// The host asks the gateway to send a text.

@@ -4,9 +4,7 @@
 //! version 1, loaded from the database (PLUG-2).
 
 use switchhook_core::{
-    mint,
-    row::{Gateway, PluginVersion, Provider, VersionState},
-    seal::Purpose,
+    row::{PluginVersion, VersionState},
     tenant::TenantSettings,
 };
 use switchhook_plugin_runtime::{
@@ -27,12 +25,6 @@ use crate::{
 
 /// The tenant that the first start makes.
 pub const DEFAULT: &str = "default";
-
-/// The gateway that the first start gives it.
-pub const SANDBOX: &str = "sandbox";
-
-/// The short code of the sandbox gateway.
-pub const SANDBOX_NUMBER: &str = "70470";
 
 /// The tenant that an address names.
 pub(crate) async fn known(app: &App, name: &str) -> Result<TenantId, FlowError> {
@@ -94,21 +86,6 @@ fn first_version(built_in: &Builtin, activated: u64, now: Timestamp) -> PluginVe
         activated,
         configuration: built_in.configuration.to_owned(),
     }
-}
-
-/// Gives a tenant the sandbox gateway, for laptops: its carrier is a program of ours.
-pub(crate) async fn put_sandbox(app: &App, tenant: &TenantId, send_url: &str) -> Result<String, FlowError> {
-    let secret = mint::nonce(&mut app.rng());
-    let gateway = Gateway {
-        id: SANDBOX.parse().unwrap_or_else(|_| unreachable!("a word is an id")),
-        number: SANDBOX_NUMBER.to_owned(),
-        provider: Provider::Webhook { send_url: send_url.to_owned() },
-        serves: vec![],
-        secret: app.keys.of(tenant).seal_bytes(Purpose::Secret, secret.as_bytes(), &mut app.rng()),
-    };
-    let storage = app.storage.of(tenant);
-    storage.run("gateway-put", async move |tx| tx.put_gateway(&gateway).await).await?;
-    Ok(secret)
 }
 
 /// Reads what every tenant has set: another node may have changed it. What cannot be read changes nothing.

@@ -33,6 +33,7 @@ mod reach;
 mod registration;
 mod repeat;
 mod routing;
+mod sandbox;
 mod session;
 mod signed;
 mod smpp;

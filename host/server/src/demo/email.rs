@@ -34,7 +34,7 @@ pub(super) async fn registered(stage: &Stage, alice: &mut Phone) -> anyhow::Resu
     let asked = in_time("the answer", email.validate(&profile, slice::from_ref(&address))).await??;
     timeline.step(alice.name, &format!("wants {ADDRESS} validated; neither profile nor directory knows it"));
 
-    let mail = stage.mail_server.next_mail().await?;
+    let mail = in_time("the mail", stage.mailboxes.next_mail(&address, 0)).await?;
     let token = mail.lines().find_map(|line| line.strip_prefix(TOKEN)).context("the mail has no token")?;
     timeline.step("mail server", &format!("has a mail to {ADDRESS} with a token"));
     let found = RegisterLink { address: address.clone(), token: token.to_owned() };

@@ -1,7 +1,7 @@
 //! The stage: a real server, the sandbox transit beside it, and the operator's view through the API.
 
 use std::{
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::{Mutex, PoisonError},
 };
@@ -13,10 +13,10 @@ use switchhook_protocol::id::SessionId;
 use tokio::{net::TcpListener, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{mail_server::MailServer, timeline::Timeline};
+use super::timeline::Timeline;
 use crate::{
-    ADMIN_TOKEN, Carrier, DEFAULT_TENANT, DecisionRecord, SANDBOX, SANDBOX_NUMBER, SandboxFile, Server,
-    Settings, sandbox::default_tenant,
+    ADMIN_TOKEN, Carrier, DEFAULT_TENANT, DecisionRecord, Mailboxes, SANDBOX, SANDBOX_NUMBER, SandboxFile,
+    Server, Settings, sandbox::default_tenant,
 };
 
 /// What the demo plays on.
@@ -24,7 +24,7 @@ pub(super) struct Stage {
     pub(super) timeline: Timeline,
     pub(super) server: Server,
     pub(super) carrier: Carrier,
-    pub(super) mail_server: MailServer,
+    pub(super) mailboxes: Mailboxes,
     http: Http,
     token: String,
     seen: Mutex<usize>,
@@ -53,12 +53,14 @@ impl Stage {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let http = Http::builder().build()?;
         let carrier = start_carrier(&server, &settings.data, &tasks, &stop).await?;
-        let mail_server = MailServer::open(&tasks, &stop).await?;
+        let (mailboxes, mail) = (Mailboxes::default(), TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?);
+        let mail_server = mail.local_addr()?;
+        mailboxes.serve(mail, &tasks, stop.clone());
         let stage = Self {
             timeline: timeline.clone(),
             server,
             carrier: carrier.0,
-            mail_server,
+            mailboxes,
             http,
             token,
             seen: Mutex::new(0),
@@ -71,7 +73,7 @@ impl Stage {
             "sms transit",
             &format!("takes texts for {SANDBOX_NUMBER}; knows the gateway's secret alone"),
         );
-        stage.point_mail().await?;
+        stage.point_mail(mail_server).await?;
         timeline.step("mail server", "takes the tenant's mails by SMTP");
         Ok(stage)
     }
@@ -157,8 +159,7 @@ impl Stage {
         Ok(())
     }
 
-    async fn point_mail(&self) -> anyhow::Result<()> {
-        let addr = self.mail_server.addr;
+    async fn point_mail(&self, addr: SocketAddr) -> anyhow::Result<()> {
         let template =
             json!({ "subject": "Your address", "text": "{address} is yours by this token: {token}\n" });
         let server = json!({

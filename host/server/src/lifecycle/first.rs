@@ -81,11 +81,11 @@ pub(super) async fn set_up(app: &App, data: &Path, admin_token: &str) -> Result<
 
 async fn first_tenant(app: &App, data: &Path) -> Result<(), FlowError> {
     let tenant = sandbox::default_tenant();
-    // Of nodes that start at once one makes it, and gives it the gateway: a second would replace the secret.
+    // Of nodes that start at once one makes it, and gives it the sandbox: a second would replace the secret.
     if !tenants::create(app, &tenant, None).await? {
         return Ok(());
     }
-    let secret = tenants::put_sandbox(app, &tenant, sandbox::SEND_URL).await?;
+    let secret = sandbox::tenant::give(app, &tenant).await?;
     let written = SandboxFile { secret }.write(data);
     written.map_err(|error| FlowError::refused(ErrorCode::Internal, &error.to_string()))
 }

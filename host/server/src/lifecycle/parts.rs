@@ -102,7 +102,7 @@ pub(super) fn outbound(settings: &settings::Plugins) -> Result<Outbound, StartEr
 pub(super) fn texts(settings: &settings::Gateways) -> Result<(SmsSender, GatewayPeers), StartError> {
     let settings::Gateways { allow_loopback, allow } = settings.clone();
     let peers = PeerPolicy { allow_loopback, allowed: allow, ..PeerPolicy::default() };
-    let peers = GatewayPeers::new(peers, Some(sandbox::SEND_URL));
+    let peers = GatewayPeers::new(peers, Some(sandbox::addresses()));
     let sender = SmsSender::new(peers.clone()).map_err(|error| StartError::Texts(error.to_string()))?;
     Ok((sender, peers))
 }
