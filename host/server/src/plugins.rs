@@ -5,6 +5,7 @@
 //! record. A router or NAT policy that asks its tenant's services is asked again with the answers, in
 //! bounded rounds; what a plugin may look up ([`facts`]) is loaded before it is asked.
 
+pub(crate) mod built_in;
 pub(crate) mod changes;
 pub(crate) mod counts;
 mod facts;

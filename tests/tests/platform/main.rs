@@ -1,5 +1,6 @@
 //! Plugins of a tenant's own: uploaded, activated and taken back while the host runs.
 
+mod built_in;
 mod capabilities;
 mod compiling;
 mod containment;

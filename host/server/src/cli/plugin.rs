@@ -40,6 +40,8 @@ enum Command {
     Bench(bench::Bench),
     /// Upload a component as a new version.
     Upload(remote::upload::Upload),
+    /// Give a tenant the built-in plugins of its server that it lacks, inactive.
+    BuiltIn(remote::built_in::BuiltIn),
     /// List a tenant's plugins.
     List(remote::show::List),
     /// Show a plugin, or one version of it.
@@ -71,6 +73,7 @@ impl Plugin {
             Command::Test(command) => command.run().await,
             Command::Bench(command) => command.run().await,
             Command::Upload(command) => command.run().await,
+            Command::BuiltIn(command) => command.run().await,
             Command::List(command) => command.run().await,
             Command::Show(command) => command.run().await,
             Command::Activate(command) => command.run().await,

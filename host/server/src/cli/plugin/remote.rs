@@ -1,5 +1,6 @@
 //! What is done with a plugin on a running server, by its admin API.
 
+pub(crate) mod built_in;
 pub(crate) mod change;
 pub(crate) mod grant;
 pub(crate) mod logs;

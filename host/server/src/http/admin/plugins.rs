@@ -1,5 +1,6 @@
 //! The plugins of a tenant: what there is, what is uploaded, what changes (PLUG-1).
 
+pub(crate) mod built_in;
 pub(crate) mod changes;
 pub(crate) mod secrets;
 pub(crate) mod show;

@@ -12,7 +12,7 @@ use utoipa::OpenApi;
 use super::{
     audit, carriers, client_authority, explain, gateways, limits, mail_server, mails, may_ring, openapi,
     person,
-    plugins::{changes, secrets, show, upload},
+    plugins::{built_in, changes, secrets, show, upload},
     registering, registrations, sessions, tenants, text_policy, texts, tokens, users,
 };
 use crate::app::App;
@@ -58,6 +58,7 @@ routes! {
     post "/tokens" => tokens::create_operators;
     delete "/tokens/{id}" => tokens::revoke_operators;
     get "/tenants/{tenant}/plugins" => show::all;
+    post "/tenants/{tenant}/built-in-plugins" => built_in::offer;
     get "/tenants/{tenant}/plugins/{slot}/{name}" => show::one;
     post "/tenants/{tenant}/plugins/{slot}/{name}/versions" => upload::upload;
     get "/tenants/{tenant}/plugins/{slot}/{name}/versions/{version}" => show::version;
