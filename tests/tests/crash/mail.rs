@@ -3,21 +3,16 @@
 //! As with texts ([`crate::registration`]), the points come from a run that records them, and [`DEATHS`] says of each
 //! what the process leaves behind.
 
-use std::{collections::BTreeSet, os::unix::process::ExitStatusExt as _};
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use switchhook_built_guests as guests;
 use switchhook_protocol::registration::RegisterBegin;
-use switchhook_server::DEFAULT_TENANT;
-use switchhook_tests::{
-    phone::Phone,
-    smtp::Smtp,
-    waiting::{in_time, until},
-};
+use switchhook_tests::{phone::Phone, smtp::Smtp, waiting::in_time};
 
-use crate::stage::{Stage, registrations};
+use crate::stage::{Stage, mails_in_doubt, post_link, registrations, resend_mail};
 
 const BOB: &str = "bob@example.com";
 const BYSTANDER: &str = "anne@example.com";
@@ -80,12 +75,7 @@ async fn points(test: &str) -> Result<Option<BTreeSet<String>>> {
     let Some((mut stage, mut smtp)) = start(test).await? else { return Ok(None) };
     let phone = stage.phone().await?;
     register(&stage, &mut smtp, &phone, BYSTANDER).await?;
-    stage.process.terminate()?;
-    let passed = stage.process.passed_in_all().await?;
-    let begins = passed.iter().rposition(|point| point == "commit.enrol.after").context("no enrolment")?;
-    // The sweeper comes by on its own, now and then.
-    let own = passed.into_iter().skip(begins + 1).filter(|point| !point.starts_with("commit.sweep."));
-    Ok(Some(own.collect()))
+    Ok(Some(stage.passed_since_enrolment().await?))
 }
 
 async fn die_and_go_on(test: &str, death: &Death) -> Result<()> {
@@ -99,7 +89,7 @@ async fn die_and_go_on(test: &str, death: &Death) -> Result<()> {
 
     let theirs = [BYSTANDER.parse()?];
     assert_eq!(registrations(&bystander).await?, theirs);
-    let in_doubt = in_doubt(&stage).await?;
+    let in_doubt = mails_in_doubt(&stage).await?;
     assert_eq!(in_doubt.len(), usize::from(matches!(death.then, Then::Resent | Then::Arrived)));
     let token = match death.then {
         Then::BegunAgain => {
@@ -108,9 +98,7 @@ async fn die_and_go_on(test: &str, death: &Death) -> Result<()> {
             smtp.next_mail().await?.token()?
         }
         Then::Resent => {
-            let path = format!("mails/{}/resend", in_doubt.first().context("nothing is in doubt")?);
-            let (status, _) = stage.admin.ask_tenant(Method::POST, &path, None).await?;
-            ensure!(status == StatusCode::ACCEPTED, "{status}");
+            resend_mail(&stage, in_doubt.first().context("nothing is in doubt")?).await?;
             smtp.next_mail().await?.token()?
         }
         Then::ByItself | Then::Arrived | Then::Confirmed => match token {
@@ -119,7 +107,7 @@ async fn die_and_go_on(test: &str, death: &Death) -> Result<()> {
         },
     };
     let expected = if death.then == Then::Confirmed { StatusCode::GONE } else { StatusCode::OK };
-    ensure!(post(&stage, &token).await? == expected);
+    ensure!(post_link(&stage, &token).await? == expected);
 
     // Another mail, queued after it, comes next: there was no second one.
     begin(&bystander, BYSTANDER).await?;
@@ -139,11 +127,13 @@ async fn register_until_death(stage: &mut Stage, smtp: &mut Smtp, phone: &Phone)
     if stage.process.passes(MAIL_IS_DONE, 2).await? {
         let mailed = smtp.next_mail().await?.token()?;
         // That point itself may be the one.
-        ensure!(post(stage, &mailed).await.is_err(), "the whole registration went well, and nothing died");
+        ensure!(
+            post_link(stage, &mailed).await.is_err(),
+            "the whole registration went well, and nothing died"
+        );
         token = Some(mailed);
     }
-    let ended = stage.process.ended().await?;
-    ensure!(ended.signal() == Some(rustix::process::Signal::ABORT.as_raw()), "it ended otherwise: {ended}");
+    stage.died().await?;
     Ok(token)
 }
 
@@ -170,7 +160,7 @@ async fn register(stage: &Stage, smtp: &mut Smtp, phone: &Phone, address: &str) 
     begin(phone, address).await?;
     let token = smtp.next_mail().await?.token()?;
     ensure!(stage.process.passes(MAIL_IS_DONE, 1).await?, "the process died");
-    ensure!(post(stage, &token).await? == StatusCode::OK);
+    ensure!(post_link(stage, &token).await? == StatusCode::OK);
     assert_eq!(registrations(phone).await?, [address.parse()?]);
     Ok(())
 }
@@ -180,17 +170,4 @@ async fn begin(phone: &Phone, address: &str) -> Result<()> {
     let begin = RegisterBegin { method: "mails".parse()?, fields };
     in_time("the answer", phone.client.register_begin(&begin)).await??;
     Ok(())
-}
-
-/// Presses the page's button.
-async fn post(stage: &Stage, token: &str) -> Result<StatusCode> {
-    let url = format!("http://{}/v1/{DEFAULT_TENANT}/links/{token}", stage.process.http);
-    Ok(in_time("the answer", Client::new().post(url).send()).await??.status())
-}
-
-/// Ids of the mails in doubt.
-async fn in_doubt(stage: &Stage) -> Result<Vec<String>> {
-    let mails = until("the list", async || Ok(stage.admin.get("mails/in-doubt").await.ok())).await?;
-    let ids = mails.as_array().into_iter().flatten().filter_map(|mail| mail.get("mail")?.as_str());
-    Ok(ids.map(str::to_owned).collect())
 }

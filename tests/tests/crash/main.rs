@@ -1,7 +1,10 @@
 //! The server's process dies, and is started again on the same data and address.
 
+mod email;
+mod fetch;
 mod invitation;
 mod mail;
+mod phone_entry;
 mod profile;
 mod receipt;
 mod registration;

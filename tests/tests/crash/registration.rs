@@ -5,7 +5,7 @@
 //! fails the test. In each run somebody else's number is registered and confirmed before the process
 //! dies, and everything goes through the same database.
 
-use std::{collections::BTreeSet, os::unix::process::ExitStatusExt as _};
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -91,12 +91,7 @@ async fn points() -> Result<BTreeSet<String>> {
     let mut stage = Stage::start().await?;
     let mut phone = stage.phone().await?;
     register_and_settle(&stage, &mut phone, BYSTANDER).await?;
-    stage.process.terminate()?;
-    let passed = stage.process.passed_in_all().await?;
-    let begins = passed.iter().rposition(|point| point == "commit.enrol.after").context("no enrolment")?;
-    // The sweeper comes by on its own, now and then.
-    let own = passed.into_iter().skip(begins + 1).filter(|point| !point.starts_with("commit.sweep."));
-    Ok(own.collect())
+    stage.passed_since_enrolment().await
 }
 
 /// Registers a number; when this returns, the process passes no more points on account of it.
@@ -153,8 +148,7 @@ async fn register_until_death(
         let validated = in_time("the end", validate(&phone.client, &mut phone.identity)).await?;
         ensure!(validated.is_err(), "the whole registration went well, and nothing died");
     }
-    let ended = stage.process.ended().await?;
-    ensure!(ended.signal() == Some(rustix::process::Signal::ABORT.as_raw()), "it ended otherwise: {ended}");
+    stage.died().await?;
     Ok(answered)
 }
 

@@ -49,13 +49,8 @@ impl Mailboxes {
         let (mailboxes, tracked) = (self.clone(), tasks.clone());
         tasks.spawn(async move {
             while let Some(Ok((stream, _))) = stop.run_until_cancelled(listener.accept()).await {
-                let (mailboxes, stop) = (mailboxes.clone(), stop.clone());
-                tracked.spawn(async move {
-                    let talk = timeout(limits::SANDBOX_CONVERSATION, mailboxes.converse(stream));
-                    if let Some(Ok(Err(error))) = stop.run_until_cancelled(talk).await {
-                        tracing::debug!(%error, "a conversation with the sandbox's mail server broke off");
-                    }
-                });
+                let talk = mailboxes.clone().talk(stream);
+                tracked.spawn(stop.clone().run_until_cancelled_owned(talk));
             }
         });
     }
@@ -79,6 +74,14 @@ impl Mailboxes {
     /// Where a person reads them.
     pub(crate) fn router(&self) -> Router {
         Router::new().route("/mailboxes/{address}/mails", get(mailbox)).with_state(self.clone())
+    }
+
+    /// A conversation that ends in time.
+    async fn talk(self, stream: TcpStream) {
+        let talk = timeout(limits::SANDBOX_CONVERSATION, self.converse(stream));
+        if let Ok(Err(error)) = talk.await {
+            tracing::debug!(%error, "a conversation with the sandbox's mail server broke off");
+        }
     }
 
     /// From greeting to goodbye.
