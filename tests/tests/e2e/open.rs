@@ -104,7 +104,9 @@ async fn reg_16_an_application_registers_finds_and_revokes_and_every_answer_is_a
 #[tokio::test]
 async fn reg_12_an_application_that_asks_too_often_is_told_how_long_to_wait() -> Result<()> {
     let host = Host::with(|settings| settings.limits.requests_of_application = 2).await?;
-    let Some(crm) = Application::of("reg_12_an_application_that_asks_too_often", &host) else { return Ok(()) };
+    let Some(crm) = Application::of("reg_12_an_application_that_asks_too_often", &host) else {
+        return Ok(());
+    };
     let phone = host.stranger().await?;
     let (own, game) = (token(&host, phone.settings.application.as_str()).await?, token(&host, "game").await?);
     let (path, both) = ("/v1/default/registrations", both(&phone, EMAIL));
