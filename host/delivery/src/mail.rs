@@ -9,6 +9,7 @@
 //! be escaped.
 
 mod connect;
+mod line_by_line;
 mod message;
 
 use lettre::{

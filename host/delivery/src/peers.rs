@@ -140,8 +140,9 @@ mod tests {
 
     const SEND_URL: &str = "http://127.0.0.1:7471/texts";
 
-    fn sandbox() -> Option<Sandbox> {
-        Some(Sandbox { send_url: SEND_URL, mail: "127.0.0.1:7472".parse().unwrap() })
+    fn with_sandbox() -> GatewayPeers {
+        let sandbox = Sandbox { send_url: SEND_URL, mail: "127.0.0.1:7472".parse().unwrap() };
+        GatewayPeers::new(PeerPolicy::default(), Some(sandbox))
     }
 
     fn smsc(address: &str) -> Provider {
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_tenants_gateway_is_not_inside_the_operators_network() {
-        let rules = GatewayPeers::new(PeerPolicy::default(), sandbox());
+        let rules = with_sandbox();
         for fine in [webhook("https://sms.example/texts"), webhook(SEND_URL), smsc("smsc.example:2775")] {
             assert_eq!(rules.judge(&fine), Ok(()), "{fine:?}");
         }
@@ -223,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn reg_7_the_sandboxs_mail_server_alone_is_asked_on_this_machine() {
-        let rules = GatewayPeers::new(PeerPolicy::default(), sandbox());
+        let rules = with_sandbox();
         let own = MailServer { port: 7472, ..mail_server("127.0.0.1", Security::Plain) };
         assert_eq!(rules.judge_mail_server(&own), Ok(()));
         assert_eq!(rules.resolve_mail_server(&own).await.unwrap(), ["127.0.0.1:7472".parse().unwrap()]);

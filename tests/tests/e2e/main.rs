@@ -39,6 +39,7 @@ mod signed;
 mod smpp;
 mod smsc;
 mod smtp;
+mod starttls;
 mod store;
 mod take;
 mod three;

@@ -3,14 +3,16 @@
 use std::net::SocketAddr;
 
 use lettre::transport::smtp::{
+    Error,
     authentication::{Credentials, Mechanism},
     client::{AsyncSmtpConnection, CertificateStore, TlsParameters},
     extension::ClientId,
 };
 use switchhook_core::row::{MailServer, Security};
+use tokio::{net::TcpStream, time::timeout};
 use tracing::{info, warn};
 
-use super::{MailSender, told};
+use super::{MailSender, line_by_line::LineByLine, told};
 use crate::{limits, sms::Sent};
 
 impl MailSender {
@@ -47,25 +49,20 @@ impl MailSender {
     }
 
     async fn open(&self, server: &MailServer, addr: SocketAddr) -> Result<AsyncSmtpConnection, Sent> {
-        let tls = match server.security {
-            Security::Tls | Security::StartTls => Some(self.tls(&server.host)?),
-            Security::Plain => None,
-        };
-        let (first, later) = match server.security {
-            Security::StartTls => (None, tls),
-            Security::Tls | Security::Plain => (tls, None),
-        };
         let hello = hello(server);
-        let connect =
-            AsyncSmtpConnection::connect_tokio1(addr, Some(limits::CONNECT), &hello, first, None).await;
-        let mut connection = connect.map_err(|error| {
-            info!(%error, "a mail server is not reached");
-            error.status().map_or(Sent::NotReached, |status| Sent::Refused(status.into()))
-        })?;
-        if let Some(tls) = later {
-            told(connection.starttls(tls, &hello).await)?;
+        match server.security {
+            Security::Tls => {
+                let (tls, patience) = (Some(self.tls(&server.host)?), Some(limits::CONNECT));
+                reached(AsyncSmtpConnection::connect_tokio1(addr, patience, &hello, tls, None).await)
+            }
+            Security::StartTls => {
+                let tls = self.tls(&server.host)?;
+                let mut connection = in_clear(addr, &hello).await?;
+                told(connection.starttls(tls, &hello).await)?;
+                Ok(connection)
+            }
+            Security::Plain => in_clear(addr, &hello).await,
         }
-        Ok(connection)
     }
 
     /// Proves the server's name by the public authorities, and the operator's.
@@ -77,6 +74,28 @@ impl MailSender {
         }
         parameters.build_rustls().or(Err(Sent::NotReached))
     }
+}
+
+/// A connection on which nothing is hidden yet.
+async fn in_clear(addr: SocketAddr, hello: &ClientId) -> Result<AsyncSmtpConnection, Sent> {
+    let connected = match timeout(limits::CONNECT, TcpStream::connect(addr)).await {
+        Ok(connected) => connected,
+        Err(late) => Err(late.into()),
+    };
+    let stream = connected.map_err(|error| {
+        info!(%error, "a mail server is not reached");
+        Sent::NotReached
+    })?;
+    let stream = Box::new(LineByLine::new(stream));
+    reached(AsyncSmtpConnection::connect_with_transport(stream, hello).await)
+}
+
+/// The server's greeting may be its no.
+fn reached(connect: Result<AsyncSmtpConnection, Error>) -> Result<AsyncSmtpConnection, Sent> {
+    connect.map_err(|error| {
+        info!(%error, "a mail server is not reached");
+        error.status().map_or(Sent::NotReached, |status| Sent::Refused(status.into()))
+    })
 }
 
 /// The sender's domain: what this machine calls itself is nobody's business.
