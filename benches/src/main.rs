@@ -23,6 +23,7 @@ mod process;
 mod registration;
 mod report;
 mod series;
+mod sign_in;
 mod signal;
 mod socket;
 mod storage;
@@ -88,6 +89,8 @@ enum Bench {
     Invite,
     /// From a device's text to its registration.
     Registration,
+    /// Sign-ins of users who exist, and of others.
+    SignIn,
     /// Opaque messages from device to device.
     Signal,
     /// Memory of idle sockets.
@@ -129,6 +132,7 @@ fn main() -> anyhow::Result<()> {
                 storage::run(&options)?,
                 invite::run(&options)?,
                 registration::run(&options)?,
+                sign_in::run(&options)?,
                 signal::run(&options)?,
                 idle_sockets::run(&options)?,
                 storm::run(&options)?,
@@ -143,6 +147,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Storage => vec![storage::run(&options)?],
         Bench::Invite => vec![invite::run(&options)?],
         Bench::Registration => vec![registration::run(&options)?],
+        Bench::SignIn => vec![sign_in::run(&options)?],
         Bench::Signal => vec![signal::run(&options)?],
         Bench::IdleSockets => vec![idle_sockets::run(&options)?],
         Bench::Storm => vec![storm::run(&options)?],
