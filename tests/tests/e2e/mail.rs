@@ -218,10 +218,14 @@ async fn reg_7_what_would_add_a_header_or_is_no_address_is_refused_and_nothing_i
     let long = format!("bob@{}example.com", "a-label-of-20-letters.".repeat(12));
     let mixed = "bob@ex\u{430}mple.com";
     let header = format!("bob\r\nBcc: x@{}", "example.com");
+    let long_local = format!("{}@example.com", "b".repeat(65));
     for fields in [
         vec![("address", BOB), ("subject", injected)],
         vec![("address", long.as_str())],
         vec![("address", mixed)],
+        vec![("address", long_local.as_str())],
+        vec![("address", "bob@xn--a")],
+        vec![("address", "bob@exa_mple.org")],
         vec![("address", header.as_str())],
         vec![("address", "+15550100")],
     ] {

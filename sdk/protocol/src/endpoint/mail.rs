@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_domain_is_written_as_dns_has_it() {
+    fn reg_7_a_domain_is_written_as_dns_has_it() {
         for (text, address) in [
             ("bob@example.org", "bob@example.org"),
             ("bob@EXAMPLE.Org", "bob@example.org"),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_that_idna_or_a_script_forbids_is_refused() {
+    fn reg_7_a_domain_that_idna_or_a_script_forbids_is_refused() {
         for wrong in [
             "bob@",
             "bob@.",
@@ -103,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn a_local_part_is_compared_byte_for_byte_after_normalising() {
+    fn reg_7_a_local_part_is_compared_byte_for_byte_after_normalising() {
         assert_ne!(canonical("Bob@example.org"), canonical("bob@example.org"));
         assert_eq!(canonical("jose\u{301}@example.org"), canonical("jos\u{e9}@example.org"));
         assert_ne!(canonical("bob+a@example.org"), canonical("bob@example.org"));
     }
 
     #[test]
-    fn a_local_part_is_of_words_and_dots() {
+    fn reg_7_a_local_part_is_of_words_and_dots() {
         for wrong in [
             "@example.org",
             ".bob@example.org",
