@@ -54,6 +54,11 @@ pub fn complete(from: Option<&DialsFrom>, dialled: &str) -> Result<EndpointId, I
     valid(dialled, Some(country))
 }
 
+/// Whether the numbering plan of a number's country has such numbers.
+pub fn is_valid(number: &EndpointId) -> bool {
+    valid(number.reveal(), None).is_ok()
+}
+
 /// Whether it has neither a prefix for calls abroad nor one for calls out of the area: none is left out when it is read.
 fn is_local(country: Country, dialled: &str) -> bool {
     let read = PHONE_NUMBER_UTIL.parse(dialled, Some(country)).ok();
@@ -150,7 +155,7 @@ mod tests {
 
     /// Of every country that has a plan: an example is completed, and one too short is refused.
     #[test]
-    fn numbers_of_every_country_are_told_from_what_is_none() {
+    fn reg_5_numbers_of_every_country_are_told_from_what_is_none() {
         let mut countries = 0;
         for country in PHONE_NUMBER_UTIL.get_supported_regions() {
             let national = |number: &PhoneNumber| {
@@ -162,10 +167,12 @@ mod tests {
             if let Ok(example) = PHONE_NUMBER_UTIL.get_example_number(country) {
                 let found = complete(Some(&from), &national(&example)).map(|it| it.reveal().to_owned());
                 assert_eq!(found, Ok(e164(&example)), "{country:?}");
+                assert!(e164(&example).parse().is_ok_and(|number| is_valid(&number)), "{country:?}");
                 countries += 1;
             }
             if let Ok(invalid) = PHONE_NUMBER_UTIL.get_invalid_example_number(country) {
                 assert_eq!(complete(None, &e164(&invalid)), Err(Incomplete::NotANumber), "{country:?}");
+                assert!(!e164(&invalid).parse().is_ok_and(|number| is_valid(&number)), "{country:?}");
             }
         }
         assert!(countries > 200, "{countries} countries");

@@ -10,9 +10,10 @@ use crate::{
     transaction::Transaction,
 };
 
-const GET: &str = "SELECT tenant, per_day, countries FROM text_policies WHERE tenant = $1";
-const PUT: &str = "INSERT INTO text_policies (tenant, per_day, countries) VALUES ($1, $2, $3) \
-     ON CONFLICT (tenant) DO UPDATE SET per_day = excluded.per_day, countries = excluded.countries";
+const GET: &str = "SELECT tenant, per_day, countries, only_valid FROM text_policies WHERE tenant = $1";
+const PUT: &str = "INSERT INTO text_policies (tenant, per_day, countries, only_valid) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (tenant) DO UPDATE SET per_day = excluded.per_day, countries = excluded.countries, \
+     only_valid = excluded.only_valid";
 const SPEND: &str = "INSERT INTO text_spending (tenant, day, parts) VALUES ($1, $2, $3) \
      ON CONFLICT (tenant, day) DO UPDATE SET parts = text_spending.parts + excluded.parts \
      RETURNING tenant, parts";
@@ -32,7 +33,8 @@ impl Transaction<'_> {
         let query = Query::from(PUT)
             .bind(self.tenant().to_owned())
             .bind(policy.per_day.map(i64::from))
-            .bind(serde_json::to_string(&policy.countries).unwrap_or_default());
+            .bind(serde_json::to_string(&policy.countries).unwrap_or_default())
+            .bind(i64::from(policy.only_valid));
         self.write(query).await.map(drop)
     }
 
@@ -61,5 +63,5 @@ fn decode(row: &Row) -> Result<TextPolicy, StorageError> {
     let per_day = cells.optional_number()?;
     let countries = cells.text()?;
     let countries = serde_json::from_str(&countries).or_else(|_| cells.corrupt())?;
-    Ok(TextPolicy { per_day, countries })
+    Ok(TextPolicy { per_day, countries, only_valid: cells.flag()? })
 }

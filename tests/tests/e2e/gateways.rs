@@ -247,6 +247,36 @@ async fn reg_5_numbers_of_other_countries_than_the_tenants_are_not_texted() -> R
     begin(&phone, BOSTON).await.map(drop)
 }
 
+/// A typed number that no plan has is refused before it is texted; who texts has a number.
+#[tokio::test]
+async fn reg_5_numbers_that_no_country_has_are_not_texted_where_the_tenant_says_so() -> Result<()> {
+    let host = Host::start().await?;
+    policy(&host, &json!({ "only_valid": true })).await?;
+    let phone = host.stranger().await?;
+    let before = host.stored().await?;
+
+    for invalid in ["+15550100", "+4915", "+441234", "+99912345678", "+861381234", "+5511812345678901"] {
+        let refused = in_time("the answer", phone.client.register_begin(&request(invalid))).await?;
+        let code = refusal(refused)?;
+        let expected = if invalid.len() < 8 || invalid.len() > 16 {
+            // The method's own word: these are not even of the form.
+            ErrorCode::RegistrationRefused
+        } else {
+            ErrorCode::NotTexted
+        };
+        ensure!(code == expected, "{invalid}: {code}");
+    }
+    let mut after = host.stored().await?;
+    after.remove("plugin_lines");
+    let mut before = before;
+    before.remove("plugin_lines");
+    ensure!(after == before, "something is stored");
+    for valid in [BERLIN, "+442071838750", "+5511961234567"] {
+        begin(&phone, valid).await?;
+    }
+    host.phone("+15550100").await.map(drop)
+}
+
 #[tokio::test]
 async fn reg_5_a_device_that_types_one_number_after_the_other_is_told_to_wait_and_others_are_not()
 -> Result<()> {

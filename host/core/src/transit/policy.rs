@@ -17,6 +17,9 @@ pub struct TextPolicy {
     /// Beginnings of the numbers that are texted, each with its plus; none: all.
     #[serde(default)]
     pub countries: Vec<String>,
+    /// Whether typed numbers are texted only if the numbering plan of their country has such numbers.
+    #[serde(default)]
+    pub only_valid: bool,
 }
 
 impl TextPolicy {

@@ -52,6 +52,9 @@ enum Command {
         /// Beginning of the numbers that are texted, such as `+49`; may be repeated; without it, all.
         #[arg(long)]
         country: Vec<String>,
+        /// Text typed numbers only if the numbering plan of their country has such numbers.
+        #[arg(long)]
+        only_valid: bool,
         #[command(flatten)]
         at: AtTenant,
     },
@@ -151,8 +154,8 @@ impl Gateway {
                 let policy: Value = at.admin()?.get(&at.path(POLICY), &[]).await?;
                 at.form.answer(&policy, |policy| format!("{policy:#}"))?;
             }
-            Command::SetPolicy { per_day, country, at } => {
-                let policy = json!({ "per_day": per_day, "countries": country });
+            Command::SetPolicy { per_day, country, only_valid, at } => {
+                let policy = json!({ "per_day": per_day, "countries": country, "only_valid": only_valid });
                 let set = at.admin()?.send_json(Method::PUT, &at.path(POLICY), Some(&policy)).await?;
                 at.form.answer(&set, |_| styled(GOOD, "the policy is set"))?;
             }

@@ -213,8 +213,8 @@ on_each_database! {
         let acme = fixture.acme();
         assert_eq!(acme.text_policy().await.unwrap(), TextPolicy::default());
         for policy in [
-            TextPolicy { per_day: Some(7), countries: vec!["+1".to_owned()] },
-            TextPolicy { per_day: None, countries: vec![] },
+            TextPolicy { per_day: Some(7), countries: vec!["+1".to_owned()], only_valid: true },
+            TextPolicy::default(),
         ] {
             let put = policy.clone();
             acme.run("policy", async move |tx| tx.put_text_policy(&put).await).await.unwrap();

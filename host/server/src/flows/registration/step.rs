@@ -78,8 +78,8 @@ pub(crate) async fn step_again(
         let bounds = app.bounds.of(&caller.tenant);
         let test_numbers = bounds.settings.test_numbers.as_slice();
         let numbers = numbers(&transition, test_numbers);
-        let policy = texting::check(app, &caller.tenant, &numbers).await?;
         let (whose, answers) = ((&caller.tenant, &caller.device.id), step.gateway.is_some());
+        let policy = texting::check(app, &caller.tenant, answers, &numbers).await?;
         app.text_rates.take(whose, answers, &numbers, taken, app.now()).map_err(FlowError::too_often)?;
         let mails = mailing::check(app, whose, &transition, taken).await?;
         let gateways = texting::gateways(app, &caller.tenant, step.gateway.as_ref(), &numbers).await?;

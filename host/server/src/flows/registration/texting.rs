@@ -84,10 +84,12 @@ impl Taken {
 }
 
 /// Whether these numbers may be texted at all: texts cost money and wake people. The tenant says to which countries
-/// it texts, and whoever wants no texts gets none.
+/// it texts, and whether numbers must be such as there are, unless they have just texted; whoever wants no texts gets
+/// none.
 pub(super) async fn check(
     app: &App,
     tenant: &TenantId,
+    answers: bool,
     numbers: &[&EndpointId],
 ) -> Result<TextPolicy, FlowError> {
     if numbers.is_empty() {
@@ -96,7 +98,8 @@ pub(super) async fn check(
     let storage = app.storage.of(tenant);
     let policy = storage.text_policy().await?;
     for to in numbers {
-        if !policy.allows(to) {
+        let exists = answers || !policy.only_valid || switchhook_numbering::is_valid(to);
+        if !(exists && policy.allows(to)) {
             return Err(ErrorCode::NotTexted.into());
         }
         if storage.has_opted_out(to).await? {

@@ -82,6 +82,8 @@ pub(crate) struct TextPolicy {
     per_day: Option<u32>,
     /// Beginnings of the numbers that are texted (`+49`); none: all.
     countries: Option<Vec<String>>,
+    /// Whether typed numbers are texted only if the numbering plan of their country has such numbers.
+    only_valid: Option<bool>,
 }
 
 /// How a connection to a mail server is hidden.
