@@ -72,7 +72,7 @@ limits! {
     invites_of_tenant = 60_000;
     /// Devices that one invite reaches; 64 at most.
     fan_out = 64;
-    /// Messages `session-update` that one device sends in a minute: each goes to the mailboxes of many.
+    /// Messages `session-update` and `connection-data` that one device sends in a minute: each goes to the mailboxes of many.
     updates_of_device = 600;
 }
 
