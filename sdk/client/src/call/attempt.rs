@@ -4,7 +4,7 @@
 use core::{net::SocketAddr, time::Duration};
 use std::{sync::Arc, time::Instant};
 
-use switchhook_protocol::call::PathKind;
+use switchhook_protocol::{call::PathKind, exchange::PeerElsewhere};
 use tokio::{sync::mpsc::Receiver, time::sleep_until};
 
 use super::{
@@ -23,6 +23,8 @@ pub(super) struct Attempt {
     pub(super) way: Way,
     /// Sealed data that came with the end of the handshake.
     pub(super) early: Option<Vec<u8>>,
+    /// The peer's last move, of no use to a try through the relay.
+    pub(super) elsewhere: Option<Box<PeerElsewhere>>,
     handshake: Handshake,
     begun: bool,
     deadline: Instant,
@@ -42,7 +44,7 @@ impl Attempt {
     pub(super) fn new(way: Way, secrets: &Secrets, side: Side, patience: Duration) -> Result<Self, KeyError> {
         let handshake = Handshake::new(secrets.clone(), side)?;
         let deadline = now() + patience + limits::HANDSHAKE_REPEAT_MAX * 2;
-        Ok(Self { way, early: None, handshake, begun: false, deadline })
+        Ok(Self { way, early: None, elsewhere: None, handshake, begun: false, deadline })
     }
 
     /// Tries until there is an outcome. Events of the session come in while it does.
@@ -144,8 +146,12 @@ impl Attempt {
                 elsewhere.exchange.iter().for_each(|exchange| self.way.renew(exchange));
                 Some(SessionEvent::Elsewhere(elsewhere))
             }
-            // Asked for by both: this one is under way already. Who is elsewhere says so again to who asks.
-            (SessionEvent::Given(_) | SessionEvent::Elsewhere(_), PathKind::Relay) => None,
+            (SessionEvent::Elsewhere(elsewhere), PathKind::Relay) => {
+                self.elsewhere = Some(elsewhere);
+                None
+            }
+            // Asked for by both: this one is under way already.
+            (SessionEvent::Given(_), PathKind::Relay) => None,
             (SessionEvent::Ended, _) => Some(SessionEvent::Ended),
             (event @ (SessionEvent::Given(_) | SessionEvent::Relayed(_)), PathKind::Direct) => Some(event),
         }

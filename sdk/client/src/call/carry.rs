@@ -10,14 +10,12 @@
 //! the other side. If that does not help in time, the call goes on over the relay: at once where it is in
 //! reserve, else by asking for it.
 
+mod moving;
+
 use core::{net::SocketAddr, ops::ControlFlow};
 use std::{io, sync::Arc, time::Instant};
 
-use switchhook_protocol::{
-    call::PathKind,
-    exchange::{Exchange, PeerElsewhere},
-    relay::RelayCredentials,
-};
+use switchhook_protocol::exchange::Exchange;
 use tokio::{
     sync::mpsc::Sender,
     task::JoinSet,
@@ -26,17 +24,15 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    CallFailed, Live, PathInUse,
+    Live, PathInUse,
     attempt::{Attempt, now},
     engine::Engine,
-    way::{News, Way},
+    way::Way,
 };
 use crate::{
     limits,
     network::{DatagramSocket, recv_from},
-    path::Pace,
     secure::{Kind, MAX_SEALED, is_data},
-    sessions::SessionEvent,
 };
 
 /// How carrying ended.
@@ -95,6 +91,7 @@ impl<'a> Carrying<'a> {
         {
             return ended;
         }
+        self.catch_up();
         let mut buffers = [[0; 2_048]; 2];
         let [of_line, of_beside] = &mut buffers;
         let (mut alive, mut look) = (interval(limits::KEEP_ALIVE), interval(limits::LOOK_AT_ADDRESSES));
@@ -227,167 +224,6 @@ impl<'a> Carrying<'a> {
         }
         while let Some(news) = self.engine.direct.as_mut().and_then(Way::perform) {
             self.on_beside(news, tasks)?;
-        }
-        Flow::Continue(())
-    }
-
-    async fn on_line(&mut self, news: News) -> Flow {
-        match news {
-            News::Selected(peer) => self.reach(peer),
-            News::Gathered(gathered) => {
-                self.announcing.spawn(self.engine.announce(gathered));
-                Flow::Continue(())
-            }
-            News::InDoubt => {
-                self.line.way.gather(self.engine.cdx);
-                Flow::Continue(())
-            }
-            News::NeedRelay => self.ask_for_relay().await,
-        }
-    }
-
-    fn on_beside(&mut self, news: News, tasks: &TaskTracker) -> Flow {
-        match news {
-            News::Selected(peer) => {
-                self.idle_line = now();
-                tasks.spawn(self.engine.report(PathKind::Direct));
-                let path = self.engine.direct.as_ref().map(|way| self.in_use.over(way, peer));
-                self.take(path)
-            }
-            News::Gathered(gathered) => {
-                self.announcing.spawn(self.engine.announce(gathered));
-                Flow::Continue(())
-            }
-            News::InDoubt | News::NeedRelay => {
-                if let Some(way) = &mut self.engine.direct {
-                    way.gather(self.engine.cdx);
-                }
-                self.take(self.line.path())
-            }
-        }
-    }
-
-    /// The line's peer is reached here from now on.
-    fn reach(&mut self, peer: SocketAddr) -> Flow {
-        if self.carries_beside() {
-            return Flow::Continue(());
-        }
-        self.take(Some(self.in_use.over(&self.line.way, peer)))
-    }
-
-    /// Data goes over this path from now on, and says so by going.
-    fn take(&mut self, path: Option<PathInUse>) -> Flow {
-        let Some(path) = path else { return Flow::Break(Ended::Over) };
-        path.send(Kind::Alive, &[]);
-        self.live.set(Some(path.clone()));
-        self.in_use = path;
-        Flow::Continue(())
-    }
-
-    fn carries_beside(&self) -> bool {
-        self.in_use.kind == PathKind::Direct && self.line.way.kind == PathKind::Relay
-    }
-
-    /// The direct path is the line; the allocation is given back.
-    fn drop_reserve(&mut self) {
-        if let Some(mut way) = self.engine.direct.take() {
-            way.search.set_pace(Pace::hurried(limits::PATIENCE));
-            self.line.way = way;
-        }
-    }
-
-    /// The direct way, whichever place it has.
-    fn direct(&mut self) -> Option<&mut Way> {
-        if self.line.way.kind == PathKind::Direct {
-            return Some(&mut self.line.way);
-        }
-        self.engine.direct.as_mut()
-    }
-
-    async fn hear(&mut self, event: SessionEvent) -> Flow {
-        match event {
-            SessionEvent::Given(given) => {
-                let same = self.line.way.kind == PathKind::Relay && now() < self.begun + limits::SAME_WISH;
-                if same { Flow::Continue(()) } else { self.move_to(&given.relay).await }
-            }
-            SessionEvent::Relayed(relayed) => {
-                self.engine.relayed = Some(relayed.relayed);
-                Flow::Continue(())
-            }
-            SessionEvent::Elsewhere(elsewhere) => self.peer_elsewhere(&elsewhere),
-            SessionEvent::Ended => Flow::Break(Ended::Over),
-        }
-    }
-
-    fn peer_elsewhere(&mut self, elsewhere: &PeerElsewhere) -> Flow {
-        let own_is_known = elsewhere.exchange.as_ref().is_none_or(|exchange| self.engine.is_at(exchange.own));
-        let cdx = self.engine.cdx;
-        if let Some(way) = self.direct() {
-            way.search.move_peer(elsewhere.candidates.iter().map(|candidate| candidate.address), now());
-            elsewhere.exchange.iter().for_each(|exchange| way.renew(exchange));
-            if !own_is_known {
-                way.gather(cdx);
-            }
-        }
-        if let Some(exchange) = &elsewhere.exchange {
-            self.engine.keep_ticket(exchange.clone());
-        }
-        Flow::Continue(())
-    }
-
-    /// The host knows where this device is; the other side is told by CDX, too.
-    fn announced(&mut self, exchange: Option<Exchange>) -> Flow {
-        let Some(exchange) = exchange else { return Flow::Continue(()) };
-        if self.line.way.kind == PathKind::Direct {
-            self.engine.tell_by(&mut self.line.way, &exchange);
-        } else {
-            self.engine.tell(&exchange);
-        }
-        Flow::Continue(())
-    }
-
-    /// Another address is another network: what was found there counts no more.
-    fn look_at_addresses(&mut self) -> Flow {
-        let cdx = self.engine.cdx;
-        let Some(way) = self.direct() else { return Flow::Continue(()) };
-        let addresses = way.socket.host_addresses();
-        let before = core::mem::take(&mut self.addresses);
-        if addresses.is_empty() || addresses == before {
-            self.addresses = before;
-            return Flow::Continue(());
-        }
-        if !before.is_empty()
-            && let Some(way) = self.direct()
-        {
-            way.search.start_over(now());
-            way.gather(cdx);
-        }
-        self.addresses = addresses;
-        Flow::Continue(())
-    }
-
-    /// No direct path answers: the relay is asked for, and until there is one the search goes on.
-    async fn ask_for_relay(&mut self) -> Flow {
-        match self.engine.ask_for_relay().await {
-            Ok(credentials) => self.move_to(&credentials).await,
-            Err(error) => self.not_moved(&error),
-        }
-    }
-
-    async fn move_to(&mut self, credentials: &RelayCredentials) -> Flow {
-        match self.engine.relay(credentials).await {
-            Ok(line) => Flow::Break(Ended::Moved(Box::new(line))),
-            Err(error) => self.not_moved(&error),
-        }
-    }
-
-    fn not_moved(&mut self, error: &CallFailed) -> Flow {
-        tracing::info!(%error, "the call cannot move to the relay");
-        if matches!(error, CallFailed::Ended) {
-            return Flow::Break(Ended::Over);
-        }
-        if let Some(way) = self.direct() {
-            way.search.start_over(now());
         }
         Flow::Continue(())
     }

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Instant};
 
 use switchhook_protocol::{
     call::{PathKind, PathReport},
-    exchange::{ConnectionDataChanged, Exchange},
+    exchange::{ConnectionDataChanged, Exchange, PeerElsewhere},
     invitation::Accepted,
     peer::Path,
     relay::{RelayCredentials, RelayRequest, RelayUpdate},
@@ -59,6 +59,8 @@ pub(super) struct Engine {
     pub(super) direct: Option<Way>,
     /// The peer's relayed address, where it came before there was use for it.
     pub(super) relayed: Option<SocketAddr>,
+    /// The peer's last move, where it came while the relay was asked for.
+    pub(super) elsewhere: Option<Box<PeerElsewhere>>,
     begun: Instant,
 }
 
@@ -89,6 +91,7 @@ impl Engine {
             verdict: None,
             direct: None,
             relayed: None,
+            elsewhere: None,
             begun: now(),
         };
         if let Path::Direct { candidates, patience_ms, exchange } = &path {
@@ -172,7 +175,7 @@ impl Engine {
             match self.events.recv().await {
                 Some(SessionEvent::Given(given)) => return Ok(Some(given.relay)),
                 Some(SessionEvent::Relayed(relayed)) => self.relayed = Some(relayed.relayed),
-                Some(SessionEvent::Elsewhere(_)) => {}
+                Some(SessionEvent::Elsewhere(elsewhere)) => self.elsewhere = Some(elsewhere),
                 Some(SessionEvent::Ended) => return Err(CallFailed::Ended),
                 None => return Ok(None),
             }
@@ -187,7 +190,9 @@ impl Engine {
         let pace = Pace::through_relay();
         let way = Way::new(PathKind::Relay, Arc::new(allocation), self.basis(), candidates, pace);
         let mut attempt = Attempt::new(way, &self.secrets, self.side, limits::RELAY)?;
-        match attempt.run(&mut self.events).await {
+        let outcome = attempt.run(&mut self.events).await;
+        self.elsewhere = attempt.elsewhere.take().or_else(|| self.elsewhere.take());
+        match outcome {
             Outcome::Established => Ok(attempt),
             Outcome::Told(SessionEvent::Ended) => Err(CallFailed::Ended),
             Outcome::Told(SessionEvent::Given(_) | SessionEvent::Relayed(_) | SessionEvent::Elsewhere(_))
