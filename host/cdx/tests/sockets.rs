@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
 
-use prometheus_client::{encoding::text::encode, registry::Registry};
+use prometheus_client::{encoding::text::encode, metrics::counter::Counter, registry::Registry};
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_cdx::{BindError, Cdx, CdxConfig, Ip, Metrics};
 use switchhook_core::{
@@ -266,7 +266,7 @@ async fn nat_2_what_no_ticket_allows_is_dropped_and_counted_and_nothing_is_hande
     let (length, _) = timeout(GUARD, bob.recv_from(&mut heard)).await.expect("it is handed on").unwrap();
     assert_eq!(&heard[2..length], b"good", "nothing came before it");
     let Metrics { forged, expired, other_cdx, other_source, malformed, handed_on, .. } = &cdx.metrics;
-    let counted = [forged, expired, other_cdx, other_source, malformed, handed_on].map(|count| count.get());
+    let counted = [forged, expired, other_cdx, other_source, malformed, handed_on].map(Counter::get);
     assert_eq!(counted, [1; 6]);
     cdx.stop().await;
 }

@@ -51,18 +51,18 @@ mod tests {
         }
     }
 
-    fn judged(direct: bool, networks: Option<&str>) -> Option<Judged> {
-        Some(Judged { direct, networks: networks.map(Into::into) })
+    fn judged(direct: bool, networks: Option<&str>) -> Judged {
+        Judged { direct, networks: networks.map(Into::into) }
     }
 
     #[test]
     fn nat_3_a_session_teaches_once_and_only_where_a_direct_path_was_tried() {
-        let tried = ticket(Role::Inviter, judged(true, Some("a-b")));
+        let tried = ticket(Role::Inviter, Some(judged(true, Some("a-b"))));
         assert_eq!(lesson(&tried, PathKind::Direct), Some(Lesson { networks: "a-b", worked: true }));
         assert_eq!(lesson(&tried, PathKind::Relay), Some(Lesson { networks: "a-b", worked: false }));
-        let invited = ticket(Role::Invited { user: 0 }, judged(true, Some("a-b")));
+        let invited = ticket(Role::Invited { user: 0 }, Some(judged(true, Some("a-b"))));
         assert_eq!(lesson(&invited, PathKind::Direct), None, "the inviter says the same");
-        for judged in [judged(false, Some("a-b")), judged(true, None), None] {
+        for judged in [Some(judged(false, Some("a-b"))), Some(judged(true, None)), None] {
             assert_eq!(lesson(&ticket(Role::Inviter, judged), PathKind::Relay), None);
         }
     }

@@ -137,7 +137,7 @@ impl Call {
         side: Side,
         accepted: Accepted,
     ) -> Result<Self, CallFailed> {
-        let mut engine = Engine::new(client.clone(), network, prepared, side, accepted)?;
+        let mut engine = Box::new(Engine::new(client.clone(), network, prepared, side, accepted)?);
         let first = Box::pin(engine.establish()).await?;
         let live = Arc::new(Live(RwLock::new(None)));
         live.set(first.path());

@@ -143,7 +143,9 @@ impl Attempt {
                 for candidate in &elsewhere.candidates {
                     self.way.search.add_candidate(candidate.address, now());
                 }
-                elsewhere.exchange.iter().for_each(|exchange| self.way.renew(exchange));
+                if let Some(exchange) = &elsewhere.exchange {
+                    self.way.renew(exchange);
+                }
                 Some(SessionEvent::Elsewhere(elsewhere))
             }
             (SessionEvent::Elsewhere(elsewhere), PathKind::Relay) => {

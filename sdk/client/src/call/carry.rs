@@ -92,7 +92,7 @@ impl<'a> Carrying<'a> {
             return ended;
         }
         self.catch_up();
-        let mut buffers = [[0; 2_048]; 2];
+        let mut buffers = [vec![0; 2_048], vec![0; 2_048]];
         let [of_line, of_beside] = &mut buffers;
         let (mut alive, mut look) = (interval(limits::KEEP_ALIVE), interval(limits::LOOK_AT_ADDRESSES));
         let mut listening = true;
@@ -106,10 +106,10 @@ impl<'a> Carrying<'a> {
             let flow = tokio::select! {
                 received = recv_from(&*line, of_line) => self.received(Via::Line, received, of_line),
                 received = receive(beside.as_deref(), of_beside) => self.received(Via::Beside, received, of_beside),
-                event = self.engine.events.recv(), if listening => match event {
-                    Some(event) => self.hear(event).await,
-                    None => { listening = false; Flow::Continue(()) }
-                },
+                event = self.engine.events.recv(), if listening => {
+                    listening = event.is_some();
+                    self.hear(event).await
+                }
                 Some(announced) = self.announcing.join_next() => self.announced(announced.ok().flatten()),
                 _ = alive.tick() => { self.in_use.send(Kind::Alive, &[]); Flow::Continue(()) }
                 _ = look.tick() => self.look_at_addresses(),

@@ -100,7 +100,9 @@ impl Engine {
             let addrs = sorted.into_iter().map(|candidate| candidate.address);
             let pace = Pace::hurried(patience(*patience_ms));
             engine.direct = Some(Way::new(PathKind::Direct, socket, engine.basis(), addrs, pace));
-            exchange.iter().for_each(|exchange| engine.tell(exchange));
+            if let Some(exchange) = exchange {
+                engine.tell(exchange);
+            }
         }
         engine.verdict = Some(path);
         Ok(engine)
@@ -137,7 +139,9 @@ impl Engine {
                 }
                 Outcome::Told(SessionEvent::Ended) => return Err(CallFailed::Ended),
                 Outcome::Told(SessionEvent::Elsewhere(elsewhere)) => {
-                    elsewhere.exchange.into_iter().for_each(|exchange| self.keep_ticket(exchange));
+                    if let Some(exchange) = elsewhere.exchange {
+                        self.keep_ticket(exchange);
+                    }
                     continue;
                 }
                 Outcome::NoPath => Direct::NoPath,
@@ -214,7 +218,7 @@ impl Engine {
             loop {
                 tasks.spawn(stop.clone().run_until_cancelled_owned(self.report(line.way.kind)));
                 let Some(carrying) = Carrying::new(&mut self, line, &live, &datagrams) else { return };
-                line = match carrying.run(&tasks).await {
+                line = match Box::pin(carrying.run(&tasks)).await {
                     Ended::Over => return,
                     Ended::Moved(line) => *line,
                 };

@@ -36,7 +36,7 @@ fn side(side: Side, key: &str, candidates: &[&str], now: Instant) -> Exchanging 
 }
 
 fn start() -> (Exchanging, Exchanging, Instant) {
-    let now = Instant::now();
+    let now = tokio::time::Instant::now().into_std();
     let inviter = side(Side::Inviter, KEY, &["198.51.100.1:1", "10.0.0.1:1"], now);
     (inviter, side(Side::Callee, KEY, &["198.51.100.2:2"], now), now)
 }

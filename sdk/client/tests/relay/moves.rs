@@ -19,7 +19,7 @@ async fn nat_5_in_a_hundred_moves_from_the_relay_to_a_direct_path_no_datagram_is
     for _ in 0..20 {
         let mut moves = JoinSet::new();
         for _ in 0..5 {
-            let talk = Talk::start(&host, addr, [lan(), lan()], false).await;
+            let talk = Box::pin(Talk::start(&host, addr, [lan(), lan()], false)).await;
             moves.spawn(async move { talk.moves_to_direct().await });
         }
         while let Some(late) = moves.join_next().await {
@@ -35,7 +35,8 @@ async fn nat_5_in_a_hundred_moves_from_the_relay_to_a_direct_path_no_datagram_is
 async fn nat_5_a_direct_path_that_is_cut_is_replaced_by_the_relay_and_taken_again_when_it_is_mended() {
     let (host, (server, addr)) = (FakeHost::start().await.unwrap(), relay().await);
     let network = Arc::new(Moody::default());
-    let mut talk = Talk::start(&host, addr, [Arc::clone(&network) as _, lan()], true).await;
+    let own: Arc<dyn Network> = network.clone();
+    let mut talk = Box::pin(Talk::start(&host, addr, [own, lan()], true)).await;
     assert_eq!(talk.paths(), [Some(PathKind::Direct); 2]);
 
     network.is_cut.store(true, Ordering::Relaxed);
@@ -52,7 +53,8 @@ async fn nat_5_a_direct_path_that_is_cut_is_replaced_by_the_relay_and_taken_agai
 async fn nat_5_a_device_that_gets_another_address_says_so_to_the_host_and_goes_on() {
     let (host, (server, addr)) = (FakeHost::start().await.unwrap(), relay().await);
     let network = Arc::new(Moody::default());
-    let mut talk = Talk::start(&host, addr, [Arc::clone(&network) as _, lan()], true).await;
+    let own: Arc<dyn Network> = network.clone();
+    let mut talk = Box::pin(Talk::start(&host, addr, [own, lan()], true)).await;
     talk.carries().await;
 
     network.has_another_address.store(true, Ordering::Relaxed);
@@ -75,7 +77,7 @@ struct Talk {
     calls: [Call; 2],
     candidates: [Vec<Candidate>; 2],
     tell: [mpsc::Sender<Event>; 2],
-    heard: mpsc::UnboundedReceiver<Operation>,
+    heard: mpsc::Receiver<Operation>,
     _clients: [(Client, Events); 2],
     _serving: JoinSet<()>,
 }
@@ -90,7 +92,7 @@ impl Talk {
     ) -> Self {
         let (to_one, for_one) = mpsc::channel(8);
         let (to_two, for_two) = mpsc::channel(8);
-        let (said, heard) = mpsc::unbounded_channel();
+        let (said, heard) = mpsc::channel(SAID);
         let mut serving = JoinSet::new();
         let [of_one, of_two] = networks;
         let (one, connection) = device_in(host, of_one).await;
@@ -108,7 +110,7 @@ impl Talk {
             patience_ms: Some(patience),
             exchange: None,
         });
-        let (calls, clients) = start([one, two], paths).await;
+        let (calls, clients) = Box::pin(start([one, two], paths)).await;
         Self { calls, candidates, tell: [to_one, to_two], heard, _clients: clients, _serving: serving }
     }
 

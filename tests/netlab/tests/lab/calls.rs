@@ -60,7 +60,7 @@ async fn measure(lab: &Lab) -> Result<BTreeMap<(Nat, Nat), bool>> {
         let others = kinds.iter().zip(&second).cycle().skip(shift);
         for ((nat, a), (other, b)) in kinds.iter().zip(&first).zip(others) {
             let (pair, places, board) = ((*nat, *other), [a.clone(), b.clone()], Arc::clone(&board));
-            calls.spawn(async move { (pair, board.call(places).await.is_ok()) });
+            calls.spawn(async move { (pair, Box::pin(board.call(places)).await.is_ok()) });
         }
         met.extend(calls.join_all().await);
     }
@@ -78,7 +78,7 @@ fn nat_6_two_devices_of_one_lan_meet_inside_it_where_no_nat_would_let_them() -> 
             let site = Arc::new(lab.site(nat)?);
             let neighbour = Arc::new(site.neighbour()?);
             let lan: BTreeSet<_> = [site.host().ip(), neighbour.ip()].map(std::net::IpAddr::from).into();
-            let mut talk = board.call([Place::Site(site), Place::Neighbour(neighbour)]).await?;
+            let mut talk = Box::pin(board.call([Place::Site(site), Place::Neighbour(neighbour)])).await?;
             talk.carries().await?;
             let peers = talk.calls.each_ref().map(|call| call.peer_addr().map(|addr| addr.ip()));
             ensure!(peers.iter().flatten().all(|ip| lan.contains(ip)), "{nat}: {peers:?}");
@@ -103,7 +103,7 @@ fn nat_5_a_call_goes_on_when_the_network_of_one_side_gets_another_address() -> R
                 if !inviter_moves {
                     places.reverse();
                 }
-                let mut talk = board.call(places).await?;
+                let mut talk = Box::pin(board.call(places)).await?;
                 talk.carries().await?;
                 let moved_to = tokio::task::block_in_place(|| lab.renumber(&moves))?;
                 talk.carries().await.with_context(|| format!("{moving} moves, {staying} stays"))?;

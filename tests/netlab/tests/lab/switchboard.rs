@@ -6,7 +6,10 @@
 use std::{
     collections::HashMap,
     fmt, io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -53,7 +56,7 @@ const MEDIA_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 const PATIENCE_MS: u32 = 2_500;
 
 /// Only a broken lab is waited for this long.
-const GUARD: Duration = Duration::from_secs(60);
+const GUARD: Duration = Duration::from_mins(1);
 
 /// CDX on the lab's server, and a host beside the lab.
 pub(crate) struct Switchboard {
@@ -61,6 +64,7 @@ pub(crate) struct Switchboard {
     keys: KeyRing,
     /// One device after the other comes in, so that each knows its connection.
     door: Turn<()>,
+    calls: AtomicU32,
 }
 
 /// A machine of the lab, as a device's way out.
@@ -102,21 +106,24 @@ impl Switchboard {
         let [primary, secondary] = cdx.addrs();
         cdx.run(&TaskTracker::new(), &CancellationToken::new());
         let fake = FakeHost::with_cdx(CdxAddresses { primary, secondary }).await?;
-        Ok(Self { fake, keys, door: Turn::default() })
+        Ok(Self { fake, keys, door: Turn::default(), calls: AtomicU32::new(0) })
     }
 
     /// One place calls the other, after a verdict that lets both try directly; there is no relay.
     pub(crate) async fn call(&self, places: [Place; 2]) -> Result<Talk> {
+        // CDX counts what is told by session.
+        let session: SessionId = format!("s{}", self.calls.fetch_add(1, Ordering::Relaxed)).parse()?;
         let [one, other] = places;
         let (one, other) = tokio::join!(self.device(one), self.device(other));
         let (one, other) = (one?, other?);
         let facts = [&one, &other].map(|device| self.facts(device.prepared.connection_data()));
         let [facts_one, facts_other] = &facts;
-        let exchanges = self.exchanges([(&one, facts_one.as_ref()), (&other, facts_other.as_ref())]);
-        let to_one = accepted(&other, facts_other.as_ref(), exchanges.first().cloned());
-        let to_other = accepted(&one, facts_one.as_ref(), exchanges.last().cloned());
+        let exchanges =
+            self.exchanges(&session, [(&one, facts_one.as_ref()), (&other, facts_other.as_ref())]);
+        let to_one = accepted(&session, &other, facts_other.as_ref(), exchanges.first().cloned());
+        let to_other = accepted(&session, &one, facts_one.as_ref(), exchanges.last().cloned());
         let mut serving = JoinSet::new();
-        let known = Arc::new(Known { keys: self.keys.clone(), facts: Mutex::new(HashMap::new()) });
+        let known = Arc::new(Known { session, keys: self.keys.clone(), facts: Mutex::new(HashMap::new()) });
         let devices = [&one, &other].map(|device| device.client.identity().device.clone());
         for (device, facts) in devices.iter().zip(facts) {
             known.set(device.clone(), facts.context("the observations of CDX")?);
@@ -129,7 +136,7 @@ impl Switchboard {
         serving.spawn(second.serve(other.connection, to_first, for_second));
         let caller = Call::start(&one.client, one.network, one.prepared, Side::Inviter, to_one);
         let callee = Call::start(&other.client, other.network, other.prepared, Side::Callee, to_other);
-        let (caller, callee) = timeout(GUARD, async { tokio::join!(caller, callee) }).await?;
+        let (caller, callee) = timeout(GUARD, Box::pin(async { tokio::join!(caller, callee) })).await?;
         let _clients = [(one.client, one.events), (other.client, other.events)];
         Ok(Talk { calls: [caller?, callee?], _clients, _serving: serving })
     }
@@ -152,11 +159,11 @@ impl Switchboard {
         NetworkFacts::read(data, &self.keys, NOW).ok()
     }
 
-    fn exchanges(&self, sides: [(&Device, Option<&NetworkFacts>); 2]) -> Vec<Exchange> {
+    fn exchanges(&self, session: &SessionId, sides: [(&Device, Option<&NetworkFacts>); 2]) -> Vec<Exchange> {
         let [(one, Some(facts_one)), (other, Some(facts_other))] = sides else { return Vec::new() };
         let (a, b) = (&one.client.identity().device, &other.client.identity().device);
         let sides = [(a, facts_one), (b, facts_other)];
-        let made = between((&session(), 1), sides, (&self.keys, NOW), &mut rand::rng());
+        let made = between((session, 1), sides, (&self.keys, NOW), &mut rand::rng());
         made.into_iter().flatten().collect()
     }
 }
@@ -165,32 +172,22 @@ impl Talk {
     /// Sends from each side until the other has it: a datagram may be lost.
     pub(crate) async fn carries(&mut self) -> Result<()> {
         let [one, other] = &mut self.calls;
-        for said in [b"to the callee", b"to the caller"] {
-            let (from, to) =
-                if said == b"to the callee" { (&*one, &mut *other) } else { (&*other, &mut *one) };
-            let send = async {
-                let mut again = tokio::time::interval(Duration::from_millis(50));
-                loop {
-                    again.tick().await;
-                    if from.send(said).is_err() {
-                        return;
-                    }
-                }
-            };
-            let hear = async {
-                while let Some(heard) = to.recv().await {
-                    if heard == said {
-                        return Ok(());
-                    }
-                }
-                bail!("the call is over")
-            };
-            tokio::select! {
-                heard = timeout(GUARD, hear) => heard??,
-                () = send => bail!("the call is over"),
-            }
+        carries(one, other).await?;
+        carries(other, one).await
+    }
+}
+
+async fn carries(from: &Call, to: &mut Call) -> Result<()> {
+    const SAID: &[u8] = b"hello";
+    let send = async {
+        let mut again = tokio::time::interval(Duration::from_millis(50));
+        while from.send(SAID).is_ok() {
+            again.tick().await;
         }
-        Ok(())
+    };
+    tokio::select! {
+        heard = timeout(GUARD, to.recv()) => heard?.map(drop).context("the call is over"),
+        () = send => bail!("the call is over"),
     }
 }
 
@@ -222,6 +219,7 @@ impl Network for Place {
 
 /// Who is where.
 struct Known {
+    session: SessionId,
     keys: KeyRing,
     facts: Mutex<HashMap<DeviceId, NetworkFacts>>,
 }
@@ -284,16 +282,29 @@ impl Line {
         let exchanges = facts.zip(self.known.of(&self.peer)).and_then(|(own, peer)| {
             self.known.set(self.own.clone(), own.clone());
             let sides = [(&self.own, &own), (&self.peer, &peer)];
-            between((&session(), 1), sides, (&self.known.keys, NOW), &mut rand::rng())
+            between((&self.known.session, 1), sides, (&self.known.keys, NOW), &mut rand::rng())
         });
         let [own, peers] = exchanges.map_or([None, None], |both| both.map(Some));
-        (own, PeerElsewhere { session: session(), alias: "alias".into(), candidates, exchange: peers })
+        (
+            own,
+            PeerElsewhere {
+                session: self.known.session.clone(),
+                alias: "alias".into(),
+                candidates,
+                exchange: peers,
+            },
+        )
     }
 }
 
-fn accepted(peer: &Device, facts: Option<&NetworkFacts>, exchange: Option<Exchange>) -> Accepted {
+fn accepted(
+    session: &SessionId,
+    peer: &Device,
+    facts: Option<&NetworkFacts>,
+    exchange: Option<Exchange>,
+) -> Accepted {
     Accepted {
-        session: session(),
+        session: session.clone(),
         ticket: "ticket".into(),
         peer: Peer {
             alias: "alias".into(),
@@ -310,10 +321,6 @@ fn accepted(peer: &Device, facts: Option<&NetworkFacts>, exchange: Option<Exchan
         retry: false,
         awaits_take: false,
     }
-}
-
-fn session() -> SessionId {
-    "s1".parse().unwrap_or_else(|_| unreachable!("a word"))
 }
 
 /// What the lab's calls run on.

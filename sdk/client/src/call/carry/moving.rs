@@ -96,7 +96,8 @@ impl Carrying<'_> {
         self.engine.direct.as_mut()
     }
 
-    pub(super) async fn hear(&mut self, event: SessionEvent) -> Flow {
+    pub(super) async fn hear(&mut self, event: Option<SessionEvent>) -> Flow {
+        let Some(event) = event else { return Flow::Continue(()) };
         match event {
             SessionEvent::Given(given) => {
                 let same = self.line.way.kind == PathKind::Relay && now() < self.begun + limits::SAME_WISH;
@@ -126,7 +127,9 @@ impl Carrying<'_> {
         let cdx = self.engine.cdx;
         if let Some(way) = self.direct() {
             way.search.move_peer(elsewhere.candidates.iter().map(|candidate| candidate.address), now());
-            elsewhere.exchange.iter().for_each(|exchange| way.renew(exchange));
+            if let Some(exchange) = &elsewhere.exchange {
+                way.renew(exchange);
+            }
             if !own_is_known {
                 way.gather(cdx);
             }
