@@ -87,6 +87,7 @@ fn ticket(rng: &mut StdRng) -> anyhow::Result<SessionTicket> {
         peer: Some(member(switchhook_core::mint::device(rng).as_str(), "+15550100")?),
         media_key: MediaKey::mint(rng),
         direct_failures: 0,
+        judged: None,
         expires_at: NOW.after(TICKET_LIFE),
     })
 }

@@ -3,8 +3,9 @@
 //! Each port of each address has a task. It waits until its socket is readable, then answers what stands
 //! in the queue, up to a batch, before it waits again. Answers are made in a buffer that is kept, and an
 //! answer that the socket does not take at once is dropped: its client repeats the request, as STUN
-//! clients do (RFC 8489 §6.2.1). Nothing is remembered of a client but a share of a rate limit,
-//! in a table of fixed size.
+//! clients do (RFC 8489 §6.2.1). What a participant of a session has to tell the others is handed on to where
+//! its ticket says (NAT-2). Nothing is remembered of a client but a share of a rate limit, in a table of fixed
+//! size.
 //!
 //! The same ports take streams: standard STUN for clients whose network lets no datagram out. With a
 //! second address, clients can find out how their NAT filters, too (RFC 5780).
@@ -116,6 +117,7 @@ impl Cdx {
             clock: Arc::clone(&clock),
             rng: StdRng::from_rng(rng),
             limit: RateLimit::new(config.rate),
+            told: RateLimit::new(limits::TOLD),
             metrics: metrics.clone(),
         };
         let ports = places.into_iter().map(port).collect();

@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
+use crate::rate::Rate;
+
 /// Datagrams that are answered before a port's task looks up again: whether to stop, and whose turn it is.
 pub(crate) const BATCH: usize = 64;
 
 /// Larger messages are cut as datagrams, and so malformed; in streams they end the stream.
 pub(crate) const LARGEST: usize = 1500;
+
+/// What one participant of a session may have told at once, and again each second: a client says it a few times
+/// within the first seconds, and once more when it is elsewhere on the network.
+pub(crate) const TOLD: Rate = Rate { burst: 16, per_second: 2 };
 
 /// Streams of one port at a time. Each asks once or twice and goes; more are strangers who hold them open.
 pub(crate) const STREAMS: usize = 256;

@@ -4,7 +4,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
-use switchhook_core::cdx::{Answer, Dropped};
+use switchhook_core::cdx::{Answer, Dropped, exchange::NotHanded};
 
 /// Counters of all ports together, in datagrams and messages of streams.
 ///
@@ -20,10 +20,22 @@ pub struct Metrics {
     pub unknown_attribute: Counter,
     /// Dropped: another protocol.
     pub not_stun: Counter,
-    /// Dropped: broken STUN.
+    /// Dropped: broken STUN, or a broken ticket's frame.
     pub malformed: Counter,
     /// Dropped: STUN, but no Binding request.
     pub not_a_request: Counter,
+    /// Handed on to a participant of a session.
+    pub handed_on: Counter,
+    /// Dropped: a ticket that this host did not make, or that was changed.
+    pub forged: Counter,
+    /// Dropped: a ticket whose time is over.
+    pub expired: Counter,
+    /// Dropped: a ticket for another address of CDX.
+    pub other_cdx: Counter,
+    /// Dropped: a ticket from elsewhere than where its holder was seen.
+    pub other_source: Counter,
+    /// Dropped: its holder has told enough.
+    pub repeated: Counter,
     /// Dropped: its source asks too much.
     pub limited: Counter,
     /// Answers that the socket or the stream did not take.
@@ -43,6 +55,12 @@ impl Default for Metrics {
             not_stun: outcome("not-stun"),
             malformed: outcome("malformed"),
             not_a_request: outcome("not-a-request"),
+            handed_on: outcome("handed-on"),
+            forged: outcome("forged-ticket"),
+            expired: outcome("expired-ticket"),
+            other_cdx: outcome("ticket-of-another-cdx"),
+            other_source: outcome("ticket-from-elsewhere"),
+            repeated: outcome("ticket-repeated"),
             limited: outcome("limited"),
             unsent: outcome("unsent"),
             streams_refused: Counter::default(),
@@ -74,6 +92,17 @@ impl Metrics {
             Dropped::NotStun => &self.not_stun,
             Dropped::Malformed => &self.malformed,
             Dropped::NotARequest => &self.not_a_request,
+        }
+        .inc();
+    }
+
+    pub(crate) fn not_handed(&self, reason: NotHanded) {
+        match reason {
+            NotHanded::Malformed => &self.malformed,
+            NotHanded::Forged(_) => &self.forged,
+            NotHanded::Expired => &self.expired,
+            NotHanded::OtherCdx => &self.other_cdx,
+            NotHanded::OtherSource => &self.other_source,
         }
         .inc();
     }

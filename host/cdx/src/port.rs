@@ -1,11 +1,12 @@
-//! One port of CDX: receive, answer, send.
+//! One port of CDX: receive, answer or hand on, send.
 
 use std::{io, net::SocketAddr};
 
 use rand::rngs::StdRng;
 use switchhook_core::{
-    cdx::{self, Route},
+    cdx::{self, Route, exchange},
     seal::KeyRing,
+    subscriber::Subscriber,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,8 @@ pub(crate) struct Port {
     pub(crate) clock: Clock,
     pub(crate) rng: StdRng,
     pub(crate) limit: RateLimit,
+    /// What participants of sessions have told each other.
+    pub(crate) told: RateLimit,
     pub(crate) metrics: Metrics,
 }
 
@@ -51,11 +54,14 @@ impl Port {
     }
 
     fn answer(&mut self, datagram: &[u8], from: SocketAddr, now: Instant, out: &mut Vec<u8>) {
-        if !self.limit.allows(from.ip(), now) {
+        if !self.limit.allows(Subscriber::from(from.ip()), now) {
             self.metrics.limited.inc();
             return;
         }
         let route = Route { from, to: self.at.here.addr, others: self.at.here.others };
+        if exchange::is_exchange(datagram) {
+            return self.hand_on(datagram, route, now, out);
+        }
         match cdx::answer(datagram, route, &self.keys, (self.clock)(), &mut self.rng, out) {
             Ok(reply) => {
                 self.metrics.answered(reply.answer);
@@ -64,6 +70,25 @@ impl Port {
                 }
             }
             Err(reason) => self.metrics.dropped(reason),
+        }
+    }
+
+    /// Each of the others costs its sender a share of its rate, so that a session of many is no loudspeaker.
+    fn hand_on(&mut self, datagram: &[u8], route: Route, now: Instant, out: &mut Vec<u8>) {
+        let handed = match exchange::hand_on(datagram, route, &self.keys, (self.clock)()) {
+            Ok(handed) => handed,
+            Err(reason) => return self.metrics.not_handed(reason),
+        };
+        handed.write(out);
+        for other in handed.others() {
+            if !self.told.allows(handed.holder(), now) {
+                self.metrics.repeated.inc();
+                return;
+            }
+            match self.at.here.socket.try_send_to(out, other) {
+                Ok(_) => self.metrics.handed_on.inc(),
+                Err(_) => self.metrics.unsent.inc(),
+            };
         }
     }
 }

@@ -1,16 +1,14 @@
-//! How much one source may ask, in a table that never grows.
+//! How much one source may ask, and one holder of a ticket have told, in a table that never grows.
 //!
 //! Each slot holds the time at which its bucket will be full again (GCRA: one number says what a
 //! token bucket says with two). Sources are spread over the slots by a hash with a secret key; two
 //! that fall together share a bucket, and nobody can aim at another's.
 
 use std::{
-    hash::{BuildHasher as _, RandomState},
-    net::IpAddr,
+    hash::{BuildHasher as _, Hash, RandomState},
     time::Duration,
 };
 
-use switchhook_core::subscriber::Subscriber;
 use tokio::time::Instant;
 
 /// A burst, and what is refilled in a second.
@@ -53,10 +51,10 @@ impl RateLimit {
         }
     }
 
-    pub(crate) fn allows(&mut self, source: IpAddr, now: Instant) -> bool {
+    pub(crate) fn allows(&mut self, asking: impl Hash, now: Instant) -> bool {
         let Some(interval) = self.interval else { return true };
         let now = now.saturating_duration_since(self.started);
-        let hash = self.hasher.hash_one(Subscriber::from(source));
+        let hash = self.hasher.hash_one(asking);
         let slot = usize::try_from(hash).unwrap_or_default() % SLOTS;
         let Some(full_at) = self.full_at.get_mut(slot) else { return true };
         if full_at.saturating_sub(now) > self.tolerance {
@@ -69,14 +67,18 @@ impl RateLimit {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use switchhook_core::subscriber::Subscriber;
+
     use super::*;
 
     fn limit() -> RateLimit {
         RateLimit::new(Rate { burst: 3, per_second: 10 })
     }
 
-    fn addr(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn addr(text: &str) -> Subscriber {
+        text.parse::<IpAddr>().unwrap().into()
     }
 
     #[test]

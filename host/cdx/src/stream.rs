@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use switchhook_core::{cdx, stun, subscriber::Shares};
+use switchhook_core::{
+    cdx, stun,
+    subscriber::{Shares, Subscriber},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpListener,
@@ -33,8 +36,8 @@ impl Streams {
                 sleep(limits::ACCEPT_PAUSE).await;
                 continue;
             };
-            let place =
-                Place::take(&room, from.ip()).filter(|_| self.limit.allows(from.ip(), Instant::now()));
+            let place = Place::take(&room, from.ip())
+                .filter(|_| self.limit.allows(Subscriber::from(from.ip()), Instant::now()));
             let Some(place) = place else {
                 self.metrics.streams_refused.inc();
                 continue;

@@ -3,10 +3,11 @@
 
 use std::{net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
 
-use prometheus_client::{encoding::text::encode, registry::Registry};
+use prometheus_client::{encoding::text::encode, metrics::counter::Counter, registry::Registry};
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_cdx::{BindError, Cdx, CdxConfig, Ip, Metrics};
 use switchhook_core::{
+    exchange::{ExchangeTicket, TICKET_LIFE, Whereabouts, bytes_of},
     observation::{Observation, judge},
     seal::{KeyRing, RootKeys, Scope},
     stun::{Message, Writer, attribute, message_type},
@@ -14,6 +15,7 @@ use switchhook_core::{
 use switchhook_protocol::{
     cdx::{OBSERVATION, OBSERVATION_REQUEST, REQUEST_PADDING},
     connection_data::Mapping,
+    exchange::ToCdx,
     time::Timestamp,
 };
 use tokio::{
@@ -218,6 +220,99 @@ fn a_refused_stream_is_a_counter_of_its_own_and_no_datagram() {
     assert!(!text.contains("stream-refused"), "{text}");
 }
 
+/// NAT-2
+#[tokio::test]
+async fn nat_2_a_participant_has_the_other_told_by_a_cdx_that_was_restarted_meanwhile() {
+    let before = Running::start().await;
+    let (alice, bob) = (bound().await, bound().await);
+    let to = before.addrs[0];
+    let datagram = told(&ticket([&alice, &bob], to), b"here I am");
+    before.stop().await;
+    let cdx = Running::at(to).await;
+
+    alice.send_to(&datagram, to).await.unwrap();
+
+    let mut heard = [0; 1500];
+    let (length, from) = timeout(GUARD, bob.recv_from(&mut heard)).await.expect("it is handed on").unwrap();
+    assert_eq!((&heard[..length], from), (&b"\xC3\x00here I am"[..], to));
+    assert!(length < datagram.len());
+    assert_eq!(cdx.metrics.handed_on.get(), 1);
+    cdx.stop().await;
+}
+
+#[tokio::test]
+async fn nat_2_what_no_ticket_allows_is_dropped_and_counted_and_nothing_is_handed_on() {
+    let cdx = Running::start().await;
+    let (alice, bob, mallory) = (bound().await, bound().await, bound().await);
+    let to = cdx.addrs[0];
+    let good = ticket([&alice, &bob], to);
+    let mut changed = told(&good, b"x");
+    changed[40] ^= 1;
+    let late = ExchangeTicket { expires_at: NOW, ..good.clone() };
+    let elsewhere = ExchangeTicket { cdx: cdx.addrs[1], ..good.clone() };
+    for (from, datagram) in [
+        (&alice, changed),
+        (&alice, told(&late, b"x")),
+        (&alice, told(&elsewhere, b"x")),
+        (&mallory, told(&good, b"x")),
+        (&alice, vec![0xC2, 0, 200, 1]),
+    ] {
+        from.send_to(&datagram, to).await.unwrap();
+    }
+    // Whatever was sent before this has been judged before this is handed on.
+    alice.send_to(&told(&good, b"good"), to).await.unwrap();
+
+    let mut heard = [0; 1500];
+    let (length, _) = timeout(GUARD, bob.recv_from(&mut heard)).await.expect("it is handed on").unwrap();
+    assert_eq!(&heard[2..length], b"good", "nothing came before it");
+    let Metrics { forged, expired, other_cdx, other_source, malformed, handed_on, .. } = &cdx.metrics;
+    let counted = [forged, expired, other_cdx, other_source, malformed, handed_on].map(Counter::get);
+    assert_eq!(counted, [1; 6]);
+    cdx.stop().await;
+}
+
+#[tokio::test]
+async fn nat_2_a_ticket_that_is_replayed_again_and_again_is_handed_on_a_few_times() {
+    let cdx = Running::start().await;
+    let (alice, bob) = (bound().await, bound().await);
+    let datagram = told(&ticket([&alice, &bob], cdx.addrs[0]), b"x");
+    for _ in 0..200 {
+        alice.send_to(&datagram, cdx.addrs[0]).await.unwrap();
+    }
+    // The last one says that all have been judged: this port answers in turn.
+    ask(&alice, cdx.addrs[0], &request(0)).await;
+    let (handed, repeated) = (cdx.metrics.handed_on.get(), cdx.metrics.repeated.get());
+    assert!(handed + repeated <= 200 && repeated > 0, "{handed} handed on, {repeated} not");
+    assert!((16..50).contains(&handed), "{handed} of 200");
+    cdx.stop().await;
+}
+
+async fn bound() -> UdpSocket {
+    UdpSocket::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// The first one's ticket.
+fn ticket(participants: [&UdpSocket; 2], cdx: SocketAddr) -> ExchangeTicket {
+    let whereabouts = |socket: &UdpSocket| Whereabouts {
+        device: "d".parse().unwrap(),
+        addr: socket.local_addr().unwrap(),
+        at: NOW,
+    };
+    ExchangeTicket {
+        session: "s1".parse().unwrap(),
+        generation: 1,
+        place: 0,
+        participants: participants.map(whereabouts).to_vec(),
+        cdx,
+        expires_at: NOW.after(TICKET_LIFE),
+    }
+}
+
+fn told(ticket: &ExchangeTicket, payload: &[u8]) -> Vec<u8> {
+    let sealed = bytes_of(&ticket.seal(&keys(), &mut StdRng::seed_from_u64(2))).unwrap();
+    ToCdx { ticket: &sealed, payload }.write().unwrap()
+}
+
 struct Running {
     addrs: [SocketAddr; 2],
     metrics: Metrics,
@@ -232,7 +327,15 @@ impl Running {
 
     async fn start_with(other_ip: Option<&str>) -> Self {
         let other_ip = other_ip.map(|ip| Ip { bind: ip.parse().unwrap(), public: None });
-        let config = CdxConfig { other_ip, ports: [0, 0], ..CdxConfig::default() };
+        Self::with(CdxConfig { other_ip, ports: [0, 0], ..CdxConfig::default() }).await
+    }
+
+    /// One of whose ports is this one.
+    async fn at(addr: SocketAddr) -> Self {
+        Self::with(CdxConfig { ports: [addr.port(), 0], ..CdxConfig::default() }).await
+    }
+
+    async fn with(config: CdxConfig) -> Self {
         let mut rng = StdRng::seed_from_u64(1);
         let cdx = Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).await.unwrap();
         let (addrs, metrics) = (cdx.addrs(), cdx.metrics().clone());

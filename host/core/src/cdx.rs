@@ -1,4 +1,4 @@
-//! CDX: what a datagram on one of its ports is answered with (NAT-1, HYB-1).
+//! CDX: what a datagram on one of its ports is answered with (NAT-1, HYB-1), and what it hands on ([`exchange`]).
 //!
 //! It is a STUN Binding server (RFC 8489) for every standard client. A request that asks for it and
 //! is at least as large as the answer also gets the observation, sealed; one that is too small gets
@@ -10,6 +10,8 @@
 //! address it can change its port only: it names no other address, and refuses to change it, so that
 //! nobody takes for measured what one address cannot tell. Addresses are all that a standard answer has
 //! beyond its request, at most [`STANDARD_EXCESS`] bytes.
+
+pub mod exchange;
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};

@@ -10,9 +10,11 @@
 extern crate alloc;
 
 pub mod cdx;
+pub mod exchange;
 pub mod explain;
 pub mod http_signature;
 pub mod invitation;
+pub mod lesson;
 pub mod limits;
 pub mod mail;
 pub mod may_ring;

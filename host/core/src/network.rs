@@ -40,6 +40,7 @@ pub struct NetworkFacts {
     external: Option<SocketAddr>,
     host_candidates: Vec<Candidate>,
     region: Option<String>,
+    observations: Vec<Observation>,
 }
 
 impl NetworkFacts {
@@ -81,6 +82,7 @@ impl NetworkFacts {
             external: seen.external,
             host_candidates,
             region: data.claimed.region.clone().filter(|region| region.len() <= 64),
+            observations,
         })
     }
 
@@ -99,6 +101,20 @@ impl NetworkFacts {
     /// Where it is, if it says so.
     pub fn region(&self) -> Option<&str> {
         self.region.as_deref()
+    }
+
+    /// What CDX saw of it.
+    pub fn observations(&self) -> &[Observation] {
+        &self.observations
+    }
+
+    /// Where this address of CDX sees it, if that is known: it was asked, or the mapping is the same for everybody.
+    pub fn seen_by(&self, cdx: SocketAddr) -> Option<Observation> {
+        let same = |seen: &&Observation| seen.observed.is_ipv4() == cdx.is_ipv4();
+        let seen = self.observations.iter().filter(same);
+        let asked = seen.clone().filter(|seen| seen.cdx == cdx).max_by_key(|seen| seen.at);
+        let for_all = matches!(self.mapping, (Mapping::None | Mapping::EndpointIndependent, true));
+        asked.or_else(|| seen.filter(|_| for_all).max_by_key(|seen| seen.at)).copied()
     }
 
     /// Where its peer may try to reach it, best first.
@@ -143,6 +159,13 @@ impl InviterSide {
 
 const fn fact<T: Copy>((value, observed): (T, bool)) -> Fact<T> {
     Fact { value, origin: if observed { Origin::Observed } else { Origin::Claimed } }
+}
+
+/// Names the networks of two sides, in either order, if both are known.
+pub fn name_of_pair(a: &Party, b: &Party) -> Option<String> {
+    let known = !a.network.is_empty() && !b.network.is_empty();
+    let (first, second) = (a.network.as_str().min(&b.network), a.network.as_str().max(&b.network));
+    known.then(|| [first, second].join("-"))
 }
 
 /// A keyed hash of the public address: the policy can compare networks and learns no address.

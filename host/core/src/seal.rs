@@ -48,6 +48,8 @@ pub enum Purpose {
     PeerConnectionData,
     /// An address that CDX saw (NAT-1).
     Observation,
+    /// A participant's proof to CDX of whom it may tell (NAT-2).
+    ExchangeTicket,
     /// What a relay host demands of a participant (REL-3).
     RelayToken,
     /// A plugin's state between two steps.
@@ -77,6 +79,7 @@ impl Purpose {
             Self::Alias => b"alias",
             Self::PeerConnectionData => b"peer-connection-data",
             Self::Observation => b"observation",
+            Self::ExchangeTicket => b"exchange-ticket",
             Self::RelayToken => b"relay-token",
             Self::PluginState => b"plugin-state",
             Self::Outbox => b"outbox",

@@ -213,6 +213,7 @@ impl<'a> Running<'a> {
             peer: Some(member(peer)),
             media_key,
             direct_failures: 0,
+            judged: None,
             expires_at: self.now.after(TICKET_LIFE),
         }
     }

@@ -45,8 +45,19 @@ pub struct SessionTicket {
     pub media_key: MediaKey,
     /// Direct attempts that failed.
     pub direct_failures: u8,
+    /// What was judged about both sides' networks; none before an accept.
+    pub judged: Option<Judged>,
     /// It does not open after this.
     pub expires_at: Timestamp,
+}
+
+/// What was judged about the networks of both sides.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The verdict lets each side know the other's addresses.
+    pub direct: bool,
+    /// Names the pair of their networks, in either order, if both are known.
+    pub networks: Option<String>,
 }
 
 /// A participant's place in a session.
@@ -180,6 +191,7 @@ mod tests {
             peer: None,
             media_key: MediaKey::mint(&mut TestRng(3)),
             direct_failures: 0,
+            judged: None,
             expires_at: NOW.after(TICKET_LIFE),
         }
     }

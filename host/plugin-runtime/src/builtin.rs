@@ -13,30 +13,35 @@ pub struct Builtin {
     pub bytes: &'static [u8],
     /// A configuration that it accepts.
     pub configuration: &'static str,
+    /// Whether a new tenant has it active; the others are there to be chosen.
+    pub active: bool,
 }
 
-/// All of them; a new tenant has all active.
+/// All of them; a new tenant has them all.
 pub const fn all() -> &'static [Builtin] {
     &ALL
 }
 
 macro_rules! builtin {
-    ($name:literal, $slot:ident) => {
+    ($name:literal, $slot:ident, active: $active:literal) => {
         Builtin {
             name: $name,
             slot: Slot::$slot,
             bytes: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".wasm")),
             configuration: "{}",
+            active: $active,
         }
     };
 }
 
-static ALL: [Builtin; 5] = [
-    builtin!("register-sms", RegistrationMethod),
-    builtin!("register-phone-entry", RegistrationMethod),
-    builtin!("register-email", RegistrationMethod),
-    builtin!("nat-policy-standard", NatPolicy),
-    builtin!("route-ring-all", InviteRouter),
+static ALL: [Builtin; 7] = [
+    builtin!("register-sms", RegistrationMethod, active: true),
+    builtin!("register-phone-entry", RegistrationMethod, active: true),
+    builtin!("register-email", RegistrationMethod, active: true),
+    builtin!("nat-policy-standard", NatPolicy, active: true),
+    builtin!("route-ring-all", InviteRouter, active: true),
+    builtin!("nat-policy-relay-only", NatPolicy, active: false),
+    builtin!("nat-policy-learning", NatPolicy, active: false),
 ];
 
 impl std::fmt::Debug for Builtin {

@@ -31,6 +31,7 @@ pub(crate) struct Metrics {
     pub(crate) delivered: Count,
     pub(crate) signalled: Count,
     pub(crate) relay_requested: Count,
+    pub(crate) connection_data: Count,
     pub(crate) text_parts: Count,
     /// Those of users that do not exist are compared too.
     pub(crate) passwords: Count,
@@ -108,6 +109,11 @@ impl Metrics {
         );
         count("passwords_compared", "Passwords compared, also for users that do not exist", &self.passwords);
         count("foreign_letters", "Messages on the bus that are not of these nodes", &self.foreign_letters);
+        count(
+            "connection_data",
+            "Sides of sessions that were elsewhere on the network",
+            &self.connection_data,
+        );
         count("relay_request", "Relays asked for after a failed direct attempt", &self.relay_requested);
         registry.register("connected", "Devices with a socket here", self.connected.clone());
         let mut family = |name: &str, help: &str, metric: &Family<Label, Count>| {

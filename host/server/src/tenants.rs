@@ -82,8 +82,8 @@ fn first_version(built_in: &Builtin, activated: u64, now: Timestamp) -> PluginVe
         uploaded_at: now,
         uploaded_by: "switchhook".to_owned(),
         report: "{}".to_owned(),
-        state: VersionState::Active,
-        activated,
+        state: if built_in.active { VersionState::Active } else { VersionState::Inactive },
+        activated: if built_in.active { activated } else { 0 },
         configuration: built_in.configuration.to_owned(),
     }
 }

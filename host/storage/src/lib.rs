@@ -59,6 +59,7 @@ mod nodes;
 mod opt_outs;
 mod outbox;
 mod pairs;
+mod paths;
 mod person;
 mod plugin_log;
 mod plugin_secrets;

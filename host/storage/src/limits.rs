@@ -98,6 +98,10 @@ pub const ADOPTED: u32 = 10_000;
 /// gateways repeat for days.
 pub const KEPT: Duration = Duration::from_hours(7 * 24);
 
+/// Days for which it counts how direct paths between two networks have fared: a network that was changed is
+/// judged anew within a month.
+pub const PATHS: u64 = 30;
+
 /// Hours for which it counts how texts have fared: a day, as traffic has its hours.
 pub const LATELY: u64 = 24;
 

@@ -10,6 +10,7 @@ use crate::{
     error::StorageError,
     lifecycle::Storage,
     limits,
+    paths::day,
     transaction::Transaction,
 };
 
@@ -33,6 +34,8 @@ const CONVERSIONS: &str = "DELETE FROM conversions WHERE (tenant, gateway, code,
      (SELECT tenant, gateway, code, hour FROM conversions WHERE hour < $1 ORDER BY hour LIMIT $2)";
 const CONVERSIONS_OF_PREFIX: &str = "DELETE FROM conversions_of_prefix WHERE (tenant, prefix, hour) IN \
      (SELECT tenant, prefix, hour FROM conversions_of_prefix WHERE hour < $1 ORDER BY hour LIMIT $2)";
+const PATHS: &str = "DELETE FROM path_outcomes WHERE (tenant, networks, day) IN \
+     (SELECT tenant, networks, day FROM path_outcomes WHERE day < $1 ORDER BY day LIMIT $2)";
 const OUTBOX: &str = "DELETE FROM outbox WHERE (tenant, entry) IN \
      (SELECT tenant, entry FROM outbox WHERE state IN ('sent', 'delivered', 'failed') AND queued_at <= $1 LIMIT $2)";
 const PARTS: &str = "DELETE FROM text_parts WHERE (tenant, gateway, message, number) IN \
@@ -66,6 +69,8 @@ pub struct Swept {
     pub conversions: u64,
     /// Hours of how texts have fared by the beginnings of their numbers.
     pub conversions_of_prefix: u64,
+    /// Days of how direct paths have fared.
+    pub paths: u64,
     /// Parts of long texts whose rest did not come.
     pub text_parts: u64,
     /// Credentials that are over.
@@ -86,13 +91,14 @@ impl Swept {
             nonces,
             conversions,
             conversions_of_prefix,
+            paths,
             text_parts,
             credentials,
         } = *self;
         let most = u64::from(limits::SWEEP);
         let rows = [messages, sessions, attempts, secrets, transit_answers, answers, outbox, nonces];
         rows.into_iter()
-            .chain([conversions, conversions_of_prefix, text_parts, credentials])
+            .chain([conversions, conversions_of_prefix, paths, text_parts, credentials])
             .any(|count| count >= most)
     }
 }
@@ -107,6 +113,7 @@ impl Storage {
             let kept = before(limits::KEPT);
             let parts = before(limits::PARTS_KEPT);
             let over = hour(now).saturating_sub(limits::LATELY);
+            let old = day(now).saturating_sub(limits::PATHS);
             Ok(Swept {
                 messages: sweep_messages(tx, now).await?,
                 sessions: sweep_sessions(tx, now).await?,
@@ -124,6 +131,7 @@ impl Storage {
                 conversions_of_prefix: tx
                     .write(Query::from(CONVERSIONS_OF_PREFIX).bind(integer(over)).bind(limits::SWEEP))
                     .await?,
+                paths: tx.write(Query::from(PATHS).bind(integer(old)).bind(limits::SWEEP)).await?,
                 text_parts: tx.write(Query::from(PARTS).bind(millis(parts)).bind(limits::SWEEP)).await?,
                 credentials: tx.write(Query::from(CREDENTIALS).bind(millis(now)).bind(limits::SWEEP)).await?,
             })

@@ -34,6 +34,8 @@ mod nodes;
 mod operator;
 #[path = "storage/outbox.rs"]
 mod outbox;
+#[path = "storage/paths.rs"]
+mod paths;
 #[path = "storage/person.rs"]
 mod person;
 #[path = "storage/postgres.rs"]

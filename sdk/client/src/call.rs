@@ -7,6 +7,10 @@
 //! either side may ask for, without a second ring (NAT-4). Both paths carry the same checks and the
 //! same encryption. When the host says that the session is over, the call ends by itself.
 //!
+//! While the call runs, a direct path is looked for beside the relay and taken when there is one; a path that
+//! answers no more is looked for anew, and the host and the other side are told where this device is (NAT-5).
+//! Datagrams under way on the former path still arrive.
+//!
 //! Datagrams of at most [`MAX_DATAGRAM`] bytes go as they do in a network: they may be lost, and
 //! arrive in another order; none arrives twice, or changed, or from somebody else.
 
@@ -18,6 +22,7 @@ use std::{
 
 use switchhook_protocol::{
     call::PathKind, connection_data::ConnectionData, invitation::Accepted, peer::SessionKey,
+    server::CdxAddresses,
 };
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio_util::{
@@ -25,11 +30,11 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use self::engine::Engine;
+use self::{engine::Engine, way::Way};
 pub use crate::secure::{KeyError, MAX_DATAGRAM, Side};
 use crate::{
     client::{CallError, Client},
-    gather::gather,
+    gather::{Gathered, look},
     limits,
     network::{DatagramSocket, Network},
     relay::RelayError,
@@ -37,14 +42,17 @@ use crate::{
 };
 
 mod attempt;
+mod carry;
 mod engine;
+mod way;
 
 /// What one side has ready before it invites or accepts.
 #[derive(Debug)]
 pub struct Prepared {
     socket: Arc<dyn DatagramSocket>,
     secret: SessionSecret,
-    connection_data: ConnectionData,
+    cdx: CdxAddresses,
+    gathered: Gathered,
     session_key: SessionKey,
 }
 
@@ -104,13 +112,13 @@ impl Prepared {
         let secret = SessionSecret::generate()?;
         let session_key = secret.session_key(&client.identity().key, client.tenant());
         let cdx = client.welcome().await?.cdx;
-        let connection_data = gather(&*socket, cdx).await;
-        Ok(Self { socket, secret, connection_data, session_key })
+        let gathered = look(&*socket, cdx).await;
+        Ok(Self { socket, secret, cdx, gathered, session_key })
     }
 
     /// Who this device is on the network: for invite or accept.
     pub const fn connection_data(&self) -> &ConnectionData {
-        &self.connection_data
+        &self.gathered.connection_data
     }
 
     /// This device's key for the session: for invite or accept.
@@ -129,7 +137,7 @@ impl Call {
         side: Side,
         accepted: Accepted,
     ) -> Result<Self, CallFailed> {
-        let mut engine = Engine::new(client.clone(), network, prepared, side, accepted)?;
+        let mut engine = Box::new(Engine::new(client.clone(), network, prepared, side, accepted)?);
         let first = Box::pin(engine.establish()).await?;
         let live = Arc::new(Live(RwLock::new(None)));
         live.set(first.path());
@@ -195,6 +203,12 @@ struct PathInUse {
 }
 
 impl PathInUse {
+    /// The same call over another way.
+    fn over(&self, way: &Way, peer: SocketAddr) -> Self {
+        let established = Established { transport: Arc::clone(&self.established.transport), peer };
+        Self { socket: Arc::clone(&way.socket), established, kind: way.kind }
+    }
+
     fn send(&self, kind: Kind, payload: &[u8]) {
         let mut out = [0; MAX_SEALED];
         let Some(sealed) = self.established.transport.seal(kind, payload, &mut out) else { return };

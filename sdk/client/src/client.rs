@@ -13,6 +13,7 @@ use switchhook_protocol::{
     client::{ClientMessage, Cursor, Signal},
     error::ErrorBody,
     event::Delivered,
+    exchange::{ConnectionDataChanged, ConnectionDataTaken},
     id::{RequestId, TenantId},
     invitation::{Accept, Accepted, Cancel, Decline, Ringing, Stopped, Take},
     number::{CompleteNumber, CompletedNumber},
@@ -312,6 +313,8 @@ operations! {
     session_renew(SessionRenew) -> SessionRenewed;
     /// Leaves a session (INV-8).
     end(End) -> Done;
+    /// Says that this device is elsewhere on the network (NAT-5).
+    connection_data(ConnectionDataChanged) -> ConnectionDataTaken;
     /// Asks for the relay (NAT-4).
     relay_request(RelayRequest) -> RelayResponse;
     /// Tells the other side where the relay put this one (REL-4).

@@ -22,6 +22,20 @@ use crate::{
 
 /// Asks CDX what it sees of this socket, and adds the device's own addresses.
 pub async fn gather(socket: &dyn DatagramSocket, cdx: CdxAddresses) -> ConnectionData {
+    look(socket, cdx).await.connection_data
+}
+
+/// What was found out about a socket.
+#[derive(Debug, Clone)]
+pub(crate) struct Gathered {
+    /// For the host.
+    pub(crate) connection_data: ConnectionData,
+    /// Where the peer may reach it, the best first: for the peer.
+    pub(crate) candidates: Vec<SocketAddr>,
+}
+
+/// The same, with what only the peer is told.
+pub(crate) async fn look(socket: &dyn DatagramSocket, cdx: CdxAddresses) -> Gathered {
     let now = || tokio::time::Instant::now().into_std();
     let mut gathering = Gathering::new(cdx, now(), StdRng::from_rng(&mut rand::rng()));
     let mut buffer = vec![0; 2_048];
@@ -43,12 +57,14 @@ pub async fn gather(socket: &dyn DatagramSocket, cdx: CdxAddresses) -> Connectio
             Err(_) => gathering.handle_timeout(now()),
         }
     }
-    gathering.connection_data(socket.host_addresses())
+    gathering.gathered(socket.host_addresses())
 }
 
 /// The exchange with both ports.
+///
+/// A machine: after each `handle_*`, take transmits until there are none; done when there is no timeout.
 #[derive(Debug)]
-struct Gathering {
+pub(crate) struct Gathering {
     asked: Vec<Asked>,
     transmits: VecDeque<(SocketAddr, Vec<u8>)>,
 }
@@ -60,17 +76,19 @@ struct Asked {
     transaction: u128,
     requests: u32,
     next: Instant,
+    seen: Option<SocketAddr>,
     observed: Option<String>,
     done: bool,
 }
 
 impl Gathering {
-    fn new(cdx: CdxAddresses, now: Instant, mut rng: StdRng) -> Self {
+    pub(crate) fn new(cdx: CdxAddresses, now: Instant, mut rng: StdRng) -> Self {
         let mut ask = |port| Asked {
             port,
             transaction: rng.random::<u128>() >> 32,
             requests: 0,
             next: now,
+            seen: None,
             observed: None,
             done: false,
         };
@@ -80,7 +98,7 @@ impl Gathering {
         gathering
     }
 
-    fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         for asked in self.asked.iter_mut().filter(|asked| !asked.done && asked.next <= now) {
             if asked.requests >= limits::CDX_REQUESTS {
                 asked.done = true;
@@ -93,34 +111,57 @@ impl Gathering {
         }
     }
 
-    fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8]) {
+    pub(crate) fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8]) {
         let Some(observed) = read_observation(datagram) else { return };
         let matches = |asked: &&mut Asked| asked.port == from && asked.transaction == observed.transaction;
         if let Some(asked) = self.asked.iter_mut().find(matches) {
             asked.done = true;
+            asked.seen = Some(observed.address);
             asked.observed = observed.sealed;
         }
     }
 
-    fn poll_transmit(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
+    pub(crate) fn poll_transmit(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
         self.transmits.pop_front()
     }
 
     /// When to go on; none when both ports have answered or been asked often enough.
-    fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.asked.iter().filter(|asked| !asked.done).map(|asked| asked.next).min()
     }
 
-    fn connection_data(self, host_addresses: Vec<SocketAddr>) -> ConnectionData {
+    pub(crate) fn gathered(self, host_addresses: Vec<SocketAddr>) -> Gathered {
+        let seen: Vec<SocketAddr> = self.asked.iter().filter_map(|asked| asked.seen).collect();
+        let mut candidates = host_addresses.clone();
+        for addr in seen.iter().copied().chain(predicted(&seen)) {
+            if !candidates.contains(&addr) {
+                candidates.push(addr);
+            }
+        }
         let own = host_addresses.into_iter().zip((1..=u32::from(u16::MAX)).rev());
         let host_candidates = own
             .map(|(address, priority)| Candidate { kind: CandidateKind::Host, address, priority })
             .collect();
-        ConnectionData {
+        let connection_data = ConnectionData {
             observed: self.asked.into_iter().filter_map(|asked| asked.observed).collect(),
             claimed: Claims { host_candidates, ..Claims::default() },
-        }
+        };
+        Gathered { connection_data, candidates }
     }
+}
+
+/// Where a NAT that gives out one port after the other will be seen next.
+///
+/// Only where both ports of CDX have seen neighbours: anything else is no sequence, and a guess at it is waste.
+fn predicted(seen: &[SocketAddr]) -> Vec<SocketAddr> {
+    let [one, other] = seen else { return Vec::new() };
+    let step = one.port().abs_diff(other.port());
+    if one.ip() != other.ip() || !(1..=limits::PREDICTED_PORTS).contains(&step) {
+        return Vec::new();
+    }
+    let last = one.port().max(other.port());
+    let port = |ahead: u16| last.checked_add(step.checked_mul(ahead)?);
+    (1..=limits::PREDICTED_PORTS).filter_map(port).map(|port| SocketAddr::new(one.ip(), port)).collect()
 }
 
 #[cfg(test)]
@@ -154,7 +195,7 @@ mod tests {
         }
         assert_eq!(sent.iter().filter(|to| **to == cdx().primary).count(), 4);
         assert_eq!(sent.len(), 8);
-        assert_eq!(gathering.connection_data(Vec::new()), ConnectionData::default());
+        assert_eq!(gathering.gathered(Vec::new()).connection_data, ConnectionData::default());
     }
 
     #[test]
@@ -172,5 +213,19 @@ mod tests {
         assert!(gathering.asked.iter().all(|asked| !asked.done));
         gathering.handle_datagram(to, &answer);
         assert_eq!(gathering.asked.iter().filter(|asked| asked.done).count(), 1);
+    }
+
+    #[test]
+    fn ports_are_guessed_of_a_nat_that_gives_out_one_after_the_other_and_of_no_other() {
+        let guessed = |one: &str, other: &str| -> Vec<u16> {
+            let seen = [one, other].map(|text| text.parse().unwrap());
+            predicted(&seen).into_iter().map(|addr: SocketAddr| addr.port()).collect()
+        };
+        assert_eq!(guessed("192.0.2.1:1000", "192.0.2.1:1001"), [1002, 1003, 1004, 1005]);
+        assert_eq!(guessed("192.0.2.1:1002", "192.0.2.1:1000"), [1004, 1006, 1008, 1010]);
+        assert_eq!(guessed("192.0.2.1:65533", "192.0.2.1:65534"), [65535]);
+        assert_eq!(guessed("192.0.2.1:1000", "192.0.2.1:1000"), Vec::<u16>::new(), "a cone");
+        assert_eq!(guessed("192.0.2.1:1000", "192.0.2.1:9000"), Vec::<u16>::new(), "random");
+        assert_eq!(guessed("192.0.2.1:1000", "192.0.2.2:1001"), Vec::<u16>::new(), "another address");
     }
 }

@@ -57,6 +57,7 @@ pub mod call;
 mod client;
 mod connection;
 mod enrolment;
+mod exchange;
 pub mod fake;
 mod gather;
 pub mod identity;

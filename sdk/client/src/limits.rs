@@ -63,6 +63,15 @@ pub const CDX_RTO: Duration = Duration::from_millis(250);
 /// Requests to each port of CDX; the pauses double, so that all is over after 15 × [`CDX_RTO`].
 pub const CDX_REQUESTS: u32 = 4;
 
+/// First repeat of what is told through CDX; it doubles.
+pub const EXCHANGE_REPEAT: Duration = Duration::from_millis(200);
+
+/// How often it is told without an answer; the pauses add up to 6 s, and a direct path is looked for less long.
+pub const EXCHANGE_REPEATS: u32 = 5;
+
+/// Addresses that one payload names: with the largest ticket it still fits into a datagram.
+pub const EXCHANGE_CANDIDATES: usize = 8;
+
 /// Pause between two connectivity checks (RFC 8445 §14.2 recommends 50 ms; ours are few and small).
 pub const CHECK_PACE: Duration = Duration::from_millis(20);
 
@@ -71,6 +80,29 @@ pub const CHECK_REPEAT: Duration = Duration::from_millis(100);
 
 /// Longest pause between repeats of a check: a hole that the other side opens is found this fast.
 pub const CHECK_REPEAT_MAX: Duration = Duration::from_millis(400);
+
+/// Longest pause between repeats of a check beside a path that carries: a few bytes a second.
+pub const CHECK_REPEAT_BESIDE: Duration = Duration::from_secs(5);
+
+/// Between two questions whether a path still leads to the peer (RFC 7675 §5.1), give or take a fifth. No NAT
+/// forgets a mapping so soon, the hastiest need 30 s (RFC 4787 §4.3).
+pub const CONSENT: Duration = Duration::from_secs(5);
+
+/// A path that answers none of some six questions for so long is in doubt.
+pub const DOUBT: Duration = Duration::from_millis(1_500);
+
+/// How often the device's own addresses are looked at while a call runs.
+pub const LOOK_AT_ADDRESSES: Duration = Duration::from_secs(2);
+
+/// A direct path that has carried alone for so long needs no relay in reserve.
+pub const RESERVE: Duration = Duration::from_secs(30);
+
+/// A wish for the relay that comes so soon after the move to it is the same wish: both sides had it.
+pub const SAME_WISH: Duration = Duration::from_secs(5);
+
+/// Ports beyond the last one that are guessed of a NAT that gives out one after the other. Each costs its peer
+/// a check and its repeats; between CDX's observation and the checks such a NAT gives out two or three.
+pub const PREDICTED_PORTS: u16 = 4;
 
 /// Addresses of a peer that are tried, those it was observed at included.
 pub const CANDIDATES: usize = 32;

@@ -15,6 +15,7 @@ use core::{
 };
 use std::{io, sync::Arc};
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{io::ReadBuf, net::UdpSocket};
 
 pub mod nat;
@@ -56,26 +57,30 @@ pub async fn recv_from(socket: &dyn DatagramSocket, buffer: &mut [u8]) -> io::Re
 /// The operating system's network.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemNetwork {
-    bind: IpAddr,
+    bind: Option<IpAddr>,
 }
 
 impl SystemNetwork {
-    /// Binds to this address of the device; to all of them for `0.0.0.0` or `::`.
+    /// Binds to this address of the device; to all of its family for `0.0.0.0` or `::`.
     pub const fn on(bind: IpAddr) -> Self {
-        Self { bind }
+        Self { bind: Some(bind) }
     }
 }
 
-/// All addresses, IPv4.
+/// All addresses, IPv4 and IPv6; IPv4 alone where the system has no other.
 impl Default for SystemNetwork {
     fn default() -> Self {
-        Self::on(Ipv4Addr::UNSPECIFIED.into())
+        Self { bind: None }
     }
 }
 
 impl Network for SystemNetwork {
     fn bind(&self) -> io::Result<Arc<dyn DatagramSocket>> {
-        Ok(Arc::new(SystemSocket::bind(self.bind)?))
+        let socket = match self.bind {
+            Some(ip) => SystemSocket::bind(ip),
+            None => SystemSocket::bind_both().or_else(|_| SystemSocket::bind(Ipv4Addr::UNSPECIFIED.into())),
+        };
+        Ok(Arc::new(socket?))
     }
 }
 
@@ -86,20 +91,37 @@ pub(crate) struct SystemSocket {
     receive: UdpSocket,
     send: std::net::UdpSocket,
     local: SocketAddr,
+    /// It speaks IPv4 too, in mapped addresses (RFC 4038 §4.2).
+    both: bool,
 }
 
 impl SystemSocket {
     pub(crate) fn bind(ip: IpAddr) -> io::Result<Self> {
-        let send = std::net::UdpSocket::bind(SocketAddr::new(ip, 0))?;
+        Self::over(std::net::UdpSocket::bind(SocketAddr::new(ip, 0))?, false)
+    }
+
+    /// One socket for both families, so that both have one port and one task.
+    fn bind_both() -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_only_v6(false)?;
+        socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into())?;
+        Self::over(socket.into(), true)
+    }
+
+    fn over(send: std::net::UdpSocket, both: bool) -> io::Result<Self> {
         send.set_nonblocking(true)?;
         let local = send.local_addr()?;
         let receive = UdpSocket::from_std(send.try_clone()?)?;
-        Ok(Self { receive, send, local })
+        Ok(Self { receive, send, local, both })
     }
 }
 
 impl DatagramSocket for SystemSocket {
     fn send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        let to = match to {
+            SocketAddr::V4(v4) if self.both => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+            one @ (SocketAddr::V4(_) | SocketAddr::V6(_)) => one,
+        };
         match self.send.send_to(datagram, to) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             Ok(_) | Err(_) => Ok(()),
@@ -107,7 +129,8 @@ impl DatagramSocket for SystemSocket {
     }
 
     fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<SocketAddr>> {
-        self.receive.poll_recv_from(cx, buffer)
+        let received = self.receive.poll_recv_from(cx, buffer);
+        received.map_ok(|from| SocketAddr::new(from.ip().to_canonical(), from.port()))
     }
 
     fn local_addr(&self) -> Option<SocketAddr> {
@@ -118,7 +141,10 @@ impl DatagramSocket for SystemSocket {
         if !self.local.ip().is_unspecified() {
             return vec![self.local];
         }
-        route_address(self.local.ip()).map(|ip| SocketAddr::new(ip, self.local.port())).into_iter().collect()
+        let ipv4: Option<IpAddr> = self.both.then_some(Ipv4Addr::UNSPECIFIED.into());
+        // IPv6 first (RFC 8421 §4): behind it there is seldom a NAT.
+        let families = [Some(self.local.ip()), ipv4].into_iter().flatten();
+        families.filter_map(route_address).map(|ip| SocketAddr::new(ip, self.local.port())).collect()
     }
 }
 
@@ -133,4 +159,31 @@ fn route_address(family: IpAddr) -> Option<IpAddr> {
     let socket = std::net::UdpSocket::bind(SocketAddr::new(family, 0)).ok()?;
     socket.connect(SocketAddr::new(outside, 9)).ok()?;
     socket.local_addr().ok().map(|local| local.ip()).filter(|ip| !ip.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits;
+
+    #[tokio::test]
+    async fn one_socket_speaks_both_families_and_names_addresses_as_they_are() {
+        let Ok(both) = SystemSocket::bind_both() else {
+            // A system without IPv6: the default is IPv4 there.
+            assert!(SystemNetwork::default().bind().unwrap().local_addr().is_some_and(|addr| addr.is_ipv4()));
+            return;
+        };
+        let port = both.local_addr().unwrap().port();
+        for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+            let Ok(one) = SystemSocket::bind(ip) else { continue };
+            let there = one.local_addr().unwrap();
+            one.send_to(b"ask", SocketAddr::new(ip, port)).unwrap();
+            let mut buffer = [0; 8];
+            let heard = tokio::time::timeout(limits::RELAY, recv_from(&both, &mut buffer)).await;
+            assert_eq!(heard.unwrap().unwrap(), (3, there));
+            both.send_to(b"answer", there).unwrap();
+            let heard = tokio::time::timeout(limits::RELAY, recv_from(&one, &mut buffer)).await;
+            assert_eq!(heard.unwrap().unwrap(), (6, SocketAddr::new(ip, port)));
+        }
+    }
 }

@@ -89,6 +89,7 @@ impl<R: Ringer> Rings<R> {
             | Event::Outcome(_)
             | Event::Rerouted(_)
             | Event::RelayResponse(_)
+            | Event::ConnectionData(_)
             | Event::RelayUpdate(_)
             | Event::InviteUpdate(_)
             | Event::SessionUpdate(_)

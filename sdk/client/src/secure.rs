@@ -66,6 +66,17 @@ pub enum Side {
     Callee,
 }
 
+impl Side {
+    /// Name this end of a session, and the other one, in what only the two may say.
+    pub(crate) fn names(self, session: &SessionId) -> (String, String) {
+        let (mine, theirs) = match self {
+            Self::Inviter => ("inviter", "callee"),
+            Self::Callee => ("callee", "inviter"),
+        };
+        (format!("{session}:{mine}"), format!("{session}:{theirs}"))
+    }
+}
+
 /// This device's private key for the datagrams of one session.
 #[derive(Clone)]
 pub(crate) struct SessionSecret {
@@ -119,6 +130,11 @@ impl MediaKey {
         let bytes = Zeroizing::new(BASE64URL_NOPAD.decode(text.as_bytes()).or(Err(KeyError::Malformed))?);
         let key = <[u8; 32]>::try_from(bytes.as_slice()).or(Err(KeyError::Malformed))?;
         Ok(Self(Zeroizing::new(key)))
+    }
+
+    /// As bytes, to derive other keys from.
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// As the password of connectivity checks.

@@ -11,6 +11,7 @@ use std::{
 
 use switchhook_protocol::{
     event::{Event, PeerRelayed, RelayGiven},
+    exchange::PeerElsewhere,
     id::SessionId,
     session::{Change, SessionChanged},
 };
@@ -23,6 +24,8 @@ use crate::limits;
 pub(crate) enum SessionEvent {
     /// The other side asked for the relay.
     Given(Box<RelayGiven>),
+    /// The other side is elsewhere on the network.
+    Elsewhere(Box<PeerElsewhere>),
     /// The relay's address of the other side.
     Relayed(PeerRelayed),
     /// It is over.
@@ -56,6 +59,9 @@ impl Sessions {
     pub(crate) fn notice(&self, event: &Event) {
         let (session, noticed) = match event {
             Event::RelayResponse(given) => (&given.session, SessionEvent::Given(Box::new(given.clone()))),
+            Event::ConnectionData(elsewhere) => {
+                (&elsewhere.session, SessionEvent::Elsewhere(Box::new(elsewhere.clone())))
+            }
             Event::RelayUpdate(relayed) => (&relayed.session, SessionEvent::Relayed(relayed.clone())),
             Event::SessionUpdate(SessionChanged { session, change: Change::Ended { .. }, .. }) => {
                 (session, SessionEvent::Ended)

@@ -92,6 +92,7 @@ async fn serve(mut connection: FakeConnection, heard: mpsc::Sender<Operation>) {
             | Operation::InviteUpdate(_)
             | Operation::SessionUpdate(_)
             | Operation::End(_)
+            | Operation::ConnectionDataChanged(_)
             | Operation::RelayUpdate(_)
             | Operation::PathReport(_)
             | Operation::Block(_)
@@ -113,7 +114,7 @@ fn accepted(peer: Peer, candidates: Vec<Candidate>, media_key: &str) -> Accepted
         session: "s1".parse().unwrap(),
         ticket: "ticket".into(),
         peer,
-        path: Path::Direct { candidates, patience_ms: Some(1_500) },
+        path: Path::Direct { candidates, patience_ms: Some(1_500), exchange: None },
         media_key: media_key.into(),
         retry: false,
         awaits_take: false,

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::{
     block::{Block, Blocked, BlockedList, Unblock},
     endpoint::EndpointId,
+    exchange::{ConnectionDataChanged, ConnectionDataTaken},
     id::Epoch,
     invitation::{Accept, Accepted, Cancel, Decline, Invite, InviteStatus, Ringing, Stopped, Take},
     number::{CompleteNumber, CompletedNumber},
@@ -140,6 +141,7 @@ operations! {
     SessionUpdate = "session-update" => Done;
     SessionRenew = "session-renew" => SessionRenewed;
     End = "end" => Done;
+    ConnectionDataChanged = "connection-data" => ConnectionDataTaken;
     RelayRequest = "relay.request" => RelayResponse;
     RelayUpdate = "relay.update" => Done;
     PathReport = "path-report" => Done;

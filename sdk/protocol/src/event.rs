@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     endpoint::EndpointId,
+    exchange::PeerElsewhere,
     id::{AttemptId, Epoch, MessageId, SessionId},
     invitation::{Accepted, RungDevice, StopReason, UserOutcome},
     peer::Peer,
@@ -53,6 +54,8 @@ pub enum Event {
     Outcome(Outcome),
     /// The routing went on after busy, a decline or no answer (INV-3).
     Rerouted(Rerouted),
+    /// The other side is elsewhere on the network (NAT-5).
+    ConnectionData(PeerElsewhere),
     /// The relay for this session, asked for by the other side (REL-2).
     RelayResponse(RelayGiven),
     /// Where the relay put the other side (REL-4).
@@ -79,6 +82,7 @@ impl Event {
             Self::Taken(_) => "taken",
             Self::Outcome(_) => "outcome",
             Self::Rerouted(_) => "rerouted",
+            Self::ConnectionData(_) => "connection-data",
             Self::RelayResponse(_) => "relay-response",
             Self::RelayUpdate(_) => "relay-update",
             Self::InviteUpdate(_) => "invite-update",

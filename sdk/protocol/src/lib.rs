@@ -23,6 +23,7 @@ pub mod device_key;
 pub mod endpoint;
 pub mod error;
 pub mod event;
+pub mod exchange;
 pub mod id;
 pub mod invitation;
 pub mod number;

@@ -8,6 +8,7 @@ use crate::{
     connection_data::Candidate,
     device_key::{DeviceKey, KeyBytes},
     endpoint::EndpointId,
+    exchange::Exchange,
     relay::RelayCredentials,
 };
 
@@ -45,6 +46,9 @@ pub enum Path {
         /// How long to try before asking for the relay, in milliseconds; without it, the client's default.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         patience_ms: Option<u32>,
+        /// The way to tell the peer more, through CDX; none if CDX has not seen both sides.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exchange: Option<Exchange>,
     },
     /// Through a relay host, with credentials of one's own.
     Relay {

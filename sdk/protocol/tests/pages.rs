@@ -80,6 +80,7 @@ fn the_page_shows_every_kind_of_event() {
         "outcome",
         "taken",
         "rerouted",
+        "connection-data",
         "relay-response",
         "relay-update",
         "invite-update",
@@ -189,7 +190,7 @@ macro_rules! each_operation {
         }
 
         fn answer_again(op: &str, ok: &str) -> Value {
-            use switchhook_protocol::{block::*, call::*, invitation::*, number::*, push_token::*, registration::*, relay::*, session::*};
+            use switchhook_protocol::{block::*, call::*, exchange::*, invitation::*, number::*, push_token::*, registration::*, relay::*, session::*};
             $(if op == $name::OP {
                 let read: <$name as Call>::Answer =
                     serde_json::from_str(ok).unwrap_or_else(|error| panic!("{op}: {error}: {ok}"));
@@ -202,7 +203,7 @@ macro_rules! each_operation {
 
 each_operation! {
     RegisterBegin RegisterAnswer RegisterCode RegisterValidate RegisterLink RegisterList RegisterRevoke Invite Ringing Accept Take Decline Cancel Stopped
-    InviteUpdate SessionUpdate End RelayRequest RelayUpdate PathReport Block
+    InviteUpdate SessionUpdate End ConnectionDataChanged RelayRequest RelayUpdate PathReport Block
     Unblock Blocked SessionRenew PushTokenRenew CompleteNumber Sync
 }
 

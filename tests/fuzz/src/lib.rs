@@ -13,11 +13,13 @@
 )]
 
 mod contract_report;
+mod exchange;
 mod outbound;
 mod records;
 mod rollout;
 
 pub use contract_report::contract_report;
+pub use exchange::exchange;
 pub use outbound::outbound;
 pub use records::records;
 pub use rollout::rollout;
@@ -26,8 +28,9 @@ pub use rollout::rollout;
 pub type Body = fn(&[u8]) -> bool;
 
 /// All bodies, by the names of their corpora and of their targets.
-pub const BODIES: [(&str, Body); 4] = [
+pub const BODIES: [(&str, Body); 5] = [
     ("contract_report", contract_report),
+    ("exchange", exchange),
     ("outbound", outbound),
     ("records", records),
     ("rollout", rollout),

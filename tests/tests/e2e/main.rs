@@ -14,6 +14,7 @@ mod call;
 mod carriers;
 mod certificates;
 mod email;
+mod exchange;
 mod explain;
 mod gateways;
 mod health;

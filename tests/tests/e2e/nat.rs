@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::json;
 use switchhook_client::network::nat::SymmetricNat;
 use switchhook_protocol::{
+    call::{PathKind, PathReport},
     connection_data::{Candidate, CandidateKind, Claims, Filtering, Mapping},
     error::ErrorCode,
     event::Rung,
@@ -214,6 +215,43 @@ async fn nat_3_the_policy_is_an_activated_plugin_and_without_it_the_relay_is_the
     Ok(())
 }
 
+/// PLUG-2
+#[tokio::test]
+async fn nat_3_a_tenant_that_wants_it_has_every_session_relayed() -> Result<()> {
+    let host = Host::start().await?;
+    let policy = "nat-policy/nat-policy-relay-only";
+    host.admin.changed(policy, "activate", &json!({ "version": 1 })).await?;
+
+    let connected = connect(&host, (&open(), &open()), (Claims::default(), Claims::default()), true).await?;
+
+    assert_eq!(host.admin.verdict(&connected.session).await?, "relay");
+    assert!(matches!(connected.inviter.path, Path::Relay { .. }));
+    Ok(())
+}
+
+#[tokio::test]
+async fn nat_3_a_policy_learns_from_what_the_inviters_report_about_two_networks() -> Result<()> {
+    let host = Host::start().await?;
+    host.admin.changed("nat-policy/nat-policy-learning", "activate", &json!({ "version": 1 })).await?;
+    let (mut alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let first = meet(&mut alice, &mut bob).await?;
+    assert_eq!(host.admin.verdict(&first.session).await?, "direct, relay after 3000 ms");
+
+    // What the callee says counts for nothing, or each session would count twice.
+    for (phone, accepted, times) in [(&bob, &first.callee, 30), (&alice, &first.inviter, 9)] {
+        for _ in 0..times {
+            let ticket = accepted.ticket.clone();
+            let report = PathReport { ticket, path: PathKind::Relay, took_ms: 1 };
+            in_time("the report", phone.client.path_report(&report)).await??;
+        }
+    }
+
+    // The first guess is outweighed. Neighbours are tried all the same.
+    let second = meet(&mut alice, &mut bob).await?;
+    assert_eq!(host.admin.verdict(&second.session).await?, "direct, relay after 1500 ms");
+    Ok(())
+}
+
 /// Alice calls Bob; each claims what it is told, or what its network says.
 pub(crate) async fn connect(
     host: &Host,
@@ -234,6 +272,17 @@ pub(crate) async fn connect(
         accept.connection_data.claimed = claims.1;
     }
     let callee = in_time("the accept", bob.client.accept(&accept)).await??;
+    let inviter = alice.expect_accept(&status.session).await?;
+    Ok(Connected { session: status.session, inviter, callee })
+}
+
+/// Alice calls Bob, both at home.
+async fn meet(alice: &mut Phone, bob: &mut Phone) -> Result<Connected> {
+    let (hers, his) = (alice.prepare(&open()).await?, bob.prepare(&open()).await?);
+    let invite = alice.invite_of(&hers, &[BOB])?;
+    let status = in_time("the invite", alice.client.invite(&invite)).await??;
+    let rung = wait_for_ring(bob, &status.session).await?;
+    let callee = in_time("the accept", bob.client.accept(&Phone::accept_of(&his, &rung))).await??;
     let inviter = alice.expect_accept(&status.session).await?;
     Ok(Connected { session: status.session, inviter, callee })
 }

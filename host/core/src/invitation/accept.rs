@@ -5,10 +5,10 @@ use core::time::Duration;
 
 use rand_core::CryptoRng;
 use switchhook_protocol::{
-    connection_data::Candidate,
     endpoint::EndpointId,
     error::ErrorCode,
     event::Event,
+    exchange::Exchange,
     invitation::{Accept, Accepted, StopReason, TakeMode},
     peer::{Path, Peer, SessionKey},
     relay::RelayCredentials,
@@ -21,7 +21,7 @@ use crate::{
     policy::nat::Verdict,
     row::{Device, Invitation, InvitationState, Leg, LegState, Participant, Session, Write},
     seal::KeyRing,
-    ticket::{Alias, Member, Role, SessionTicket, TICKET_LIFE},
+    ticket::{Alias, Judged, Member, Role, SessionTicket, TICKET_LIFE},
 };
 
 /// What an accept is decided from.
@@ -56,6 +56,8 @@ pub struct Paths {
     pub inviter: Path,
     /// For the invited device.
     pub invited: Path,
+    /// What it follows from.
+    pub judged: Judged,
 }
 
 /// The relay credentials of both sides (REL-2).
@@ -77,16 +79,30 @@ pub struct Taken {
 }
 
 impl Paths {
-    /// Directly, each at the other's candidates (INV-5).
-    pub fn direct(inviter: &NetworkFacts, invited: &NetworkFacts, patience: Option<Duration>) -> Self {
+    /// Directly, each at the other's candidates (INV-5), with a way to tell each other more (NAT-2).
+    pub fn direct(
+        (inviter, invited): (&NetworkFacts, &NetworkFacts),
+        exchanges: Option<[Exchange; 2]>,
+        patience: Option<Duration>,
+        networks: Option<String>,
+    ) -> Self {
         let patience_ms = patience.map(|patience| u32::try_from(millis(patience)).unwrap_or(u32::MAX));
-        let to = |candidates: Vec<Candidate>| Path::Direct { candidates, patience_ms };
-        Self { inviter: to(invited.candidates()), invited: to(inviter.candidates()) }
+        let [for_inviter, for_invited] = exchanges.map_or([None, None], |both| both.map(Some));
+        let to = |candidates, exchange| Path::Direct { candidates, patience_ms, exchange };
+        Self {
+            inviter: to(invited.candidates(), for_inviter),
+            invited: to(inviter.candidates(), for_invited),
+            judged: Judged { direct: true, networks },
+        }
     }
 
     /// Through the relay, each with credentials of its own (REL-2).
-    pub fn relay(pair: RelayPair) -> Self {
-        Self { inviter: Path::Relay { relay: pair.inviter }, invited: Path::Relay { relay: pair.invited } }
+    pub fn relay(pair: RelayPair, networks: Option<String>) -> Self {
+        Self {
+            inviter: Path::Relay { relay: pair.inviter },
+            invited: Path::Relay { relay: pair.invited },
+            judged: Judged { direct: false, networks },
+        }
     }
 }
 
@@ -242,6 +258,7 @@ impl Accepting<'_> {
         SessionTicket {
             generation: self.session.generation,
             direct_failures: self.ticket.direct_failures.saturating_add(failed),
+            judged: Some(self.paths.judged.clone()),
             expires_at: self.now.after(TICKET_LIFE),
             ..self.ticket.clone()
         }
@@ -274,7 +291,7 @@ mod tests {
 
     fn take_at(ringing: &RungCall, device: &str, retry: bool, now: Timestamp) -> Result<Taken, ErrorCode> {
         let (ticket, request, side) = ringing.accepting(device, retry);
-        let paths = Paths::direct(&network(), &network(), None);
+        let paths = Paths::direct((&network(), &network()), None, None, None);
         let facts = Accepting {
             keys: &ringing.keys,
             ticket: &ticket,
@@ -325,7 +342,10 @@ mod tests {
         let sent = appended(&writes);
         let Some((_, Event::Accept(pushed))) = sent.last() else { panic!("the inviter is told") };
         assert_eq!(pushed.media_key, accepted.media_key);
-        assert_eq!(pushed.path, Path::Direct { candidates: network().candidates(), patience_ms: None });
+        assert_eq!(
+            pushed.path,
+            Path::Direct { candidates: network().candidates(), patience_ms: None, exchange: None }
+        );
         assert_ne!(pushed.ticket, accepted.ticket);
         let ticket = SessionTicket::open(&ringing.keys, &pushed.ticket, &alice().id, NOW).unwrap();
         assert_eq!(ticket.role, Role::Inviter);

@@ -104,6 +104,7 @@ impl LegMaker<'_> {
             peer: None,
             media_key: self.routing.media_key,
             direct_failures: 0,
+            judged: None,
             expires_at: self.now.after(TICKET_LIFE),
         }
     }

@@ -1,8 +1,9 @@
 //! Accept: the NAT policy judges, the first commit takes, both sides learn how to connect (INV-4 to INV-6, NAT-3, NAT-4).
 
 use switchhook_core::{
+    exchange,
     invitation::accept::{self, Accepting, Paths, needs_relay},
-    network::{InviterSide, NetworkFacts},
+    network::{InviterSide, NetworkFacts, name_of_pair},
     policy::nat::{self, Verdict},
     row::{Decision, Device, Participant, Session, Write},
     ticket::SessionTicket,
@@ -60,14 +61,16 @@ async fn paths(
     (inviter, invited): (&NetworkFacts, &NetworkFacts),
 ) -> Result<(Paths, Decision), FlowError> {
     let keys = app.keys.of(&caller.tenant);
+    let (a, b) = (inviter.party(&keys), invited.party(&keys));
+    let networks = name_of_pair(&a, &b);
     let question = nat::Question {
-        a: inviter.party(&keys),
-        b: invited.party(&keys),
+        a,
+        b,
         attempt: nat::Attempt {
             direct_failures: ticket.direct_failures.saturating_add(u8::from(retry)),
             relay_requested: false,
         },
-        history: nat::Outcomes::default(),
+        history: history(app, caller, networks.as_deref()).await?,
         answers: Vec::new(),
     };
     let (verdict, decision) = app.plugins.nat(app, caller, &ticket.session, question).await?;
@@ -75,13 +78,22 @@ async fn paths(
     if needs_relay(&verdict) {
         let regions = (inviter.region(), invited.region());
         let pair = relay::credentials_of_both(app, caller, ticket, regions)?;
-        return Ok((Paths::relay(pair), decision));
+        return Ok((Paths::relay(pair, networks), decision));
     }
     let patience = match verdict {
         Verdict::DirectThenRelay { patience } => Some(patience),
         Verdict::Direct | Verdict::Relay { .. } => None,
     };
-    Ok((Paths::direct(inviter, invited, patience), decision))
+    let sides = [(&ticket.peer()?.device, inviter), (&ticket.own.device, invited)];
+    let session = (&ticket.session, ticket.generation);
+    let exchanges = exchange::between(session, sides, (app.keys.cdx(), app.now()), &mut app.rng());
+    Ok((Paths::direct((inviter, invited), exchanges, patience, networks), decision))
+}
+
+/// How earlier sessions between these two networks went.
+async fn history(app: &App, caller: &Caller, networks: Option<&str>) -> Result<nat::Outcomes, FlowError> {
+    let Some(networks) = networks else { return Ok(nat::Outcomes::default()) };
+    Ok(app.storage.of(&caller.tenant).outcomes(networks, app.now()).await?)
 }
 
 /// What the transaction decides from; it runs on the writer's thread.

@@ -9,7 +9,7 @@ use switchhook_protocol::{
 use tokio::time;
 
 use super::{
-    Caller, FlowError, accept, answer, block, invite, number, push_token,
+    Caller, FlowError, accept, answer, block, connection_data, invite, number, push_token,
     registration::{self, held},
     relay, session, sync, take,
 };
@@ -51,6 +51,9 @@ async fn dispatch(app: &App, caller: &Caller, operation: Operation) -> Result<Bo
         Operation::SessionUpdate(request) => ok(&session::update(app, caller, *request).await?),
         Operation::SessionRenew(request) => ok(&session::renew(app, caller, &request).await?),
         Operation::End(request) => ok(&session::end(app, caller, *request).await?),
+        Operation::ConnectionDataChanged(request) => {
+            ok(&connection_data::changed(app, caller, *request).await?)
+        }
         Operation::RelayRequest(request) => ok(&relay::request(app, caller, *request).await?),
         Operation::RelayUpdate(request) => ok(&relay::update(app, caller, *request).await?),
         Operation::PathReport(request) => ok(&relay::path_report(app, caller, *request).await?),

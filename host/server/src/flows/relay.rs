@@ -2,6 +2,7 @@
 
 use switchhook_core::{
     invitation::accept::RelayPair,
+    lesson::{Lesson, lesson},
     relay,
     relay_choice::choose,
     ticket::{Member, SessionTicket},
@@ -42,12 +43,23 @@ pub(crate) async fn update(app: &App, caller: &Caller, request: RelayUpdate) -> 
 
 pub(crate) async fn path_report(app: &App, caller: &Caller, request: PathReport) -> Result<Done, FlowError> {
     let ticket = participant(app, caller, &request.ticket).await?;
+    if let Some(lesson) = lesson(&ticket, request.path) {
+        learn(app, caller, lesson).await?;
+    }
     app.metrics.path(request.path);
     info!(
         tenant.id = %caller.tenant, session.id = %ticket.session, device.id = %caller.device.id,
         path = ?request.path, took_ms = request.took_ms, "a path works"
     );
     Ok(Done {})
+}
+
+/// Counted with the device's updates, since each is a write.
+async fn learn(app: &App, caller: &Caller, lesson: Lesson<'_>) -> Result<(), FlowError> {
+    let (networks, worked, now) = (lesson.networks.to_owned(), lesson.worked, app.now());
+    app.bounds.update(&caller.tenant, &caller.device.id, now).map_err(FlowError::too_often)?;
+    let storage = app.storage.of(&caller.tenant);
+    Ok(storage.run("path-report", async move |tx| tx.count_path(&networks, worked, now).await).await?)
 }
 
 /// Credentials of both sides of an accept (REL-2).

@@ -4,27 +4,27 @@
 use core::{net::SocketAddr, time::Duration};
 use std::{sync::Arc, time::Instant};
 
-use rand::{SeedableRng as _, rngs::StdRng};
-use switchhook_protocol::call::PathKind;
+use switchhook_protocol::{call::PathKind, exchange::PeerElsewhere};
 use tokio::{sync::mpsc::Receiver, time::sleep_until};
 
-use super::PathInUse;
+use super::{
+    PathInUse,
+    way::{News, Way},
+};
 use crate::{
     limits,
-    network::{DatagramSocket, recv_from},
-    path::{Effect, PathSearch},
+    network::recv_from,
     secure::{Established, Handshake, KeyError, Secrets, Side, is_data},
     sessions::SessionEvent,
-    stun::Checks,
 };
 
 /// See the module.
 pub(super) struct Attempt {
-    pub(super) kind: PathKind,
-    pub(super) socket: Arc<dyn DatagramSocket>,
+    pub(super) way: Way,
     /// Sealed data that came with the end of the handshake.
     pub(super) early: Option<Vec<u8>>,
-    search: PathSearch,
+    /// The peer's last move, of no use to a try through the relay.
+    pub(super) elsewhere: Option<Box<PeerElsewhere>>,
     handshake: Handshake,
     begun: bool,
     deadline: Instant,
@@ -40,43 +40,17 @@ pub(super) enum Outcome {
     NoPath,
 }
 
-/// What a try rests on.
-pub(super) struct Basis<'a> {
-    pub(super) secrets: &'a Secrets,
-    pub(super) side: Side,
-    pub(super) candidates: Vec<SocketAddr>,
-    pub(super) patience: Duration,
-}
-
 impl Attempt {
-    pub(super) fn new(
-        kind: PathKind,
-        socket: Arc<dyn DatagramSocket>,
-        basis: Basis<'_>,
-    ) -> Result<Self, KeyError> {
-        let Basis { secrets, side, candidates, patience } = basis;
-        let (mine, theirs) = match side {
-            Side::Inviter => ("inviter", "callee"),
-            Side::Callee => ("callee", "inviter"),
-        };
-        let name = |end: &str| format!("{}:{end}", secrets.session);
-        let checks = Checks::new(secrets.media_key.text(), name(mine), name(theirs));
-        let rng = StdRng::from_rng(&mut rand::rng());
-        Ok(Self {
-            kind,
-            socket,
-            early: None,
-            search: PathSearch::new(checks, side, candidates, patience, now(), rng),
-            handshake: Handshake::new(secrets.clone(), side)?,
-            begun: false,
-            deadline: now() + patience + limits::HANDSHAKE_REPEAT_MAX * 2,
-        })
+    pub(super) fn new(way: Way, secrets: &Secrets, side: Side, patience: Duration) -> Result<Self, KeyError> {
+        let handshake = Handshake::new(secrets.clone(), side)?;
+        let deadline = now() + patience + limits::HANDSHAKE_REPEAT_MAX * 2;
+        Ok(Self { way, early: None, elsewhere: None, handshake, begun: false, deadline })
     }
 
     /// Tries until there is an outcome. Events of the session come in while it does.
     pub(super) async fn run(&mut self, events: &mut Receiver<SessionEvent>) -> Outcome {
         let mut buffer = vec![0; 2_048];
-        let socket = Arc::clone(&self.socket);
+        let socket = Arc::clone(&self.way.socket);
         let mut listening = true;
         loop {
             if self.perform() && !self.begun {
@@ -85,7 +59,7 @@ impl Attempt {
             if self.established().is_some() {
                 return Outcome::Established;
             }
-            let timeouts = [self.search.poll_timeout(), self.handshake.poll_timeout()];
+            let timeouts = [self.way.poll_timeout(), self.handshake.poll_timeout()];
             let next = timeouts.into_iter().flatten().min().map_or(self.deadline, |at| at.min(self.deadline));
             tokio::select! {
                 biased;
@@ -104,7 +78,7 @@ impl Attempt {
                     if self.deadline <= now() {
                         return Outcome::NoPath;
                     }
-                    self.search.handle_timeout(now());
+                    self.way.handle_timeout();
                     self.handshake.handle_timeout(now());
                 }
             }
@@ -119,33 +93,39 @@ impl Attempt {
                 // What completed the handshake may be the peer's first word.
                 self.early = Some(datagram.to_vec());
             }
-        } else if self.search.handle_datagram(from, datagram, now()).is_err() {
-            tracing::trace!(%from, "a datagram that is not of this session");
+        } else {
+            self.way.handle_datagram(from, datagram);
         }
     }
 
-    /// Sends what is to be sent; true when the search has given up.
-    pub(super) fn perform(&mut self) -> bool {
-        let mut gave_up = false;
-        while let Some(effect) = self.search.poll_effect() {
-            match effect {
-                Effect::Send { to, datagram } => self.send(to, &datagram),
-                Effect::Selected(peer) => {
-                    self.begun = true;
-                    self.handshake.begin(peer, now());
-                }
-                Effect::NeedRelay => gave_up = true,
-            }
-        }
+    /// Sends what the handshake has to send.
+    pub(super) fn repeat(&mut self) {
         while let Some((to, datagram)) = self.handshake.poll_transmit() {
-            self.send(to, &datagram);
+            self.way.send(to, &datagram);
         }
-        gave_up
     }
 
     pub(super) fn path(&self) -> Option<PathInUse> {
         let established = self.established()?;
-        Some(PathInUse { socket: Arc::clone(&self.socket), established, kind: self.kind })
+        Some(PathInUse { socket: Arc::clone(&self.way.socket), established, kind: self.way.kind })
+    }
+
+    /// Sends what is to be sent; true when the search has given up.
+    fn perform(&mut self) -> bool {
+        let mut gave_up = false;
+        while let Some(news) = self.way.perform() {
+            match news {
+                News::Selected(peer) => {
+                    self.begun = true;
+                    self.handshake.begin(peer, now());
+                }
+                News::NeedRelay => gave_up = true,
+                // The handshake has a deadline of its own; nobody asks CDX before there is a call.
+                News::InDoubt | News::Gathered(_) => {}
+            }
+        }
+        self.repeat();
+        gave_up
     }
 
     fn established(&self) -> Option<Established> {
@@ -154,21 +134,28 @@ impl Attempt {
 
     /// A relay's address of the peer is for the path through the relay; the rest is for whoever tries.
     fn hear(&mut self, event: SessionEvent) -> Option<SessionEvent> {
-        match (event, self.kind) {
+        match (event, self.way.kind) {
             (SessionEvent::Relayed(relayed), PathKind::Relay) => {
-                self.search.add_candidate(relayed.relayed, now());
+                self.way.search.add_candidate(relayed.relayed, now());
+                None
+            }
+            (SessionEvent::Elsewhere(elsewhere), PathKind::Direct) => {
+                for candidate in &elsewhere.candidates {
+                    self.way.search.add_candidate(candidate.address, now());
+                }
+                if let Some(exchange) = &elsewhere.exchange {
+                    self.way.renew(exchange);
+                }
+                Some(SessionEvent::Elsewhere(elsewhere))
+            }
+            (SessionEvent::Elsewhere(elsewhere), PathKind::Relay) => {
+                self.elsewhere = Some(elsewhere);
                 None
             }
             // Asked for by both: this one is under way already.
             (SessionEvent::Given(_), PathKind::Relay) => None,
             (SessionEvent::Ended, _) => Some(SessionEvent::Ended),
             (event @ (SessionEvent::Given(_) | SessionEvent::Relayed(_)), PathKind::Direct) => Some(event),
-        }
-    }
-
-    fn send(&self, to: SocketAddr, datagram: &[u8]) {
-        if let Err(error) = self.socket.send_to(datagram, to) {
-            tracing::trace!(%error, %to, "a check is not sent");
         }
     }
 }

@@ -1,37 +1,42 @@
-//! The life of a call: tries of paths until one carries, then its datagrams, and once at most the
-//! move from a direct path to the relay.
+//! The life of a call: tries of paths until one carries, then its datagrams, and the moves between the direct
+//! path and the relay.
 //!
 //! Usually one of both sides asks for the relay: the callee when patience is over, the inviter a
 //! little later, unless the host has told it of the callee's wish by then. Who is told follows at
 //! once, even from a path that looked good: a side that asks has none.
 
 use core::{net::SocketAddr, time::Duration};
-use std::{io, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use switchhook_protocol::{
     call::{PathKind, PathReport},
-    connection_data::Candidate,
+    exchange::{ConnectionDataChanged, Exchange, PeerElsewhere},
     invitation::Accepted,
     peer::Path,
     relay::{RelayCredentials, RelayRequest, RelayUpdate},
+    server::CdxAddresses,
     time::millis,
 };
 use tokio::{
     sync::mpsc::{Receiver, Sender},
-    time::{interval, sleep_until, timeout},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    CallFailed, Live, PathInUse, Prepared,
-    attempt::{Attempt, Basis, Outcome, now},
+    CallFailed, Live, Prepared,
+    attempt::{Attempt, Outcome, now},
+    carry::{Carrying, Ended},
+    way::{Basis, Way},
 };
 use crate::{
     client::Client,
+    gather::Gathered,
     limits,
-    network::{DatagramSocket, Network, recv_from},
+    network::Network,
+    path::Pace,
     relay::Allocation,
-    secure::{Kind, MAX_SEALED, MediaKey, Secrets, Side, is_data, peer_key},
+    secure::{Kind, MediaKey, Secrets, Side, peer_key},
     sessions::SessionEvent,
 };
 
@@ -42,20 +47,21 @@ pub(super) struct Engine {
     secrets: Secrets,
     side: Side,
     ticket: String,
-    events: Receiver<SessionEvent>,
-    /// The socket that was prepared, and the verdict on it; taken by the first try.
-    first: Option<(Arc<dyn DatagramSocket>, Path)>,
+    pub(super) events: Receiver<SessionEvent>,
+    pub(super) cdx: CdxAddresses,
+    /// Where this side may be reached, the best first.
+    candidates: Vec<SocketAddr>,
+    /// The last ticket for CDX.
+    exchange: Option<Exchange>,
+    /// The verdict on the prepared socket; taken by the first try.
+    verdict: Option<Path>,
+    /// The direct way, while the call does not take it; none if the verdict was the relay.
+    pub(super) direct: Option<Way>,
     /// The peer's relayed address, where it came before there was use for it.
-    relayed: Option<SocketAddr>,
+    pub(super) relayed: Option<SocketAddr>,
+    /// The peer's last move, where it came while the relay was asked for.
+    pub(super) elsewhere: Option<Box<PeerElsewhere>>,
     begun: Instant,
-}
-
-/// How the datagrams of one path ended.
-enum Ended {
-    /// By one side's wish, by the host's word, or by silence.
-    Over,
-    /// The other side asks for the relay.
-    Relay(RelayCredentials),
 }
 
 impl Engine {
@@ -70,24 +76,47 @@ impl Engine {
         let theirs = peer_key(&peer, client.tenant())?;
         let events = client.sessions().follow(&session);
         let media_key = MediaKey::read(&media_key)?;
-        let secrets = Secrets { session, mine: prepared.secret, theirs, media_key };
-        let first = Some((prepared.socket, path));
-        let begun = now();
-        Ok(Self { client, network, secrets, side, ticket, events, first, relayed: None, begun })
+        let Prepared { socket, secret, cdx, gathered, .. } = prepared;
+        let secrets = Secrets { session, mine: secret, theirs, media_key };
+        let mut engine = Self {
+            client,
+            network,
+            secrets,
+            side,
+            ticket,
+            events,
+            cdx,
+            candidates: gathered.candidates,
+            exchange: None,
+            verdict: None,
+            direct: None,
+            relayed: None,
+            elsewhere: None,
+            begun: now(),
+        };
+        if let Path::Direct { candidates, patience_ms, exchange } = &path {
+            let mut sorted: Vec<_> = candidates.iter().collect();
+            sorted.sort_by_key(|candidate| core::cmp::Reverse(candidate.priority));
+            let addrs = sorted.into_iter().map(|candidate| candidate.address);
+            let pace = Pace::hurried(patience(*patience_ms));
+            engine.direct = Some(Way::new(PathKind::Direct, socket, engine.basis(), addrs, pace));
+            if let Some(exchange) = exchange {
+                engine.tell(exchange);
+            }
+        }
+        engine.verdict = Some(path);
+        Ok(engine)
     }
 
     /// Tries paths until one carries.
     pub(super) async fn establish(&mut self) -> Result<Attempt, CallFailed> {
-        let credentials = match self.first.take() {
-            Some((_, Path::Relay { relay })) => Some(relay),
-            Some((socket, Path::Direct { candidates, patience_ms })) => {
-                let patience = patience_ms.map_or(limits::PATIENCE, |ms| Duration::from_millis(ms.into()));
-                match self.direct(socket, &candidates, patience).await? {
-                    Direct::Established(attempt) => return Ok(*attempt),
-                    Direct::Given(credentials) => Some(credentials),
-                    Direct::NoPath => None,
-                }
-            }
+        let credentials = match self.verdict.take() {
+            Some(Path::Relay { relay }) => Some(relay),
+            Some(Path::Direct { patience_ms, .. }) => match self.direct(patience(patience_ms)).await? {
+                Direct::Established(attempt) => return Ok(*attempt),
+                Direct::Given(credentials) => Some(credentials),
+                Direct::NoPath => None,
+            },
             None => None,
         };
         let credentials = match credentials {
@@ -97,30 +126,41 @@ impl Engine {
         self.relay(&credentials).await
     }
 
-    async fn direct(
-        &mut self,
-        socket: Arc<dyn DatagramSocket>,
-        candidates: &[Candidate],
-        patience: Duration,
-    ) -> Result<Direct, CallFailed> {
-        let mut sorted: Vec<&Candidate> = candidates.iter().collect();
-        sorted.sort_by_key(|candidate| core::cmp::Reverse(candidate.priority));
-        let candidates = sorted.into_iter().map(|candidate| candidate.address).collect();
-        let basis = Basis { secrets: &self.secrets, side: self.side, candidates, patience };
-        let mut attempt = Attempt::new(PathKind::Direct, socket, basis)?;
+    async fn direct(&mut self, patience: Duration) -> Result<Direct, CallFailed> {
+        let Some(way) = self.direct.take() else { return Ok(Direct::NoPath) };
+        let mut attempt = Attempt::new(way, &self.secrets, self.side, patience)?;
         loop {
-            match attempt.run(&mut self.events).await {
+            let outcome = match attempt.run(&mut self.events).await {
                 Outcome::Established => return Ok(Direct::Established(Box::new(attempt))),
-                Outcome::Told(SessionEvent::Given(given)) => return Ok(Direct::Given(given.relay)),
-                Outcome::Told(SessionEvent::Relayed(relayed)) => self.relayed = Some(relayed.relayed),
+                Outcome::Told(SessionEvent::Given(given)) => Direct::Given(given.relay),
+                Outcome::Told(SessionEvent::Relayed(relayed)) => {
+                    self.relayed = Some(relayed.relayed);
+                    continue;
+                }
                 Outcome::Told(SessionEvent::Ended) => return Err(CallFailed::Ended),
-                Outcome::NoPath => return Ok(Direct::NoPath),
-            }
+                Outcome::Told(SessionEvent::Elsewhere(elsewhere)) => {
+                    if let Some(exchange) = elsewhere.exchange {
+                        self.keep_ticket(exchange);
+                    }
+                    continue;
+                }
+                Outcome::NoPath => Direct::NoPath,
+            };
+            self.keep_looking(attempt.way);
+            return Ok(outcome);
+        }
+    }
+
+    /// A direct path is looked for beside the relay.
+    pub(super) fn keep_looking(&mut self, mut way: Way) {
+        if way.kind == PathKind::Direct {
+            way.search.search_again(Pace::beside(), now());
+            self.direct = Some(way);
         }
     }
 
     /// Asks for the relay, unless the other side has done so first.
-    async fn ask_for_relay(&mut self) -> Result<RelayCredentials, CallFailed> {
+    pub(super) async fn ask_for_relay(&mut self) -> Result<RelayCredentials, CallFailed> {
         let grace = match self.side {
             Side::Inviter => limits::INVITER_GRACE,
             Side::Callee => Duration::ZERO,
@@ -139,46 +179,48 @@ impl Engine {
             match self.events.recv().await {
                 Some(SessionEvent::Given(given)) => return Ok(Some(given.relay)),
                 Some(SessionEvent::Relayed(relayed)) => self.relayed = Some(relayed.relayed),
+                Some(SessionEvent::Elsewhere(elsewhere)) => self.elsewhere = Some(elsewhere),
                 Some(SessionEvent::Ended) => return Err(CallFailed::Ended),
                 None => return Ok(None),
             }
         }
     }
 
-    async fn relay(&mut self, credentials: &RelayCredentials) -> Result<Attempt, CallFailed> {
+    pub(super) async fn relay(&mut self, credentials: &RelayCredentials) -> Result<Attempt, CallFailed> {
         let allocation = Allocation::open(&*self.network, credentials).await?;
         let (relayed, observed) = (allocation.relayed(), allocation.observed());
         self.client.relay_update(&RelayUpdate { ticket: self.ticket.clone(), relayed, observed }).await?;
-        let candidates = self.relayed.take().into_iter().collect();
-        let (secrets, side, patience) = (&self.secrets, self.side, limits::RELAY);
-        let basis = Basis { secrets, side, candidates, patience };
-        let mut attempt = Attempt::new(PathKind::Relay, Arc::new(allocation), basis)?;
-        match attempt.run(&mut self.events).await {
+        let candidates = self.relayed.take();
+        let pace = Pace::through_relay();
+        let way = Way::new(PathKind::Relay, Arc::new(allocation), self.basis(), candidates, pace);
+        let mut attempt = Attempt::new(way, &self.secrets, self.side, limits::RELAY)?;
+        let outcome = attempt.run(&mut self.events).await;
+        self.elsewhere = attempt.elsewhere.take().or_else(|| self.elsewhere.take());
+        match outcome {
             Outcome::Established => Ok(attempt),
             Outcome::Told(SessionEvent::Ended) => Err(CallFailed::Ended),
-            Outcome::Told(SessionEvent::Given(_) | SessionEvent::Relayed(_)) | Outcome::NoPath => {
-                Err(CallFailed::NoPath)
-            }
+            Outcome::Told(SessionEvent::Given(_) | SessionEvent::Relayed(_) | SessionEvent::Elsewhere(_))
+            | Outcome::NoPath => Err(CallFailed::NoPath),
         }
     }
 
     /// Carries datagrams until the call is over.
     pub(super) async fn run(
         mut self,
-        mut attempt: Attempt,
+        first: Attempt,
         live: Arc<Live>,
         datagrams: Sender<Vec<u8>>,
         (tasks, stop): (TaskTracker, CancellationToken),
     ) {
         let stopped = stop.clone();
         let carrying = async {
+            let mut line = first;
             loop {
-                live.set(attempt.path());
-                tasks.spawn(stop.clone().run_until_cancelled_owned(self.report(attempt.kind)));
-                let Ended::Relay(credentials) = self.carry(&mut attempt, &datagrams).await else { return };
-                attempt = match self.relay(&credentials).await {
-                    Ok(attempt) => attempt,
-                    Err(error) => return tracing::info!(%error, "the call cannot move to the relay"),
+                tasks.spawn(stop.clone().run_until_cancelled_owned(self.report(line.way.kind)));
+                let Some(carrying) = Carrying::new(&mut self, line, &live, &datagrams) else { return };
+                line = match Box::pin(carrying.run(&tasks)).await {
+                    Ended::Over => return,
+                    Ended::Moved(line) => *line,
                 };
             }
         };
@@ -195,7 +237,7 @@ impl Engine {
     }
 
     /// Tells which path worked, for policies that learn; a host that does not care changes nothing.
-    fn report(&self, path: PathKind) -> impl Future<Output = ()> + Send + use<> {
+    pub(super) fn report(&self, path: PathKind) -> impl Future<Output = ()> + Send + use<> {
         let took_ms = millis(now() - self.begun);
         let report = PathReport { ticket: self.ticket.clone(), path, took_ms };
         let client = self.client.clone();
@@ -206,51 +248,58 @@ impl Engine {
         }
     }
 
-    async fn carry(&mut self, attempt: &mut Attempt, datagrams: &Sender<Vec<u8>>) -> Ended {
-        let Some(path) = attempt.path() else { return Ended::Over };
-        let mut heard = now();
-        if let Some(early) = attempt.early.take()
-            && !deliver(&path, &early, datagrams, &mut heard)
-        {
-            return Ended::Over;
-        }
-        let socket = Arc::clone(&path.socket);
-        let mut buffer = vec![0; 2_048];
-        let mut alive = interval(limits::KEEP_ALIVE);
-        let mut listening = true;
-        loop {
-            tokio::select! {
-                biased; // data first: the rest can wait for a datagram
-                received = recv_from(&*socket, &mut buffer) => match received {
-                    Ok((length, from)) => {
-                        let datagram = buffer.get(..length).unwrap_or_default();
-                        if !take_in(attempt, &path, (from, datagram), datagrams, &mut heard) {
-                            return Ended::Over;
-                        }
-                    }
-                    Err(error) if is_passing(&error) => {}
-                    Err(error) => {
-                        tracing::info!(%error, "the call's socket fails");
-                        return Ended::Over;
-                    }
-                },
-                event = self.events.recv(), if listening => match event {
-                    Some(SessionEvent::Given(given)) if attempt.kind == PathKind::Direct => {
-                        return Ended::Relay(given.relay);
-                    }
-                    Some(SessionEvent::Relayed(relayed)) => self.relayed = Some(relayed.relayed),
-                    Some(SessionEvent::Given(_)) => {}
-                    Some(SessionEvent::Ended) => return Ended::Over,
-                    None => listening = false,
-                },
-                _ = alive.tick() => path.send(Kind::Alive, &[]),
-                () = sleep_until((heard + limits::PATH_SILENCE).into()) => {
-                    tracing::info!("the other side of a call is silent");
-                    return Ended::Over;
+    /// Tells the host where this device is from here on; the new ticket, if there is one.
+    pub(super) fn announce(
+        &mut self,
+        gathered: Gathered,
+    ) -> impl Future<Output = Option<Exchange>> + Send + use<> {
+        self.candidates = gathered.candidates;
+        let exchange = self.exchange.as_ref().map(|exchange| exchange.ticket.clone());
+        let (ticket, connection_data) = (self.ticket.clone(), gathered.connection_data);
+        let (client, change) =
+            (self.client.clone(), ConnectionDataChanged { ticket, exchange, connection_data });
+        async move {
+            match client.connection_data(&change).await {
+                Ok(taken) => taken.exchange,
+                Err(error) => {
+                    tracing::debug!(%error, "the host was not told where this device is");
+                    None
                 }
             }
         }
     }
+
+    /// Tells the other side through CDX, over the direct way.
+    pub(super) fn tell(&mut self, exchange: &Exchange) {
+        self.exchange = Some(exchange.clone());
+        let Some(mut way) = self.direct.take() else { return };
+        self.tell_by(&mut way, exchange);
+        self.direct = Some(way);
+    }
+
+    /// The same, over this way.
+    pub(super) fn tell_by(&mut self, way: &mut Way, exchange: &Exchange) {
+        self.exchange = Some(exchange.clone());
+        way.tell(exchange, self.basis(), &self.candidates);
+    }
+
+    /// The other side's move has brought another ticket.
+    pub(super) fn keep_ticket(&mut self, exchange: Exchange) {
+        self.exchange = Some(exchange);
+    }
+
+    /// Whether this side was seen here when it looked last.
+    pub(super) fn is_at(&self, addr: SocketAddr) -> bool {
+        self.candidates.contains(&addr)
+    }
+
+    const fn basis(&self) -> Basis<'_> {
+        Basis { secrets: &self.secrets, side: self.side }
+    }
+}
+
+fn patience(of_verdict: Option<u32>) -> Duration {
+    of_verdict.map_or(limits::PATIENCE, |ms| Duration::from_millis(ms.into()))
 }
 
 /// What became of the direct try.
@@ -258,43 +307,4 @@ enum Direct {
     Established(Box<Attempt>),
     Given(RelayCredentials),
     NoPath,
-}
-
-/// Takes in a datagram of an established path; false when the other side says goodbye.
-fn take_in(
-    attempt: &mut Attempt,
-    path: &PathInUse,
-    (from, datagram): (SocketAddr, &[u8]),
-    datagrams: &Sender<Vec<u8>>,
-    heard: &mut Instant,
-) -> bool {
-    if is_data(datagram) {
-        return deliver(path, datagram, datagrams, heard);
-    }
-    // A repeat of a check or of the handshake: the other side has missed our answer.
-    attempt.handle_datagram(from, datagram);
-    _ = attempt.perform();
-    true
-}
-
-fn deliver(path: &PathInUse, datagram: &[u8], datagrams: &Sender<Vec<u8>>, heard: &mut Instant) -> bool {
-    let mut out = [0; MAX_SEALED];
-    let Some((kind, payload)) = path.established.transport.open(datagram, &mut out) else { return true };
-    *heard = now();
-    match kind {
-        Kind::Application => {
-            // Full, the newest is lost, as in a network; gone, the application only sends.
-            if datagrams.try_send(payload.to_vec()).is_err() {
-                tracing::trace!("a datagram is lost at the application's queue");
-            }
-        }
-        Kind::Alive => {}
-        Kind::Bye => return false,
-    }
-    true
-}
-
-/// Windows reports here that an earlier datagram found nobody; the next may.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
 }

@@ -81,7 +81,7 @@ fn search(side: Side, key: &str, now: Instant) -> PathSearch {
     };
     let checks = Checks::new(key.to_owned(), mine.to_owned(), theirs.to_owned());
     let seed = u64::from(side == Side::Callee);
-    PathSearch::new(checks, side, [], limits::PATIENCE, now, StdRng::seed_from_u64(seed))
+    PathSearch::new(checks, side, [], Pace::hurried(limits::PATIENCE), now, StdRng::seed_from_u64(seed))
 }
 
 impl Lab {
@@ -137,12 +137,26 @@ impl Lab {
         true
     }
 
+    /// Runs until each has an outcome.
+    fn find(&mut self) {
+        self.perform();
+        while self.hosts.iter().any(|host| host.found.is_empty()) && self.step() {
+            assert!(self.count < 500, "checks are paced");
+            self.perform();
+        }
+    }
+
+    /// Runs for so long.
+    fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end && self.step() {}
+        self.perform();
+    }
+
     /// Runs to the end: whether each has found a path, and how long it took.
     fn run(mut self) -> ([bool; 2], Duration) {
         let begun = self.now;
-        while self.step() {
-            assert!(self.count < 500, "checks are paced");
-        }
+        self.find();
         let found = self.hosts.each_ref().map(|host| match host.found[..] {
             [Effect::Selected(_)] => true,
             [Effect::NeedRelay] => false,
@@ -190,7 +204,7 @@ fn nat_4_where_no_path_exists_patience_ends_with_the_wish_for_a_relay() {
 #[test]
 fn checks_under_another_key_are_neither_answered_nor_believed() {
     let mut lab = Lab::with_keys([(Nat::Public, "key"), (Nat::Public, "other")]);
-    while lab.step() {}
+    lab.find();
     assert!(lab.hosts.iter().all(|host| host.found == [Effect::NeedRelay]));
     let stranger = Checks::new("other".to_owned(), "s:inviter".to_owned(), "s:callee".to_owned());
     let mut search = search(Side::Callee, "key", lab.now);
@@ -226,4 +240,89 @@ fn addresses_from_a_peer_are_bounded() {
         search.handle_datagram(from, &peer.request(u128::from(port), false).unwrap(), start).unwrap();
     }
     assert_eq!(search.pairs.len(), limits::CANDIDATES);
+}
+
+/// The gateway forgets its mappings, or the host has got another one: what it sends comes from elsewhere.
+fn remap(host: &mut Host, ip: u8) {
+    host.ip = ip;
+    host.mappings.clear();
+    host.sent_to.clear();
+}
+
+#[test]
+fn nat_5_a_path_that_was_found_is_asked_again_and_again_and_stays() {
+    let mut lab = Lab::new(Nat::PortRestricted, Nat::PortRestricted);
+    lab.find();
+    let (before, found) = (lab.count, lab.hosts.each_ref().map(|host| host.found.clone()));
+    lab.run_for(Duration::from_mins(5));
+    assert_eq!(lab.hosts.each_ref().map(|host| host.found.clone()), found, "nothing has happened");
+    let asked = lab.count - before;
+    // Question and answer of both sides, every five seconds or so.
+    assert!((180..320).contains(&asked), "{asked} in five minutes");
+}
+
+#[test]
+fn nat_5_a_side_that_is_mapped_anew_is_found_by_its_own_checks() {
+    for moves in [0, 1] {
+        for other in [Nat::Public, Nat::Restricted] {
+            let mut lab = Lab::new(other, other);
+            lab.hosts[moves].nat = Nat::PortRestricted;
+            lab.find();
+            remap(&mut lab.hosts[moves], 7);
+            // The filter of the other side knows the new address only where it lets in everybody.
+            lab.hosts[1 - moves].nat = Nat::Public;
+            lab.run_for(Duration::from_secs(15));
+            let now_at = SocketAddr::from(([198, 51, 100, 7], 5_000));
+            let last = lab.hosts[1 - moves].found.last();
+            assert_eq!(last, Some(&Effect::Selected(now_at)), "{moves} {other:?}");
+        }
+    }
+}
+
+#[test]
+fn nat_5_what_answers_no_more_is_in_doubt_and_then_the_relay_is_needed() {
+    let mut lab = Lab::new(Nat::PortRestricted, Nat::PortRestricted);
+    lab.find();
+    for host in &mut lab.hosts {
+        host.found.clear();
+        // Whatever is sent to it is lost.
+        host.sent_to.clear();
+        host.nat = Nat::Symmetric;
+    }
+    remap(&mut lab.hosts[0], 8);
+    remap(&mut lab.hosts[1], 9);
+    lab.run_for(Duration::from_secs(15));
+    for host in &lab.hosts {
+        assert_eq!(host.found, [Effect::InDoubt, Effect::NeedRelay]);
+    }
+}
+
+#[test]
+fn nat_5_a_side_that_says_where_it_is_is_found_there() {
+    let mut lab = Lab::new(Nat::PortRestricted, Nat::PortRestricted);
+    lab.find();
+    remap(&mut lab.hosts[1], 7);
+    let elsewhere = lab.hosts[1].map(cdx());
+    let now = lab.now;
+    lab.hosts[1].search.search_again(Pace::hurried(limits::PATIENCE), now);
+    lab.hosts[0].search.move_peer([elsewhere], now);
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.hosts[0].found.last(), Some(&Effect::Selected(elsewhere)));
+    let back = SocketAddr::from(([198, 51, 100, 1], 5_000));
+    assert_eq!(lab.hosts[1].found.last(), Some(&Effect::Selected(back)));
+}
+
+#[test]
+fn nat_5_beside_a_path_that_carries_a_hole_that_opens_later_is_found_and_little_is_sent() {
+    let mut lab = Lab::new(Nat::PortRestricted, Nat::Symmetric);
+    let now = lab.now;
+    for host in &mut lab.hosts {
+        host.search.search_again(Pace::beside(), now);
+    }
+    lab.run_for(Duration::from_mins(1));
+    assert!(lab.count < 60, "{} checks in a minute", lab.count);
+    assert!(lab.hosts.iter().all(|host| host.found.is_empty()), "nor does it give up");
+    lab.hosts[0].nat = Nat::Restricted;
+    lab.run_for(Duration::from_secs(12));
+    assert!(lab.hosts.iter().all(|host| matches!(host.found[..], [Effect::Selected(_)])));
 }

@@ -92,6 +92,7 @@ pub(super) async fn ask(client: &Client, operation: Operation) -> Result<Option<
         | Operation::Invite(_)
         | Operation::InviteUpdate(_)
         | Operation::RelayRequest(_)
+        | Operation::ConnectionDataChanged(_)
         | Operation::RelayUpdate(_)
         | Operation::PathReport(_)
         | Operation::Block(_)

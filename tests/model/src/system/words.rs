@@ -19,6 +19,7 @@ pub(crate) const fn session(event: &Event) -> &SessionId {
         Event::Outcome(it) => &it.session,
         Event::Rerouted(it) => &it.session,
         Event::RelayResponse(it) => &it.session,
+        Event::ConnectionData(it) => &it.session,
         Event::RelayUpdate(it) => &it.session,
         Event::InviteUpdate(it) => &it.session,
         Event::SessionUpdate(it) => &it.session,
@@ -53,6 +54,7 @@ pub(crate) fn of(event: &Event) -> String {
         Event::Invite(_)
         | Event::Taken(_)
         | Event::RelayResponse(_)
+        | Event::ConnectionData(_)
         | Event::RelayUpdate(_)
         | Event::InviteUpdate(_)
         | Event::Notice(_)

@@ -1,11 +1,13 @@
 //! The lab is what it says it is, and the table of `docs/NAT.md` is true in it.
 #![expect(clippy::print_stdout, reason = "test harness")]
 
+mod calls;
 mod cdx;
 mod kinds;
 mod meeting;
 mod relay;
 mod sites;
+mod switchboard;
 
 use std::process::Command;
 

@@ -5,6 +5,8 @@
     reason = "helpers of tests, which the lint does not know as such"
 )]
 
+mod moves;
+
 use core::{
     future::Future,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -41,6 +43,8 @@ use webrtc_util::vnet::net::Net;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// More than a test asks for; what is over is not kept.
+const SAID: usize = 256;
 const REALM: &str = "relay.example";
 
 async fn soon<T>(what: impl Future<Output = T>) -> T {
@@ -97,18 +101,22 @@ async fn devices(host: &FakeHost, relay: SocketAddr) -> ([Device; 2], JoinSet<()
     let (to_two, for_two) = mpsc::channel(8);
     let mut serving = JoinSet::new();
     let (one, connection) = device(host).await;
-    serving.spawn(serve(connection, relay, to_two, for_one));
+    let (said, _) = mpsc::channel(SAID);
+    serving.spawn(serve(connection, relay, to_two, for_one, said.clone()));
     let (two, connection) = device(host).await;
-    serving.spawn(serve(connection, relay, to_one, for_two));
+    serving.spawn(serve(connection, relay, to_one, for_two, said));
     ([one, two], serving)
 }
 
 async fn device(host: &FakeHost) -> (Device, FakeConnection) {
+    device_in(host, Arc::new(SymmetricNat::new(LOOPBACK))).await
+}
+
+async fn device_in(host: &FakeHost, network: Arc<dyn Network>) -> (Device, FakeConnection) {
     let key = DeviceKey::generate(&mut rand::rng());
     let identity = soon(Client::enrol(&host.settings(), key)).await.unwrap();
     let (client, events) = soon(Client::connect(host.settings(), identity)).await.unwrap();
     let connection = soon(host.next_connection()).await.unwrap();
-    let network: Arc<dyn Network> = Arc::new(SymmetricNat::new(LOOPBACK));
     let prepared = soon(Prepared::new(&client, &*network)).await.unwrap();
     (Device { client, events, network, prepared }, connection)
 }
@@ -118,6 +126,7 @@ async fn serve(
     relay: SocketAddr,
     to_other: mpsc::Sender<Event>,
     mut events: mpsc::Receiver<Event>,
+    said: mpsc::Sender<Operation>,
 ) {
     let mut seq = 0;
     loop {
@@ -129,6 +138,8 @@ async fn serve(
             request = connection.next_request() => {
                 let Some((id, operation)) = request else { return };
                 answer(&mut connection, &id, &operation, (relay, &to_other)).await;
+                // Who does not listen does not want to know.
+                _ = said.try_send(operation);
             }
         }
     }
@@ -197,7 +208,7 @@ async fn carries(from: &Call, to: &mut Call, payload: &[u8]) {
 }
 
 fn direct(patience_ms: u32) -> Path {
-    Path::Direct { candidates: Vec::new(), patience_ms: Some(patience_ms) }
+    Path::Direct { candidates: Vec::new(), patience_ms: Some(patience_ms), exchange: None }
 }
 
 #[tokio::test]

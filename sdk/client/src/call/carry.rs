@@ -1,0 +1,243 @@
+//! Carrying datagrams over an established path, and the moves between paths (NAT-4, NAT-5).
+//!
+//! The *line* is the path that the handshake went over. Where that is the relay, a direct path is looked for
+//! beside it; when there is one, data goes over it at once, sealed under the same keys. Both are received from all
+//! the while, and both sides move by themselves: nothing is lost by the move, and what comes late counts by its
+//! number. The relay stays in reserve until the direct path has carried alone for a while; then the direct
+//! path is the line.
+//!
+//! A direct path that answers no more is looked for anew, CDX is asked where this device is, and the host tells
+//! the other side. If that does not help in time, the call goes on over the relay: at once where it is in
+//! reserve, else by asking for it.
+
+mod moving;
+
+use core::{net::SocketAddr, ops::ControlFlow};
+use std::{io, sync::Arc, time::Instant};
+
+use switchhook_protocol::exchange::Exchange;
+use tokio::{
+    sync::mpsc::Sender,
+    task::JoinSet,
+    time::{interval, sleep_until},
+};
+use tokio_util::task::TaskTracker;
+
+use super::{
+    Live, PathInUse,
+    attempt::{Attempt, now},
+    engine::Engine,
+    way::Way,
+};
+use crate::{
+    limits,
+    network::{DatagramSocket, recv_from},
+    secure::{Kind, MAX_SEALED, is_data},
+};
+
+/// How carrying ended.
+pub(super) enum Ended {
+    /// By one side's wish, by the host's word, or by silence.
+    Over,
+    /// The call goes on over this one.
+    Moved(Box<Attempt>),
+}
+
+type Flow = ControlFlow<Ended>;
+
+/// See the module.
+pub(super) struct Carrying<'a> {
+    engine: &'a mut Engine,
+    line: Attempt,
+    in_use: PathInUse,
+    live: &'a Live,
+    datagrams: &'a Sender<Vec<u8>>,
+    begun: Instant,
+    /// When the other side was heard last, over any path.
+    heard: Instant,
+    /// Since when nothing has needed the line, while data goes beside it.
+    idle_line: Instant,
+    /// The device's own addresses, when there were any.
+    addresses: Vec<SocketAddr>,
+    announcing: JoinSet<Option<Exchange>>,
+}
+
+/// Which socket a datagram came in at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Via {
+    Line,
+    Beside,
+}
+
+impl<'a> Carrying<'a> {
+    /// None if the line is not established.
+    pub(super) fn new(
+        engine: &'a mut Engine,
+        line: Attempt,
+        live: &'a Live,
+        datagrams: &'a Sender<Vec<u8>>,
+    ) -> Option<Self> {
+        let in_use = line.path()?;
+        live.set(Some(in_use.clone()));
+        let begun = now();
+        let (heard, idle_line) = (begun, begun);
+        let (addresses, announcing) = (Vec::new(), JoinSet::new());
+        Some(Self { engine, line, in_use, live, datagrams, begun, heard, idle_line, addresses, announcing })
+    }
+
+    pub(super) async fn run(mut self, tasks: &TaskTracker) -> Ended {
+        if let Some(early) = self.line.early.take()
+            && let ControlFlow::Break(ended) = self.deliver(&early, Via::Line)
+        {
+            return ended;
+        }
+        self.catch_up();
+        let mut buffers = [vec![0; 2_048], vec![0; 2_048]];
+        let [of_line, of_beside] = &mut buffers;
+        let (mut alive, mut look) = (interval(limits::KEEP_ALIVE), interval(limits::LOOK_AT_ADDRESSES));
+        let mut listening = true;
+        loop {
+            if let ControlFlow::Break(ended) = self.settle(tasks).await {
+                return self.end(ended);
+            }
+            let (line, beside) = self.sockets();
+            let next = self.next_timeout();
+            // Whatever is ready has its turn: data never keeps a check or the host's word waiting.
+            let flow = tokio::select! {
+                received = recv_from(&*line, of_line) => self.received(Via::Line, received, of_line),
+                received = receive(beside.as_deref(), of_beside) => self.received(Via::Beside, received, of_beside),
+                event = self.engine.events.recv(), if listening => {
+                    listening = event.is_some();
+                    self.hear(event).await
+                }
+                Some(announced) = self.announcing.join_next() => self.announced(announced.ok().flatten()),
+                _ = alive.tick() => { self.in_use.send(Kind::Alive, &[]); Flow::Continue(()) }
+                _ = look.tick() => self.look_at_addresses(),
+                () = sleep_until(next.into()) => self.handle_timeout(),
+            };
+            if let ControlFlow::Break(ended) = flow {
+                return self.end(ended);
+            }
+        }
+    }
+
+    /// A direct line is looked for beside the next one.
+    fn end(self, ended: Ended) -> Ended {
+        if matches!(ended, Ended::Moved(_)) {
+            self.engine.keep_looking(self.line.way);
+        }
+        ended
+    }
+
+    fn sockets(&self) -> (Arc<dyn DatagramSocket>, Option<Arc<dyn DatagramSocket>>) {
+        let beside = self.engine.direct.as_ref().map(|way| Arc::clone(&way.socket));
+        (Arc::clone(&self.line.way.socket), beside)
+    }
+
+    fn next_timeout(&self) -> Instant {
+        let ways = [self.line.way.poll_timeout(), self.engine.direct.as_ref().and_then(Way::poll_timeout)];
+        let reserve = self.carries_beside().then(|| self.idle_line + limits::RESERVE);
+        let silence = self.heard + limits::PATH_SILENCE;
+        ways.into_iter().chain([reserve]).flatten().fold(silence, Instant::min)
+    }
+
+    fn handle_timeout(&mut self) -> Flow {
+        if self.heard + limits::PATH_SILENCE <= now() {
+            tracing::info!("the other side of a call is silent");
+            return Flow::Break(Ended::Over);
+        }
+        self.line.way.handle_timeout();
+        if let Some(way) = &mut self.engine.direct {
+            way.handle_timeout();
+        }
+        if self.carries_beside() && self.idle_line + limits::RESERVE <= now() {
+            self.drop_reserve();
+        }
+        Flow::Continue(())
+    }
+
+    fn received(&mut self, via: Via, received: io::Result<(usize, SocketAddr)>, buffer: &[u8]) -> Flow {
+        match received {
+            Ok((length, from)) => self.take_in(via, from, buffer.get(..length).unwrap_or_default()),
+            Err(error) if is_passing(&error) => Flow::Continue(()),
+            Err(error) => self.lost(via, &error),
+        }
+    }
+
+    fn take_in(&mut self, via: Via, from: SocketAddr, datagram: &[u8]) -> Flow {
+        if is_data(datagram) {
+            return self.deliver(datagram, via);
+        }
+        match (via, &mut self.engine.direct) {
+            (Via::Beside, Some(way)) => way.handle_datagram(from, datagram),
+            // A repeat of the handshake among others: the other side has missed our answer.
+            (Via::Line, _) | (Via::Beside, None) => {
+                self.line.handle_datagram(from, datagram);
+                self.line.repeat();
+            }
+        }
+        Flow::Continue(())
+    }
+
+    fn deliver(&mut self, datagram: &[u8], via: Via) -> Flow {
+        let mut out = [0; MAX_SEALED];
+        let Some((kind, payload)) = self.in_use.established.transport.open(datagram, &mut out) else {
+            return Flow::Continue(());
+        };
+        self.heard = now();
+        if via == Via::Line {
+            self.idle_line = self.heard;
+        }
+        match kind {
+            Kind::Application => {
+                // Full, the newest is lost, as in a network; gone, the application only sends.
+                if self.datagrams.try_send(payload.to_vec()).is_err() {
+                    tracing::trace!("a datagram is lost at the application's queue");
+                }
+                Flow::Continue(())
+            }
+            Kind::Alive => Flow::Continue(()),
+            Kind::Bye => Flow::Break(Ended::Over),
+        }
+    }
+
+    /// A socket fails for good: the other one may go on alone.
+    fn lost(&mut self, via: Via, error: &io::Error) -> Flow {
+        tracing::info!(%error, "a socket of the call fails");
+        match via {
+            Via::Beside => {
+                self.engine.direct = None;
+                self.take(self.line.path())
+            }
+            Via::Line if self.carries_beside() => {
+                self.drop_reserve();
+                Flow::Continue(())
+            }
+            Via::Line => Flow::Break(Ended::Over),
+        }
+    }
+
+    /// Sends what both ways have to send, and acts on what became known.
+    async fn settle(&mut self, tasks: &TaskTracker) -> Flow {
+        while let Some(news) = self.line.way.perform() {
+            self.on_line(news).await?;
+        }
+        while let Some(news) = self.engine.direct.as_mut().and_then(Way::perform) {
+            self.on_beside(news, tasks)?;
+        }
+        Flow::Continue(())
+    }
+}
+
+/// Receives where there is a socket, else never.
+async fn receive(socket: Option<&dyn DatagramSocket>, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    match socket {
+        Some(socket) => recv_from(socket, buffer).await,
+        None => core::future::pending().await,
+    }
+}
+
+/// Windows reports here that an earlier datagram found nobody; the next may.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
+}

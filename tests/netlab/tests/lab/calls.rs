@@ -1,0 +1,118 @@
+//! The client's calls through the lab's NATs: who meets, in one LAN, and after a change of address.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use switchhook_netlab::{Lab, MeetingTable, Nat};
+use switchhook_protocol::call::PathKind;
+use tokio::task::JoinSet;
+
+use crate::switchboard::{Place, Switchboard, runtime};
+
+const PAGE: &str = include_str!("../../../../docs/NAT.md");
+
+/// INV-5, NAT-2
+#[test]
+fn nat_3_the_client_meets_wherever_the_table_says_so_and_where_guessing_helps() -> Result<()> {
+    let test = "nat_3_the_client_meets_wherever_the_table_says_so_and_where_guessing_helps";
+    let Some(lab) = Lab::or_skip(test)? else { return Ok(()) };
+    let published: BTreeMap<_, _> = MeetingTable::read(PAGE)?.pairs().collect();
+    let met = runtime()?.block_on(measure(&lab))?;
+
+    let wrong: Vec<String> = met
+        .iter()
+        .filter(|(pair, met)| expected(**pair, &published).is_some_and(|expected| expected != **met))
+        .map(|((first, second), met)| format!("{first} calls {second}: measured {met}"))
+        .collect();
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// Whether a pair meets; nothing where it may come out either way.
+fn expected(pair: (Nat, Nat), published: &BTreeMap<(Nat, Nat), bool>) -> Option<bool> {
+    let either = |nat| pair.0 == nat || pair.1 == nat;
+    let meets = published.get(&pair).copied().unwrap_or_default();
+    let in_turn = published.get(&(pair.1, pair.0)).copied().unwrap_or_default();
+    let cone = either(Nat::PortRestricted) || either(Nat::Masquerade);
+    match (meets, either(Nat::OpenMasquerade), either(Nat::SymmetricSequential)) {
+        // Both move at once here.
+        (_, true, _) => (meets && in_turn && pair.0 != pair.1).then_some(true),
+        (true, false, _) => Some(true),
+        // Its next ports are known; whom it meets has to let them in.
+        (false, false, true) => cone.then_some(true),
+        (false, false, false) => Some(false),
+    }
+}
+
+/// Every ordered pair of kinds that let datagrams out, each site in one call at a time.
+async fn measure(lab: &Lab) -> Result<BTreeMap<(Nat, Nat), bool>> {
+    let board = Arc::new(Switchboard::start(lab).await?);
+    let kinds: Vec<Nat> = Nat::ALL.into_iter().filter(|nat| nat.behaviour().is_some()).collect();
+    let place = |nat: &Nat| Ok(Place::Site(Arc::new(lab.site(*nat)?)));
+    let first: Vec<Place> = kinds.iter().map(place).collect::<Result<_>>()?;
+    let second: Vec<Place> = kinds.iter().map(place).collect::<Result<_>>()?;
+    let mut met = BTreeMap::new();
+    for shift in 0..kinds.len() {
+        let mut calls = JoinSet::new();
+        let others = kinds.iter().zip(&second).cycle().skip(shift);
+        for ((nat, a), (other, b)) in kinds.iter().zip(&first).zip(others) {
+            let (pair, places, board) = ((*nat, *other), [a.clone(), b.clone()], Arc::clone(&board));
+            calls.spawn(async move { (pair, Box::pin(board.call(places)).await.is_ok()) });
+        }
+        met.extend(calls.join_all().await);
+    }
+    Ok(met)
+}
+
+/// NAT-6
+#[test]
+fn nat_6_two_devices_of_one_lan_meet_inside_it_where_no_nat_would_let_them() -> Result<()> {
+    let test = "nat_6_two_devices_of_one_lan_meet_inside_it_where_no_nat_would_let_them";
+    let Some(lab) = Lab::or_skip(test)? else { return Ok(()) };
+    runtime()?.block_on(async {
+        let board = Switchboard::start(&lab).await?;
+        for nat in [Nat::Symmetric, Nat::RandomMasquerade, Nat::PortRestricted] {
+            let site = Arc::new(lab.site(nat)?);
+            let neighbour = Arc::new(site.neighbour()?);
+            let lan: BTreeSet<_> = [site.host().ip(), neighbour.ip()].map(std::net::IpAddr::from).into();
+            let mut talk = Box::pin(board.call([Place::Site(site), Place::Neighbour(neighbour)])).await?;
+            talk.carries().await?;
+            let peers = talk.calls.each_ref().map(|call| call.peer_addr().map(|addr| addr.ip()));
+            ensure!(peers.iter().flatten().all(|ip| lan.contains(ip)), "{nat}: {peers:?}");
+        }
+        Ok(())
+    })
+}
+
+/// NAT-5
+#[test]
+fn nat_5_a_call_goes_on_when_the_network_of_one_side_gets_another_address() -> Result<()> {
+    let test = "nat_5_a_call_goes_on_when_the_network_of_one_side_gets_another_address";
+    let Some(lab) = Lab::or_skip(test)? else { return Ok(()) };
+    runtime()?.block_on(async {
+        let board = Switchboard::start(&lab).await?;
+        for (moving, staying) in
+            [(Nat::FullCone, Nat::PortRestricted), (Nat::PortRestricted, Nat::Masquerade)]
+        {
+            for inviter_moves in [true, false] {
+                let (moves, stays) = (Arc::new(lab.site(moving)?), Arc::new(lab.site(staying)?));
+                let mut places = [Place::Site(Arc::clone(&moves)), Place::Site(stays)];
+                if !inviter_moves {
+                    places.reverse();
+                }
+                let mut talk = Box::pin(board.call(places)).await?;
+                talk.carries().await?;
+                let moved_to = tokio::task::block_in_place(|| lab.renumber(&moves))?;
+                talk.carries().await.with_context(|| format!("{moving} moves, {staying} stays"))?;
+                let [inviters, callees] = talk.calls.each_ref().map(|call| (call.path(), call.peer_addr()));
+                let (path, peer) = if inviter_moves { callees } else { inviters };
+                ensure!(path == Some(PathKind::Direct), "{path:?}");
+                ensure!(peer.map(|peer| peer.ip()) == Some(moved_to.into()), "{peer:?}, not {moved_to}");
+            }
+        }
+        Ok(())
+    })
+}
