@@ -21,7 +21,7 @@ async fn coturns_client_relays_over_tcp() {
 async fn relays(transport: &[&str]) {
     // One name for all of coturn's clients, which also close and open again as they like.
     let roots = RootKeys::new([1; 32], []);
-    let running = Running::start_with(roots, |config| config.allocations_per_participant = 20).await;
+    let running = Running::start_with(roots, |config| config.quota.each_participant = 20).await;
     for (session, method) in [("channels", None), ("indications", Some("-s"))] {
         let credentials = running.credentials(session, "d1");
         let port = running.relay.addr().port().to_string();
