@@ -16,19 +16,22 @@ mod contract_report;
 mod outbound;
 mod records;
 mod rollout;
+mod stun;
 
 pub use contract_report::contract_report;
 pub use outbound::outbound;
 pub use records::records;
 pub use rollout::rollout;
+pub use stun::stun;
 
 /// A rule about any bytes; whether these came as far as the rule.
 pub type Body = fn(&[u8]) -> bool;
 
 /// All bodies, by the names of their corpora and of their targets.
-pub const BODIES: [(&str, Body); 4] = [
+pub const BODIES: [(&str, Body); 5] = [
     ("contract_report", contract_report),
     ("outbound", outbound),
     ("records", records),
     ("rollout", rollout),
+    ("stun", stun),
 ];
