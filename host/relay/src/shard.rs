@@ -168,6 +168,7 @@ impl Shard {
             Awaited::Socket(via) => {
                 if is_error {
                     self.relaying.tell_of_losses(via);
+                    self.relaying.flush();
                 }
                 self.serve(via);
             }

@@ -12,7 +12,8 @@ pub fn stun(bytes: &[u8]) -> bool {
     assert_eq!(frame_length(begin), Ok(bytes.len()));
     assert!(!message.is_authentic(&Key::short_term("nobody's")), "authentic under a key of nobody's");
 
-    let plain: Vec<(u16, &[u8])> = message.covered_attributes().filter(|(kind, _)| !is_of_the_end(*kind)).collect();
+    let plain: Vec<(u16, &[u8])> =
+        message.covered_attributes().filter(|(kind, _)| !is_of_the_end(*kind)).collect();
     for (_, value) in &plain {
         let _address = read_address(value, &message.transaction());
     }

@@ -15,9 +15,7 @@ use switchhook_relay::Quota;
 use tokio::net::UdpSocket;
 
 use crate::{
-    by_hand::{
-        ALLOCATE, ByHand, CHANNEL_BIND, CHANNEL_NUMBER, LIFETIME, PEER, REFRESH, RELAYED, UDP,
-    },
+    by_hand::{ALLOCATE, ByHand, CHANNEL_BIND, CHANNEL_NUMBER, LIFETIME, PEER, REFRESH, RELAYED, UDP},
     running::Running,
 };
 
@@ -136,7 +134,7 @@ async fn rel_3_after_ten_thousand_allocations_and_silence_nothing_is_left() {
         client.nonce = client.ask_unsigned(ALLOCATE, &[UDP]).await.value(attribute::NONCE);
         assert_eq!(client.ask(ALLOCATE, &[UDP]).await.outcome(), Ok(()), "{number}");
     }
-    assert_eq!(running.relay.allocations(), MANY.into());
+    assert_eq!(running.relay.allocations(), usize::from(MANY));
     assert_eq!(self::files(), files + usize::from(MANY));
 
     tokio::time::pause();

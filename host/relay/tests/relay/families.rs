@@ -10,9 +10,7 @@ use switchhook_relay::Ip;
 use tokio::{net::UdpSocket, time::timeout};
 
 use crate::{
-    by_hand::{
-        ALLOCATE, ByHand, CREATE_PERMISSION, DATA, LIFETIME, PEER, REFRESH, RELAYED, SEND, Said, UDP,
-    },
+    by_hand::{ALLOCATE, ByHand, CREATE_PERMISSION, DATA, LIFETIME, PEER, REFRESH, RELAYED, SEND, Said, UDP},
     running::{GUARD, Running},
 };
 

@@ -14,7 +14,8 @@ async fn rel_3_a_client_may_choose_sha_256() {
     let running = Running::start().await;
     let (mut client, offered) = greeted(&running).await;
     let offered = (attribute::PASSWORD_ALGORITHMS, offered.as_slice());
-    let request = client.signed_with(ALLOCATE, &[UDP, offered, SHA_256], &[(key(&client), Algorithm::Sha256)]);
+    let request =
+        client.signed_with(ALLOCATE, &[UDP, offered, SHA_256], &[(key(&client), Algorithm::Sha256)]);
     let said = client.exchange(&request).await;
     assert_eq!(said.outcome(), Ok(()));
     let answer = Message::parse(&said.0).unwrap();

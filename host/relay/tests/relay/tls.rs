@@ -75,7 +75,8 @@ async fn what_is_not_encrypted_gets_nothing_at_the_port_of_tls() {
 
 /// A relay with a certificate, and a client that believes it.
 pub(crate) async fn encrypted() -> (Running, TlsConnector) {
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let certificate: CertificateDer<'static> = cert.der().clone();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let provider = Arc::new(aws_lc_rs::default_provider());

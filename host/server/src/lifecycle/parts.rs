@@ -157,7 +157,9 @@ pub(super) async fn relay(
         ip: settings.listen.ip(),
         port: settings.listen.port(),
         public_ip: settings.public_ip,
-        other_ip: settings.other_ip.map(|bind| switchhook_relay::Ip { bind, public: settings.other_public_ip }),
+        other_ip: settings
+            .other_ip
+            .map(|bind| switchhook_relay::Ip { bind, public: settings.other_public_ip }),
         tls,
         quota: Quota {
             all: settings.allocations,
