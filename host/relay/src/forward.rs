@@ -68,7 +68,7 @@ impl Relaying {
             return;
         };
         if self.passes(key, 1, data.len()) {
-            self.host.metrics.sent_to_peer(1, bytes(data.len()));
+            self.tally.to_peer.add(1, bytes(data.len()));
             self.send(Flow { via: Via::Relayed(key, Family::of(to.ip())), to, ecn }, &[], data);
         }
     }
@@ -87,7 +87,7 @@ impl Relaying {
         if !self.passes(key, count(group), group.length()) {
             return;
         }
-        self.host.metrics.received_from_peer(count(group), bytes(group.length()));
+        self.tally.from_peer.add(count(group), bytes(group.length()));
         for data in group.datagrams() {
             if let Some(channel) = channel {
                 let Some(head) = channel_header(channel, data.len()) else { continue };

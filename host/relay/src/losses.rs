@@ -71,7 +71,8 @@ impl Loss {
 fn next(socket: &UdpSocket) -> Option<Report> {
     let mut begin = [0; 64];
     let mut slices = [IoSliceMut::new(&mut begin)];
-    let mut space = nix::cmsg_space!([u8; 64]);
+    // The report stands behind what `quinn-udp` asks of every datagram: address and type of service.
+    let mut space = nix::cmsg_space!([u8; 256]);
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let report = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut space), flags).ok()?;
     let to = report.address.as_ref().and_then(addr);

@@ -74,14 +74,39 @@ impl Metrics {
     pub(crate) fn refused(&self, refusal: Refusal) {
         self.refused.get_or_create(&[("reason", refusal.word())]).inc();
     }
+}
 
-    pub(crate) fn sent_to_peer(&self, datagrams: u64, bytes: u64) {
-        self.to_peer_packets.inc_by(datagrams);
-        self.to_peer_bytes.inc_by(bytes);
+/// What a shard has relayed since it last told the metrics, which all shards share.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) to_peer: Relayed,
+    pub(crate) from_peer: Relayed,
+}
+
+/// Datagrams, and their payload in bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Relayed {
+    datagrams: u64,
+    bytes: u64,
+}
+
+impl Relayed {
+    pub(crate) const fn add(&mut self, datagrams: u64, bytes: u64) {
+        self.datagrams += datagrams;
+        self.bytes += bytes;
     }
+}
 
-    pub(crate) fn received_from_peer(&self, datagrams: u64, bytes: u64) {
-        self.from_peer_packets.inc_by(datagrams);
-        self.from_peer_bytes.inc_by(bytes);
+impl Tally {
+    pub(crate) fn tell(&mut self, metrics: &Metrics) {
+        let Self { to_peer, from_peer } = std::mem::take(self);
+        if to_peer.datagrams > 0 {
+            metrics.to_peer_packets.inc_by(to_peer.datagrams);
+            metrics.to_peer_bytes.inc_by(to_peer.bytes);
+        }
+        if from_peer.datagrams > 0 {
+            metrics.from_peer_packets.inc_by(from_peer.datagrams);
+            metrics.from_peer_bytes.inc_by(from_peer.bytes);
+        }
     }
 }

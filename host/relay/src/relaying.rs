@@ -16,6 +16,7 @@ use crate::{
     datagrams::{Datagrams, Group},
     family::{Family, PerFamily},
     host::Host,
+    metrics::Tally,
     outgoing::{Flow, Outgoing, Via},
     quotas::Participant,
     wire::{is_channel_data, message_type},
@@ -30,6 +31,7 @@ pub(crate) struct Relaying {
     /// Where new sockets are waited for.
     pub(crate) registry: Registry,
     pub(crate) outgoing: Outgoing,
+    pub(crate) tally: Tally,
     /// Where answers are written.
     pub(crate) scratch: Vec<u8>,
     /// The time of what is done now.
@@ -45,6 +47,7 @@ impl Relaying {
             held_by: HashMap::new(),
             registry,
             outgoing: Outgoing::default(),
+            tally: Tally::default(),
             scratch: Vec::new(),
             now: Instant::now(),
         }
@@ -148,8 +151,10 @@ impl Relaying {
 
     /// Sends what was gathered.
     pub(crate) fn flush(&mut self) {
+        // Before the datagrams: who has seen one finds it counted.
+        self.tally.tell(&self.host.metrics);
         for sheaf in self.outgoing.sheaves() {
-            // An allocation may have ended meanwhile, and its datagrams with it.
+            // Its address may have been given up meanwhile, and its datagrams with it.
             if let Some(socket) = self.socket(sheaf.via) {
                 socket.send(sheaf.to, &sheaf.bytes, sheaf.size, sheaf.ecn);
             }
@@ -201,6 +206,8 @@ impl Relaying {
     }
 
     pub(crate) fn end(&mut self, key: usize) {
+        // The next allocation may get this one's key, and must not get its datagrams.
+        self.flush();
         if let Some(allocation) = self.allocations.try_remove(key) {
             self.held_by.remove(&allocation.caller.client());
         }
