@@ -21,6 +21,7 @@ mod plugin_call;
 mod plugin_platform;
 mod process;
 mod registration;
+mod relay;
 mod report;
 mod series;
 mod sign_in;
@@ -101,6 +102,19 @@ enum Bench {
     Overload,
     /// From invite to ring on three nodes, and the death of one.
     Cluster,
+    /// Packets, allocations and STUN answers of the relay.
+    Relay,
+    /// The relay, by itself.
+    #[command(hide = true)]
+    ServeRelay,
+    /// A yardstick's server: datagrams, forwarded.
+    #[command(hide = true)]
+    ServeForwarder {
+        /// How.
+        way: relay::forwarders::Way,
+        #[command(flatten)]
+        flows: relay::forwarders::Flows,
+    },
     /// A yardstick's server: routing decisions over HTTP.
     #[command(hide = true)]
     ServeWebhook,
@@ -124,6 +138,8 @@ fn main() -> anyhow::Result<()> {
         Bench::ServeWebhook => return plugin_call::webhook::serve(),
         Bench::Burn => return plugin_platform::burn(),
         Bench::ServeSockets { kind, files } => return bare::serve(kind, &files),
+        Bench::ServeRelay => return relay::servers::serve_relay(),
+        Bench::ServeForwarder { way, flows } => return relay::forwarders::serve(way, flows),
         Bench::All => {
             let platform = plugin_platform::run(&options)?;
             let others = [
@@ -138,6 +154,7 @@ fn main() -> anyhow::Result<()> {
                 storm::run(&options)?,
                 overload::run(&options)?,
                 cluster::run(&options)?,
+                relay::run(&options)?,
             ];
             platform.into_iter().chain(others).collect()
         }
@@ -153,6 +170,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Storm => vec![storm::run(&options)?],
         Bench::Overload => vec![overload::run(&options)?],
         Bench::Cluster => vec![cluster::run(&options)?],
+        Bench::Relay => vec![relay::run(&options)?],
     };
     if options.json {
         println!("{}", serde_json::to_string_pretty(&reports)?);

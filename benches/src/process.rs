@@ -92,6 +92,17 @@ impl Running {
         Ok(kib.parse()?)
     }
 
+    /// How long its threads have run, to the nanosecond; those that have ended are not counted.
+    pub(crate) fn time_on_cores(&self) -> anyhow::Result<Duration> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.0.id()))?;
+        let times = threads.map(|thread| {
+            let schedstat = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let time = schedstat.split_ascii_whitespace().next().context("no schedstat")?;
+            Ok(Duration::from_nanos(time.parse()?))
+        });
+        times.sum()
+    }
+
     /// Processor time that it has used, in user and system mode.
     pub(crate) fn processor_time(&self) -> anyhow::Result<Duration> {
         /// The kernel's unit towards user space (`USER_HZ`), the same on every architecture of ours.

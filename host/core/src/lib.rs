@@ -22,6 +22,7 @@ pub mod mint;
 pub mod network;
 pub mod observation;
 pub mod policy;
+pub mod rate;
 pub mod registration;
 pub mod relay;
 pub mod relay_choice;

@@ -70,6 +70,8 @@ pub mod attribute {
     pub const PASSWORD_ALGORITHM: u16 = 0x001D;
     /// Who asks, hashed.
     pub const USERHASH: u16 = 0x001E;
+    /// Algorithms of long-term credentials that the server takes.
+    pub const PASSWORD_ALGORITHMS: u16 = 0x8002;
     /// Where the request came from.
     pub const XOR_MAPPED_ADDRESS: u16 = 0x0020;
     /// Where the answer was sent from (RFC 5780 §7.3).

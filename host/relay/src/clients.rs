@@ -1,67 +1,80 @@
 //! Clients, and the ways by which they come.
 
-use std::{io, net::SocketAddr};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use async_trait::async_trait;
-use tokio::net::UdpSocket;
+use tokio::sync::mpsc::Sender;
 
-/// How a client reaches the relay. Its peers always have datagrams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Transport {
-    /// A message is a datagram.
-    Udp,
-    /// Messages follow each other in a stream.
-    Tcp,
+/// Who asks, for as long as it may be asked about: an address of datagrams, or one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Client {
+    Datagrams(SocketAddr),
+    /// A number that no other stream gets.
+    Stream(u64),
 }
 
-/// Who asks: one address may come by both ways, and is two clients then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Client {
-    pub(crate) transport: Transport,
+/// A client, and how it is answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// Where it is seen.
     pub(crate) addr: SocketAddr,
+    /// Its stream, if it did not come by datagrams.
+    pub(crate) stream: Option<Arc<Stream>>,
 }
 
-/// What comes from a client.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Arrival {
-    /// A message, in the buffer up to this length.
-    Message { length: usize, from: SocketAddr },
-    /// The client is gone, and what it held with it.
-    Left(SocketAddr),
+/// What the relay knows of a stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) number: u64,
+    pub(crate) from: SocketAddr,
+    answers: Sender<Vec<u8>>,
+    /// Whether it holds an allocation: then it may be silent.
+    holds: AtomicBool,
 }
 
-/// All clients that come by one way.
-#[async_trait]
-pub(crate) trait Clients: Send + Sync + 'static {
-    /// Waits for what comes next.
-    async fn receive(&self, buffer: &mut [u8]) -> Arrival;
+impl Caller {
+    pub(crate) const fn by_datagrams(addr: SocketAddr) -> Self {
+        Self { addr, stream: None }
+    }
 
-    /// Sends a message, or loses it where there is no room: as datagrams are.
-    async fn deliver(&self, message: &[u8], to: SocketAddr);
+    pub(crate) fn by_stream(stream: Arc<Stream>) -> Self {
+        Self { addr: stream.from, stream: Some(stream) }
+    }
 
-    /// Where they come to.
-    fn address(&self) -> io::Result<SocketAddr>;
+    pub(crate) fn client(&self) -> Client {
+        self.stream.as_ref().map_or(Client::Datagrams(self.addr), |stream| Client::Stream(stream.number))
+    }
 }
 
-#[async_trait]
-impl Clients for UdpSocket {
-    async fn receive(&self, buffer: &mut [u8]) -> Arrival {
-        loop {
-            match self.recv_from(buffer).await {
-                Ok((length, from)) => return Arrival::Message { length, from },
-                // What an earlier message met on its way (ICMP); it says nothing about the next.
-                Err(_) => tokio::task::yield_now().await,
-            }
+impl Stream {
+    pub(crate) const fn new(number: u64, from: SocketAddr, answers: Sender<Vec<u8>>) -> Self {
+        Self { number, from, answers, holds: AtomicBool::new(false) }
+    }
+
+    /// Puts a message in, or loses it where there is no room, as datagrams are: one slow client must not
+    /// keep all others waiting.
+    pub(crate) fn deliver(&self, head: &[u8], data: &[u8]) {
+        let length = head.len() + data.len();
+        let mut message = Vec::with_capacity(length.next_multiple_of(4));
+        message.extend_from_slice(head);
+        message.extend_from_slice(data);
+        // Streams pad the data of channels (RFC 8656 §12.5); STUN messages end so anyway.
+        message.resize(length.next_multiple_of(4), 0);
+        if self.answers.try_send(message).is_err() {
+            tracing::trace!(client = %self.from, "no room for a message");
         }
     }
 
-    async fn deliver(&self, message: &[u8], to: SocketAddr) {
-        if let Err(error) = self.send_to(message, to).await {
-            tracing::trace!(%error, "send to client");
-        }
+    pub(crate) fn set_holds(&self, holds: bool) {
+        self.holds.store(holds, Ordering::Relaxed);
     }
 
-    fn address(&self) -> io::Result<SocketAddr> {
-        self.local_addr()
+    pub(crate) fn holds(&self) -> bool {
+        self.holds.load(Ordering::Relaxed)
     }
 }

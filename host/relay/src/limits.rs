@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-/// Streams at a time: each is a file of the process, and the system gives it some thousands more for
-/// allocations.
+/// Streams at a time of each way: each is a file of the process, and the system gives it some thousands more
+/// for allocations.
 pub(crate) const STREAMS: usize = 4_096;
 
 /// Streams at a time of one subscriber. There may be an office behind its address, which lets no datagram out
 /// and has every call relayed; the others are served all the same.
 pub(crate) const STREAMS_EACH: usize = 256;
 
-/// Messages of all streams that wait for the relay. Full, the streams wait, and their clients with them.
+/// Messages of all streams that wait for a shard. Full, the streams wait, and their clients with them.
 pub(crate) const ARRIVALS: usize = 1_024;
 
 /// Messages that wait for one client. Full, the next are lost: its path is slower than what its peer sends.
 pub(crate) const WAITING: usize = 64;
 
-/// The longest message that the relay looks at. Longer data would not reach a peer in one piece.
+/// The longest message that the relay takes from a stream. Longer data would not reach a peer in one piece.
 pub(crate) const LARGEST: usize = 1_500;
 
 /// After how long, and how often then, a stream must hold an allocation, whatever it says: a client asks for
@@ -25,6 +25,9 @@ pub(crate) const WITHOUT_ALLOCATION: Duration = Duration::from_secs(20);
 
 /// How long a message may take from its first byte to its last, in and out.
 pub(crate) const MESSAGE: Duration = Duration::from_secs(20);
+
+/// How long a TLS handshake may take: some round trips, and a slow telephone's cryptography.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How long nothing is accepted after that failed: the system has no room, and trying costs.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -36,16 +39,59 @@ pub(crate) const PORT_TRIES: usize = 16;
 /// nearly all tries find one, of one that is full none, and the client waits that long.
 pub(crate) const RELAYED_PORT_TRIES: usize = 32;
 
-/// Peers that one allocation may be permitted; a mesh has some, a scanner wants many.
+/// Peers that one allocation may be permitted, and channels that it may bind; a mesh has some, a scanner
+/// wants many. They are looked through one by one.
 pub(crate) const PEERS: usize = 64;
+
+/// How long a permission lives without being asked for again (RFC 8656 §9).
+pub(crate) const PERMISSION_LIFE: Duration = Duration::from_mins(5);
 
 /// How long a channel lives without being bound again (RFC 8656 §12).
 pub(crate) const CHANNEL_LIFE: Duration = Duration::from_mins(10);
+
+/// Lifetime of an allocation whose client names none, or a shorter one, in seconds (RFC 8656 §3.2).
+pub(crate) const DEFAULT_LIFETIME: u32 = 600;
+
+/// The longest lifetime that an allocation gets at once, in seconds (RFC 8656 §7.2).
+pub(crate) const LONGEST_LIFETIME: u32 = 3_600;
 
 /// How long a client's nonce serves; then it gets the next with error 438. Who overhears one, and has a
 /// request that was signed with it, can send that again for so long.
 pub(crate) const NONCE_LIFE: Duration = Duration::from_mins(10);
 
-/// How long the nonce serves by which the relay signs requests for the crate: half of what the crate gives
-/// it, so that none is refused for being old.
-pub(crate) const CRATE_NONCE_LIFE: Duration = Duration::from_mins(30);
+/// How long a port is kept for the second allocation of a pair (RFC 8656 §7.2).
+pub(crate) const RESERVATION: Duration = Duration::from_secs(30);
+
+/// Ports that are kept at a time: each is a socket for which nobody has an allocation yet.
+pub(crate) const RESERVATIONS: usize = 256;
+
+/// Buckets for answers to strangers: 8 bytes each. Two sources of ten thousand rarely share one.
+pub(crate) const STRANGERS: u64 = 16 * 1024;
+
+/// How often a shard looks for what has expired.
+pub(crate) const SWEEP: Duration = Duration::from_secs(1);
+
+/// Room for one group of datagrams: what one call may bring merged.
+pub(crate) const GROUP: usize = 64 * 1024;
+
+/// Groups that one call receives from an allocation's socket. There is one flow or few, and their datagrams
+/// come merged.
+pub(crate) const GROUPS_OF_PEERS: usize = 8;
+
+/// Calls after which a socket that still has datagrams waits for the others' turn.
+pub(crate) const ROUNDS: usize = 4;
+
+/// Flows whose datagrams are gathered before they are sent: those of two full batches.
+pub(crate) const SHEAVES: usize = 64;
+
+/// Bytes that leave in one call at most: a datagram's length has 16 bits, and headers take some.
+pub(crate) const SHEAF: usize = 65_000;
+
+/// Buffers of the TURN port in the kernel: some ten milliseconds of a full gigabit.
+pub(crate) const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
+
+/// Sockets whose readiness a shard learns of in one call.
+pub(crate) const EVENTS: usize = 1_024;
+
+/// Reports of lost datagrams that are read from one socket before others have their turn.
+pub(crate) const REPORTS: usize = 16;

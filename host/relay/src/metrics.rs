@@ -24,6 +24,10 @@ pub struct Metrics {
     pub from_peer_bytes: Counter,
     /// Datagrams to or from peers that the operator's rules refuse.
     pub refused_peer_packets: Counter,
+    /// Datagrams lost because their session or tenant had more relayed than it may.
+    pub limited_packets: Counter,
+    /// Answers to strangers that were not given, their source having asked too much.
+    pub strangers_refused: Counter,
     /// Streams of clients open now.
     pub streams: Gauge,
     /// Streams closed at once: too many are open, of all or of one subscriber.
@@ -51,6 +55,10 @@ impl Metrics {
         );
         let help = "Datagrams to or from peers that the operator's rules refuse";
         registry.register("refused_peer_packets", help, self.refused_peer_packets.clone());
+        let help = "Datagrams lost, their session or tenant having had more relayed than it may";
+        registry.register("limited_packets", help, self.limited_packets.clone());
+        let help = "Answers to strangers that were not given, their source having asked too much";
+        registry.register("strangers_refused", help, self.strangers_refused.clone());
         registry.register("streams", "Streams of clients open now", self.streams.clone());
         let help = "Streams of clients closed at once, too many being open of all or of one address";
         registry.register("streams_refused", help, self.streams_refused.clone());
@@ -66,14 +74,39 @@ impl Metrics {
     pub(crate) fn refused(&self, refusal: Refusal) {
         self.refused.get_or_create(&[("reason", refusal.word())]).inc();
     }
+}
 
-    pub(crate) fn sent_to_peer(&self, bytes: usize) {
-        self.to_peer_packets.inc();
-        self.to_peer_bytes.inc_by(u64::try_from(bytes).unwrap_or_default());
+/// What a shard has relayed since it last told the metrics, which all shards share.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) to_peer: Relayed,
+    pub(crate) from_peer: Relayed,
+}
+
+/// Datagrams, and their payload in bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Relayed {
+    datagrams: u64,
+    bytes: u64,
+}
+
+impl Relayed {
+    pub(crate) const fn add(&mut self, datagrams: u64, bytes: u64) {
+        self.datagrams += datagrams;
+        self.bytes += bytes;
     }
+}
 
-    pub(crate) fn received_from_peer(&self, bytes: usize) {
-        self.from_peer_packets.inc();
-        self.from_peer_bytes.inc_by(u64::try_from(bytes).unwrap_or_default());
+impl Tally {
+    pub(crate) fn tell(&mut self, metrics: &Metrics) {
+        let Self { to_peer, from_peer } = std::mem::take(self);
+        if to_peer.datagrams > 0 {
+            metrics.to_peer_packets.inc_by(to_peer.datagrams);
+            metrics.to_peer_bytes.inc_by(to_peer.bytes);
+        }
+        if from_peer.datagrams > 0 {
+            metrics.from_peer_packets.inc_by(from_peer.datagrams);
+            metrics.from_peer_bytes.inc_by(from_peer.bytes);
+        }
     }
 }

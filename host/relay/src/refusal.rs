@@ -19,14 +19,18 @@ pub(crate) enum Refusal {
     AddressFamily,
     /// The allocation belongs to another participant.
     WrongCredentials,
-    /// The participant holds as many allocations as it may.
+    /// Peers are reached by datagrams alone.
+    UnsupportedTransport,
+    /// The allocation has no address of the peer's family.
+    PeerFamily,
+    /// The participant, its session or its tenant holds as many allocations as it may.
     QuotaReached,
-    /// The relay is full, or does not do what is asked.
+    /// The relay is full, or has not kept what is asked for.
     InsufficientCapacity,
 }
 
 impl Refusal {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -35,6 +39,8 @@ impl Refusal {
         Self::StaleNonce,
         Self::AddressFamily,
         Self::WrongCredentials,
+        Self::UnsupportedTransport,
+        Self::PeerFamily,
         Self::QuotaReached,
         Self::InsufficientCapacity,
     ];
@@ -49,6 +55,8 @@ impl Refusal {
             Self::StaleNonce => 438,
             Self::AddressFamily => 440,
             Self::WrongCredentials => 441,
+            Self::UnsupportedTransport => 442,
+            Self::PeerFamily => 443,
             Self::QuotaReached => 486,
             Self::InsufficientCapacity => 508,
         }
@@ -65,6 +73,8 @@ impl Refusal {
             Self::StaleNonce => "stale-nonce",
             Self::AddressFamily => "address-family",
             Self::WrongCredentials => "wrong-credentials",
+            Self::UnsupportedTransport => "unsupported-transport",
+            Self::PeerFamily => "peer-family",
             Self::QuotaReached => "quota-reached",
             Self::InsufficientCapacity => "insufficient-capacity",
         }

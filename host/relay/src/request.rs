@@ -1,53 +1,165 @@
 //! What a TURN request says, as far as its client signed it.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use switchhook_core::stun::{self, Message};
 use switchhook_protocol::time::Timestamp;
 
-use crate::wire::{CHANNELS, attribute, message_type};
-
-/// Lifetime of an allocation whose client names none, in seconds (RFC 8656 §3.2).
-const DEFAULT_LIFETIME: u32 = 600;
+use crate::{
+    family::Family,
+    limits,
+    refusal::Refusal,
+    reservations::ReservationToken,
+    wire::{CHANNELS, attribute},
+};
 
 /// The first attribute of a type that the client signed.
 pub(crate) fn covered<'a>(request: &Message<'a>, kind: u16) -> Option<&'a [u8]> {
     request.covered_attributes().find_map(|(found, value)| (found == kind).then_some(value))
 }
 
-/// Whether a request to bind a channel names one that a client may bind; others need none.
-pub(crate) fn names_a_channel_if_it_must(request: &Message<'_>) -> bool {
-    let channel = covered(request, attribute::CHANNEL_NUMBER);
-    let number = channel.and_then(|value| value.first_chunk()).map(|number| u16::from_be_bytes(*number));
-    let valid = number.is_some_and(|number| CHANNELS.contains(&number));
-    valid || request.message_type() != message_type::CHANNEL_BIND
+/// What an Allocate request wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) family: Option<Family>,
+    /// One address of each family.
+    pub(crate) both: bool,
+    pub(crate) port: WantedPort,
 }
 
-/// All peers that a request names, as they stand in it.
-pub(crate) fn all_peers<'a>(request: &Message<'a>) -> Vec<&'a [u8]> {
-    let peers = request.covered_attributes().filter(|(kind, _)| *kind == attribute::XOR_PEER_ADDRESS);
-    peers.map(|(_, value)| value).collect()
+/// Which port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WantedPort {
+    Any,
+    Even,
+    /// An even one, and the next one for a second allocation.
+    Pair,
+    Reserved(ReservationToken),
 }
 
-/// The address of one of them; its port is judged by packet.
-pub(crate) fn peer_ip(request: &Message<'_>, peer: &[u8]) -> Option<IpAddr> {
-    stun::read_address(peer, &request.transaction()).map(|addr| addr.ip())
+impl Wanted {
+    /// RFC 8656 §7.2, in its order.
+    pub(crate) fn read(request: &Message<'_>) -> Result<Self, Refusal> {
+        let transport = covered(request, attribute::REQUESTED_TRANSPORT).ok_or(Refusal::BadRequest)?;
+        if transport.first() != Some(&17) {
+            return Err(Refusal::UnsupportedTransport);
+        }
+        let port = wanted_port(request)?;
+        let family = covered(request, attribute::REQUESTED_ADDRESS_FAMILY);
+        let additional = covered(request, attribute::ADDITIONAL_ADDRESS_FAMILY);
+        let family = family.map(|value| Family::read(value).ok_or(Refusal::AddressFamily)).transpose()?;
+        // IPv4 is what a client gets unasked; so the only family to add is the other.
+        if additional.is_some_and(|value| Family::read(value) != Some(Family::V6)) {
+            return Err(Refusal::BadRequest);
+        }
+        let both = additional.is_some();
+        let contradicts = match port {
+            WantedPort::Reserved(_) => both || family.is_some(),
+            WantedPort::Pair => both,
+            WantedPort::Any | WantedPort::Even => false,
+        };
+        if contradicts || (both && family.is_some()) {
+            return Err(Refusal::BadRequest);
+        }
+        Ok(Self { family, both, port })
+    }
 }
 
-/// Whether the crate gets an attribute of a request as the client signed it; the gate writes the others.
-pub(crate) const fn is_passed_on(kind: u16) -> bool {
-    matches!(
-        kind,
-        attribute::CHANNEL_NUMBER
-            | attribute::REQUESTED_ADDRESS_FAMILY
-            | attribute::REQUESTED_TRANSPORT
-            | attribute::DONT_FRAGMENT
-    )
+fn wanted_port(request: &Message<'_>) -> Result<WantedPort, Refusal> {
+    let even = covered(request, attribute::EVEN_PORT);
+    let reserved = covered(request, attribute::RESERVATION_TOKEN);
+    match (even, reserved) {
+        (None, None) => Ok(WantedPort::Any),
+        (Some([flags]), None) => Ok(if flags & 0x80 == 0 { WantedPort::Even } else { WantedPort::Pair }),
+        (None, Some(token)) => token.try_into().map(WantedPort::Reserved).or(Err(Refusal::BadRequest)),
+        (Some(_), _) => Err(Refusal::BadRequest),
+    }
 }
 
-/// Seconds that the client asks for, as far as its token reaches; 0 gives the allocation up.
+/// The channel that a request is to bind.
+pub(crate) fn channel(request: &Message<'_>) -> Option<u16> {
+    let value = covered(request, attribute::CHANNEL_NUMBER)?;
+    let number = u16::from_be_bytes(*value.first_chunk()?);
+    CHANNELS.contains(&number).then_some(number)
+}
+
+/// All peers that a request names; nothing if it names none, or one in no form of an address.
+pub(crate) fn peers(request: &Message<'_>) -> Option<Vec<SocketAddr>> {
+    let named = request.covered_attributes().filter(|(kind, _)| *kind == attribute::XOR_PEER_ADDRESS);
+    let peers: Option<Vec<SocketAddr>> =
+        named.map(|(_, value)| stun::read_address(value, &request.transaction())).collect();
+    peers.filter(|peers| !peers.is_empty())
+}
+
+/// Seconds that an allocation lives on: what the client asks for, between the usual and the longest
+/// (RFC 8656 §7.2), as far as its token reaches.
 pub(crate) fn lifetime(request: &Message<'_>, now: Timestamp, expires_at: Timestamp) -> u32 {
-    let asked = covered(request, attribute::LIFETIME).and_then(|value| value.try_into().ok());
+    let asked = asked_lifetime(request).unwrap_or(limits::DEFAULT_LIFETIME);
     let left = u32::try_from(now.until(expires_at).as_secs()).unwrap_or(u32::MAX);
-    asked.map_or(DEFAULT_LIFETIME, u32::from_be_bytes).min(left.max(1))
+    asked.clamp(limits::DEFAULT_LIFETIME, limits::LONGEST_LIFETIME).min(left.max(1))
+}
+
+/// Whether the client gives its allocation up.
+pub(crate) fn gives_up(request: &Message<'_>) -> bool {
+    asked_lifetime(request) == Some(0)
+}
+
+fn asked_lifetime(request: &Message<'_>) -> Option<u32> {
+    let value = covered(request, attribute::LIFETIME)?;
+    value.try_into().ok().map(u32::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use switchhook_core::stun::Writer;
+
+    use super::*;
+    use crate::wire::message_type;
+
+    const UDP: (u16, &[u8]) = (attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+    const IPV6: &[u8] = &[2, 0, 0, 0];
+
+    #[expect(clippy::unwrap_in_result, reason = "what the test wrote is a message")]
+    fn wanted(attributes: &[(u16, &[u8])]) -> Result<Wanted, Refusal> {
+        let mut out = Vec::new();
+        let mut writer = Writer::new(&mut out, message_type::ALLOCATE, [1; 12]);
+        for (kind, value) in attributes {
+            writer.attribute(*kind, value);
+        }
+        Wanted::read(&Message::parse(&out).unwrap())
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_a_bad_request() {
+        let token = (attribute::RESERVATION_TOKEN, &[7; 8][..]);
+        let both = (attribute::ADDITIONAL_ADDRESS_FAMILY, IPV6);
+        let family = (attribute::REQUESTED_ADDRESS_FAMILY, IPV6);
+        let pair = (attribute::EVEN_PORT, &[0x80][..]);
+        for wrong in [
+            &[][..],
+            &[UDP, pair, token],
+            &[UDP, token, family],
+            &[UDP, token, both],
+            &[UDP, family, both],
+            &[UDP, pair, both],
+            &[UDP, (attribute::ADDITIONAL_ADDRESS_FAMILY, &[1, 0, 0, 0])],
+            &[UDP, (attribute::EVEN_PORT, &[0x80, 0, 0, 0])],
+            &[UDP, (attribute::RESERVATION_TOKEN, &[7; 4])],
+        ] {
+            assert_eq!(wanted(wrong), Err(Refusal::BadRequest), "{wrong:?}");
+        }
+        let tcp = (attribute::REQUESTED_TRANSPORT, &[6, 0, 0, 0][..]);
+        assert_eq!(wanted(&[tcp]), Err(Refusal::UnsupportedTransport));
+        let strange = (attribute::REQUESTED_ADDRESS_FAMILY, &[3, 0, 0, 0][..]);
+        assert_eq!(wanted(&[UDP, strange]), Err(Refusal::AddressFamily));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_understood() {
+        let port = |attribute| wanted(&[UDP, attribute]).unwrap().port;
+        assert_eq!(port((attribute::EVEN_PORT, &[0])), WantedPort::Even);
+        assert_eq!(port((attribute::EVEN_PORT, &[0x80])), WantedPort::Pair);
+        assert_eq!(port((attribute::RESERVATION_TOKEN, &[7; 8])), WantedPort::Reserved([7; 8]));
+        assert!(wanted(&[UDP, (attribute::ADDITIONAL_ADDRESS_FAMILY, IPV6)]).unwrap().both);
+    }
 }

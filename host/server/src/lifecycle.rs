@@ -101,6 +101,9 @@ pub enum StartError {
     /// The relay cannot bind its port.
     #[error("the relay does not start")]
     Relay(#[from] switchhook_relay::BindError),
+    /// The relay has no certificate to show.
+    #[error("`relay.tls_port` needs a certificate: set `tls` too")]
+    RelayWithoutCertificate,
     /// The HTTP client for gateways cannot be made.
     #[error("the client of the SMS gateways does not start: {0}")]
     Texts(String),
@@ -307,7 +310,7 @@ impl Ports {
         let cdx = parts::cdx(&settings.cdx, keys.cdx().clone()).await?;
         cdx.metrics().register(registry);
         let host: RelayHostId = BUILT_IN.parse().map_err(|wrong| StartError::Setup(format!("{wrong}")))?;
-        let relay = parts::relay(&settings.relay, &host, keys.relay(&host)).await?;
+        let relay = parts::relay(&settings.relay, &host, keys.relay(&host), listener.tls()).await?;
         relay.metrics().register(registry);
 
         let http = listener.addr().map_err(|error| StartError::Listen(settings.http.listen, error))?;

@@ -143,6 +143,20 @@ pub struct Relay {
     pub listen: SocketAddr,
     /// The address that clients reach and that allocations get, if it is another one.
     pub public_ip: Option<IpAddr>,
+    /// An address of the other family to listen on: allocations then have addresses of either, or of both.
+    pub other_ip: Option<IpAddr>,
+    /// The address under which clients and peers reach that one, if it is another.
+    pub other_public_ip: Option<IpAddr>,
+    /// The port of TURN over TLS, with the certificate of `[tls]`; 5349 as a rule.
+    pub tls_port: Option<u16>,
+    /// Allocations that there may be.
+    pub allocations: usize,
+    /// Allocations that one tenant may hold.
+    pub allocations_of_tenant: usize,
+    /// Bytes that are relayed for one session, both ways; 0 is no limit.
+    pub bytes_per_second_of_session: u64,
+    /// Bytes that are relayed for one tenant, both ways; 0 is no limit.
+    pub bytes_per_second_of_tenant: u64,
     /// Name of the region where it stands.
     pub region: String,
     /// Lets relayed traffic reach this machine itself: for a laptop and for tests, never in production.
@@ -246,6 +260,13 @@ impl Default for Relay {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3478)),
             public_ip: None,
+            other_ip: None,
+            other_public_ip: None,
+            tls_port: None,
+            allocations: 10_000,
+            allocations_of_tenant: 10_000,
+            bytes_per_second_of_session: 0,
+            bytes_per_second_of_tenant: 0,
             region: String::from("local"),
             allow_loopback: false,
         }
@@ -280,6 +301,7 @@ impl Settings {
         self.http.listen.set_port(0);
         self.cdx.ports = [0, 0];
         self.relay.listen.set_port(0);
+        self.relay.tls_port = self.relay.tls_port.map(|_| 0);
         self
     }
 

@@ -17,12 +17,14 @@ mod exchange;
 mod outbound;
 mod records;
 mod rollout;
+mod stun;
 
 pub use contract_report::contract_report;
 pub use exchange::exchange;
 pub use outbound::outbound;
 pub use records::records;
 pub use rollout::rollout;
+pub use stun::stun;
 
 /// A rule about any bytes; whether these came as far as the rule.
 pub type Body = fn(&[u8]) -> bool;
@@ -34,4 +36,5 @@ pub const BODIES: [(&str, Body); 5] = [
     ("outbound", outbound),
     ("records", records),
     ("rollout", rollout),
+    ("stun", stun),
 ];

@@ -244,7 +244,9 @@ async fn a_whole_run_moves_every_metric_of_success() -> Result<()> {
         "switchhook_lost_participant_total",
         "switchhook_passwords_compared_total",
         "switchhook_register_link_total",
+        "switchhook_relay_limited_packets_total",
         "switchhook_relay_refused_peer_packets_total",
+        "switchhook_relay_strangers_refused_total",
         "switchhook_relay_streams_refused_total",
     ];
     let moved = [

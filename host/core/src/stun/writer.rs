@@ -37,8 +37,13 @@ impl<'a> Writer<'a> {
 
     /// Adds XOR-MAPPED-ADDRESS.
     pub fn xor_mapped_address(&mut self, addr: SocketAddr) {
+        self.xor_address(attribute::XOR_MAPPED_ADDRESS, addr);
+    }
+
+    /// Adds an address under XOR (RFC 8489 §14.2), as TURN has all of its addresses.
+    pub fn xor_address(&mut self, kind: u16, addr: SocketAddr) {
         let (value, size) = address::value(addr, Some(&self.transaction));
-        self.attribute(attribute::XOR_MAPPED_ADDRESS, value.get(..size).unwrap_or_default());
+        self.attribute(kind, value.get(..size).unwrap_or_default());
     }
 
     /// Adds an address as it is (RFC 8489 §14.1), as RFC 5780 has its addresses.

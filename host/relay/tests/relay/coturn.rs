@@ -5,7 +5,10 @@ use std::process::{Output, Stdio};
 use switchhook_core::seal::RootKeys;
 use tokio::{process::Command, time::timeout};
 
-use crate::running::{GUARD, Running};
+use crate::{
+    running::{GUARD, Running},
+    tls,
+};
 
 #[tokio::test]
 async fn rel_3_coturns_client_relays_by_channels_and_by_indications() {
@@ -18,10 +21,25 @@ async fn coturns_client_relays_over_tcp() {
     relays(&["-t"]).await;
 }
 
+/// REL-3.tls
+#[tokio::test]
+async fn coturns_client_relays_over_tls() {
+    let (running, _) = tls::encrypted().await;
+    let credentials = running.credentials("s1", "d1");
+    let port = running.relay.tls_addr().unwrap().port().to_string();
+    let mut command = Command::new("turnutils_uclient");
+    command.args(["-y", "-c", "-t", "-S", "-n", "10", "-m", "2", "-l", "400", "-p", &port]);
+    command.args(["-u", &credentials.username, "-w", &credentials.password]);
+    let Some(output) = run(command.arg("127.0.0.1")).await else { return };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("tot_send_msgs=20, tot_recv_msgs=20"), "{text}");
+    running.stop().await;
+}
+
 async fn relays(transport: &[&str]) {
     // One name for all of coturn's clients, which also close and open again as they like.
     let roots = RootKeys::new([1; 32], []);
-    let running = Running::start_with(roots, |config| config.allocations_per_participant = 20).await;
+    let running = Running::start_with(roots, |config| config.quota.each_participant = 20).await;
     for (session, method) in [("channels", None), ("indications", Some("-s"))] {
         let credentials = running.credentials(session, "d1");
         let port = running.relay.addr().port().to_string();

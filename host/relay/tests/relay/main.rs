@@ -1,4 +1,4 @@
-//! The relay over real sockets: by hand, with the crate's own client, and with coturn's.
+//! The relay over real sockets: by hand, with the client of the crate `turn`, and with coturn's.
 #![expect(
     clippy::unwrap_used,
     clippy::unwrap_in_result,
@@ -8,9 +8,15 @@
     reason = "test harness"
 )]
 
+mod bounds;
 mod by_hand;
 mod coturn;
 mod data;
+mod families;
+mod losses;
+mod pairs;
+mod passwords;
 mod refusals;
 mod running;
 mod streams;
+mod tls;

@@ -167,7 +167,8 @@ async fn a_malformed_request_is_refused_and_the_next_one_served() {
     let mut client = ByHand::greeted(&running, running.credentials("s1", "d1")).await;
     for (name, attributes, code) in [
         ("an attribute that nobody knows", [UDP, (0x7777, &[][..])], 420),
-        ("a pair of ports", [UDP, (0x0018, &[0x80, 0, 0, 0])], 508),
+        ("an even port in another form", [UDP, (0x0018, &[0x80, 0, 0, 0])], 400),
+        ("a port that nobody kept", [UDP, (0x0022, &[7; 8])], 508),
         ("IPv6 on an IPv4 relay", [UDP, (0x0017, &[2, 0, 0, 0])], 440),
         ("no transport", [(0x8022, b"test"), (LIFETIME, &[0, 0, 2, 0])], 400),
         ("TCP", [(0x0019, &[6, 0, 0, 0]), (LIFETIME, &[0, 0, 2, 0])], 442),

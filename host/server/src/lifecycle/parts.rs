@@ -6,12 +6,13 @@ use prometheus_client::registry::Registry;
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_bus::Bus;
 use switchhook_cdx::{Cdx, CdxConfig, Ip};
-use switchhook_core::{mint, relay_choice::RelayHost, relay_peers::PeerPolicy, seal::KeyRing};
+use switchhook_core::{mint, rate::Rate, relay_choice::RelayHost, relay_peers::PeerPolicy, seal::KeyRing};
 use switchhook_delivery::{GatewayPeers, MailSender, Outbound, SmsSender};
 use switchhook_plugin_runtime::{ArtefactSettings, Compiler, Runtime, RuntimeSettings, Slots};
 use switchhook_protocol::{id::RelayHostId, time::Timestamp};
-use switchhook_relay::{Relay, RelayConfig};
+use switchhook_relay::{Bandwidth, Quota, Relay, RelayConfig, TlsPort};
 use switchhook_storage::{Clock, Database, OpenError, Storage};
+use tracing::info;
 
 use super::{DATABASE, REALM, StartError};
 use crate::{
@@ -139,21 +140,45 @@ pub(super) async fn cdx(settings: &settings::Cdx, keys: KeyRing) -> Result<Cdx, 
     Cdx::bind(&config, keys, Arc::new(clock::now), &mut rng).await
 }
 
-/// Binds the relay.
+/// Binds the relay; over TLS it shows the certificate of the HTTP port.
 pub(super) async fn relay(
     settings: &settings::Relay,
     host: &RelayHostId,
     keys: KeyRing,
-) -> Result<Relay, switchhook_relay::BindError> {
+    tls: Option<Arc<Tls>>,
+) -> Result<Relay, StartError> {
+    let tls = match (settings.tls_port, tls) {
+        (None, _) => None,
+        (Some(_), None) => return Err(StartError::RelayWithoutCertificate),
+        (Some(port), Some(tls)) => Some(TlsPort { port, config: tls.for_protocol(switchhook_relay::ALPN)? }),
+    };
+    let rate = |per_second| Rate { per_second, burst: per_second };
     let config = RelayConfig {
         ip: settings.listen.ip(),
         port: settings.listen.port(),
         public_ip: settings.public_ip,
+        other_ip: settings
+            .other_ip
+            .map(|bind| switchhook_relay::Ip { bind, public: settings.other_public_ip }),
+        tls,
+        quota: Quota {
+            all: settings.allocations,
+            each_tenant: settings.allocations_of_tenant,
+            ..Quota::default()
+        },
+        bandwidth: Bandwidth {
+            each_session: rate(settings.bytes_per_second_of_session),
+            each_tenant: rate(settings.bytes_per_second_of_tenant),
+        },
         realm: REALM.to_owned(),
         peers: PeerPolicy { allow_loopback: settings.allow_loopback, ..PeerPolicy::default() },
         ..RelayConfig::new(host.clone())
     };
-    Relay::bind(config, keys, Arc::new(clock::now)).await
+    let relay = Relay::bind(config, keys, Arc::new(clock::now)).await?;
+    if let Some(addr) = relay.tls_addr() {
+        info!(%addr, "TURN over TLS");
+    }
+    Ok(relay)
 }
 
 /// The built-in relay, as it is chosen.

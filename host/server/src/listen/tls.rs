@@ -72,6 +72,16 @@ impl Tls {
         })
     }
 
+    /// The same certificate for another port, which speaks another protocol and asks for no certificates.
+    pub(crate) fn for_protocol(&self, alpn: &[u8]) -> Result<Arc<ServerConfig>, CertificateError> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::<Certificate>::clone(&self.certificate));
+        config.alpn_protocols = vec![alpn.to_vec()];
+        Ok(Arc::new(config))
+    }
+
     /// Leads a stranger through the handshake; none if it does not end well in time.
     pub(crate) async fn accept(
         &self,

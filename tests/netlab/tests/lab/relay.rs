@@ -9,7 +9,7 @@ use switchhook_core::{
 };
 use switchhook_netlab::{Host, Lab, Nat};
 use switchhook_protocol::time::Timestamp;
-use switchhook_relay::{Relay, RelayConfig};
+use switchhook_relay::{Quota, Relay, RelayConfig};
 use tokio::runtime::Runtime;
 
 use crate::lab_with;
@@ -64,7 +64,7 @@ impl Running {
         let config = RelayConfig {
             ip: lab.server().ip().into(),
             port,
-            allocations_per_participant: 8,
+            quota: Quota { each_participant: 8, ..Quota::default() },
             ..RelayConfig::new(HOST.parse()?)
         };
         let bound = || runtime.block_on(Relay::bind(config, keys.clone(), Arc::new(|| NOW)));

@@ -1,0 +1,172 @@
+//! What is measured: the relay, coturn, and the yardsticks, each a process on the first core.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use switchhook_core::{
+    rate::Rate,
+    relay_peers::PeerPolicy,
+    relay_token::RelayToken,
+    seal::{RootKeys, Scope},
+};
+use switchhook_protocol::time::Timestamp;
+use switchhook_relay::{Quota, Relay, RelayConfig};
+
+use super::turn::Credentials;
+use crate::process::Running;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Server {
+    Relay,
+    Coturn,
+    Plain,
+    Merged,
+    Echo,
+}
+
+/// A process that is measured.
+pub(crate) struct Measured {
+    pub(crate) process: Running,
+    /// Where clients send to.
+    pub(crate) addr: SocketAddr,
+    /// For forwarders, each flow's other side.
+    pub(crate) relayed: Vec<SocketAddr>,
+    pub(crate) credentials: Credentials,
+}
+
+const REALM: &str = "switchhook";
+const HOST: &str = "relay-1";
+/// Of no installation.
+const KEY: [u8; 32] = [7; 32];
+const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const COTURN: &str = "turnserver";
+
+impl Server {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Relay => "the relay",
+            Self::Coturn => "coturn",
+            Self::Plain => "recvmmsg/sendmmsg forwarder",
+            Self::Merged => "GRO/GSO forwarder",
+            Self::Echo => "batched UDP echo",
+        }
+    }
+
+    /// Starts it for so many clients from this port on, whose peers are at one port.
+    pub(crate) fn start(self, flows: u16, clients: u16, peer: u16) -> Result<Measured> {
+        match self {
+            Self::Relay => {
+                let (process, line) = on_first_core(&["serve-relay"])?;
+                let credentials = mint()?;
+                Ok(Measured { process, addr: line.parse()?, relayed: Vec::new(), credentials })
+            }
+            Self::Coturn => coturn(),
+            Self::Plain => forwarder("plain", flows, clients, peer),
+            Self::Merged => forwarder("merged", flows, clients, peer),
+            Self::Echo => forwarder("echo", 0, 0, 0),
+        }
+    }
+
+    /// Whether it is here.
+    pub(crate) fn is_installed(self) -> bool {
+        self != Self::Coturn || Command::new(COTURN).arg("--version").output().is_ok()
+    }
+}
+
+/// The relay by itself, until it is killed.
+#[expect(clippy::print_stdout, reason = "the bench reads it")]
+pub(crate) fn serve_relay() -> Result<()> {
+    let runtime = crate::one_thread()?;
+    runtime.block_on(async {
+        let keys = RootKeys::new(KEY, []).ring(Scope::Relay(&HOST.parse()?));
+        let many = 100_000;
+        let config = RelayConfig {
+            port: 0,
+            quota: Quota { each_participant: many, each_session: many, each_tenant: many, all: many },
+            strangers: Rate::UNLIMITED,
+            shards: 1,
+            peers: PeerPolicy { allow_loopback: true, ..PeerPolicy::default() },
+            ..RelayConfig::new(HOST.parse()?)
+        };
+        let relay = Relay::bind(config, keys, Arc::new(|| NOW)).await?;
+        println!("{}", relay.addr());
+        std::future::pending().await
+    })
+}
+
+fn mint() -> Result<Credentials> {
+    let token = RelayToken {
+        tenant: "acme".parse()?,
+        session: "s1".parse()?,
+        device: "d1".parse()?,
+        host: HOST.parse()?,
+        expires_at: NOW.after(Duration::from_hours(10)),
+    };
+    let keys = RootKeys::new(KEY, []).ring(Scope::Relay(&HOST.parse()?));
+    let minted = token.mint(&keys, &mut rand::rng());
+    Ok(Credentials { username: minted.username, password: minted.password })
+}
+
+fn coturn() -> Result<Measured> {
+    let port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    let mut command = Command::new("taskset");
+    command.args([
+        "-c",
+        "0",
+        COTURN,
+        "-n",
+        "--no-tls",
+        "--no-dtls",
+        "--no-cli",
+        "--no-tcp",
+        "--lt-cred-mech",
+    ]);
+    command.args(["-L", "127.0.0.1", "-E", "127.0.0.1", "--allow-loopback-peers", "-m", "1"]);
+    command.args(["-r", REALM, "-u", "bench:bench", "--log-file", "/dev/null", "--pidfile", ""]);
+    command.args(["--min-port", "10000", "--max-port", "32000", "-p", &port.to_string()]);
+    let (process, _output) = Running::start(&mut command)?;
+    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    await_binding(addr)?;
+    let credentials = Credentials { username: "bench".to_owned(), password: "bench".to_owned() };
+    Ok(Measured { process, addr, relayed: Vec::new(), credentials })
+}
+
+/// Asks until it answers.
+fn await_binding(addr: SocketAddr) -> Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+    for _ in 0..100 {
+        socket.send_to(&super::binding(), addr)?;
+        if socket.recv(&mut [0; 256]).is_ok() {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("{addr} does not answer")
+}
+
+fn forwarder(way: &str, flows: u16, clients: u16, peer: u16) -> Result<Measured> {
+    let [flows, clients, peer] = [flows, clients, peer].map(|number| number.to_string());
+    let arguments = ["serve-forwarder", way, "--flows", &flows, "--clients", &clients, "--peer", &peer];
+    let (process, line) = on_first_core(&arguments)?;
+    let ports = line.split(' ').map(|port| Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse()?))));
+    let mut ports = ports.collect::<Result<Vec<_>>>()?.into_iter();
+    let addr = ports.next().context("a port")?;
+    let credentials = Credentials { username: String::new(), password: String::new() };
+    Ok(Measured { process, addr, relayed: ports.collect(), credentials })
+}
+
+/// This program again; gives the line by which it says that it is ready.
+fn on_first_core(arguments: &[&str]) -> Result<(Running, String)> {
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0"]).arg(std::env::current_exe()?).args(arguments);
+    let (running, output) = Running::start(&mut command)?;
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line)?;
+    Ok((running, line.trim().to_owned()))
+}

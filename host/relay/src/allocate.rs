@@ -1,0 +1,157 @@
+//! The Allocate request (RFC 8656 §7.2).
+
+use std::{io, net::UdpSocket, time::Duration};
+
+use mio::Registry;
+use switchhook_core::stun::Message;
+use switchhook_protocol::time::Timestamp;
+use tokio::time::Instant;
+
+use crate::{
+    allocation::{Allocation, Relayed},
+    answer::Answer,
+    clients::Caller,
+    datagrams::Datagrams,
+    family::{Family, PerFamily},
+    gate::Visitor,
+    host::Host,
+    outgoing::Via,
+    peers::Peers,
+    refusal::Refusal,
+    relaying::{Awaited, Relaying},
+    request::{Wanted, WantedPort, lifetime},
+    reservations::ReservationToken,
+    wire::message_type,
+};
+
+/// Sockets for an allocation, and what was kept for a second one.
+struct Bound {
+    sockets: Vec<UdpSocket>,
+    reserved: Option<ReservationToken>,
+    /// There is no second address though the client wanted one.
+    only_one: bool,
+}
+
+impl Relaying {
+    pub(crate) fn allocate(
+        &mut self,
+        caller: &Caller,
+        request: &Message<'_>,
+        visitor: &Visitor,
+        now: Timestamp,
+    ) -> Result<Answer, Refusal> {
+        let held = self.held_by.get(&caller.client()).and_then(|key| self.allocations.get(*key));
+        if let Some(held) = held {
+            let same = held.made_by == request.transaction() && held.participant == visitor.participant;
+            return if same {
+                Ok(Answer::Repeated(held.answer.clone()))
+            } else {
+                Err(Refusal::AllocationMismatch)
+            };
+        }
+        let wanted = Wanted::read(request)?;
+        let family = self.family(&wanted)?;
+        let place = self.host.quotas.take(&visitor.participant)?;
+        let bound = self.bind(&wanted, family, visitor)?;
+
+        let seconds = lifetime(request, now, visitor.expires_at);
+        let until = self.now + Duration::from_secs(seconds.into());
+        let entry = self.allocations.vacant_entry();
+        let key = entry.key();
+        let mut relayed = PerFamily::NONE;
+        let mut addrs = Vec::with_capacity(bound.sockets.len());
+        let Bound { sockets, reserved, only_one } = bound;
+        for socket in sockets {
+            let made = open(&self.host, &self.registry, key, (socket, until));
+            let (family, made) = made.map_err(|error| {
+                tracing::debug!(%error, "no socket for an allocation");
+                Refusal::InsufficientCapacity
+            })?;
+            addrs.push(made.public);
+            *relayed.slot_mut(family) = Some(made);
+        }
+        entry.insert(Allocation {
+            caller: caller.clone(),
+            peers: Peers::default(),
+            meter: self.host.meters.of(&visitor.participant),
+            participant: visitor.participant.clone(),
+            relayed,
+            made_by: request.transaction(),
+            answer: Box::default(),
+            _place: place,
+        });
+        self.held_by.insert(caller.client(), key);
+        if let Some(stream) = &caller.stream {
+            stream.set_holds(true);
+        }
+        self.host.metrics.allocated.inc();
+        Ok(Answer::Allocated { relayed: addrs, seconds, mapped: caller.addr, reserved, only_one })
+    }
+
+    /// Keeps the answer that made an allocation, for when it is asked for again.
+    pub(crate) fn keep_answer(&mut self, caller: &Caller, request: &Message<'_>, answer: &[u8]) {
+        if request.message_type() != message_type::ALLOCATE {
+            return;
+        }
+        let Some(key) = self.held_by.get(&caller.client()) else { return };
+        let made = self.allocations.get_mut(*key).filter(|held| held.made_by == request.transaction());
+        if let Some(made) = made.filter(|made| made.answer.is_empty()) {
+            made.answer = answer.into();
+        }
+    }
+
+    /// The family of the first address: IPv4 unasked, where there is one.
+    fn family(&self, wanted: &Wanted) -> Result<Family, Refusal> {
+        let has = |family: &Family| self.host.filter.inside_ip(*family).is_some();
+        let unasked = || Family::BOTH.into_iter().find(has);
+        wanted
+            .family
+            .filter(has)
+            .or_else(|| if wanted.family.is_none() { unasked() } else { None })
+            .ok_or(Refusal::AddressFamily)
+    }
+
+    fn bind(&self, wanted: &Wanted, family: Family, visitor: &Visitor) -> Result<Bound, Refusal> {
+        let host = &self.host;
+        let mut bound = Bound { sockets: Vec::with_capacity(2), reserved: None, only_one: false };
+        match wanted.port {
+            WantedPort::Any => bound.sockets.extend(host.bind(family, false)),
+            WantedPort::Even => bound.sockets.extend(host.bind(family, true)),
+            WantedPort::Reserved(token) => {
+                bound.sockets.extend(host.reservations.take(token, &visitor.participant, self.now));
+            }
+            WantedPort::Pair => {
+                let [first, second] = host.bind_pair(family).ok_or(Refusal::InsufficientCapacity)?;
+                bound.reserved = host.reservations.keep(second, &visitor.participant, self.now);
+                bound.reserved.ok_or(Refusal::InsufficientCapacity)?;
+                bound.sockets.push(first);
+            }
+        }
+        if bound.sockets.is_empty() {
+            return Err(Refusal::InsufficientCapacity);
+        }
+        if wanted.both && family == Family::V4 {
+            let second = host.bind(Family::V6, wanted.port == WantedPort::Even);
+            bound.only_one = second.is_none();
+            bound.sockets.extend(second);
+        }
+        Ok(bound)
+    }
+}
+
+/// Makes a socket an address of an allocation, and waits for what comes to it.
+fn open(
+    host: &Host,
+    registry: &Registry,
+    key: usize,
+    (socket, until): (UdpSocket, Instant),
+) -> io::Result<(Family, Relayed)> {
+    let mut socket = Datagrams::new(socket)?;
+    let addr = socket.addr();
+    let family = Family::of(addr.ip());
+    socket.hear_of_losses()?;
+    socket.register(registry, Awaited::Socket(Via::Relayed(key, family)).token())?;
+    let ports = host.filter.ports(family).ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let given = ports.give_out(addr.port());
+    Ok((family, Relayed { socket, public: host.public(addr), until, _given: given }))
+}

@@ -1,0 +1,142 @@
+//! Requests about allocations, and their answers (RFC 8656 §7 to §12).
+//!
+//! A request is judged in the order of the RFCs: credentials (401, 400, 438), attributes (420), whose
+//! allocation it is about (437, 441), then what it asks for.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use switchhook_core::stun::Message;
+use switchhook_protocol::time::Timestamp;
+
+use crate::{
+    answer::Answer,
+    clients::Caller,
+    family::Family,
+    gate::Visitor,
+    refusal::Refusal,
+    relaying::Relaying,
+    request::{channel, covered, gives_up, lifetime, peers},
+    wire::{attribute, message_type, must_refuse},
+};
+
+impl Relaying {
+    pub(crate) fn answer_request(&mut self, caller: &Caller, request: &Message<'_>) {
+        let host = Arc::clone(&self.host);
+        let now = (host.clock)();
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let answered = match host.authenticate(request, caller.addr, now) {
+            Ok(visitor) => {
+                match self.perform(caller, request, &visitor, now) {
+                    Ok(answer) => answer.write(&mut scratch, request, &visitor),
+                    Err(refusal) => {
+                        host.refuse(&mut scratch, request, caller.addr, (refusal, Some(&visitor)));
+                    }
+                }
+                true
+            }
+            Err(refusal) => {
+                let may = host.may_answer(caller.addr.ip(), self.now);
+                if may {
+                    host.refuse(&mut scratch, request, caller.addr, (refusal, None));
+                }
+                may
+            }
+        };
+        if answered {
+            self.keep_answer(caller, request, &scratch);
+            self.deliver(caller, &scratch, &[], None);
+        }
+        self.scratch = scratch;
+    }
+
+    fn perform(
+        &mut self,
+        caller: &Caller,
+        request: &Message<'_>,
+        visitor: &Visitor,
+        now: Timestamp,
+    ) -> Result<Answer, Refusal> {
+        if request.covered_attributes().any(|(kind, _)| must_refuse(kind)) {
+            return Err(Refusal::UnknownAttribute);
+        }
+        if request.message_type() == message_type::ALLOCATE {
+            return self.allocate(caller, request, visitor, now);
+        }
+        let key = self.held(caller, visitor)?;
+        match request.message_type() {
+            message_type::REFRESH => self.refresh(key, request, lifetime(request, now, visitor.expires_at)),
+            message_type::CREATE_PERMISSION => self.permit(key, request),
+            _ => self.bind_channel(key, request),
+        }
+    }
+
+    /// The allocation that a request is about.
+    fn held(&self, caller: &Caller, visitor: &Visitor) -> Result<usize, Refusal> {
+        let key = self.held_by.get(&caller.client()).ok_or(Refusal::AllocationMismatch)?;
+        let allocation = self.allocations.get(*key).ok_or(Refusal::AllocationMismatch)?;
+        if allocation.participant != visitor.participant {
+            return Err(Refusal::WrongCredentials);
+        }
+        Ok(*key)
+    }
+
+    /// RFC 8656 §8.2. Of two addresses, a request that names a family is about one.
+    fn refresh(&mut self, key: usize, request: &Message<'_>, seconds: u32) -> Result<Answer, Refusal> {
+        let named = covered(request, attribute::REQUESTED_ADDRESS_FAMILY).map(Family::read);
+        let allocation = self.allocations.get_mut(key).ok_or(Refusal::AllocationMismatch)?;
+        let about = |family: &Family| named.is_none_or(|named| named == Some(*family));
+        let families: Vec<Family> =
+            allocation.relayed.iter().map(|(family, _)| family).filter(about).collect();
+        if families.is_empty() {
+            return Err(Refusal::PeerFamily);
+        }
+        let seconds = if gives_up(request) { 0 } else { seconds };
+        let until = self.now + Duration::from_secs(seconds.into());
+        for family in families {
+            let relayed = allocation.relayed.slot_mut(family);
+            if seconds == 0 {
+                *relayed = None;
+            } else if let Some(relayed) = relayed {
+                relayed.until = until;
+            }
+        }
+        if !allocation.lives() {
+            self.end(key);
+        }
+        Ok(Answer::Refreshed { seconds })
+    }
+
+    /// RFC 8656 §10.2.
+    fn permit(&mut self, key: usize, request: &Message<'_>) -> Result<Answer, Refusal> {
+        let peers = peers(request).ok_or(Refusal::BadRequest)?;
+        self.check_peers(key, &peers)?;
+        let allocation = self.allocations.get_mut(key).ok_or(Refusal::AllocationMismatch)?;
+        allocation.peers.permit(&peers, self.now)?;
+        Ok(Answer::Done)
+    }
+
+    /// RFC 8656 §12.2.
+    fn bind_channel(&mut self, key: usize, request: &Message<'_>) -> Result<Answer, Refusal> {
+        let number = channel(request).ok_or(Refusal::BadRequest)?;
+        let peers = peers(request).ok_or(Refusal::BadRequest)?;
+        let [peer] = *peers.as_slice() else { return Err(Refusal::BadRequest) };
+        self.check_peers(key, &[peer])?;
+        let allocation = self.allocations.get_mut(key).ok_or(Refusal::AllocationMismatch)?;
+        allocation.peers.bind(number, peer, self.now)?;
+        Ok(Answer::Done)
+    }
+
+    /// One refused peer refuses the request.
+    fn check_peers(&self, key: usize, peers: &[SocketAddr]) -> Result<(), Refusal> {
+        let allocation = self.allocations.get(key).ok_or(Refusal::AllocationMismatch)?;
+        for peer in peers {
+            if !self.host.filter.may_permit(peer.ip()) {
+                return Err(Refusal::Forbidden);
+            }
+            if allocation.relayed.get(Family::of(peer.ip())).is_none() {
+                return Err(Refusal::PeerFamily);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! UDP sockets that take and give many datagrams in one system call.
+//!
+//! Receiving takes what stands in the queue, up to a batch, and lets the kernel merge a flow's
+//! datagrams of one size (GRO); sending gives such a group back whole (GSO). `quinn-udp` makes the calls.
+
+use std::{
+    io::{self, IoSliceMut},
+    net::SocketAddr,
+};
+
+use mio::{Interest, Registry, Token, net::UdpSocket};
+use nix::sys::socket::{setsockopt, sockopt};
+use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta, Transmit, UdpSocketState};
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
+
+use crate::limits;
+
+/// A UDP socket.
+#[derive(Debug)]
+pub(crate) struct Datagrams {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    addr: SocketAddr,
+}
+
+impl Datagrams {
+    pub(crate) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+        let state = UdpSocketState::new((&socket).into())?;
+        let addr = socket.local_addr()?;
+        let datagrams = Self { socket: UdpSocket::from_std(socket), state, addr };
+        datagrams.may_fragment(true)?;
+        Ok(datagrams)
+    }
+
+    /// Makes room for what comes while the relay is busy, as much as the system allows.
+    pub(crate) fn widen(&self) {
+        for result in [
+            self.state.set_recv_buffer_size((&self.socket).into(), limits::SOCKET_BUFFER),
+            self.state.set_send_buffer_size((&self.socket).into(), limits::SOCKET_BUFFER),
+        ] {
+            if let Err(error) = result {
+                tracing::debug!(%error, "a socket keeps its buffers");
+            }
+        }
+    }
+
+    /// Asks the system to say what becomes of datagrams that do not arrive (ICMP).
+    pub(crate) fn hear_of_losses(&self) -> io::Result<()> {
+        if self.addr.is_ipv4() {
+            setsockopt(&self.socket, sockopt::Ipv4RecvErr, &true)?;
+        } else {
+            setsockopt(&self.socket, sockopt::Ipv6RecvErr, &true)?;
+        }
+        Ok(())
+    }
+
+    /// Whether datagrams that are too large for their path may go in pieces (RFC 8656 §15).
+    pub(crate) fn may_fragment(&self, may: bool) -> io::Result<()> {
+        if self.addr.is_ipv4() {
+            let discover = if may { Ipv4PathMtuDiscovery::DONT } else { Ipv4PathMtuDiscovery::DO };
+            set_ip_mtu_discover(&self.socket, discover)?;
+        } else {
+            let discover = if may { Ipv6PathMtuDiscovery::DONT } else { Ipv6PathMtuDiscovery::DO };
+            set_ipv6_mtu_discover(&self.socket, discover)?;
+            // `quinn-udp` forbids it by this option too.
+            setsockopt(&self.socket, sockopt::Ipv6DontFrag, &!may)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.socket, token, Interest::READABLE)
+    }
+
+    /// The address that it is bound to.
+    pub(crate) const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub(crate) const fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    /// How many datagrams go in one call at most.
+    pub(crate) fn most_segments(&self) -> usize {
+        self.state.max_gso_segments()
+    }
+
+    /// Sends datagrams of one size, of which the last may be shorter; lost are those that do not go at once.
+    pub(crate) fn send(&self, to: SocketAddr, contents: &[u8], size: usize, ecn: Option<EcnCodepoint>) {
+        if self.try_send(to, contents, size, ecn).is_ok() || contents.len() <= size {
+            return;
+        }
+        // A path may be too narrow for one of them, or a device unable to cut: then each by itself.
+        for datagram in contents.chunks(size) {
+            // Whatever it is lost for, its sender knows how to bear it.
+            drop(self.try_send(to, datagram, size, ecn));
+        }
+    }
+
+    fn try_send(
+        &self,
+        destination: SocketAddr,
+        contents: &[u8],
+        size: usize,
+        ecn: Option<EcnCodepoint>,
+    ) -> io::Result<()> {
+        let segment_size = (size < contents.len()).then_some(size);
+        let transmit = Transmit { destination, ecn, contents, segment_size, src_ip: None };
+        let sent = self.state.try_send((&self.socket).into(), &transmit);
+        // The first call after an ICMP error tells of that and sends nothing.
+        if sent.as_ref().is_err_and(is_of_an_earlier) {
+            return self.state.try_send((&self.socket).into(), &transmit);
+        }
+        sent
+    }
+}
+
+fn is_of_an_earlier(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable
+    )
+}
+
+/// Where datagrams are received into; one serves all sockets of a shard.
+pub(crate) struct Intake {
+    memory: Box<[u8]>,
+    metas: [RecvMeta; BATCH_SIZE],
+}
+
+/// Datagrams of one sender: of one size, but for the last.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group<'a> {
+    pub(crate) from: SocketAddr,
+    pub(crate) ecn: Option<EcnCodepoint>,
+    bytes: &'a [u8],
+    size: usize,
+}
+
+impl<'a> Group<'a> {
+    /// Bytes of all together.
+    pub(crate) const fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.bytes.len().div_ceil(self.size.max(1)).max(1)
+    }
+
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let empty = self.bytes.is_empty().then_some(self.bytes);
+        self.bytes.chunks(self.size.max(1)).chain(empty)
+    }
+}
+
+impl Intake {
+    pub(crate) fn new() -> Self {
+        Self { memory: vec![0; limits::GROUP * BATCH_SIZE].into(), metas: [RecvMeta::default(); BATCH_SIZE] }
+    }
+
+    /// Receives what stands in the socket's queue, up to so many groups.
+    pub(crate) fn receive<'a>(
+        &'a mut self,
+        from: &Datagrams,
+        most: usize,
+    ) -> io::Result<impl ExactSizeIterator<Item = Group<'a>> + use<'a>> {
+        let mut slots = self.memory.chunks_mut(limits::GROUP);
+        let mut slots: [IoSliceMut<'_>; BATCH_SIZE] =
+            std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
+        let slots = slots.get_mut(..most).unwrap_or_default();
+        let received = from.state.recv((&from.socket).into(), slots, &mut self.metas)?;
+        let groups = self.metas.iter().zip(self.memory.chunks(limits::GROUP)).take(received);
+        Ok(groups.map(|(meta, slot)| Group {
+            from: meta.addr,
+            ecn: meta.ecn,
+            bytes: slot.get(..meta.len).unwrap_or_default(),
+            size: meta.stride,
+        }))
+    }
+}
+
+/// How many groups one call receives at most.
+pub(crate) const MOST: usize = BATCH_SIZE;

@@ -1,0 +1,124 @@
+//! Which peers datagrams go to and come from.
+//!
+//! TURN's permissions are by address, and the operator's rules judge an address when a permission is
+//! asked for. On the relay's own addresses rules and ports count, datagram by datagram: addresses that
+//! this relay gave out pass by their port, both ways (REL-4).
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use switchhook_core::relay_peers::PeerPolicy;
+
+use crate::{
+    Ip,
+    family::{Family, PerFamily},
+    ports::Ports,
+};
+
+#[derive(Debug)]
+pub(crate) struct PeerFilter {
+    policy: PeerPolicy,
+    own: PerFamily<Own>,
+}
+
+/// An address of the relay's.
+#[derive(Debug)]
+struct Own {
+    inside: IpAddr,
+    public: IpAddr,
+    ports: Arc<Ports>,
+}
+
+impl PeerFilter {
+    pub(crate) fn new(policy: PeerPolicy, ips: impl Iterator<Item = Ip>) -> Self {
+        let mut own = PerFamily::NONE;
+        for ip in ips {
+            let (inside, public, ports) = (ip.bind, ip.public(), Arc::new(Ports::new()));
+            *own.slot_mut(Family::of(inside)) = Some(Own { inside, public, ports });
+        }
+        Self { policy, own }
+    }
+
+    /// The ports of the relay's address of a family.
+    pub(crate) fn ports(&self, family: Family) -> Option<&Arc<Ports>> {
+        self.own.get(family).map(|own| &own.ports)
+    }
+
+    /// The address of a family under which peers reach the relay.
+    pub(crate) fn public_ip(&self, family: Family) -> Option<IpAddr> {
+        self.own.get(family).map(|own| own.public)
+    }
+
+    /// Where the relay's sockets of a family are bound.
+    pub(crate) fn inside_ip(&self, family: Family) -> Option<IpAddr> {
+        self.own.get(family).map(|own| own.inside)
+    }
+
+    /// Whether a client may have a permission for this address.
+    pub(crate) fn may_permit(&self, peer: IpAddr) -> bool {
+        self.own_of(peer).is_some_and(|own| own.public == peer) || self.policy.judge(peer).is_ok()
+    }
+
+    /// Where a datagram to a permitted peer goes, if it may.
+    pub(crate) fn towards(&self, peer: SocketAddr) -> Option<SocketAddr> {
+        let Some(own) = self.own_of(peer.ip()).filter(|own| own.public == peer.ip()) else {
+            return Some(peer);
+        };
+        if own.ports.has(peer.port()) {
+            return Some(SocketAddr::new(own.inside, peer.port()));
+        }
+        self.policy.judge(peer.ip()).is_ok().then_some(peer)
+    }
+
+    /// Whom a datagram from this address is from, if it may come in where that one is permitted.
+    pub(crate) fn from(&self, source: SocketAddr) -> Option<SocketAddr> {
+        let Some(own) = self.own_of(source.ip()).filter(|own| own.inside == source.ip()) else {
+            return Some(source);
+        };
+        if own.ports.has(source.port()) {
+            return Some(SocketAddr::new(own.public, source.port()));
+        }
+        self.policy.judge(source.ip()).is_ok().then_some(source)
+    }
+
+    const fn own_of(&self, ip: IpAddr) -> Option<&Own> {
+        self.own.get(Family::of(ip))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn rel_4_on_the_relays_own_address_ports_that_it_gave_out_are_peers_and_no_others() {
+        let own = Ip { bind: "10.0.0.1".parse().unwrap(), public: Some("198.18.0.1".parse().unwrap()) };
+        let filter = PeerFilter::new(PeerPolicy::default(), [own].into_iter());
+        let _given = filter.ports(Family::V4).unwrap().give_out(50_000);
+        assert!(filter.may_permit("198.18.0.1".parse().unwrap()));
+        assert!(!filter.may_permit("198.18.0.2".parse().unwrap()));
+
+        assert_eq!(filter.towards(addr("198.18.0.1:50000")), Some(addr("10.0.0.1:50000")));
+        assert_eq!(filter.towards(addr("198.18.0.1:50001")), None);
+        assert_eq!(filter.from(addr("10.0.0.1:50000")), Some(addr("198.18.0.1:50000")));
+        assert_eq!(filter.from(addr("10.0.0.1:50001")), None);
+        assert_eq!(filter.from(addr("8.8.8.8:9")), Some(addr("8.8.8.8:9")));
+    }
+
+    #[test]
+    fn rel_4_a_forbidden_peer_is_forbidden_however_it_is_written() {
+        let filter = PeerFilter::new(PeerPolicy::default(), std::iter::empty());
+        for written in
+            ["10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "2002:a00:1::1", "::ffff:127.0.0.1"]
+        {
+            assert!(!filter.may_permit(written.parse().unwrap()), "{written}");
+        }
+        assert!(filter.may_permit("64:ff9b::8.8.8.8".parse().unwrap()));
+    }
+}

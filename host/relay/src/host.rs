@@ -1,0 +1,95 @@
+//! What all shards of a relay host share.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    sync::Arc,
+    time::Duration,
+};
+
+use rand::RngExt as _;
+use switchhook_core::seal::KeyRing;
+use switchhook_protocol::id::RelayHostId;
+use tokio::time::Instant;
+
+use crate::{
+    Clock, RelayConfig, bandwidth::Meters, family::Family, filter::PeerFilter, limits, metrics::Metrics,
+    quotas::Quotas, reservations::Reservations, strangers::Strangers,
+};
+
+pub(crate) struct Host {
+    pub(crate) name: RelayHostId,
+    pub(crate) realm: String,
+    pub(crate) keys: KeyRing,
+    pub(crate) clock: Clock,
+    pub(crate) filter: PeerFilter,
+    pub(crate) quotas: Arc<Quotas>,
+    pub(crate) meters: Meters,
+    pub(crate) strangers: Strangers,
+    pub(crate) reservations: Reservations,
+    pub(crate) metrics: Metrics,
+    relayed_ports: Option<RangeInclusive<u16>>,
+    started: Instant,
+}
+
+impl Host {
+    pub(crate) fn new(config: RelayConfig, keys: KeyRing, clock: Clock) -> Self {
+        let metrics = Metrics::default();
+        Self {
+            filter: PeerFilter::new(config.peers.clone(), config.ips()),
+            name: config.host,
+            realm: config.realm,
+            keys,
+            clock,
+            quotas: Arc::new(Quotas::new(config.quota, metrics.clone())),
+            meters: Meters::new(config.bandwidth),
+            strangers: Strangers::new(config.strangers),
+            reservations: Reservations::default(),
+            metrics,
+            relayed_ports: config.relayed_ports,
+            started: Instant::now(),
+        }
+    }
+
+    /// How long the relay runs.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    /// A socket for an allocation, at a port that others cannot guess (RFC 6056).
+    pub(crate) fn bind(&self, family: Family, even: bool) -> Option<std::net::UdpSocket> {
+        let inside = self.filter.inside_ip(family)?;
+        (0..limits::RELAYED_PORT_TRIES).find_map(|_| {
+            // 0 leaves the choice to the system.
+            let port = self.relayed_ports.clone().map_or(0, |ports| rand::rng().random_range(ports));
+            let socket = std::net::UdpSocket::bind((inside, port)).ok()?;
+            let port = socket.local_addr().ok()?.port();
+            (!even || port.is_multiple_of(2)).then_some(socket)
+        })
+    }
+
+    /// Sockets at an even port and the next one.
+    pub(crate) fn bind_pair(&self, family: Family) -> Option<[std::net::UdpSocket; 2]> {
+        (0..limits::RELAYED_PORT_TRIES).find_map(|_| {
+            let first = self.bind(family, true)?;
+            let addr = first.local_addr().ok()?;
+            let second = std::net::UdpSocket::bind((addr.ip(), addr.port() + 1)).ok()?;
+            Some([first, second])
+        })
+    }
+
+    /// Whether a source is answered that has shown no credentials.
+    pub(crate) fn may_answer(&self, source: IpAddr, now: Instant) -> bool {
+        let may = self.strangers.may_ask(source, self.age(now));
+        if !may {
+            self.metrics.strangers_refused.inc();
+        }
+        may
+    }
+
+    /// The address under which peers reach a socket of an allocation.
+    pub(crate) fn public(&self, bound: SocketAddr) -> SocketAddr {
+        let public = self.filter.public_ip(Family::of(bound.ip())).unwrap_or_else(|| bound.ip());
+        SocketAddr::new(public, bound.port())
+    }
+}

@@ -1,0 +1,272 @@
+//! What one shard holds and does: allocations, and what goes between their clients and peers.
+//!
+//! Everything about one client happens on one shard, one message after the other, so that there is no
+//! lock on the path of a packet.
+
+use std::{collections::HashMap, sync::Arc};
+
+use mio::{Registry, Token};
+use slab::Slab;
+use switchhook_core::stun::{Message, Writer, attribute as stun_attribute, message_type as stun_type};
+use tokio::time::Instant;
+
+use crate::{
+    allocation::Allocation,
+    clients::{Caller, Client},
+    datagrams::{Datagrams, Group},
+    family::{Family, PerFamily},
+    host::Host,
+    metrics::Tally,
+    outgoing::{Flow, Outgoing, Via},
+    quotas::Participant,
+    wire::{is_channel_data, message_type},
+};
+
+pub(crate) struct Relaying {
+    pub(crate) host: Arc<Host>,
+    /// The TURN port, once for each family.
+    pub(crate) doors: PerFamily<Datagrams>,
+    pub(crate) allocations: Slab<Allocation>,
+    pub(crate) held_by: HashMap<Client, usize>,
+    /// Where new sockets are waited for.
+    pub(crate) registry: Registry,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) tally: Tally,
+    /// Where answers are written.
+    pub(crate) scratch: Vec<u8>,
+    /// The time of what is done now.
+    pub(crate) now: Instant,
+}
+
+impl Relaying {
+    pub(crate) fn new(host: Arc<Host>, doors: PerFamily<Datagrams>, registry: Registry) -> Self {
+        Self {
+            host,
+            doors,
+            allocations: Slab::new(),
+            held_by: HashMap::new(),
+            registry,
+            outgoing: Outgoing::default(),
+            tally: Tally::default(),
+            scratch: Vec::new(),
+            now: Instant::now(),
+        }
+    }
+
+    /// Takes what came to the TURN port.
+    pub(crate) fn take(&mut self, group: &Group<'_>) {
+        let caller = Caller::by_datagrams(group.from);
+        let held = self.held_by.get(&caller.client()).copied();
+        for datagram in group.datagrams() {
+            let is_data = datagram.first().is_some_and(|first| is_channel_data(*first));
+            match held {
+                Some(key) if is_data => self.relay_channel(key, datagram, group.ecn),
+                _ => self.take_message(&caller, datagram),
+            }
+        }
+    }
+
+    /// Takes one message, however it came.
+    pub(crate) fn take_message(&mut self, caller: &Caller, bytes: &[u8]) {
+        if bytes.first().is_some_and(|first| is_channel_data(*first)) {
+            if let Some(key) = self.held_by.get(&caller.client()) {
+                self.relay_channel(*key, bytes, None);
+            }
+            return;
+        }
+        let Ok(message) = Message::parse(bytes) else { return };
+        match message.message_type() {
+            message_type::SEND => self.relay_indication(caller, &message),
+            stun_type::BINDING_REQUEST => self.answer_binding(caller, &message),
+            message_type::ALLOCATE
+            | message_type::REFRESH
+            | message_type::CREATE_PERMISSION
+            | message_type::CHANNEL_BIND => self.answer_request(caller, &message),
+            _ => {}
+        }
+    }
+
+    /// RFC 8489 §7.3.1: where the client is seen, whoever it is.
+    fn answer_binding(&mut self, caller: &Caller, request: &Message<'_>) {
+        if !self.host.may_answer(caller.addr.ip(), self.now) {
+            return;
+        }
+        let unknown = |kind| {
+            let of_binding = matches!(
+                kind,
+                stun_attribute::USERNAME
+                    | stun_attribute::MESSAGE_INTEGRITY
+                    | stun_attribute::MESSAGE_INTEGRITY_SHA256
+                    | stun_attribute::REALM
+                    | stun_attribute::NONCE
+            );
+            !of_binding && !stun_attribute::is_optional(kind)
+        };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        if request.attributes().any(|(kind, _)| unknown(kind)) {
+            let mut writer = Writer::new(&mut scratch, stun_type::BINDING_ERROR, request.transaction());
+            writer.error_code(420);
+            let unknown: Vec<u8> = request
+                .attributes()
+                .map(|(kind, _)| kind)
+                .filter(|kind| unknown(*kind))
+                .flat_map(u16::to_be_bytes)
+                .collect();
+            writer.attribute(stun_attribute::UNKNOWN_ATTRIBUTES, &unknown);
+        } else {
+            let mut writer = Writer::new(&mut scratch, stun_type::BINDING_SUCCESS, request.transaction());
+            writer.xor_mapped_address(caller.addr);
+            if request.attribute(stun_attribute::FINGERPRINT).is_some() {
+                writer.fingerprint();
+            }
+        }
+        self.deliver(caller, &scratch, &[], None);
+        self.scratch = scratch;
+    }
+
+    /// Sends a message of two parts to a client.
+    pub(crate) fn deliver(
+        &mut self,
+        caller: &Caller,
+        head: &[u8],
+        data: &[u8],
+        ecn: Option<quinn_udp::EcnCodepoint>,
+    ) {
+        if let Some(stream) = &caller.stream {
+            stream.deliver(head, data);
+            return;
+        }
+        let via = Via::Door(Family::of(caller.addr.ip()));
+        self.send(Flow { via, to: caller.addr, ecn }, head, data);
+    }
+
+    /// Gathers a datagram of two parts; it leaves with the next [`Self::flush`].
+    pub(crate) fn send(&mut self, flow: Flow, head: &[u8], data: &[u8]) {
+        if self.outgoing.is_full() {
+            self.flush();
+        }
+        let most = self.socket(flow.via).map_or(1, Datagrams::most_segments);
+        self.outgoing.add(flow, head, data, most);
+    }
+
+    /// Sends what was gathered.
+    pub(crate) fn flush(&mut self) {
+        // Before the datagrams: who has seen one finds it counted.
+        self.tally.tell(&self.host.metrics);
+        for sheaf in self.outgoing.sheaves() {
+            // Its address may have been given up meanwhile, and its datagrams with it.
+            if let Some(socket) = self.socket(sheaf.via) {
+                socket.send(sheaf.to, &sheaf.bytes, sheaf.size, sheaf.ecn);
+            }
+        }
+        self.outgoing.clear();
+    }
+
+    pub(crate) fn socket(&self, via: Via) -> Option<&Datagrams> {
+        match via {
+            Via::Door(family) => self.doors.get(family),
+            Via::Relayed(key, family) => {
+                self.allocations.get(key)?.relayed.get(family).map(|relayed| &relayed.socket)
+            }
+        }
+    }
+
+    /// Ends the allocation of a client that has left, if it held one.
+    pub(crate) fn forget_client(&mut self, client: Client) {
+        if let Some(key) = self.held_by.get(&client).copied() {
+            self.end(key);
+        }
+    }
+
+    /// Ends all allocations of a participant.
+    pub(crate) fn send_away(&mut self, participant: &Participant) {
+        let held =
+            |(key, allocation): (usize, &Allocation)| (allocation.participant == *participant).then_some(key);
+        let ended: Vec<usize> = self.allocations.iter().filter_map(held).collect();
+        for key in ended {
+            self.end(key);
+        }
+    }
+
+    /// Ends what has expired.
+    pub(crate) fn sweep(&mut self) {
+        let now = self.now;
+        let expired =
+            |(key, allocation): (usize, &mut Allocation)| (!allocation.lives_at(now)).then_some(key);
+        let ended: Vec<usize> = self.allocations.iter_mut().filter_map(expired).collect();
+        for key in ended {
+            self.end(key);
+        }
+        self.host.reservations.sweep(now);
+        if self.allocations.is_empty() {
+            // After many, their memory goes back too.
+            self.allocations.shrink_to_fit();
+            self.held_by.shrink_to_fit();
+        }
+    }
+
+    pub(crate) fn end(&mut self, key: usize) {
+        // The next allocation may get this one's key, and must not get its datagrams.
+        self.flush();
+        if let Some(allocation) = self.allocations.try_remove(key) {
+            self.held_by.remove(&allocation.caller.client());
+        }
+    }
+
+    /// Whether there is nothing that could expire.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.allocations.is_empty() && self.host.reservations.is_empty()
+    }
+}
+
+/// What a socket is waited for by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// Messages of streams, and the relay's own orders.
+    Inbox,
+    /// A socket.
+    Socket(Via),
+}
+
+/// Inbox, and two doors.
+const OTHERS: usize = 3;
+
+impl Awaited {
+    pub(crate) const fn token(self) -> Token {
+        Token(match self {
+            Self::Inbox => 0,
+            Self::Socket(Via::Door(Family::V4)) => 1,
+            Self::Socket(Via::Door(Family::V6)) => 2,
+            Self::Socket(Via::Relayed(key, Family::V4)) => OTHERS + 2 * key,
+            Self::Socket(Via::Relayed(key, Family::V6)) => OTHERS + 2 * key + 1,
+        })
+    }
+
+    pub(crate) const fn of(token: Token) -> Self {
+        match token {
+            Token(0) => Self::Inbox,
+            Token(1) => Self::Socket(Via::Door(Family::V4)),
+            Token(2) => Self::Socket(Via::Door(Family::V6)),
+            Token(number) => {
+                let number = number - OTHERS;
+                let family = if number.is_multiple_of(2) { Family::V4 } else { Family::V6 };
+                Self::Socket(Via::Relayed(number / 2, family))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_socket_is_told_by_its_token() {
+        let sockets = [(0, Family::V4), (0, Family::V6), (7, Family::V4), (7, Family::V6)];
+        let relayed = sockets.map(|(key, family)| Awaited::Socket(Via::Relayed(key, family)));
+        let doors = Family::BOTH.map(|family| Awaited::Socket(Via::Door(family)));
+        for awaited in relayed.into_iter().chain(doors).chain([Awaited::Inbox]) {
+            assert_eq!(Awaited::of(awaited.token()), awaited);
+        }
+    }
+}

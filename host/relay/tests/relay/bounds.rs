@@ -1,0 +1,154 @@
+//! What one tenant, session or stranger may have, and what is left when everybody is gone.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use switchhook_core::{
+    rate::Rate,
+    seal::RootKeys,
+    stun::{Message, attribute},
+};
+use switchhook_relay::Quota;
+use tokio::net::UdpSocket;
+
+use crate::{
+    by_hand::{ALLOCATE, ByHand, CHANNEL_BIND, CHANNEL_NUMBER, LIFETIME, PEER, REFRESH, RELAYED, UDP},
+    running::Running,
+};
+
+const BINDING: u16 = 0x0001;
+
+#[tokio::test]
+async fn rel_3_a_session_holds_so_many_allocations_and_no_more() {
+    let quota = Quota { each_session: 2, ..Quota::default() };
+    let running = Running::start_with(RootKeys::new([1; 32], []), |config| config.quota = quota).await;
+    let (mut first, _) = ByHand::allocated(&running, "s1", "d1").await;
+    let _second = ByHand::allocated(&running, "s1", "d2").await;
+    let mut third = ByHand::greeted(&running, running.credentials("s1", "d3")).await;
+    assert_eq!(third.ask(ALLOCATE, &[UDP]).await.outcome(), Err(486));
+    let _elsewhere = ByHand::allocated(&running, "s2", "d3").await;
+    assert_eq!(first.ask(REFRESH, &[(LIFETIME, &[0; 4])]).await.outcome(), Ok(()));
+    assert_eq!(third.ask(ALLOCATE, &[UDP]).await.outcome(), Ok(()));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn rel_3_when_all_ports_are_given_out_the_next_is_told_so() {
+    let ports = 42_000..=42_001;
+    let change = |config: &mut switchhook_relay::RelayConfig| {
+        config.ip = Ipv4Addr::new(127, 7, 7, 7).into();
+        config.relayed_ports = Some(ports);
+    };
+    let running = Running::start_with(RootKeys::new([1; 32], []), change).await;
+    let mut clients = Vec::new();
+    for device in ["d1", "d2", "d3"] {
+        let mut client = ByHand::greeted(&running, running.credentials("s1", device)).await;
+        let said = client.ask(ALLOCATE, &[UDP]).await;
+        clients.push((client, said));
+    }
+    let outcomes: Vec<_> = clients.iter().map(|(_, said)| said.outcome()).collect();
+    assert_eq!(outcomes, [Ok(()), Ok(()), Err(508)]);
+    let (mut first, said) = clients.remove(0);
+    let port = said.address(RELAYED).port();
+    assert_eq!(first.ask(REFRESH, &[(LIFETIME, &[0; 4])]).await.outcome(), Ok(()));
+    let mut next = ByHand::greeted(&running, running.credentials("s1", "d4")).await;
+    assert_eq!(next.ask(ALLOCATE, &[UDP]).await.address(RELAYED).port(), port, "the one that became free");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn rel_3_what_a_session_sends_beyond_its_bandwidth_is_lost() {
+    let rate = Rate { burst: 1_000, per_second: 1 };
+    let running = Running::start_with(RootKeys::new([1; 32], []), |config| {
+        config.peers.allow_loopback = true;
+        config.bandwidth.each_session = rate;
+    })
+    .await;
+    let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (mut client, _) = ByHand::allocated(&running, "s1", "d1").await;
+    let value = client.peer(&peer.local_addr().unwrap().to_string());
+    let bind = [(CHANNEL_NUMBER, &[0x40, 0, 0, 0][..]), (PEER, &value)];
+    assert_eq!(client.ask(CHANNEL_BIND, &bind).await.outcome(), Ok(()));
+
+    let data = [&[0x40, 0, 1, 0x90][..], &[7; 400]].concat();
+    for _ in 0..4 {
+        client.send(&data).await;
+    }
+    // The relay handles one datagram after the other: with this answer those before are done.
+    assert_eq!(client.ask(REFRESH, &[]).await.outcome(), Ok(()));
+    let metrics = running.relay.metrics();
+    assert_eq!((metrics.to_peer_packets.get(), metrics.limited_packets.get()), (2, 2));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn rel_3_a_flood_of_strangers_is_answered_within_bounds_and_clients_are_served() {
+    let strangers = Rate { burst: 10, per_second: 1 };
+    let running =
+        Running::start_with(RootKeys::new([1; 32], []), |config| config.strangers = strangers).await;
+    let (mut client, _) = ByHand::allocated(&running, "s1", "d1").await;
+    for _ in 0..50 {
+        let request = client.write(BINDING, &[], |_| ());
+        client.send(&request).await;
+    }
+    let request = client.signed(REFRESH, &[]);
+    client.send(&request).await;
+    let mut answers = 0;
+    loop {
+        let mut answer = [0; 1_500];
+        let length = client.socket.recv(&mut answer).await.unwrap();
+        let answer = Message::parse(&answer[..length]).unwrap();
+        if answer.message_type() != BINDING | 0x100 {
+            assert_eq!(answer.attribute(attribute::ERROR_CODE), None);
+            break;
+        }
+        assert_eq!(answer.xor_mapped_address(), client.socket.local_addr().ok());
+        answers += 1;
+    }
+    assert!((9..=11).contains(&answers), "{answers}: the greeting took one");
+    assert!(running.relay.metrics().strangers_refused.get() >= 39);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn rel_3_after_ten_thousand_allocations_and_silence_nothing_is_left() {
+    const MANY: u16 = 10_000;
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let running = Running::start_with(RootKeys::new([1; 32], []), |config| {
+        config.quota = Quota { each_session: MANY.into(), each_participant: MANY.into(), ..Quota::default() };
+        config.strangers = Rate::UNLIMITED;
+    })
+    .await;
+    let credentials = running.credentials("s1", "d1");
+    let files = files();
+    for number in 0..MANY {
+        let [high, low] = number.to_be_bytes();
+        let mut client = ByHand::new(&running, credentials.clone()).await;
+        let from = SocketAddr::from(([127, 1, high, low], 0));
+        client.socket = UdpSocket::bind(from).await.unwrap();
+        client.nonce = client.ask_unsigned(ALLOCATE, &[UDP]).await.value(attribute::NONCE);
+        assert_eq!(client.ask(ALLOCATE, &[UDP]).await.outcome(), Ok(()), "{number}");
+    }
+    assert_eq!(running.relay.allocations(), usize::from(MANY));
+    assert_eq!(self::files(), files + usize::from(MANY));
+
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(11)).await;
+    while running.relay.allocations() > 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::resume();
+    assert_eq!(self::files(), files);
+    assert!(running.relay.participants().is_empty());
+    running.stop().await;
+}
+
+/// Files that this process has open.
+fn files() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
