@@ -30,7 +30,7 @@ pub use stun::stun;
 pub type Body = fn(&[u8]) -> bool;
 
 /// All bodies, by the names of their corpora and of their targets.
-pub const BODIES: [(&str, Body); 5] = [
+pub const BODIES: [(&str, Body); 6] = [
     ("contract_report", contract_report),
     ("exchange", exchange),
     ("outbound", outbound),

@@ -137,8 +137,8 @@ impl Switchboard {
         let caller = Call::start(&one.client, one.network, one.prepared, Side::Inviter, to_one);
         let callee = Call::start(&other.client, other.network, other.prepared, Side::Callee, to_other);
         let (caller, callee) = timeout(GUARD, Box::pin(async { tokio::join!(caller, callee) })).await?;
-        let _clients = [(one.client, one.events), (other.client, other.events)];
-        Ok(Talk { calls: [caller?, callee?], _clients, _serving: serving })
+        let clients = [(one.client, one.events), (other.client, other.events)];
+        Ok(Talk { calls: [caller?, callee?], _clients: clients, _serving: serving })
     }
 
     async fn device(&self, place: Place) -> Result<Device> {
