@@ -121,6 +121,16 @@ impl FakeHost {
     pub async fn next_connection(&self) -> Option<FakeConnection> {
         self.greeted.lock().await.recv().await
     }
+
+    /// The next connection of this device. Those of others are let go: a client that ends may have come back once more.
+    pub async fn connection_of(&self, device: &DeviceId) -> Option<FakeConnection> {
+        loop {
+            let connection = self.next_connection().await?;
+            if connection.hello.device == *device {
+                return Some(connection);
+            }
+        }
+    }
 }
 
 impl FakeConnection {

@@ -116,7 +116,7 @@ async fn device_in(host: &FakeHost, network: Arc<dyn Network>) -> (Device, FakeC
     let key = DeviceKey::generate(&mut rand::rng());
     let identity = soon(Client::enrol(&host.settings(), key)).await.unwrap();
     let (client, events) = soon(Client::connect(host.settings(), identity)).await.unwrap();
-    let connection = soon(host.next_connection()).await.unwrap();
+    let connection = soon(host.connection_of(&client.identity().device)).await.unwrap();
     let prepared = soon(Prepared::new(&client, &*network)).await.unwrap();
     (Device { client, events, network, prepared }, connection)
 }

@@ -8,9 +8,15 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use switchhook_netlab::{Lab, MeetingTable, Nat};
 use switchhook_protocol::call::PathKind;
-use tokio::task::JoinSet;
+use tokio::{
+    task::JoinSet,
+    time::{Duration, sleep, timeout},
+};
 
-use crate::switchboard::{Place, Switchboard, runtime};
+use crate::switchboard::{GUARD, Place, Switchboard, runtime};
+
+/// How often it is looked whether a side has followed the other.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 const PAGE: &str = include_str!("../../../../docs/NAT.md");
 
@@ -107,10 +113,15 @@ fn nat_5_a_call_goes_on_when_the_network_of_one_side_gets_another_address() -> R
                 talk.carries().await?;
                 let moved_to = tokio::task::block_in_place(|| lab.renumber(&moves))?;
                 talk.carries().await.with_context(|| format!("{moving} moves, {staying} stays"))?;
-                let [inviters, callees] = talk.calls.each_ref().map(|call| (call.path(), call.peer_addr()));
-                let (path, peer) = if inviter_moves { callees } else { inviters };
-                ensure!(path == Some(PathKind::Direct), "{path:?}");
-                ensure!(peer.map(|peer| peer.ip()) == Some(moved_to.into()), "{peer:?}, not {moved_to}");
+                let there = (Some(PathKind::Direct), Some(moved_to.into()));
+                let staying = &talk.calls[usize::from(inviter_moves)];
+                let follows = async {
+                    while (staying.path(), staying.peer_addr().map(|peer| peer.ip())) != there {
+                        sleep(LOOK_AGAIN).await;
+                    }
+                };
+                let followed = timeout(GUARD, follows).await;
+                followed.with_context(|| format!("{:?}, not {moved_to}", staying.peer_addr()))?;
             }
         }
         Ok(())

@@ -56,7 +56,7 @@ const MEDIA_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 const PATIENCE_MS: u32 = 2_500;
 
 /// Only a broken lab is waited for this long.
-const GUARD: Duration = Duration::from_mins(1);
+pub(crate) const GUARD: Duration = Duration::from_mins(1);
 
 /// CDX on the lab's server, and a host beside the lab.
 pub(crate) struct Switchboard {
@@ -147,7 +147,8 @@ impl Switchboard {
             let key = DeviceKey::generate(&mut rand::rng());
             let identity = Client::enrol(&self.fake.settings(), key).await?;
             let (client, events) = Client::connect(self.fake.settings(), identity).await?;
-            let connection = self.fake.next_connection().await.context("a connection")?;
+            let connection =
+                self.fake.connection_of(&client.identity().device).await.context("a connection")?;
             (client, events, connection)
         };
         let network: Arc<dyn Network> = Arc::new(place);
