@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     io::{BufRead as _, BufReader},
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -43,8 +43,7 @@ fn program() -> Option<PathBuf> {
 impl Mosquitto {
     pub(super) fn start(certificate: Option<&Certificate>) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        // It takes no port 0; this one was free a moment ago.
-        let addr = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let addr = free_port()?;
         let settings = folder.path().join("mosquitto.conf");
         fs::write(&settings, configuration(folder.path(), addr, certificate))?;
         let process = run(&settings)?;
@@ -59,6 +58,14 @@ impl Mosquitto {
         anyhow::ensure!(*answer == ACCEPTED, "mosquitto answered {answer:?}");
         Ok(socket)
     }
+}
+
+/// It takes no port 0, and none that a connection has lately had: those before it have had most of the ports that the
+/// kernel gives out.
+fn free_port() -> anyhow::Result<SocketAddr> {
+    let mut below = 20_000..30_000_u16;
+    let free = below.find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    Ok(free.context("no port is free")?.local_addr()?)
 }
 
 /// Starts it; it listens when this returns.
@@ -81,7 +88,7 @@ fn configuration(folder: &Path, addr: SocketAddr, certificate: Option<&Certifica
     });
     let (port, ip, socket) = (addr.port(), addr.ip(), folder.join("unused").display().to_string());
     format!(
-        "log_dest stderr\nlog_type information\nconnection_messages false\npersistence false\nuser root\n\
+        "log_dest stderr\nlog_type information\nlog_type error\nconnection_messages false\npersistence false\nuser root\n\
          allow_anonymous true\nlistener 0 {socket}\nlistener {port} {ip}\nprotocol websockets\n\
          max_connections -1\n{tls}"
     )

@@ -154,10 +154,12 @@ pub struct Moved {
 pub fn moved(facts: Moving<'_>, rng: &mut impl CryptoRng) -> Result<Moved, ErrorCode> {
     let Moving { keys, cdx, ticket, network, now, .. } = facts;
     let peer = ticket.peer()?;
-    if !ticket.judged.as_ref().is_some_and(|judged| judged.direct) {
+    let renewed = facts.renewed()?;
+    // A ticket for CDX is made after a direct verdict alone, so that one for these two devices shows it, also when the
+    // session's own ticket is a later one.
+    if renewed.is_none() && !ticket.judged.as_ref().is_some_and(|judged| judged.direct) {
         return Err(ErrorCode::Forbidden);
     }
-    let renewed = facts.renewed()?;
     let mut seal = |place| ExchangeTicket { place, ..renewed.clone()? }.exchange(cdx, rng);
     let place = place_of(ticket.role);
     let (own, others) = (seal(place), seal(1 - place));

@@ -139,6 +139,8 @@ const fn special_v6(addr: Ipv6Addr) -> Option<RefusedPeer> {
         | [0x64, 0xFF9B, 1, ..]
         | [0x2001, 0..=0x1FF | 0xDB8, ..]
         | [0x3FFF, 0..=0xFFF, ..] => Some(RefusedPeer::Reserved),
+        // Global addresses are of 2000::/3 (RFC 4291 §2.4); others may be IPv4 in one more form (RFC 2765).
+        [first, ..] if first & 0xE000 != 0x2000 => Some(RefusedPeer::Reserved),
         _ => None,
     }
 }

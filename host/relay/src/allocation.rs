@@ -28,11 +28,12 @@ pub(crate) struct Allocation {
 
 /// A relayed transport address.
 pub(crate) struct Relayed {
+    /// Before the socket: who has the port next says so after this is gone.
+    pub(crate) _given: GivenOut,
     pub(crate) socket: Datagrams,
     /// Under which address peers reach it.
     pub(crate) public: SocketAddr,
     pub(crate) until: Instant,
-    pub(crate) _given: GivenOut,
 }
 
 impl Allocation {

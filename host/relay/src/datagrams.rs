@@ -4,12 +4,16 @@
 //! datagrams of one size (GRO); sending gives such a group back whole (GSO). `quinn-udp` makes the calls.
 
 use std::{
+    cell::Cell,
     io::{self, IoSliceMut},
     net::SocketAddr,
 };
 
 use mio::{Interest, Registry, Token, net::UdpSocket};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::{
+    errno::Errno,
+    sys::socket::{setsockopt, sockopt},
+};
 use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta, Transmit, UdpSocketState};
 use rustix::net::sockopt::{
     Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
@@ -23,13 +27,16 @@ pub(crate) struct Datagrams {
     socket: UdpSocket,
     state: UdpSocketState,
     addr: SocketAddr,
+    /// How many datagrams go in one call at most. What `quinn-udp` notes also falls for a path that is too narrow.
+    segments: Cell<usize>,
 }
 
 impl Datagrams {
     pub(crate) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
         let state = UdpSocketState::new((&socket).into())?;
         let addr = socket.local_addr()?;
-        let datagrams = Self { socket: UdpSocket::from_std(socket), state, addr };
+        let segments = Cell::new(state.max_gso_segments());
+        let datagrams = Self { socket: UdpSocket::from_std(socket), state, addr, segments };
         datagrams.may_fragment(true)?;
         Ok(datagrams)
     }
@@ -59,7 +66,8 @@ impl Datagrams {
     /// Whether datagrams that are too large for their path may go in pieces (RFC 8656 §15).
     pub(crate) fn may_fragment(&self, may: bool) -> io::Result<()> {
         if self.addr.is_ipv4() {
-            let discover = if may { Ipv4PathMtuDiscovery::DONT } else { Ipv4PathMtuDiscovery::DO };
+            // Such a socket hears "fragmentation needed", but does not go by it.
+            let discover = if may { Ipv4PathMtuDiscovery::OMIT } else { Ipv4PathMtuDiscovery::DO };
             set_ip_mtu_discover(&self.socket, discover)?;
         } else {
             let discover = if may { Ipv6PathMtuDiscovery::DONT } else { Ipv6PathMtuDiscovery::DO };
@@ -85,13 +93,17 @@ impl Datagrams {
 
     /// How many datagrams go in one call at most.
     pub(crate) fn most_segments(&self) -> usize {
-        self.state.max_gso_segments()
+        self.segments.get()
     }
 
     /// Sends datagrams of one size, of which the last may be shorter; lost are those that do not go at once.
     pub(crate) fn send(&self, to: SocketAddr, contents: &[u8], size: usize, ecn: Option<EcnCodepoint>) {
-        if self.try_send(to, contents, size, ecn).is_ok() || contents.len() <= size {
+        let Err(refused) = self.try_send(to, contents, size, ecn) else { return };
+        if contents.len() <= size {
             return;
+        }
+        if refused.raw_os_error().is_some_and(|code| Errno::from_raw(code) == Errno::EIO) {
+            self.segments.set(1);
         }
         // A path may be too narrow for one of them, or a device unable to cut: then each by itself.
         for datagram in contents.chunks(size) {

@@ -58,18 +58,22 @@ impl PeerFilter {
 
     /// Whether a client may have a permission for this address.
     pub(crate) fn may_permit(&self, peer: IpAddr) -> bool {
-        self.own_of(peer).is_some_and(|own| own.public == peer) || self.policy.judge(peer).is_ok()
+        // An IPv4 address in the form of IPv6 would leave by another family than it is looked up by.
+        let is_plain = peer.to_canonical() == peer;
+        let is_own = self.own_of(peer).is_some_and(|own| own.public == peer);
+        is_plain && (is_own || self.policy.judge(peer).is_ok())
     }
 
     /// Where a datagram to a permitted peer goes, if it may.
     pub(crate) fn towards(&self, peer: SocketAddr) -> Option<SocketAddr> {
-        let Some(own) = self.own_of(peer.ip()).filter(|own| own.public == peer.ip()) else {
-            return Some(peer);
+        let is_own = |own: &&Own| own.public == peer.ip() || own.inside == peer.ip();
+        let Some(own) = self.own_of(peer.ip()).filter(is_own) else {
+            return (peer.port() != 0).then_some(peer);
         };
         if own.ports.has(peer.port()) {
             return Some(SocketAddr::new(own.inside, peer.port()));
         }
-        self.policy.judge(peer.ip()).is_ok().then_some(peer)
+        self.is_allowed_loopback(peer.ip()).then_some(peer)
     }
 
     /// Whom a datagram from this address is from, if it may come in where that one is permitted.
@@ -80,7 +84,12 @@ impl PeerFilter {
         if own.ports.has(source.port()) {
             return Some(SocketAddr::new(own.public, source.port()));
         }
-        self.policy.judge(source.ip()).is_ok().then_some(source)
+        self.is_allowed_loopback(source.ip()).then_some(source)
+    }
+
+    /// Other ports of the relay's own address are behind its firewall, unless all of it is for peers beside it.
+    fn is_allowed_loopback(&self, ip: IpAddr) -> bool {
+        ip.is_loopback() && self.policy.judge(ip).is_ok()
     }
 
     const fn own_of(&self, ip: IpAddr) -> Option<&Own> {
@@ -109,6 +118,18 @@ mod tests {
         assert_eq!(filter.from(addr("10.0.0.1:50000")), Some(addr("198.18.0.1:50000")));
         assert_eq!(filter.from(addr("10.0.0.1:50001")), None);
         assert_eq!(filter.from(addr("8.8.8.8:9")), Some(addr("8.8.8.8:9")));
+        assert_eq!(filter.towards(addr("10.0.0.1:50001")), None);
+    }
+
+    #[test]
+    fn rel_4_services_beside_the_relay_are_no_peers_though_its_address_is_public() {
+        let own = Ip { bind: "8.8.4.4".parse().unwrap(), public: None };
+        let filter = PeerFilter::new(PeerPolicy::default(), [own].into_iter());
+
+        assert_eq!(filter.towards(addr("8.8.4.4:3478")), None);
+        assert_eq!(filter.from(addr("8.8.4.4:3478")), None);
+        assert_eq!(filter.towards(addr("8.8.8.8:0")), None, "no port");
+        assert!(!filter.may_permit("::ffff:8.8.4.4".parse().unwrap()), "the same in another form");
     }
 
     #[test]

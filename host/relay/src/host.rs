@@ -59,21 +59,25 @@ impl Host {
     /// A socket for an allocation, at a port that others cannot guess (RFC 6056).
     pub(crate) fn bind(&self, family: Family, even: bool) -> Option<std::net::UdpSocket> {
         let inside = self.filter.inside_ip(family)?;
-        (0..limits::RELAYED_PORT_TRIES).find_map(|_| {
-            // 0 leaves the choice to the system.
-            let port = self.relayed_ports.clone().map_or(0, |ports| rand::rng().random_range(ports));
-            let socket = std::net::UdpSocket::bind((inside, port)).ok()?;
-            let port = socket.local_addr().ok()?.port();
-            (!even || port.is_multiple_of(2)).then_some(socket)
-        })
+        (0..limits::RELAYED_PORT_TRIES).find_map(|_| self.try_to_bind(inside, even))
+    }
+
+    fn try_to_bind(&self, inside: IpAddr, even: bool) -> Option<std::net::UdpSocket> {
+        // 0 leaves the choice to the system.
+        let port = self.relayed_ports.clone().map_or(0, |ports| rand::rng().random_range(ports));
+        let socket = std::net::UdpSocket::bind((inside, port)).ok()?;
+        let port = socket.local_addr().ok()?.port();
+        (!even || port.is_multiple_of(2)).then_some(socket)
     }
 
     /// Sockets at an even port and the next one.
     pub(crate) fn bind_pair(&self, family: Family) -> Option<[std::net::UdpSocket; 2]> {
+        let inside = self.filter.inside_ip(family)?;
         (0..limits::RELAYED_PORT_TRIES).find_map(|_| {
-            let first = self.bind(family, true)?;
-            let addr = first.local_addr().ok()?;
-            let second = std::net::UdpSocket::bind((addr.ip(), addr.port() + 1)).ok()?;
+            let first = self.try_to_bind(inside, true)?;
+            let next = first.local_addr().ok()?.port() + 1;
+            let may = self.relayed_ports.as_ref().is_none_or(|ports| ports.contains(&next));
+            let second = may.then(|| std::net::UdpSocket::bind((inside, next)).ok()).flatten()?;
             Some([first, second])
         })
     }

@@ -65,6 +65,9 @@ pub(crate) const RESERVATION: Duration = Duration::from_secs(30);
 /// Ports that are kept at a time: each is a socket for which nobody has an allocation yet.
 pub(crate) const RESERVATIONS: usize = 256;
 
+/// Of these, those of one participant: one for each family of addresses.
+pub(crate) const RESERVATIONS_OF_PARTICIPANT: usize = 2;
+
 /// Buckets for answers to strangers: 8 bytes each. Two sources of ten thousand rarely share one.
 pub(crate) const STRANGERS: u64 = 16 * 1024;
 

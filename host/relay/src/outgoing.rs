@@ -58,7 +58,8 @@ impl Outgoing {
     pub(crate) fn add(&mut self, flow: Flow, head: &[u8], data: &[u8], most: usize) {
         let length = head.len() + data.len();
         let of_flow = self.sheaves.iter_mut().take(self.used).rev().find(|sheaf| sheaf.is_of(flow));
-        let sheaf = match of_flow.filter(|sheaf| sheaf.has_room_for(length, most)) {
+        // The last of the flow or none, so that its datagrams stay in their order.
+        let sheaf = match of_flow.filter(|it| it.ecn == flow.ecn && it.has_room_for(length, most)) {
             Some(sheaf) => sheaf,
             None => self.begin(flow, length),
         };
@@ -95,7 +96,7 @@ impl Outgoing {
 
 impl Sheaf {
     fn is_of(&self, flow: Flow) -> bool {
-        self.via == flow.via && self.to == flow.to && self.ecn == flow.ecn
+        self.via == flow.via && self.to == flow.to
     }
 
     const fn has_room_for(&self, length: usize, most: usize) -> bool {

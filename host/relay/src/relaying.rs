@@ -55,6 +55,10 @@ impl Relaying {
 
     /// Takes what came to the TURN port.
     pub(crate) fn take(&mut self, group: &Group<'_>) {
+        // Nobody can be answered there, and a kernel that refuses a send is taken for one that cannot cut.
+        if group.from.port() == 0 {
+            return;
+        }
         let caller = Caller::by_datagrams(group.from);
         let held = self.held_by.get(&caller.client()).copied();
         for datagram in group.datagrams() {

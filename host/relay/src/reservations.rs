@@ -37,7 +37,8 @@ impl Reservations {
         let until = now + limits::RESERVATION;
         let reserved = Reserved { participant: participant.clone(), socket, until };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= limits::RESERVATIONS {
+        let own = kept.values().filter(|kept| kept.participant == *participant).count();
+        if kept.len() >= limits::RESERVATIONS || own >= limits::RESERVATIONS_OF_PARTICIPANT {
             return None;
         }
         let token = rand::random();
@@ -86,6 +87,7 @@ mod tests {
         let (reservations, now) = (Reservations::default(), Instant::now());
         let keep = || reservations.keep(UdpSocket::bind("127.0.0.1:0").unwrap(), &participant("d1"), now);
         let [first, second] = [keep().unwrap(), keep().unwrap()];
+        assert!(keep().is_none(), "a participant has two at most");
         assert!(reservations.take(first, &participant("d2"), now).is_none());
         assert!(reservations.take([0; 8], &participant("d1"), now).is_none());
         assert!(reservations.take(first, &participant("d1"), now).is_some());

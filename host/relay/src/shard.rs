@@ -201,7 +201,10 @@ impl Shard {
                 return;
             }
         }
-        self.again.push(via);
+        // New datagrams wake it too: it stands here once.
+        if !self.again.contains(&via) {
+            self.again.push(via);
+        }
     }
 
     /// Does what the inbox holds: at most a full one, so that sockets have their turn.

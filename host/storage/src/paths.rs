@@ -3,7 +3,10 @@
 //! A pair is a name that the host makes of both networks' keyed hashes; no row holds an address.
 
 use switchhook_core::policy::nat::Outcomes;
-use switchhook_protocol::time::{Timestamp, millis};
+use switchhook_protocol::{
+    id::SessionId,
+    time::{Timestamp, millis},
+};
 
 use crate::{
     cells::{Cells, integer},
@@ -17,6 +20,7 @@ use crate::{
 const COUNT: &str = "INSERT INTO path_outcomes (tenant, networks, day, worked, failed) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, networks, day) DO UPDATE \
      SET worked = path_outcomes.worked + excluded.worked, failed = path_outcomes.failed + excluded.failed";
+const TEACH: &str = "UPDATE sessions SET taught = 1 WHERE tenant = $1 AND session = $2 AND taught = 0";
 const LATELY: &str = "SELECT CAST(COALESCE(SUM(worked), 0) AS BIGINT), CAST(COALESCE(SUM(failed), 0) AS BIGINT) \
      FROM path_outcomes WHERE tenant = $1 AND networks = $2 AND day >= $3";
 
@@ -37,13 +41,17 @@ impl TenantStorage {
 }
 
 impl Transaction<'_> {
-    /// Counts one session whose direct path worked, or did not.
+    /// Counts one session whose direct path worked, or did not: by its first report, as a path comes and goes.
     pub async fn count_path(
         &mut self,
-        networks: &str,
-        worked: bool,
+        session: &SessionId,
+        (networks, worked): (&str, bool),
         now: Timestamp,
     ) -> Result<(), StorageError> {
+        let teach = Query::from(TEACH).bind(self.tenant().to_owned()).bind(session.as_str().to_owned());
+        if self.write(teach).await? == 0 {
+            return Ok(());
+        }
         let query = Query::from(COUNT)
             .bind(self.tenant().to_owned())
             .bind(networks.to_owned())

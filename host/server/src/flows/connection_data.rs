@@ -1,7 +1,7 @@
 //! Connection data: a side of a session is elsewhere on the network, and the other side learns it (NAT-2, NAT-5).
 
 use switchhook_core::{
-    exchange::{self, ExchangeTicket, Moving},
+    exchange::{self, ExchangeTicket, Moved, Moving},
     network::NetworkFacts,
 };
 use switchhook_protocol::{
@@ -9,7 +9,10 @@ use switchhook_protocol::{
     exchange::{ConnectionDataChanged, ConnectionDataTaken},
 };
 
-use super::{Caller, FlowError, session::participant};
+use super::{
+    Caller, FlowError,
+    session::{participant, still_takes_part},
+};
 use crate::app::App;
 
 pub(crate) async fn changed(
@@ -25,8 +28,13 @@ pub(crate) async fn changed(
     let last = last.or(Err(ErrorCode::BadTicket))?;
     let moving = Moving { keys: &keys, cdx, ticket: &ticket, last: last.as_ref(), network: &network, now };
     let moved = exchange::moved(moving, &mut app.rng())?;
-    let committed = app.storage.of(&caller.tenant).commit("connection-data", moved.writes).await?;
+    let (storage, Moved { writes, exchange }) = (app.storage.of(&caller.tenant), moved);
+    let committed = storage.run("connection-data", async move |tx| {
+        still_takes_part(tx, &ticket, now).await?;
+        Ok::<_, FlowError>(tx.apply(writes).await?)
+    });
+    let committed = committed.await?;
     app.wake(&caller.tenant, committed);
     app.metrics.connection_data.inc();
-    Ok(ConnectionDataTaken { exchange: moved.exchange })
+    Ok(ConnectionDataTaken { exchange })
 }

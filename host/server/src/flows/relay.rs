@@ -10,6 +10,7 @@ use switchhook_core::{
 use switchhook_protocol::{
     call::{Done, PathReport},
     error::ErrorCode,
+    id::SessionId,
     relay::{RelayCredentials, RelayRequest, RelayResponse, RelayUpdate},
 };
 use tracing::info;
@@ -44,7 +45,7 @@ pub(crate) async fn update(app: &App, caller: &Caller, request: RelayUpdate) -> 
 pub(crate) async fn path_report(app: &App, caller: &Caller, request: PathReport) -> Result<Done, FlowError> {
     let ticket = participant(app, caller, &request.ticket).await?;
     if let Some(lesson) = lesson(&ticket, request.path) {
-        learn(app, caller, lesson).await?;
+        learn(app, caller, &ticket.session, lesson).await?;
     }
     app.metrics.path(request.path);
     info!(
@@ -55,11 +56,13 @@ pub(crate) async fn path_report(app: &App, caller: &Caller, request: PathReport)
 }
 
 /// Counted with the device's updates, since each is a write.
-async fn learn(app: &App, caller: &Caller, lesson: Lesson<'_>) -> Result<(), FlowError> {
-    let (networks, worked, now) = (lesson.networks.to_owned(), lesson.worked, app.now());
+async fn learn(app: &App, caller: &Caller, session: &SessionId, lesson: Lesson<'_>) -> Result<(), FlowError> {
+    let (session, networks, now) = (session.clone(), lesson.networks.to_owned(), app.now());
     app.bounds.update(&caller.tenant, &caller.device.id, now).map_err(FlowError::too_often)?;
     let storage = app.storage.of(&caller.tenant);
-    Ok(storage.run("path-report", async move |tx| tx.count_path(&networks, worked, now).await).await?)
+    let counted = storage
+        .run("path-report", async move |tx| tx.count_path(&session, (&networks, lesson.worked), now).await);
+    Ok(counted.await?)
 }
 
 /// Credentials of both sides of an accept (REL-2).

@@ -133,6 +133,16 @@ pub(crate) async fn participant(
     Ok(ticket)
 }
 
+/// Whoever has left since its ticket was read is told nothing more, and nothing is told for it.
+pub(crate) async fn still_takes_part(
+    tx: &mut Transaction<'_>,
+    ticket: &SessionTicket,
+    now: Timestamp,
+) -> Result<(), FlowError> {
+    Loaded::load(tx, &ticket.session).await?.running(now).participant(ticket)?;
+    Ok(())
+}
+
 fn open(app: &App, caller: &Caller, sealed: &str) -> Result<SessionTicket, ErrorCode> {
     SessionTicket::open(&app.keys.of(&caller.tenant), sealed, &caller.device.id, app.now())
 }

@@ -1,16 +1,20 @@
 //! How direct paths have fared, by tenant and pair of networks.
 
-use switchhook_core::policy::nat::Outcomes;
+use switchhook_core::{policy::nat::Outcomes, row::Write};
 use switchhook_protocol::time::Timestamp;
 
-use crate::fixture::NOW;
+use crate::fixture::{NOW, session, session_id};
 
 on_each_database! {
     async fn nat_3_how_direct_paths_fared_is_known_by_tenant_and_networks_for_a_month(fixture) {
         let acme = fixture.acme();
+        let sessions = ["one", "two", "three", "four"];
+        acme.commit("invite", sessions.map(|name| Write::OpenSession(session(name))).into()).await.unwrap();
         acme.run("path-report", async move |tx| {
-            for (networks, worked) in [("a-b", true), ("a-b", false), ("a-b", false), ("a-c", true)] {
-                tx.count_path(networks, worked, NOW).await?;
+            let reports = [("a-b", true), ("a-b", false), ("a-b", false), ("a-c", true)];
+            for (name, report) in sessions.into_iter().zip(reports) {
+                tx.count_path(&session_id(name), report, NOW).await?;
+                tx.count_path(&session_id(name), ("a-b", true), NOW).await?;
             }
             Ok::<_, switchhook_storage::StorageError>(())
         })
@@ -19,7 +23,7 @@ on_each_database! {
 
         let at = |days: u64| Timestamp::from_millis(NOW.as_millis() + days * 24 * 3_600_000);
         let outcomes = |direct_worked, direct_failed| Outcomes { direct_worked, direct_failed };
-        assert_eq!(acme.outcomes("a-b", NOW).await.unwrap(), outcomes(1, 2));
+        assert_eq!(acme.outcomes("a-b", NOW).await.unwrap(), outcomes(1, 2), "once each");
         assert_eq!(acme.outcomes("a-b", at(30)).await.unwrap(), outcomes(1, 2));
         assert_eq!(acme.outcomes("a-b", at(31)).await.unwrap(), outcomes(0, 0));
         assert_eq!(acme.outcomes("b-c", NOW).await.unwrap(), outcomes(0, 0));

@@ -9,6 +9,7 @@ use tokio::{sync::mpsc::Receiver, time::sleep_until};
 
 use super::{
     PathInUse,
+    carry::is_passing,
     way::{News, Way},
 };
 use crate::{
@@ -69,6 +70,7 @@ impl Attempt {
                 },
                 received = recv_from(&*socket, &mut buffer) => match received {
                     Ok((length, from)) => self.handle_datagram(from, buffer.get(..length).unwrap_or_default()),
+                    Err(error) if is_passing(&error) => {}
                     Err(error) => {
                         tracing::debug!(%error, "the socket fails");
                         return Outcome::NoPath;

@@ -238,6 +238,6 @@ async fn receive(socket: Option<&dyn DatagramSocket>, buffer: &mut [u8]) -> io::
 }
 
 /// Windows reports here that an earlier datagram found nobody; the next may.
-fn is_passing(error: &io::Error) -> bool {
+pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
 }

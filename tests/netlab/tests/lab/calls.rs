@@ -2,10 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
 };
 
 use anyhow::{Context as _, Result, ensure};
+use switchhook_client::call::Call;
 use switchhook_netlab::{Lab, MeetingTable, Nat};
 use switchhook_protocol::call::PathKind;
 use tokio::{
@@ -83,7 +85,7 @@ fn nat_6_two_devices_of_one_lan_meet_inside_it_where_no_nat_would_let_them() -> 
         for nat in [Nat::Symmetric, Nat::RandomMasquerade, Nat::PortRestricted] {
             let site = Arc::new(lab.site(nat)?);
             let neighbour = Arc::new(site.neighbour()?);
-            let lan: BTreeSet<_> = [site.host().ip(), neighbour.ip()].map(std::net::IpAddr::from).into();
+            let lan: BTreeSet<_> = [site.host().ip(), neighbour.ip()].map(IpAddr::from).into();
             let mut talk = Box::pin(board.call([Place::Site(site), Place::Neighbour(neighbour)])).await?;
             talk.carries().await?;
             let peers = talk.calls.each_ref().map(|call| call.peer_addr().map(|addr| addr.ip()));
@@ -91,6 +93,15 @@ fn nat_6_two_devices_of_one_lan_meet_inside_it_where_no_nat_would_let_them() -> 
         }
         Ok(())
     })
+}
+
+/// Returns once a side reaches the other directly, at its new address.
+async fn follows(staying: &Call, moved_to: IpAddr) {
+    while (staying.path(), staying.peer_addr().map(|peer| peer.ip()))
+        != (Some(PathKind::Direct), Some(moved_to))
+    {
+        sleep(LOOK_AGAIN).await;
+    }
 }
 
 /// NAT-5
@@ -113,14 +124,8 @@ fn nat_5_a_call_goes_on_when_the_network_of_one_side_gets_another_address() -> R
                 talk.carries().await?;
                 let moved_to = tokio::task::block_in_place(|| lab.renumber(&moves))?;
                 talk.carries().await.with_context(|| format!("{moving} moves, {staying} stays"))?;
-                let there = (Some(PathKind::Direct), Some(moved_to.into()));
                 let staying = &talk.calls[usize::from(inviter_moves)];
-                let follows = async {
-                    while (staying.path(), staying.peer_addr().map(|peer| peer.ip())) != there {
-                        sleep(LOOK_AGAIN).await;
-                    }
-                };
-                let followed = timeout(GUARD, follows).await;
+                let followed = timeout(GUARD, follows(staying, moved_to.into())).await;
                 followed.with_context(|| format!("{:?}, not {moved_to}", staying.peer_addr()))?;
             }
         }

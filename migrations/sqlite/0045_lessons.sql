@@ -1,0 +1,2 @@
+-- Whether a session has taught how its networks reach each other: it teaches once.
+ALTER TABLE sessions ADD COLUMN taught INTEGER NOT NULL DEFAULT 0;
