@@ -67,7 +67,7 @@ impl Settings {
         let percent = likelihood(a, b, *history);
         let neighbours =
             !a.network.is_empty() && a.network == b.network && a.has_host_address && b.has_host_address;
-        let tries = self.one_in != 0 && luck % self.one_in == 0;
+        let tries = self.one_in != 0 && luck.is_multiple_of(self.one_in);
         if percent >= LIKELY_PERCENT {
             return patiently(self.patience_ms);
         }
