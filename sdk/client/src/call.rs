@@ -15,16 +15,16 @@
 //! arrive in another order; none arrives twice, or changed, or from somebody else.
 
 use core::{fmt, net::SocketAddr};
-use std::{
-    io,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{io, sync::Arc};
 
 use switchhook_protocol::{
     call::PathKind, connection_data::ConnectionData, invitation::Accepted, peer::SessionKey,
     server::CdxAddresses,
 };
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::{
+    mpsc::{Receiver, channel},
+    watch,
+};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -139,7 +139,7 @@ impl Call {
     ) -> Result<Self, CallFailed> {
         let mut engine = Box::new(Engine::new(client.clone(), network, prepared, side, accepted)?);
         let first = Box::pin(engine.establish()).await?;
-        let live = Arc::new(Live(RwLock::new(None)));
+        let live = Arc::new(Live(watch::Sender::new(None)));
         live.set(first.path());
         let (datagrams, received) = channel(limits::DATAGRAMS);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -171,6 +171,15 @@ impl Call {
     /// Where the other side is, or its relay; none when the call is over.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.sender.live.get().map(|path| path.established.peer)
+    }
+
+    /// Waits until the path in use is a wanted one, by its kind and by where the other side, or its relay, is; nothing is
+    /// what there is when the call is over.
+    pub async fn path_becomes(&self, wanted: impl Fn(Option<(PathKind, SocketAddr)>) -> bool + Send) {
+        let mut paths = self.sender.live.0.subscribe();
+        let in_use = |path: &Arc<PathInUse>| (path.kind, path.established.peer);
+        // The sender lives as long as this call.
+        drop(paths.wait_for(|path| wanted(path.as_ref().map(in_use))).await);
     }
 
     /// Says goodbye and lets the path go; nothing of the call runs when this returns, but for the
@@ -220,15 +229,15 @@ impl PathInUse {
 }
 
 /// The path in use; it changes when the call moves to the relay, and is none when it is over.
-struct Live(RwLock<Option<Arc<PathInUse>>>);
+struct Live(watch::Sender<Option<Arc<PathInUse>>>);
 
 impl Live {
     fn get(&self) -> Option<Arc<PathInUse>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.borrow().clone()
     }
 
     fn set(&self, path: Option<PathInUse>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = path.map(Arc::new);
+        self.0.send_replace(path.map(Arc::new));
     }
 }
 

@@ -119,9 +119,12 @@ impl Talk {
     }
 
     async fn until_both_take(&self, path: PathKind) {
+        let taken = |in_use: Option<(PathKind, _)>| in_use.is_some_and(|(kind, _)| kind == path);
         soon(async {
             while self.paths() != [Some(path); 2] {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                for call in &self.calls {
+                    call.path_becomes(taken).await;
+                }
             }
         })
         .await;

@@ -2,23 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use switchhook_client::call::Call;
 use switchhook_netlab::{Lab, MeetingTable, Nat};
 use switchhook_protocol::call::PathKind;
-use tokio::{
-    task::JoinSet,
-    time::{Duration, sleep, timeout},
-};
+use tokio::{task::JoinSet, time::timeout};
 
 use crate::switchboard::{GUARD, Place, Switchboard, runtime};
-
-/// How often it is looked whether a side has followed the other.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 const PAGE: &str = include_str!("../../../../docs/NAT.md");
 
@@ -95,15 +88,6 @@ fn nat_6_two_devices_of_one_lan_meet_inside_it_where_no_nat_would_let_them() -> 
     })
 }
 
-/// Returns once a side reaches the other directly, at its new address.
-async fn follows(staying: &Call, moved_to: IpAddr) {
-    while (staying.path(), staying.peer_addr().map(|peer| peer.ip()))
-        != (Some(PathKind::Direct), Some(moved_to))
-    {
-        sleep(LOOK_AGAIN).await;
-    }
-}
-
 /// NAT-5
 #[test]
 fn nat_5_a_call_goes_on_when_the_network_of_one_side_gets_another_address() -> Result<()> {
@@ -125,7 +109,9 @@ fn nat_5_a_call_goes_on_when_the_network_of_one_side_gets_another_address() -> R
                 let moved_to = tokio::task::block_in_place(|| lab.renumber(&moves))?;
                 talk.carries().await.with_context(|| format!("{moving} moves, {staying} stays"))?;
                 let staying = &talk.calls[usize::from(inviter_moves)];
-                let followed = timeout(GUARD, follows(staying, moved_to.into())).await;
+                let there = |(kind, peer): (_, SocketAddr)| kind == PathKind::Direct && peer.ip() == moved_to;
+                let follows = staying.path_becomes(|path| path.is_some_and(there));
+                let followed = timeout(GUARD, follows).await;
                 followed.with_context(|| format!("{:?}, not {moved_to}", staying.peer_addr()))?;
             }
         }
