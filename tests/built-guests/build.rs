@@ -1,4 +1,4 @@
-//! Builds the guests of `tests/guests`, and writes the list of them.
+//! Builds the guests of `tests/guests`, and writes the list of them; builds the plugins for the example among them.
 
 #[path = "../../host/plugin-runtime/build/guests.rs"]
 mod guests;
@@ -7,6 +7,7 @@ use std::{env, fmt::Write as _, fs, path::Path};
 
 fn main() -> anyhow::Result<()> {
     let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../..");
+    guests::build(&root, "plugins")?;
     let names = guests::build(&root, "tests/guests")?;
     let mut list = String::new();
     for name in &names {

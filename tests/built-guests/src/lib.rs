@@ -18,4 +18,7 @@ pub mod by_hand;
 
 pub use aliases::aliases;
 
+/// The example of a registration method that is a tenant's own, `plugins/register-badge`; no tenant has it by itself.
+pub const REGISTER_BADGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/register-badge.wasm"));
+
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

@@ -10,27 +10,24 @@ mod way;
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result, ensure};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use anyhow::{Result, ensure};
 use switchhook_tests::{
     profile::{sign_in, validate},
     waiting::in_time,
 };
 
 use self::{cast::Cast, way::Way};
-use crate::stage::{mails_in_doubt, registrations};
+use crate::{
+    deaths::{self, Death, at_each},
+    stage::{mails_in_doubt, registrations},
+};
 
 const BOB: &str = "bob@example.org";
 const WORK: &str = "bob@work.example";
 
-/// Runs at once; each is a process that mostly waits.
-const AT_ONCE: usize = 3;
-
-/// What a process leaves behind that dies at a point.
-struct Death {
-    /// The first time that it comes there after this step has begun.
+struct Left {
+    /// The process dies where it comes to the point for the first time after this step has begun.
     step: Step,
-    point: &'static str,
     then: Then,
 }
 
@@ -60,7 +57,7 @@ enum Then {
     Told,
 }
 
-const DEATHS: [Death; 22] = [
+const DEATHS: [Death<Left>; 22] = [
     death(Step::SignIn, "commit.register-begin.before", Then::AskedAgain),
     death(Step::SignIn, "commit.register-begin.after", Then::AskedAgain),
     death(Step::SignIn, "commit.register-checked.before", Then::AskedAgain),
@@ -90,17 +87,11 @@ const DEATHS: [Death; 22] = [
 async fn reg_8_an_address_is_mailed_once_and_each_device_told_once_wherever_the_process_dies() -> Result<()> {
     let test = "reg_8_an_address_is_mailed_once_and_each_device_told_once_wherever_the_process_dies";
     let Some(passed) = Box::pin(points(test)).await? else { return Ok(()) };
-    assert_eq!(passed, DEATHS.iter().map(|death| death.point.to_owned()).collect());
-
-    stream::iter(&DEATHS)
-        .map(|death| async move { Box::pin(die_and_go_on(test, death)).await.with_context(|| death.point) })
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await
+    at_each(&DEATHS, &passed, async |death| die_and_go_on(test, death).await).await
 }
 
-const fn death(step: Step, point: &'static str, then: Then) -> Death {
-    Death { step, point, then }
+const fn death(step: Step, point: &'static str, then: Then) -> Death<Left> {
+    deaths::death(point, Left { step, then })
 }
 
 /// The points that a registration passes, from the sign-in to the end.
@@ -115,17 +106,20 @@ async fn points(test: &str) -> Result<Option<BTreeSet<String>>> {
     Ok(Some(cast.stage.passed_since_enrolment().await?))
 }
 
-async fn die_and_go_on(test: &str, death: &Death) -> Result<()> {
+async fn die_and_go_on(test: &str, death: &Death<Left>) -> Result<()> {
     let Some(mut cast) = Cast::start(test).await? else { return Ok(()) };
     let mut way = Way::default();
     let died = in_time("the end", way.go(&mut cast, Some(death))).await?;
     // What devices have heard is noted beside whatever else they do.
-    ensure!(died.is_err() || death.then == Then::Told, "the whole registration went well, and nothing died");
+    ensure!(
+        died.is_err() || death.left.then == Then::Told,
+        "the whole registration went well, and nothing died"
+    );
     cast.stage.died().await?;
     cast.stage.again().await?;
     registrations(&cast.phone).await?;
 
-    let in_doubt = usize::from(matches!(death.then, Then::Resent | Then::Arrived));
+    let in_doubt = usize::from(matches!(death.left.then, Then::Resent | Then::Arrived));
     assert_eq!(mails_in_doubt(&cast.stage).await?.len(), in_doubt);
     way.after(&cast, death).await?;
     in_time("the registration", way.go(&mut cast, None)).await??;

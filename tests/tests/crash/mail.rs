@@ -12,7 +12,10 @@ use switchhook_built_guests as guests;
 use switchhook_protocol::registration::RegisterBegin;
 use switchhook_tests::{phone::Phone, smtp::Smtp, waiting::in_time};
 
-use crate::stage::{Stage, mails_in_doubt, post_link, registrations, resend_mail};
+use crate::{
+    deaths::{Death, at_each, death},
+    stage::{Stage, mails_in_doubt, post_link, registrations, resend_mail},
+};
 
 const BOB: &str = "bob@example.com";
 const BYSTANDER: &str = "anne@example.com";
@@ -20,13 +23,7 @@ const BYSTANDER: &str = "anne@example.com";
 /// The last point that a mail passes, from the request to the step in which the method hears of its sending.
 const MAIL_IS_DONE: &str = "commit.register-sent.after";
 
-/// What a process leaves behind that dies at a point.
-struct Death {
-    point: &'static str,
-    /// How the registration goes on.
-    then: Then,
-}
-
+/// How the registration goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     /// The request was not answered, and nothing of it is stored: the device begins anew.
@@ -41,7 +38,7 @@ enum Then {
     Confirmed,
 }
 
-const DEATHS: [Death; 10] = [
+const DEATHS: [Death<Then>; 10] = [
     death("commit.register-begin.before", Then::BegunAgain),
     death("commit.register-begin.after", Then::ByItself),
     death("commit.claim-outbox.before", Then::ByItself),
@@ -59,15 +56,7 @@ const DEATHS: [Death; 10] = [
 async fn reg_8_no_address_is_lost_and_none_is_mailed_twice_wherever_the_process_dies() -> Result<()> {
     let test = "reg_8_no_address_is_lost_and_none_is_mailed_twice_wherever_the_process_dies";
     let Some(passed) = points(test).await? else { return Ok(()) };
-    assert_eq!(passed, DEATHS.iter().map(|death| death.point.to_owned()).collect());
-    for death in &DEATHS {
-        die_and_go_on(test, death).await.with_context(|| death.point)?;
-    }
-    Ok(())
-}
-
-const fn death(point: &'static str, then: Then) -> Death {
-    Death { point, then }
+    at_each(&DEATHS, &passed, async |death| die_and_go_on(test, death).await).await
 }
 
 /// The points that a registration passes, from the request to the confirmation.
@@ -78,7 +67,7 @@ async fn points(test: &str) -> Result<Option<BTreeSet<String>>> {
     Ok(Some(stage.passed_since_enrolment().await?))
 }
 
-async fn die_and_go_on(test: &str, death: &Death) -> Result<()> {
+async fn die_and_go_on(test: &str, death: &Death<Then>) -> Result<()> {
     let Some((mut stage, mut smtp)) = start(test).await? else { return Ok(()) };
     let (bystander, bob) = (stage.phone().await?, stage.phone().await?);
     register(&stage, &mut smtp, &bystander, BYSTANDER).await?;
@@ -90,8 +79,8 @@ async fn die_and_go_on(test: &str, death: &Death) -> Result<()> {
     let theirs = [BYSTANDER.parse()?];
     assert_eq!(registrations(&bystander).await?, theirs);
     let in_doubt = mails_in_doubt(&stage).await?;
-    assert_eq!(in_doubt.len(), usize::from(matches!(death.then, Then::Resent | Then::Arrived)));
-    let token = match death.then {
+    assert_eq!(in_doubt.len(), usize::from(matches!(death.left, Then::Resent | Then::Arrived)));
+    let token = match death.left {
         Then::BegunAgain => {
             registrations(&bob).await?;
             begin(&bob, BOB).await?;
@@ -106,7 +95,7 @@ async fn die_and_go_on(test: &str, death: &Death) -> Result<()> {
             None => smtp.next_mail().await?.token()?,
         },
     };
-    let expected = if death.then == Then::Confirmed { StatusCode::GONE } else { StatusCode::OK };
+    let expected = if death.left == Then::Confirmed { StatusCode::GONE } else { StatusCode::OK };
     ensure!(post_link(&stage, &token).await? == expected);
 
     // Another mail, queued after it, comes next: there was no second one.

@@ -1,7 +1,8 @@
 //! The server's process dies, and is started again on the same data and address.
 
+mod badge;
+mod deaths;
 mod email;
-mod fetch;
 mod invitation;
 mod mail;
 mod phone_entry;

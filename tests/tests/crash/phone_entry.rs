@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::StatusCode;
 use switchhook_client::CallError;
 use switchhook_protocol::{
@@ -16,7 +15,10 @@ use switchhook_protocol::{
 };
 use switchhook_tests::{phone::Phone, waiting::in_time};
 
-use crate::stage::{Stage, registrations};
+use crate::{
+    deaths::{self, Death, at_each},
+    stage::{Stage, registrations},
+};
 
 const ALICE: &str = "+15550100";
 const BYSTANDER: &str = "+15550101";
@@ -24,12 +26,7 @@ const BYSTANDER: &str = "+15550101";
 /// The last point that a text passes, from the request to the step in which the method hears of its sending.
 const TEXT_IS_DONE: &str = "commit.register-sent.after";
 
-/// Runs at once; each is a process that mostly waits.
-const AT_ONCE: usize = 4;
-
-/// What a process leaves behind that dies at a point.
-struct Death {
-    point: &'static str,
+struct Left {
     /// Codes that the phone gets, nobody having asked for another one.
     texts: usize,
     /// How the registration goes on.
@@ -48,7 +45,7 @@ enum Then {
     Registered,
 }
 
-const DEATHS: [Death; 16] = [
+const DEATHS: [Death<Left>; 16] = [
     death("commit.register-begin.before", 0, Then::ByItself),
     death("commit.register-begin.after", 1, Then::ByItself),
     death("commit.claim-outbox.before", 1, Then::ByItself),
@@ -70,18 +67,11 @@ const DEATHS: [Death; 16] = [
 
 #[tokio::test]
 async fn reg_5_a_typed_number_is_texted_once_and_registered_wherever_the_process_dies() -> Result<()> {
-    let passed = points().await?;
-    assert_eq!(passed, DEATHS.iter().map(|death| death.point.to_owned()).collect());
-
-    stream::iter(&DEATHS)
-        .map(|death| async move { die_and_go_on(death).await.with_context(|| death.point) })
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await
+    at_each(&DEATHS, &points().await?, die_and_go_on).await
 }
 
-const fn death(point: &'static str, texts: usize, then: Then) -> Death {
-    Death { point, texts, then }
+const fn death(point: &'static str, texts: usize, then: Then) -> Death<Left> {
+    deaths::death(point, Left { texts, then })
 }
 
 /// The points that a registration passes, from the request to its end, with a wrong code on the way.
@@ -94,7 +84,7 @@ async fn points() -> Result<BTreeSet<String>> {
     stage.passed_since_enrolment().await
 }
 
-async fn die_and_go_on(death: &Death) -> Result<()> {
+async fn die_and_go_on(death: &Death<Left>) -> Result<()> {
     let mut stage = Stage::start().await?;
     let (bystander, alice) = (stage.phone().await?, stage.phone().await?);
     let number: EndpointId = ALICE.parse()?;
@@ -107,7 +97,7 @@ async fn die_and_go_on(death: &Death) -> Result<()> {
     let others = [BYSTANDER.parse()?];
     assert_eq!(registrations(&bystander).await?, others);
     check_texts(&stage, &bystander, death).await?;
-    if death.then == Then::Resent {
+    if death.left.then == Then::Resent {
         let in_doubt = stage.admin.in_doubt().await?;
         let text = in_doubt.first().context("nothing is in doubt")?;
         assert_eq!(stage.admin.resend(text).await?, StatusCode::ACCEPTED);
@@ -115,7 +105,7 @@ async fn die_and_go_on(death: &Death) -> Result<()> {
     }
     registrations(&alice).await?;
     match &attempt {
-        Some(attempt) if death.then == Then::Registered => {
+        Some(attempt) if death.left.then == Then::Registered => {
             // The code is used, and what it proved is there.
             let again = enter(&stage, &alice, attempt, ALICE, false).await;
             ensure!(matches!(again, Err(CallError::Refused(_))), "{again:?}");
@@ -145,17 +135,17 @@ async fn register_until_death(stage: &mut Stage, phone: &Phone) -> Result<Option
 }
 
 /// What is in doubt is reported, and not sent again while the outbox goes on with its work.
-async fn check_texts(stage: &Stage, bystander: &Phone, death: &Death) -> Result<()> {
+async fn check_texts(stage: &Stage, bystander: &Phone, death: &Death<Left>) -> Result<()> {
     let number: EndpointId = ALICE.parse()?;
-    let in_doubt = usize::from(matches!(death.then, Then::Resent | Then::Arrived));
+    let in_doubt = usize::from(matches!(death.left.then, Then::Resent | Then::Arrived));
     assert_eq!(stage.admin.in_doubt().await?.len(), in_doubt);
-    if let Some(last) = death.texts.checked_sub(1) {
+    if let Some(last) = death.left.texts.checked_sub(1) {
         in_time("the code", stage.transit.carrier.next_text(&number, last)).await?;
     }
     // Performed in the order in which they were queued: had the text in doubt been queued again, it
     // would have come before this one.
     register(stage, bystander, BYSTANDER).await?;
-    assert_eq!(stage.transit.count(&number), death.texts);
+    assert_eq!(stage.transit.count(&number), death.left.texts);
     assert_eq!(stage.admin.in_doubt().await?.len(), in_doubt);
     Ok(())
 }

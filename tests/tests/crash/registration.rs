@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::StatusCode;
 use switchhook_client::registration::{begin_text, keep_text, validate};
 use switchhook_protocol::endpoint::EndpointId;
@@ -18,7 +17,10 @@ use switchhook_tests::{
     waiting::{in_time, until},
 };
 
-use crate::stage::{Stage, registrations};
+use crate::{
+    deaths::{self, Death, at_each},
+    stage::{Stage, registrations},
+};
 
 const ALICE: &str = "+15550100";
 const BYSTANDER: &str = "+15550101";
@@ -26,12 +28,7 @@ const BYSTANDER: &str = "+15550101";
 /// The last point that a text passes, from its report to the step in which the method hears of its sending.
 const TEXT_IS_DONE: &str = "commit.register-sent.after";
 
-/// Runs at once; each is a process that mostly waits.
-const AT_ONCE: usize = 4;
-
-/// What a process leaves behind that dies at a point.
-struct Death {
-    point: &'static str,
+struct Left {
     /// Texts that the phone gets, nobody having asked for another one.
     texts: usize,
     /// How the registration goes on.
@@ -50,7 +47,7 @@ enum Then {
     Arrived,
 }
 
-const DEATHS: [Death; 12] = [
+const DEATHS: [Death<Left>; 12] = [
     // The transit was not answered; its repeat begins the registration.
     death("commit.register-text.before", 1, Then::ByItself),
     // The text is queued, and the next process sends it.
@@ -72,18 +69,11 @@ const DEATHS: [Death; 12] = [
 /// REG-2, REG-3
 #[tokio::test]
 async fn reg_4_nothing_confirmed_is_lost_wherever_the_process_dies() -> Result<()> {
-    let passed = points().await?;
-    assert_eq!(passed, DEATHS.iter().map(|death| death.point.to_owned()).collect());
-
-    stream::iter(&DEATHS)
-        .map(|death| async move { die_and_go_on(death).await.with_context(|| death.point) })
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await
+    at_each(&DEATHS, &points().await?, die_and_go_on).await
 }
 
-const fn death(point: &'static str, texts: usize, then: Then) -> Death {
-    Death { point, texts, then }
+const fn death(point: &'static str, texts: usize, then: Then) -> Death<Left> {
+    deaths::death(point, Left { texts, then })
 }
 
 /// The points that a registration passes, from the transit's report to the confirmation.
@@ -103,7 +93,7 @@ async fn register_and_settle(stage: &Stage, phone: &mut Phone, number: &str) -> 
     validate_and_check(phone, &report.from).await
 }
 
-async fn die_and_go_on(death: &Death) -> Result<()> {
+async fn die_and_go_on(death: &Death<Left>) -> Result<()> {
     let mut stage = Stage::start().await?;
     let (mut bystander, mut alice) = (stage.phone().await?, stage.phone().await?);
     register_and_settle(&stage, &mut bystander, BYSTANDER).await?;
@@ -163,25 +153,25 @@ async fn report_until_answered(stage: &Stage, report: &TextReport) -> Result<Tex
 }
 
 /// What is in doubt is reported, and not sent again while the outbox goes on with its work.
-async fn check_texts(stage: &Stage, bystander: &mut Phone, death: &Death) -> Result<()> {
+async fn check_texts(stage: &Stage, bystander: &mut Phone, death: &Death<Left>) -> Result<()> {
     let number: EndpointId = ALICE.parse()?;
-    let in_doubt = usize::from(death.then != Then::ByItself);
+    let in_doubt = usize::from(death.left.then != Then::ByItself);
     assert_eq!(stage.admin.in_doubt().await?.len(), in_doubt);
-    if let Some(last) = death.texts.checked_sub(1) {
+    if let Some(last) = death.left.texts.checked_sub(1) {
         in_time("the SMS", stage.transit.carrier.next_text(&number, last)).await?;
     }
     // Performed in the order in which they were queued: had the text in doubt been queued again, it
     // would have come before this one.
     bystander.register(&stage.transit.carrier, &BYSTANDER.parse()?).await?;
-    assert_eq!(stage.transit.count(&number), death.texts);
+    assert_eq!(stage.transit.count(&number), death.left.texts);
     assert_eq!(stage.admin.in_doubt().await?.len(), in_doubt);
     Ok(())
 }
 
 /// Brings a text that is good to the phone.
-async fn go_on(stage: &Stage, phone: &Phone, death: &Death) -> Result<()> {
+async fn go_on(stage: &Stage, phone: &Phone, death: &Death<Left>) -> Result<()> {
     let number: EndpointId = ALICE.parse()?;
-    match death.then {
+    match death.left.then {
         Then::ByItself | Then::Arrived => return Ok(()),
         Then::Resent => {
             let in_doubt = stage.admin.in_doubt().await?;
@@ -194,7 +184,7 @@ async fn go_on(stage: &Stage, phone: &Phone, death: &Death) -> Result<()> {
             in_time("the answer", stage.transit.carrier.report(&again)).await??;
         }
     }
-    in_time("the SMS", stage.transit.carrier.next_text(&number, death.texts)).await?;
+    in_time("the SMS", stage.transit.carrier.next_text(&number, death.left.texts)).await?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use switchhook_tests::{
     smtp::Smtp,
 };
 
-use super::{BOB, Death, Step};
+use super::{BOB, Death, Left, Step};
 use crate::stage::{Stage, registrations};
 
 /// The last point that a mail passes, from the request to the step in which the method hears of its sending.
@@ -48,9 +48,9 @@ impl Cast {
     }
 
     /// From this step on the process dies.
-    pub(super) async fn arm(&mut self, death: Option<&Death>, step: Step) -> Result<()> {
+    pub(super) async fn arm(&mut self, death: Option<&Death<Left>>, step: Step) -> Result<()> {
         match death {
-            Some(death) if death.step == step => self.stage.process.arm(death.point).await,
+            Some(death) if death.left.step == step => self.stage.process.arm(death.point).await,
             Some(_) | None => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use reqwest::StatusCode;
 use switchhook_protocol::{endpoint::EndpointId, id::AttemptId, registration::Credentials};
 use switchhook_tests::profile::{PASSWORD, email};
 
-use super::{BOB, Death, Step, Then, cast::Cast};
+use super::{BOB, Death, Left, Step, Then, cast::Cast};
 use crate::stage::{mails_in_doubt, post_link, resend_mail};
 
 /// What a device has got on its way to a registered address.
@@ -23,7 +23,7 @@ pub(super) struct Way {
 
 impl Way {
     /// Goes on from where it is; the process dies at the armed point, and this ends with an error.
-    pub(super) async fn go(&mut self, cast: &mut Cast, death: Option<&Death>) -> Result<()> {
+    pub(super) async fn go(&mut self, cast: &mut Cast, death: Option<&Death<Left>>) -> Result<()> {
         cast.arm(death, Step::SignIn).await?;
         let email = email(&cast.phone)?;
         let bob: EndpointId = BOB.parse()?;
@@ -63,8 +63,8 @@ impl Way {
     }
 
     /// What the device knows and does after the process has died.
-    pub(super) async fn after(&mut self, cast: &Cast, death: &Death) -> Result<()> {
-        match death.then {
+    pub(super) async fn after(&mut self, cast: &Cast, death: &Death<Left>) -> Result<()> {
+        match death.left.then {
             Then::AskedAgain => {}
             Then::Mailed | Then::Arrived => self.asked = true,
             Then::Resent => {

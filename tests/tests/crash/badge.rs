@@ -1,5 +1,5 @@
-//! The process dies at every commit and after the request of a registration that a tenant's own service decides, as by a
-//! company's badge.
+//! The process dies at every commit and after the request of a registration that a tenant's own service decides: by a
+//! company's badge, with the example of the repository.
 //!
 //! A request is made at least once: a process that dies before the answer counted has the next one ask again, with the
 //! same key, by which the service knows it.
@@ -10,9 +10,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use anyhow::{Context as _, Result, ensure};
-use axum::{Router, extract::State, http::HeaderMap, routing::post};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use anyhow::{Result, ensure};
+use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
 use reqwest::Method;
 use serde_json::{Value, json};
 use switchhook_built_guests as guests;
@@ -25,38 +24,31 @@ use switchhook_tests::{
 use tokio::net::TcpListener;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::stage::{Stage, registrations};
+use crate::{
+    deaths::{Death, at_each, death},
+    stage::{Stage, registrations},
+};
 
-const METHOD: &str = "registration-method/fetches";
+const METHOD: &str = "registration-method/register-badge";
 
-/// Whom the service says that it is.
-const ERIKA: &str = "erika";
-
-/// Runs at once; each is a process that mostly waits.
-const AT_ONCE: usize = 4;
+/// Whose badge it is.
+const ERIKA: &str = "erika@example.com";
 
 /// Each with how often the service is asked in all.
-const DEATHS: [(&str, usize); 7] = [
+const DEATHS: [Death<usize>; 7] = [
     // Nothing is stored, and the device asks again.
-    ("commit.register-begin.before", 1),
-    ("commit.register-begin.after", 1),
-    ("commit.claim-outbox.before", 1),
-    ("commit.claim-outbox.after", 1),
-    ("effect.fetch.after", 2),
-    ("commit.register-step.before", 2),
-    ("commit.register-step.after", 1),
+    death("commit.register-begin.before", 1),
+    death("commit.register-begin.after", 1),
+    death("commit.claim-outbox.before", 1),
+    death("commit.claim-outbox.after", 1),
+    death("effect.fetch.after", 2),
+    death("commit.register-step.before", 2),
+    death("commit.register-step.after", 1),
 ];
 
 #[tokio::test]
 async fn reg_12_a_service_is_asked_by_one_key_and_its_word_counts_wherever_the_process_dies() -> Result<()> {
-    let passed = points().await?;
-    assert_eq!(passed, DEATHS.iter().map(|(point, _)| (*point).to_owned()).collect());
-
-    stream::iter(DEATHS)
-        .map(|death| async move { die_and_go_on(death).await.context(death.0) })
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await
+    at_each(&DEATHS, &points().await?, die_and_go_on).await
 }
 
 /// The points that a registration passes, from the request to its end.
@@ -68,22 +60,22 @@ async fn points() -> Result<BTreeSet<String>> {
     stage.passed_since_enrolment().await
 }
 
-async fn die_and_go_on((point, asked): (&'static str, usize)) -> Result<()> {
+async fn die_and_go_on(death: &Death<usize>) -> Result<()> {
     let (mut stage, service) = start().await?;
     let phone = stage.phone().await?;
-    stage.process.arm(point).await?;
+    stage.process.arm(death.point).await?;
     // The answer may be lost with the process.
     drop(begin(&phone).await?);
     stage.died().await?;
     stage.again().await?;
 
     registrations(&phone).await?;
-    if point == "commit.register-begin.before" {
+    if death.point == "commit.register-begin.before" {
         begin(&phone).await??;
     }
     registered(&phone).await?;
     let keys = service.keys();
-    ensure!(keys.len() == asked && keys.iter().collect::<BTreeSet<_>>().len() == 1, "{keys:?}");
+    ensure!(keys.len() == death.left && keys.iter().collect::<BTreeSet<_>>().len() == 1, "{keys:?}");
     stage.kill_and_start_again().await?;
     assert_eq!(registrations(&phone).await?, [ERIKA.parse()?]);
     Ok(())
@@ -103,7 +95,7 @@ impl Service {
         let answer = async |State(keys): State<Keys>, headers: HeaderMap| {
             let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
             keys.lock().unwrap_or_else(PoisonError::into_inner).push(key.to_owned());
-            ERIKA
+            Json(json!({ "endpoint": ERIKA }))
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let authority = format!("localhost:{}", listener.local_addr()?.port());
@@ -123,21 +115,25 @@ impl Service {
 async fn start() -> Result<(Stage, Service)> {
     let service = Service::open().await?;
     let stage = Stage::with("[plugins]\nallow_loopback = true\n").await?;
-    let (status, uploaded) = stage.admin.upload(METHOD, guests::FETCHES.to_vec()).await?;
+    let (status, uploaded) = stage.admin.upload(METHOD, guests::REGISTER_BADGE.to_vec()).await?;
     ensure!(status.is_success(), "{status} {uploaded}");
     let version = uploaded.get("version").cloned().unwrap_or(Value::Null);
-    let url = format!("http://{}/", service.authority);
-    stage.admin.changed(METHOD, "activate", &json!({ "version": version, "configuration": url })).await?;
+    let configuration = json!({ "url": format!("http://{}/", service.authority) });
+    let activation = json!({ "version": version, "configuration": configuration });
+    stage.admin.changed(METHOD, "activate", &activation).await?;
     let grants =
         json!({ "outbound": [service.authority], "key_value_bytes": 1024, "fetches_per_minute": 60 });
-    let (status, body) =
-        stage.admin.ask_tenant(Method::PUT, &format!("plugins/{METHOD}/grants"), Some(&grants)).await?;
-    ensure!(status.is_success(), "{status} {body}");
+    for (what, value) in [("grants", grants), ("secrets/badges", json!({ "value": "shared" }))] {
+        let path = format!("plugins/{METHOD}/{what}");
+        let (status, body) = stage.admin.ask_tenant(Method::PUT, &path, Some(&value)).await?;
+        ensure!(status.is_success(), "{what}: {status} {body}");
+    }
     Ok((stage, service))
 }
 
 async fn begin(phone: &Phone) -> Result<Result<(), CallError>> {
-    let begin = RegisterBegin { method: "fetches".parse()?, fields: [].into() };
+    let fields = [("badge", "4711"), ("pin", "abc")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let begin = RegisterBegin { method: "register-badge".parse()?, fields: fields.into() };
     Ok(in_time("the answer", phone.client.register_begin(&begin)).await?.map(drop))
 }
 
