@@ -10,3 +10,4 @@ mod profile;
 mod receipt;
 mod registration;
 mod stage;
+mod texts;

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use reqwest::StatusCode;
+use anyhow::{Result, bail, ensure};
 use switchhook_client::CallError;
 use switchhook_protocol::{
     endpoint::EndpointId,
@@ -16,22 +15,10 @@ use switchhook_protocol::{
 use switchhook_tests::{phone::Phone, waiting::in_time};
 
 use crate::{
-    deaths::{self, Death, at_each},
+    deaths::{Death, at_each},
     stage::{Stage, registrations},
+    texts::{self, ALICE, BYSTANDER, TEXT_IS_DONE, Texted, death},
 };
-
-const ALICE: &str = "+15550100";
-const BYSTANDER: &str = "+15550101";
-
-/// The last point that a text passes, from the request to the step in which the method hears of its sending.
-const TEXT_IS_DONE: &str = "commit.register-sent.after";
-
-struct Left {
-    /// Codes that the phone gets, nobody having asked for another one.
-    texts: usize,
-    /// How the registration goes on.
-    then: Then,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
@@ -45,7 +32,7 @@ enum Then {
     Registered,
 }
 
-const DEATHS: [Death<Left>; 16] = [
+const DEATHS: [Death<Texted<Then>>; 16] = [
     death("commit.register-begin.before", 0, Then::ByItself),
     death("commit.register-begin.after", 1, Then::ByItself),
     death("commit.claim-outbox.before", 1, Then::ByItself),
@@ -70,10 +57,6 @@ async fn reg_5_a_typed_number_is_texted_once_and_registered_wherever_the_process
     at_each(&DEATHS, &points().await?, die_and_go_on).await
 }
 
-const fn death(point: &'static str, texts: usize, then: Then) -> Death<Left> {
-    deaths::death(point, Left { texts, then })
-}
-
 /// The points that a registration passes, from the request to its end, with a wrong code on the way.
 async fn points() -> Result<BTreeSet<String>> {
     let mut stage = Stage::start().await?;
@@ -84,7 +67,7 @@ async fn points() -> Result<BTreeSet<String>> {
     stage.passed_since_enrolment().await
 }
 
-async fn die_and_go_on(death: &Death<Left>) -> Result<()> {
+async fn die_and_go_on(death: &Death<Texted<Then>>) -> Result<()> {
     let mut stage = Stage::start().await?;
     let (bystander, alice) = (stage.phone().await?, stage.phone().await?);
     let number: EndpointId = ALICE.parse()?;
@@ -96,16 +79,16 @@ async fn die_and_go_on(death: &Death<Left>) -> Result<()> {
 
     let others = [BYSTANDER.parse()?];
     assert_eq!(registrations(&bystander).await?, others);
-    check_texts(&stage, &bystander, death).await?;
-    if death.left.then == Then::Resent {
-        let in_doubt = stage.admin.in_doubt().await?;
-        let text = in_doubt.first().context("nothing is in doubt")?;
-        assert_eq!(stage.admin.resend(text).await?, StatusCode::ACCEPTED);
+    let Texted { texts, then } = death.left;
+    let in_doubt = matches!(then, Then::Resent | Then::Arrived);
+    texts::check(&stage, texts, in_doubt, async || register(&stage, &bystander, BYSTANDER).await).await?;
+    if then == Then::Resent {
+        texts::resend(&stage).await?;
         in_time("the code", stage.transit.carrier.next_text(&number, 0)).await?;
     }
     registrations(&alice).await?;
     match &attempt {
-        Some(attempt) if death.left.then == Then::Registered => {
+        Some(attempt) if then == Then::Registered => {
             // The code is used, and what it proved is there.
             let again = enter(&stage, &alice, attempt, ALICE, false).await;
             ensure!(matches!(again, Err(CallError::Refused(_))), "{again:?}");
@@ -132,22 +115,6 @@ async fn register_until_death(stage: &mut Stage, phone: &Phone) -> Result<Option
     }
     stage.died().await?;
     Ok(attempt)
-}
-
-/// What is in doubt is reported, and not sent again while the outbox goes on with its work.
-async fn check_texts(stage: &Stage, bystander: &Phone, death: &Death<Left>) -> Result<()> {
-    let number: EndpointId = ALICE.parse()?;
-    let in_doubt = usize::from(matches!(death.left.then, Then::Resent | Then::Arrived));
-    assert_eq!(stage.admin.in_doubt().await?.len(), in_doubt);
-    if let Some(last) = death.left.texts.checked_sub(1) {
-        in_time("the code", stage.transit.carrier.next_text(&number, last)).await?;
-    }
-    // Performed in the order in which they were queued: had the text in doubt been queued again, it
-    // would have come before this one.
-    register(stage, bystander, BYSTANDER).await?;
-    assert_eq!(stage.transit.count(&number), death.left.texts);
-    assert_eq!(stage.admin.in_doubt().await?.len(), in_doubt);
-    Ok(())
 }
 
 /// Registers a number; when this returns, the process passes no more points on account of it.

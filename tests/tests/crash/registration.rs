@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use reqwest::StatusCode;
 use switchhook_client::registration::{begin_text, keep_text, validate};
 use switchhook_protocol::endpoint::EndpointId;
 use switchhook_server::{NotTaken, SANDBOX_NUMBER, TextAccepted, TextReport};
@@ -18,22 +17,10 @@ use switchhook_tests::{
 };
 
 use crate::{
-    deaths::{self, Death, at_each},
+    deaths::{Death, at_each},
     stage::{Stage, registrations},
+    texts::{self, ALICE, BYSTANDER, TEXT_IS_DONE, Texted, death},
 };
-
-const ALICE: &str = "+15550100";
-const BYSTANDER: &str = "+15550101";
-
-/// The last point that a text passes, from its report to the step in which the method hears of its sending.
-const TEXT_IS_DONE: &str = "commit.register-sent.after";
-
-struct Left {
-    /// Texts that the phone gets, nobody having asked for another one.
-    texts: usize,
-    /// How the registration goes on.
-    then: Then,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
@@ -47,7 +34,7 @@ enum Then {
     Arrived,
 }
 
-const DEATHS: [Death<Left>; 12] = [
+const DEATHS: [Death<Texted<Then>>; 12] = [
     // The transit was not answered; its repeat begins the registration.
     death("commit.register-text.before", 1, Then::ByItself),
     // The text is queued, and the next process sends it.
@@ -72,10 +59,6 @@ async fn reg_4_nothing_confirmed_is_lost_wherever_the_process_dies() -> Result<(
     at_each(&DEATHS, &points().await?, die_and_go_on).await
 }
 
-const fn death(point: &'static str, texts: usize, then: Then) -> Death<Left> {
-    deaths::death(point, Left { texts, then })
-}
-
 /// The points that a registration passes, from the transit's report to the confirmation.
 async fn points() -> Result<BTreeSet<String>> {
     let mut stage = Stage::start().await?;
@@ -93,7 +76,7 @@ async fn register_and_settle(stage: &Stage, phone: &mut Phone, number: &str) -> 
     validate_and_check(phone, &report.from).await
 }
 
-async fn die_and_go_on(death: &Death<Left>) -> Result<()> {
+async fn die_and_go_on(death: &Death<Texted<Then>>) -> Result<()> {
     let mut stage = Stage::start().await?;
     let (mut bystander, mut alice) = (stage.phone().await?, stage.phone().await?);
     register_and_settle(&stage, &mut bystander, BYSTANDER).await?;
@@ -108,7 +91,9 @@ async fn die_and_go_on(death: &Death<Left>) -> Result<()> {
     assert_eq!(registrations(&bystander).await?, std::slice::from_ref(&others));
     let repeated = report_until_answered(&stage, &report).await?;
     assert!(answered.is_none_or(|answered| answered == repeated), "another answer to the same report");
-    check_texts(&stage, &mut bystander, death).await?;
+    let (Texted { texts, then }, number) = (&death.left, BYSTANDER.parse()?);
+    let another = async || bystander.register(&stage.transit.carrier, &number).await.map(drop);
+    texts::check(&stage, *texts, *then != Then::ByItself, another).await?;
 
     go_on(&stage, &alice, death).await?;
 
@@ -152,33 +137,12 @@ async fn report_until_answered(stage: &Stage, report: &TextReport) -> Result<Tex
     .await
 }
 
-/// What is in doubt is reported, and not sent again while the outbox goes on with its work.
-async fn check_texts(stage: &Stage, bystander: &mut Phone, death: &Death<Left>) -> Result<()> {
-    let number: EndpointId = ALICE.parse()?;
-    let in_doubt = usize::from(death.left.then != Then::ByItself);
-    assert_eq!(stage.admin.in_doubt().await?.len(), in_doubt);
-    if let Some(last) = death.left.texts.checked_sub(1) {
-        in_time("the SMS", stage.transit.carrier.next_text(&number, last)).await?;
-    }
-    // Performed in the order in which they were queued: had the text in doubt been queued again, it
-    // would have come before this one.
-    bystander.register(&stage.transit.carrier, &BYSTANDER.parse()?).await?;
-    assert_eq!(stage.transit.count(&number), death.left.texts);
-    assert_eq!(stage.admin.in_doubt().await?.len(), in_doubt);
-    Ok(())
-}
-
 /// Brings a text that is good to the phone.
-async fn go_on(stage: &Stage, phone: &Phone, death: &Death<Left>) -> Result<()> {
+async fn go_on(stage: &Stage, phone: &Phone, death: &Death<Texted<Then>>) -> Result<()> {
     let number: EndpointId = ALICE.parse()?;
     match death.left.then {
         Then::ByItself | Then::Arrived => return Ok(()),
-        Then::Resent => {
-            let in_doubt = stage.admin.in_doubt().await?;
-            let text = in_doubt.first().context("nothing is in doubt")?;
-            assert_eq!(stage.admin.resend(text).await?, StatusCode::ACCEPTED);
-            assert_eq!(stage.admin.in_doubt().await?.len(), 0);
-        }
+        Then::Resent => texts::resend(stage).await?,
         Then::TextedAgain => {
             let again = report("alice-again", ALICE, phone)?;
             in_time("the answer", stage.transit.carrier.report(&again)).await??;

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 use switchhook_client::ClientEvent;
-use switchhook_protocol::event::Event;
+use switchhook_protocol::event::{Event, Notice};
 use switchhook_tests::{
     phone::Phone,
     profile::{sign_in, user, validate},
@@ -60,6 +60,15 @@ impl Cast {
         let enrolled = self.stage.process.passed().iter().any(|point| point == "commit.enrol.after");
         let times = if enrolled { 2 } else { 1 };
         if self.stage.process.passes(MAIL_IS_DONE, times).await? { Ok(()) } else { bail!("it has died") }
+    }
+
+    /// What the phone is told; an error if the process dies before that.
+    pub(super) async fn notice(&mut self) -> Result<Notice> {
+        tokio::select! {
+            biased;
+            notice = self.phone.expect_notice() => notice,
+            ended = self.stage.process.ended() => bail!("it has died: {}", ended?),
+        }
     }
 
     /// How often each device has heard that the address is validated, beyond what its user was told.

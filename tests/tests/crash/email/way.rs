@@ -47,7 +47,7 @@ impl Way {
             self.confirmed = true;
         }
         if !self.told {
-            let notice = cast.phone.expect_notice().await?;
+            let notice = cast.notice().await?;
             ensure!(notice.word == "validated" && notice.endpoint.as_ref() == Some(&bob), "{notice:?}");
             self.told = true;
         }
