@@ -11,3 +11,4 @@ pub mod password;
 pub mod perform;
 pub mod signature;
 pub mod test_number;
+pub mod validation;

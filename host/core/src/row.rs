@@ -15,6 +15,7 @@ mod plugin;
 mod profile;
 mod registration;
 mod session;
+mod validation;
 
 use alloc::string::String;
 
@@ -37,6 +38,7 @@ pub use self::{
     session::{
         Invitation, InvitationState, Leg, LegState, Milestones, Participant, Session, Timer, TimerKind,
     },
+    validation::{Progress, Validation},
 };
 
 /// One change of a transaction that is made whatever else is stored.

@@ -31,9 +31,13 @@ pub(crate) fn router(app: Arc<App>, registry: Arc<Registry>) -> Router {
         .route("/v1/{tenant}/connect", get(ws::connect))
         .route("/v1/{tenant}/requests/{op}", post(signed::request))
         .route("/v1/{tenant}/carriers", get(carriers::show))
-        .route("/v1/{tenant}/registrations", post(open::register))
-        .route("/v1/{tenant}/registrations/find", post(open::find))
-        .route("/v1/{tenant}/registrations/revoke", post(open::revoke))
+        .route("/v1/{tenant}/registrations", post(open::registrations::register))
+        .route("/v1/{tenant}/registrations/find", post(open::registrations::find))
+        .route("/v1/{tenant}/registrations/revoke", post(open::registrations::revoke))
+        .route(
+            "/v1/{tenant}/applications/{application}/validations/{validation}",
+            get(open::validations::show).put(open::validations::begin),
+        )
         .route("/v1/{tenant}/links", post(links::post))
         .route("/v1/{tenant}/links/{token}", get(links::show).post(links::confirm))
         .route("/v1/{tenant}/transits/{gateway}/messages", post(transit::message))

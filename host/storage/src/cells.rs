@@ -34,6 +34,12 @@ impl<'r> Cells<'r> {
         self.cell()
     }
 
+    /// The same; none if it is empty.
+    pub(crate) fn parsed_if_any<T: TryFrom<String>>(&mut self) -> Result<Option<T>, StorageError> {
+        let text = self.text()?;
+        if text.is_empty() { Ok(None) } else { T::try_from(text).map(Some).or_else(|_| self.corrupt()) }
+    }
+
     /// Text that its type accepts: an id, an identifier.
     pub(crate) fn parsed<T: TryFrom<String>>(&mut self) -> Result<T, StorageError> {
         let text = self.text()?;

@@ -78,6 +78,7 @@ mod text_policy;
 mod timers;
 mod transaction;
 mod users;
+mod validations;
 mod words;
 #[expect(
     clippy::future_not_send,

@@ -10,7 +10,7 @@
 
 mod erase;
 
-use switchhook_core::row::{Attempt, Device, Registration, Session, User};
+use switchhook_core::row::{Attempt, Device, Registration, Session, User, Validation};
 use switchhook_protocol::{
     endpoint::EndpointId,
     id::{DeviceId, ProfileId},
@@ -69,6 +69,8 @@ pub struct Person {
     pub attempts: Vec<Attempt>,
     /// The user of the built-in directory that it is.
     pub user: Option<User>,
+    /// Validations of it as a mail address, for applications.
+    pub validations: Vec<Validation>,
     /// Profiles that have it as an address, or are its own, and its state there.
     pub profiles: Vec<(ProfileId, Option<AddressState>)>,
     /// Events that wait for its devices and name it, as JSON.
@@ -96,6 +98,7 @@ impl TenantStorage {
             sessions: storage.all(of(SESSIONS), decode_session).await?,
             attempts: storage.all(of(ATTEMPTS), crate::attempts::decode).await?,
             user: self.users().get(endpoint).await?,
+            validations: self.validations_of(endpoint).await?,
             profiles: storage.all(of(PROFILES), profile).await?,
             waiting: named(endpoint, storage.all(of(WAITING), waiting).await?),
         })

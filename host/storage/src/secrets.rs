@@ -1,7 +1,7 @@
 //! What the host made and checks once: signatures, codes and links.
 
 use switchhook_core::row::{Secret, SecretKind};
-use switchhook_protocol::time::Timestamp;
+use switchhook_protocol::{id::DeviceId, time::Timestamp};
 
 use crate::{
     cells::{Cells, millis},
@@ -42,7 +42,7 @@ impl Transaction<'_> {
             .bind(secret.kind.word())
             .bind(secret.attempt.as_str().to_owned())
             .bind(secret.endpoint.reveal().to_owned())
-            .bind(secret.device.as_str().to_owned())
+            .bind(secret.device.as_ref().map_or("", DeviceId::as_str).to_owned())
             .bind(secret.key_id.to_vec())
             .bind(secret.digest.clone())
             .bind(i64::from(secret.tries_left))
@@ -93,7 +93,7 @@ fn decode(row: &Row) -> Result<Secret, StorageError> {
         kind: cells.word()?,
         attempt: cells.parsed()?,
         endpoint: cells.parsed()?,
-        device: cells.parsed()?,
+        device: cells.parsed_if_any()?,
         key_id: cells.array()?,
         digest: cells.bytes()?,
         tries_left: cells.number()?,

@@ -43,6 +43,8 @@ const PARTS: &str = "DELETE FROM text_parts WHERE (tenant, gateway, message, num
 const CREDENTIALS: &str = "DELETE FROM credentials WHERE (tenant, profile, device, scope, endpoint) IN \
      (SELECT tenant, profile, device, scope, endpoint FROM credentials WHERE expires_at <= $1 \
       ORDER BY expires_at LIMIT $2)";
+const VALIDATIONS: &str = "DELETE FROM validations WHERE (tenant, application, validation) IN \
+     (SELECT tenant, application, validation FROM validations WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
 const NONCES: &str = "DELETE FROM request_nonces WHERE (tenant, device, nonce) IN \
      (SELECT tenant, device, nonce FROM request_nonces WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
 
@@ -75,6 +77,8 @@ pub struct Swept {
     pub text_parts: u64,
     /// Credentials that are over.
     pub credentials: u64,
+    /// Validations whose outcome was there for long enough.
+    pub validations: u64,
 }
 
 impl Swept {
@@ -94,11 +98,12 @@ impl Swept {
             paths,
             text_parts,
             credentials,
+            validations,
         } = *self;
         let most = u64::from(limits::SWEEP);
         let rows = [messages, sessions, attempts, secrets, transit_answers, answers, outbox, nonces];
         rows.into_iter()
-            .chain([conversions, conversions_of_prefix, paths, text_parts, credentials])
+            .chain([conversions, conversions_of_prefix, paths, text_parts, credentials, validations])
             .any(|count| count >= most)
     }
 }
@@ -134,6 +139,9 @@ impl Storage {
                 paths: tx.write(Query::from(PATHS).bind(integer(old)).bind(limits::SWEEP)).await?,
                 text_parts: tx.write(Query::from(PARTS).bind(millis(parts)).bind(limits::SWEEP)).await?,
                 credentials: tx.write(Query::from(CREDENTIALS).bind(millis(now)).bind(limits::SWEEP)).await?,
+                validations: tx
+                    .write(Query::from(VALIDATIONS).bind(millis(kept)).bind(limits::SWEEP))
+                    .await?,
             })
         })
         .await

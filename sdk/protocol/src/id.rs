@@ -1,6 +1,6 @@
 //! Ids: each its own type, so that none fits where another belongs.
 //!
-//! All are short words of URL-safe characters, minted by the host (but [`RequestId`], the client's).
+//! All are short words of URL-safe characters, minted by the host, but those that say who chooses them.
 
 use alloc::string::String;
 use core::{fmt, str::FromStr};
@@ -93,6 +93,8 @@ ids! {
     RequestId;
     /// Chosen by the client for a request that it may send again: what the request does is done once.
     IdempotencyKey;
+    /// Chosen by an application for a mail address that it has validated (REG-18).
+    ValidationId;
     /// A replaceable reference to a device, at most 32 characters of the GSM-7 alphabet (REG-1).
     ///
     /// A secret between the device and its host: it prints masked, [`Self::as_str`] gives the real thing.
@@ -107,7 +109,7 @@ ids! {
     NodeId;
 }
 
-printed!(TenantId ApplicationId DeviceId SessionId AttemptId ProfileId MessageId Epoch RequestId IdempotencyKey GatewayId MethodName RelayHostId NodeId);
+printed!(TenantId ApplicationId DeviceId SessionId AttemptId ProfileId MessageId Epoch RequestId IdempotencyKey ValidationId GatewayId MethodName RelayHostId NodeId);
 
 impl fmt::Debug for PushToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

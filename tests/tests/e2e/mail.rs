@@ -317,7 +317,8 @@ impl Desk {
         Ok((answer.status(), answer.headers().clone(), answer.text().await?))
     }
 
-    async fn post_json(&self, address: &str, token: &str) -> Result<(StatusCode, Value)> {
+    /// Address and token, as a program posts them.
+    pub(crate) async fn post_json(&self, address: &str, token: &str) -> Result<(StatusCode, Value)> {
         let url = format!("http://{}/v1/{DEFAULT_TENANT}/links", self.host.addresses().http);
         let body = json!({ "address": address, "token": token });
         let answer = in_time("the answer", Client::new().post(url).json(&body).send()).await??;
@@ -368,7 +369,11 @@ async fn begin_with(
     in_time("the answer", phone.client.register_begin(&begin)).await
 }
 
-async fn post(phone: &Phone, address: &str, token: &str) -> Result<Result<RegistrationProgress, CallError>> {
+pub(crate) async fn post(
+    phone: &Phone,
+    address: &str,
+    token: &str,
+) -> Result<Result<RegistrationProgress, CallError>> {
     let request = RegisterLink { address: address.parse()?, token: token.to_owned() };
     in_time("the answer", phone.client.register_link(&request)).await
 }

@@ -48,3 +48,4 @@ mod tickets;
 mod tls;
 mod turn;
 mod twilio;
+mod validation;

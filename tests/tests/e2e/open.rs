@@ -5,6 +5,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use switchhook_tests::{
+    admin::Admin,
     host::{Host, tenant},
     phone::Phone,
     python::Python,
@@ -16,26 +17,32 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.jso
 const EMAIL: &str = "erika@example.com";
 
 /// An application of others.
-struct Application {
+pub(crate) struct Application {
     python: Python,
     base: String,
 }
 
 /// Status and body of an answer.
-type Answered = (u64, Value);
+pub(crate) type Answered = (u64, Value);
 
 impl Application {
-    fn of(test: &str, host: &Host) -> Option<Self> {
+    pub(crate) fn of(test: &str, host: &Host) -> Option<Self> {
         let base = format!("http://{}", host.addresses().http);
         Python::of(test).map(|python| Self { python, base })
     }
 
-    /// Posts each body to a path; every answer is as the document says.
+    /// Posts each body to a path, with a token; every answer is as the document says.
     async fn post(&self, calls: &[(&str, &str, Value)]) -> Result<Vec<Answered>> {
+        let calls = calls.iter().map(|(token, path, body)| (*token, "POST", *path, body.clone()));
+        self.ask(&calls.collect::<Vec<_>>()).await
+    }
+
+    /// Asks one after the other, with token, method, path and body; every answer is as the document says.
+    pub(crate) async fn ask(&self, calls: &[(&str, &str, &str, Value)]) -> Result<Vec<Answered>> {
         let calls: Vec<Value> = calls
             .iter()
-            .map(|(token, path, body)| {
-                json!({ "method": "POST", "url": format!("{}{path}", self.base), "token": token, "body": body })
+            .map(|(token, method, path, body)| {
+                json!({ "method": method, "url": format!("{}{path}", self.base), "token": token, "body": body })
             })
             .collect();
         let answers =
@@ -51,9 +58,9 @@ impl Application {
 }
 
 /// A token of the tenant for one application.
-async fn token(host: &Host, application: &str) -> Result<String> {
+pub(crate) async fn token(admin: &Admin, application: &str) -> Result<String> {
     let asked = json!({ "label": "crm", "application": application });
-    let (_, made) = host.admin.ask_tenant(reqwest::Method::POST, "tokens", Some(&asked)).await?;
+    let (_, made) = admin.ask_tenant(reqwest::Method::POST, "tokens", Some(&asked)).await?;
     made["token"].as_str().map(str::to_owned).context("no token")
 }
 
@@ -67,7 +74,7 @@ async fn reg_16_an_application_registers_finds_and_revokes_and_every_answer_is_a
     let Some(crm) = Application::of("reg_16_an_application_registers", &host) else { return Ok(()) };
     let (phone, tablet) = (host.stranger().await?, host.stranger().await?);
     let application = phone.settings.application.as_str();
-    let token = token(&host, application).await?;
+    let token = token(&host.admin, application).await?;
     let by = |sought: Value| ("/v1/default/registrations/find", sought);
     let (find, of_email) = by(json!({ "application": application, "endpoint": EMAIL }));
     let (_, of_phone) =
@@ -108,7 +115,8 @@ async fn reg_12_an_application_that_asks_too_often_is_told_how_long_to_wait() ->
         return Ok(());
     };
     let phone = host.stranger().await?;
-    let (own, game) = (token(&host, phone.settings.application.as_str()).await?, token(&host, "game").await?);
+    let (own, game) =
+        (token(&host.admin, phone.settings.application.as_str()).await?, token(&host.admin, "game").await?);
     let (path, both) = ("/v1/default/registrations", both(&phone, EMAIL));
     let (find, of_game) =
         ("/v1/default/registrations/find", json!({ "application": "game", "endpoint": EMAIL }));
@@ -145,7 +153,8 @@ async fn reg_12_a_token_opens_its_application_of_its_tenant_and_nothing_else() -
         "phone",
     )?)
     .await?;
-    let (own, game) = (token(&host, phone.settings.application.as_str()).await?, token(&host, "game").await?);
+    let (own, game) =
+        (token(&host.admin, phone.settings.application.as_str()).await?, token(&host.admin, "game").await?);
     let (path, email) = ("/v1/default/registrations", both(&phone, EMAIL));
     let before = host.stored().await?;
     let mut of_game = email.clone();
@@ -205,7 +214,7 @@ async fn reg_10_a_device_that_is_known_by_email_alone_invites_a_phone_number() -
     let mut bob = host.phone(BOB).await?;
     let mut erika = host.stranger().await?;
     let http = reqwest::Client::new();
-    let token = token(&host, erika.settings.application.as_str()).await?;
+    let token = token(&host.admin, erika.settings.application.as_str()).await?;
     let url = format!("http://{}/v1/default/registrations", host.addresses().http);
     let answer = http.post(url).bearer_auth(token).json(&both(&erika, EMAIL)).send().await?;
     assert_eq!(answer.status(), reqwest::StatusCode::CREATED);

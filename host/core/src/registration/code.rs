@@ -49,8 +49,8 @@ pub enum Checked {
     Expired,
 }
 
-/// What a code is for: an attempt of a device that wants to prove an identifier.
-pub type About<'a> = (&'a AttemptId, &'a DeviceId, &'a EndpointId);
+/// What a code or a link is for: an attempt, mostly of a device, that wants to prove an identifier.
+pub type About<'a> = (&'a AttemptId, Option<&'a DeviceId>, &'a EndpointId);
 
 /// Makes a code.
 pub fn make(keys: &KeyRing, about: About<'_>, life: (Timestamp, Duration), rng: &mut impl CryptoRng) -> Made {
@@ -70,7 +70,7 @@ pub fn fixed(
         kind: SecretKind::Code,
         attempt: attempt.clone(),
         endpoint: to.clone(),
-        device: device.clone(),
+        device: device.cloned(),
         key_id,
         digest: digest.to_vec(),
         tries_left: TRIES,
@@ -112,7 +112,8 @@ mod tests {
         let keys = RootKeys::new([1; 32], []).ring(Scope::Tenant(&tenant));
         let (attempt, device) = ("attempt".parse().unwrap(), "device".parse().unwrap());
         let to = "+15550100".parse().unwrap();
-        let Made { code, mut record } = make(&keys, (&attempt, &device, &to), (NOW, LIFE), &mut TestRng(5));
+        let Made { code, mut record } =
+            make(&keys, (&attempt, Some(&device), &to), (NOW, LIFE), &mut TestRng(5));
 
         assert_eq!(check(&keys, &record, &code, NOW), Checked::Right);
         assert_eq!(check(&keys, &record, "not it", NOW), Checked::Wrong(TRIES - 1));

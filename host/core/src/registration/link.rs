@@ -54,7 +54,7 @@ pub fn make(
         kind: SecretKind::Link,
         attempt: attempt.clone(),
         endpoint: to.clone(),
-        device: device.clone(),
+        device: device.cloned(),
         key_id,
         digest: digest.to_vec(),
         tries_left: 1,
@@ -125,7 +125,7 @@ mod tests {
 
     fn made(to: &str, rng: &mut TestRng) -> Made {
         let (attempt, device) = ("attempt".parse().unwrap(), "device".parse().unwrap());
-        make(&keys(), (&attempt, &device, &to.parse().unwrap()), (NOW, LIFE), rng)
+        make(&keys(), (&attempt, Some(&device), &to.parse().unwrap()), (NOW, LIFE), rng)
     }
 
     #[test]

@@ -19,7 +19,7 @@ use switchhook_protocol::{
 };
 
 pub use self::{
-    mail::{MailContent, OutgoingMail},
+    mail::{MailContent, OutgoingMail, link_by_mail},
     text::{OutgoingSignature, OutgoingText},
 };
 use super::test_number::TestNumber;
@@ -124,7 +124,7 @@ pub fn perform(
 }
 
 impl Performing<'_> {
-    /// An entry of the outbox, sealed.
+    /// One of the attempt's.
     fn outgoing(
         &self,
         kind: OutboxKind,
@@ -132,17 +132,28 @@ impl Performing<'_> {
         what: &impl Serialize,
         rng: &mut impl CryptoRng,
     ) -> Result<OutboxEntry, ErrorCode> {
-        let plain = serde_json::to_vec(what).or(Err(ErrorCode::Internal))?;
-        Ok(OutboxEntry {
-            id: mint::message(rng),
-            kind,
-            attempt: self.attempt.clone(),
-            gateway: gateway.cloned(),
-            payload: self.keys.seal_bytes(Purpose::Outbox, &plain, rng),
-            state: OutboxState::Queued,
-            queued_at: self.now,
-        })
+        entry(self.keys, (self.attempt, self.now), (kind, gateway), what, rng)
     }
+}
+
+/// An entry of the outbox, sealed.
+fn entry(
+    keys: &KeyRing,
+    (attempt, now): (&AttemptId, Timestamp),
+    (kind, gateway): (OutboxKind, Option<&GatewayId>),
+    what: &impl Serialize,
+    rng: &mut impl CryptoRng,
+) -> Result<OutboxEntry, ErrorCode> {
+    let plain = serde_json::to_vec(what).or(Err(ErrorCode::Internal))?;
+    Ok(OutboxEntry {
+        id: mint::message(rng),
+        kind,
+        attempt: attempt.clone(),
+        gateway: gateway.cloned(),
+        payload: keys.seal_bytes(Purpose::Outbox, &plain, rng),
+        state: OutboxState::Queued,
+        queued_at: now,
+    })
 }
 
 /// Opens a text's payload.

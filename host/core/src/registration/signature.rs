@@ -73,7 +73,7 @@ pub fn make(
         kind: SecretKind::Signature,
         attempt: attempt.clone(),
         endpoint: fields.number.clone(),
-        device: fields.device.clone(),
+        device: Some(fields.device.clone()),
         key_id,
         digest: digest.to_vec(),
         tries_left: 1,

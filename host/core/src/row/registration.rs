@@ -108,12 +108,12 @@ pub struct Secret {
     pub id: String,
     /// What it proves.
     pub kind: SecretKind,
-    /// The attempt that it belongs to.
+    /// The attempt, or the validation, that it belongs to.
     pub attempt: AttemptId,
     /// What it was sent to.
     pub endpoint: EndpointId,
-    /// The device that it is for.
-    pub device: DeviceId,
+    /// The device that it is for; a validation is for none.
+    pub device: Option<DeviceId>,
     /// Key that made it.
     pub key_id: [u8; 4],
     /// Keyed hash of it.

@@ -14,6 +14,7 @@ mod profile;
 pub(crate) mod sign_in;
 pub(crate) mod step;
 pub(crate) mod texting;
+pub(crate) mod validation;
 
 use switchhook_core::{
     mint,

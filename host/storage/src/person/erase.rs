@@ -48,7 +48,7 @@ const OF_DEVICE: [&str; 10] = [
 ];
 
 /// Of the identifier.
-const OF_IDENTIFIER: [&str; 11] = [
+const OF_IDENTIFIER: [&str; 12] = [
     "DELETE FROM credentials WHERE tenant = $1 AND (endpoint = $2 OR profile IN (SELECT profile FROM profiles WHERE tenant = $1 AND user_id = $2))",
     "DELETE FROM address_devices WHERE tenant = $1 AND (address = $2 OR profile IN (SELECT profile FROM profiles WHERE tenant = $1 AND user_id = $2))",
     "DELETE FROM profile_addresses WHERE tenant = $1 AND (address = $2 OR profile IN (SELECT profile FROM profiles WHERE tenant = $1 AND user_id = $2))",
@@ -57,6 +57,7 @@ const OF_IDENTIFIER: [&str; 11] = [
     "DELETE FROM outbox WHERE tenant = $1 AND attempt IN (SELECT attempt FROM secrets WHERE tenant = $1 AND endpoint = $2)",
     "DELETE FROM attempts WHERE tenant = $1 AND attempt IN (SELECT attempt FROM secrets WHERE tenant = $1 AND endpoint = $2)",
     "DELETE FROM secrets WHERE tenant = $1 AND endpoint = $2",
+    "DELETE FROM validations WHERE tenant = $1 AND address = $2",
     "DELETE FROM registrations WHERE tenant = $1 AND endpoint = $2",
     "DELETE FROM blocks WHERE tenant = $1 AND (endpoint = $2 OR who = $2)",
     "DELETE FROM opt_outs WHERE tenant = $1 AND number = $2",

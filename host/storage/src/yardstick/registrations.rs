@@ -99,7 +99,7 @@ fn rows(device: &DeviceId, name: &str) -> Result<Rows, Unmeasured> {
             kind: SecretKind::Signature,
             attempt: attempt.parse()?,
             endpoint: endpoint.clone(),
-            device: device.clone(),
+            device: Some(device.clone()),
             key_id: [1; 4],
             digest: vec![9; 32],
             tries_left: 1,

@@ -9,7 +9,7 @@ use switchhook_core::{
         Attempt, Deadline, Decision, Device, Forward, Gateway, Invitation, InvitationState,
         IssuedCredentials, KeptAnswer, Leg, LegState, Message, Milestones, OutboxEntry, OutboxKind,
         OutboxState, Participant, Provider, Registration, Secret, SecretKind, Session, Timer, TimerKind,
-        TransitAnswer, User, UserState,
+        TransitAnswer, User, UserState, Validation,
     },
 };
 use switchhook_programs::{postgres, skipped};
@@ -304,12 +304,25 @@ pub(crate) fn secret(name: &str) -> Secret {
         kind: SecretKind::Code,
         attempt: "attempt-1".parse().unwrap(),
         endpoint: alice(),
-        device: id("phone"),
+        device: Some(id("phone")),
         key_id: [1, 2, 3, 4],
         digest: vec![9; 32],
         tries_left: 2,
         expires_at: LATER,
         used_at: None,
+    }
+}
+
+/// Of an application, until [`LATER`].
+pub(crate) fn validation(name: &str) -> Validation {
+    Validation {
+        application: "phone".parse().unwrap(),
+        id: name.parse().unwrap(),
+        attempt: format!("of-{name}").parse().unwrap(),
+        address: alice(),
+        asked_at: NOW,
+        expires_at: LATER,
+        validated_at: None,
     }
 }
 

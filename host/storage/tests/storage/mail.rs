@@ -2,12 +2,14 @@
 
 use switchhook_core::{
     mail::Template,
-    row::{MailServer, OutboxEntry, OutboxKind, OutboxState, Secret, SecretKind, Security, Write},
+    row::{
+        MailServer, OutboxEntry, OutboxKind, OutboxState, Secret, SecretKind, Security, Validation, Write,
+    },
 };
 use switchhook_protocol::time::Timestamp;
 use switchhook_storage::{StoredMailServer, limits};
 
-use crate::fixture::{NOW, entry, message_id, node, secret};
+use crate::fixture::{LATER, NOW, entry, message_id, node, secret, validation};
 
 fn mail(name: &str, at: Timestamp) -> OutboxEntry {
     OutboxEntry { kind: OutboxKind::Mail, gateway: None, ..entry(name, at) }
@@ -81,5 +83,33 @@ on_each_database! {
         assert!(!used(SecretKind::Code).await);
         assert!(used(SecretKind::Link).await);
         assert!(!used(SecretKind::Link).await);
+    }
+
+    async fn reg_18_a_validation_is_found_validated_once_and_forgotten_long_after(fixture) {
+        let acme = fixture.acme();
+        let order = validation("order");
+        let put = order.clone();
+        acme.run("begin", async move |tx| tx.put_validation(&put).await).await.unwrap();
+        let found = async || acme.validation(&order.application, &order.id).await.unwrap();
+        assert_eq!(found().await, Some(order.clone()));
+        assert_eq!(acme.validation(&"game".parse().unwrap(), &order.id).await.unwrap(), None);
+        assert_eq!(acme.validation_of(&order.attempt).await.unwrap(), Some(order.clone()));
+
+        let validated = async || {
+            let attempt = order.attempt.clone();
+            acme.run("end", async move |tx| tx.validated(&attempt, NOW).await).await.unwrap()
+        };
+        assert!(validated().await);
+        assert!(!validated().await);
+        let outcome = Validation { validated_at: Some(NOW), ..order.clone() };
+        assert_eq!(found().await, Some(outcome.clone()));
+        assert_eq!(acme.person(&order.address).await.unwrap().validations, [outcome]);
+
+        let kept = switchhook_protocol::time::millis(limits::KEPT);
+        let until = Timestamp::from_millis(LATER.as_millis() + kept);
+        let before = Timestamp::from_millis(until.as_millis() - 1);
+        assert_eq!(fixture.storage.sweep(before).await.unwrap().validations, 0);
+        assert_eq!(fixture.storage.sweep(until).await.unwrap().validations, 1);
+        assert_eq!(found().await, None);
     }
 }

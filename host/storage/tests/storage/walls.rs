@@ -13,7 +13,7 @@ use crate::{
     fixture::{
         LATER, NOW, alice, attempt, credentials, deadline, decision, enrol, entry, forward, gateway, id,
         invitation, kept, leg, message, message_id, participant, profile, push_token_hash, registration,
-        secret, session, session_id, tenant, timer, transit_answer, user,
+        secret, session, session_id, tenant, timer, transit_answer, user, validation,
     },
     operator::version,
 };
@@ -24,7 +24,7 @@ on_each_database! {
         fill(&acme).await;
 
         assert_eq!(seen(&other).await, Vec::<&str>::new());
-        assert_eq!(seen(&acme).await.len(), 45);
+        assert_eq!(seen(&acme).await.len(), 47);
     }
 
     async fn another_tenant_changes_nothing(fixture) {
@@ -55,7 +55,7 @@ on_each_database! {
 
         change_everything(&other).await;
 
-        assert_eq!(seen(&acme).await.len(), 45);
+        assert_eq!(seen(&acme).await.len(), 47);
         let call = session_id("call");
         assert_eq!(acme.sessions().legs(&call).await.unwrap(), [leg("call", "phone"), missed()]);
         assert_eq!(other.sessions().legs(&call).await.unwrap()[0].state, LegState::Stopped);
@@ -234,7 +234,7 @@ pub(crate) async fn seen(storage: &TenantStorage) -> Vec<&'static str> {
 }
 
 /// The same of users and profiles.
-async fn seen_of_profiles(storage: &TenantStorage, phone: DeviceId) -> [(&'static str, bool); 9] {
+async fn seen_of_profiles(storage: &TenantStorage, phone: DeviceId) -> [(&'static str, bool); 11] {
     [
         ("user", storage.users().get(&alice()).await.unwrap().is_some()),
         ("users", !storage.users().list(None, 9).await.unwrap().is_empty()),
@@ -244,6 +244,11 @@ async fn seen_of_profiles(storage: &TenantStorage, phone: DeviceId) -> [(&'stati
         ("devices of addresses", !storage.profiles().devices(&profile()).await.unwrap().is_empty()),
         ("known device", storage.profiles().is_known(&phone, &alice()).await.unwrap()),
         ("credentials", storage.counts(&credentials("s-1")).await.unwrap()),
+        (
+            "validation",
+            storage.validation(&"phone".parse().unwrap(), &"order".parse().unwrap()).await.unwrap().is_some(),
+        ),
+        ("of attempt", storage.validation_of(&validation("order").attempt).await.unwrap().is_some()),
         ("of credentials", !storage.person(&alice()).await.unwrap().profiles.is_empty()),
     ]
 }
@@ -284,6 +289,7 @@ async fn fill_profile(tx: &mut Transaction<'_>) -> Result<(), StorageError> {
     assert!(tx.set_address(about.0, about.1, AddressState::Asked).await?);
     tx.ask_address(about, (&id("phone"), &"attempt-1".parse().unwrap()), NOW).await?;
     tx.put_credentials(&credentials("s-1")).await?;
+    tx.put_validation(&validation("order")).await?;
     tx.put_deadline(&deadline()).await
 }
 

@@ -4,17 +4,18 @@
 //! more than the token.
 
 use alloc::string::String;
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
-use switchhook_protocol::{endpoint::EndpointId, error::ErrorCode};
+use switchhook_protocol::{endpoint::EndpointId, error::ErrorCode, time::Timestamp};
 
-use super::{Performed, Performing};
+use super::{Performed, Performing, entry};
 use crate::{
     policy::registration::{Mail, Proof},
-    registration::link,
-    row::OutboxKind,
+    registration::{code::About, link},
+    row::{OutboxEntry, OutboxKind, Secret},
+    seal::KeyRing,
 };
 
 /// A mail on its way to the tenant's mail server.
@@ -68,8 +69,13 @@ impl Performing<'_> {
         performed: &mut Performed,
         rng: &mut impl CryptoRng,
     ) -> Result<(), ErrorCode> {
+        if !self.mails {
+            return Err(ErrorCode::NoMailServer);
+        }
         let content = MailContent::Text { subject: wanted.subject.clone(), text: wanted.text.clone() };
-        self.mail(&OutgoingMail { to: wanted.to.clone(), content }, performed, rng)
+        let mail = OutgoingMail { to: wanted.to.clone(), content };
+        performed.outbox.push(self.outgoing(OutboxKind::Mail, None, &mail, rng)?);
+        Ok(())
     }
 
     pub(super) fn send_link(
@@ -78,24 +84,27 @@ impl Performing<'_> {
         performed: &mut Performed,
         rng: &mut impl CryptoRng,
     ) -> Result<(), ErrorCode> {
-        let about = (self.attempt, self.device, &wanted.to);
-        let made = link::make(self.keys, about, (self.now, wanted.expires_in), rng);
-        let content = MailContent::Link { token: made.token };
-        self.mail(&OutgoingMail { to: wanted.to.clone(), content }, performed, rng)?;
-        performed.secrets.push(made.record);
-        Ok(())
-    }
-
-    fn mail(
-        &self,
-        mail: &OutgoingMail,
-        performed: &mut Performed,
-        rng: &mut impl CryptoRng,
-    ) -> Result<(), ErrorCode> {
         if !self.mails {
             return Err(ErrorCode::NoMailServer);
         }
-        performed.outbox.push(self.outgoing(OutboxKind::Mail, None, mail, rng)?);
+        let about = (self.attempt, Some(self.device), &wanted.to);
+        let (mail, secret) = link_by_mail(self.keys, about, (self.now, wanted.expires_in), rng)?;
+        performed.outbox.push(mail);
+        performed.secrets.push(secret);
         Ok(())
     }
+}
+
+/// A mail with the token of a link, and what the token is checked by.
+pub fn link_by_mail(
+    keys: &KeyRing,
+    about: About<'_>,
+    life: (Timestamp, Duration),
+    rng: &mut impl CryptoRng,
+) -> Result<(OutboxEntry, Secret), ErrorCode> {
+    let ((attempt, _, to), (now, _)) = (about, life);
+    let made = link::make(keys, about, life, rng);
+    let mail = OutgoingMail { to: to.clone(), content: MailContent::Link { token: made.token } };
+    let entry = entry(keys, (attempt, now), (OutboxKind::Mail, None), &mail, rng)?;
+    Ok((entry, made.record))
 }

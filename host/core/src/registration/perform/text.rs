@@ -107,7 +107,7 @@ impl Performing<'_> {
     }
 
     fn code(&self, wanted: &Proof, rng: &mut impl CryptoRng) -> code::Made {
-        let (about, life) = ((self.attempt, self.device, &wanted.to), (self.now, wanted.expires_in));
+        let (about, life) = ((self.attempt, Some(self.device), &wanted.to), (self.now, wanted.expires_in));
         match test_number::code_of(self.test_numbers, &wanted.to) {
             Some(fixed) => code::fixed(self.keys, fixed.into(), about, life),
             None => code::make(self.keys, about, life, rng),

@@ -1,8 +1,8 @@
 //! The link that came by mail: opened by its person in a browser, or found by the client itself (REG-8).
 //!
 //! Looking at a token changes nothing, since programs that look through mail open every link in it. It counts when it
-//! is posted: then it is used in the transaction of the step that hears of it. A token proves the address that it was
-//! mailed to and no other.
+//! is posted: then it is used in the transaction of the step that hears of it, or with the validation that it was mailed
+//! for. A token proves the address that it was mailed to and no other.
 
 use switchhook_core::{
     policy::registration::Event,
@@ -19,6 +19,7 @@ use switchhook_protocol::{
 use super::{
     progress,
     step::{self, Beside, Step, Stepped},
+    validation,
 };
 use crate::{
     app::App,
@@ -29,7 +30,16 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Open {
     secret: Secret,
-    attempt: Attempt,
+    whose: Whose,
+}
+
+/// Whose attempt it was to prove the address.
+#[derive(Debug)]
+enum Whose {
+    /// A device's, which registers.
+    Device(Attempt),
+    /// An application's, which only wants to know.
+    Application,
 }
 
 impl Open {
@@ -46,9 +56,12 @@ pub(crate) async fn look(app: &App, tenant: &TenantId, token: &str) -> Result<Op
     let secret = storage.secret(&id, SecretKind::Link).await?.ok_or(ErrorCode::RegistrationMismatch)?;
     let now = app.now();
     link::check(&app.keys.of(tenant), &secret, token, now)?;
-    let attempt = storage.attempts().get(&secret.attempt).await?;
-    let running = attempt.filter(|attempt| !attempt.finished && attempt.expires_at > now);
-    Ok(Open { secret, attempt: running.ok_or(ErrorCode::RegistrationExpired)? })
+    let whose = match storage.attempts().get(&secret.attempt).await? {
+        Some(attempt) if !attempt.finished && attempt.expires_at > now => Whose::Device(attempt),
+        None if storage.validation_of(&secret.attempt).await?.is_some() => Whose::Application,
+        Some(_) | None => return Err(ErrorCode::RegistrationExpired.into()),
+    };
+    Ok(Open { secret, whose })
 }
 
 /// Whoever has the token has the mail: no device has to prove itself. An address, if one is given, must be the
@@ -63,11 +76,20 @@ pub(crate) async fn open(
     if address.is_some_and(|address| address != found.address()) {
         return Err(ErrorCode::RegistrationMismatch.into());
     }
-    let device = app.storage.of(tenant).devices().get(&found.attempt.device).await?;
-    let caller = Caller { tenant: tenant.clone(), device: device.ok_or(ErrorCode::RegistrationExpired)? };
-    let address = found.address().clone();
-    use_it(app, &caller, found).await?;
-    Ok(address)
+    let Open { secret, whose } = found;
+    let proven = secret.endpoint.clone();
+    match whose {
+        Whose::Device(attempt) => {
+            let device = app.storage.of(tenant).devices().get(&attempt.device).await?;
+            let device = device.ok_or(ErrorCode::RegistrationExpired)?;
+            use_it(app, &Caller { tenant: tenant.clone(), device }, secret, attempt).await?;
+        }
+        Whose::Application => {
+            validation::validated(app, tenant, secret).await?;
+            app.metrics.links_opened.inc();
+        }
+    }
+    Ok(proven)
 }
 
 /// The device of the attempt posts the token itself (REG-8).
@@ -76,15 +98,16 @@ pub(crate) async fn post(
     caller: &Caller,
     request: RegisterLink,
 ) -> Result<RegistrationProgress, FlowError> {
-    let found = look(app, &caller.tenant, &request.token).await?;
-    if found.attempt.device != caller.device.id || *found.address() != request.address {
+    let Open { secret, whose } = look(app, &caller.tenant, &request.token).await?;
+    let Whose::Device(attempt) = whose else { return Err(ErrorCode::RegistrationMismatch.into()) };
+    if attempt.device != caller.device.id || secret.endpoint != request.address {
         return Err(ErrorCode::RegistrationMismatch.into());
     }
-    let stepped = use_it(app, caller, found).await?;
+    let stepped = use_it(app, caller, secret, attempt).await?;
     Ok(progress(app, stepped))
 }
 
-async fn use_it(app: &App, caller: &Caller, Open { secret, attempt }: Open) -> Result<Stepped, FlowError> {
+async fn use_it(app: &App, caller: &Caller, secret: Secret, attempt: Attempt) -> Result<Stepped, FlowError> {
     let event = Event::LinkOpened(secret.endpoint.clone());
     let step = Step { attempt, gateway: None, event, beside: Beside::Use(secret) };
     let stepped = step::step(app, caller, step).await?;

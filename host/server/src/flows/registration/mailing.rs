@@ -48,6 +48,19 @@ impl MailRates {
     }
 }
 
+impl MailRates {
+    /// Takes for a mail that an application asks for, whose requests are bounded; an error says how long to wait.
+    pub(super) fn take_for_application(
+        &self,
+        tenant: &TenantId,
+        to: &EndpointId,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        self.to_address.take(limits::MAILS_TO_ADDRESS, (tenant, to), now)?;
+        self.of_tenant.take(limits::MAILS_OF_TENANT, tenant, now)
+    }
+}
+
 /// Whether the tenant has a mail server, if the step wants one; refused if mails are asked for too often.
 pub(super) async fn check(
     app: &App,

@@ -18,7 +18,11 @@ use utoipa::{
 };
 
 use super::routes::Operations;
-use crate::http::{open, problem::Details, signed};
+use crate::http::{
+    open::{registrations, validations},
+    problem::Details,
+    signed,
+};
 
 /// Where the admin API lies.
 pub(crate) const BASE: &str = "/admin/v1";
@@ -34,9 +38,15 @@ const SIGNATURE: &str = "signature";
 #[openapi(paths(signed::request))]
 struct Requests;
 
-/// What applications ask on behalf of devices.
+/// What applications ask.
 #[derive(Debug, OpenApi)]
-#[openapi(paths(open::register, open::find, open::revoke))]
+#[openapi(paths(
+    registrations::register,
+    registrations::find,
+    registrations::revoke,
+    validations::begin,
+    validations::show
+))]
 struct Open;
 
 /// The parts that all operations refer to.
@@ -64,7 +74,7 @@ fn document() -> utoipa::openapi::OpenApi {
         .title("Switchhook")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Tenants, tokens, gateways and plugins; what devices ask without a socket, and what applications register for them. Every failure is a problem with a published code.",
+            "Tenants, tokens, gateways and plugins; what devices ask without a socket, what applications register for them, and mail addresses that they have validated. Every failure is a problem with a published code.",
         ))
         .build();
     document.servers = Some(vec![Server::new(BASE)]);
@@ -147,6 +157,8 @@ mod tests {
             ("post", "/v1/{tenant}/registrations"),
             ("post", "/v1/{tenant}/registrations/find"),
             ("post", "/v1/{tenant}/registrations/revoke"),
+            ("put", "/v1/{tenant}/applications/{application}/validations/{validation}"),
+            ("get", "/v1/{tenant}/applications/{application}/validations/{validation}"),
         ];
         let answered = ROUTES.iter().chain(&public);
         let answered: BTreeSet<(String, String)> =

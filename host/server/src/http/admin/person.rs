@@ -19,7 +19,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::{OfTenant, schemas, users::UserShown};
 use crate::{
     app::App,
-    http::{extract::Query, open, problem::Problem},
+    http::{
+        extract::Query,
+        open::{registrations, validations},
+        problem::Problem,
+    },
 };
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -36,7 +40,7 @@ pub(crate) struct Who {
 pub(crate) struct Exported {
     #[schema(value_type = String)]
     endpoint: EndpointId,
-    registrations: Vec<open::Shown>,
+    registrations: Vec<registrations::Shown>,
     devices: Vec<DeviceShown>,
     /// Whom the person has blocked.
     #[schema(value_type = Vec<String>)]
@@ -50,6 +54,8 @@ pub(crate) struct Exported {
     /// The user of the directory that the identifier is.
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<UserShown>,
+    /// Validations of it as a mail address.
+    validations: Vec<validations::Shown>,
     /// Profiles of the user, and those that have it as an address.
     profiles: Vec<ProfileShown>,
     /// Events that wait for the person's devices.
@@ -147,7 +153,7 @@ pub(crate) async fn export(
     let (masked, now) = (endpoint.to_string(), app.now());
     let note = async move |tx: &mut Transaction<'_>| who.note(tx, ("person.export", &masked), now).await;
     storage.run("export-person", note).await?;
-    Ok(Json(exported(endpoint, person)))
+    Ok(Json(exported(endpoint, person, now)))
 }
 
 /// Erases everything of one identifier; devices that nothing else reaches go with it.
@@ -173,7 +179,7 @@ pub(crate) async fn erase(
     Ok(Json(ErasedShown { devices, shared_devices: shared, sessions, events: messages }))
 }
 
-fn exported(endpoint: EndpointId, person: Person) -> Exported {
+fn exported(endpoint: EndpointId, person: Person, now: Timestamp) -> Exported {
     let began = |session: &Session| session.inviter_endpoint == endpoint;
     let sessions = person.sessions.into_iter().map(|session| SessionShown {
         began: began(&session),
@@ -183,13 +189,18 @@ fn exported(endpoint: EndpointId, person: Person) -> Exported {
     });
     let event = |event: String| serde_json::from_str(&event).unwrap_or_default();
     Exported {
-        registrations: person.registrations.into_iter().map(open::Shown::from).collect(),
+        registrations: person.registrations.into_iter().map(registrations::Shown::from).collect(),
         devices: person.devices.into_iter().map(DeviceShown::from).collect(),
         blocked: person.blocked,
         opted_out_since: person.opted_out_since,
         sessions: sessions.collect(),
         attempts: person.attempts.into_iter().map(AttemptShown::from).collect(),
         user: person.user.map(UserShown::from),
+        validations: person
+            .validations
+            .into_iter()
+            .map(|validation| validations::Shown::of(validation, now))
+            .collect(),
         profiles: person
             .profiles
             .into_iter()

@@ -20,7 +20,7 @@ use crate::{
     flows::registration::association::release,
     http::{
         extract::{Path, Query},
-        open::Shown,
+        open::registrations::Shown,
         problem::Problem,
     },
     limits,

@@ -1,50 +1,28 @@
-//! The open interface to the registration store: an application registers identifiers for devices that it
-//! knows, without a method of the tenant's (REG-12, REG-16).
+//! An application registers identifiers for devices that it knows, without a method of the tenant's (REG-12, REG-16).
 //!
-//! Who asks shows a token that the tenant made for one application, and says for which it asks; the tenant's own
-//! administrators may ask for any. Identifiers and push tokens stand in bodies, never in addresses, which others
-//! log. How often an application asks is bounded, by itself and together with the tenant's others.
+//! Identifiers and push tokens stand in bodies, never in addresses, which others log.
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{FromRequestParts, State},
-    http::{StatusCode, request::Parts},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use switchhook_core::row::Registration;
 use switchhook_protocol::{
     endpoint::EndpointId,
     error::ErrorCode,
-    id::{ApplicationId, DeviceId, MethodName, PushToken, TenantId},
+    id::{ApplicationId, DeviceId, MethodName, PushToken},
     time::Timestamp,
 };
 use switchhook_storage::{Held, Page};
 use utoipa::ToSchema;
 
-use super::{
-    admin::bearer,
-    extract::{Body, Path},
-    problem::Problem,
-};
+use super::Registrar;
 use crate::{
     app::App,
-    flows::{
-        FlowError,
-        registration::{association::release, direct},
-    },
-    limits, tenants,
+    flows::registration::{association::release, direct},
+    http::{extract::Body, problem::Problem},
+    limits,
 };
-
-/// Who registers for devices of a tenant.
-#[derive(Debug)]
-pub(crate) struct Registrar {
-    tenant: TenantId,
-    label: String,
-    /// The only application that it may ask for; none: any.
-    application: Option<ApplicationId>,
-}
 
 /// An identifier and the device that it is to reach.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -98,36 +76,6 @@ pub(crate) struct Shown {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Found {
     registrations: Vec<Shown>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    tenant: String,
-}
-
-impl FromRequestParts<Arc<App>> for Registrar {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let Path(Named { tenant }) = Path::from_request_parts(parts, app).await?;
-        let token = bearer(app, &parts.headers).await?;
-        if token.tenant.as_ref().is_some_and(|own| own.as_str() != tenant) {
-            return Err(ErrorCode::Forbidden.into());
-        }
-        let tenant = tenants::known(app, &tenant).await?;
-        Ok(Self { tenant, label: token.label, application: token.application })
-    }
-}
-
-impl Registrar {
-    /// Says which application it is for; refused if that is not its own, or asks too often.
-    fn asks_for(&self, app: &App, application: &ApplicationId) -> Result<(), FlowError> {
-        let own = self.application.as_ref().is_none_or(|own| own == application);
-        if !own {
-            return Err(ErrorCode::Forbidden.into());
-        }
-        app.bounds.request(&self.tenant, application, app.now()).map_err(FlowError::too_often)
-    }
 }
 
 /// Registers an identifier for a device; whoever asks has proven both.
