@@ -175,7 +175,7 @@ impl Call {
 
     /// Waits until the path in use is a wanted one, by its kind and by where the other side, or its relay, is; nothing is
     /// what there is when the call is over.
-    pub async fn path_becomes(&self, wanted: impl Fn(Option<(PathKind, SocketAddr)>) -> bool + Send) {
+    pub async fn path_becomes(&self, wanted: impl Fn(Option<(PathKind, SocketAddr)>) -> bool + Send + Sync) {
         let mut paths = self.sender.live.0.subscribe();
         let in_use = |path: &Arc<PathInUse>| (path.kind, path.established.peer);
         // The sender lives as long as this call.

@@ -27,7 +27,7 @@ pub(crate) async fn at_each<Left>(
     assert_eq!(passed, &deaths.iter().map(|death| death.point.to_owned()).collect());
     let die_and_go_on = &die_and_go_on;
     stream::iter(deaths)
-        .map(|death| async move { Box::pin(die_and_go_on(death)).await.context(death.point) })
+        .map(|death| async move { die_and_go_on(death).await.context(death.point) })
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await

@@ -87,7 +87,7 @@ const DEATHS: [Death<Left>; 22] = [
 async fn reg_8_an_address_is_mailed_once_and_each_device_told_once_wherever_the_process_dies() -> Result<()> {
     let test = "reg_8_an_address_is_mailed_once_and_each_device_told_once_wherever_the_process_dies";
     let Some(passed) = Box::pin(points(test)).await? else { return Ok(()) };
-    at_each(&DEATHS, &passed, async |death| die_and_go_on(test, death).await).await
+    at_each(&DEATHS, &passed, async |death| Box::pin(die_and_go_on(test, death)).await).await
 }
 
 const fn death(step: Step, point: &'static str, then: Then) -> Death<Left> {

@@ -1,5 +1,7 @@
 //! The server's process dies, and is started again on the same data and address.
 
+#![expect(clippy::future_not_send, reason = "a test stays on its thread")]
+
 mod badge;
 mod deaths;
 mod email;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use switchhook_tests::{
     admin::Admin,
-    host::{Host, tenant},
+    host::{Host, client_settings},
     phone::Phone,
     python::Python,
 };
@@ -147,12 +147,7 @@ async fn reg_12_a_token_opens_its_application_of_its_tenant_and_nothing_else() -
     let acme = host.admin.at("acme");
     acme.create_tenant().await?;
     let phone = host.stranger().await?;
-    let foreign = Phone::enrol(switchhook_tests::host::client_settings(
-        host.addresses().http,
-        tenant("acme")?.as_str(),
-        "phone",
-    )?)
-    .await?;
+    let foreign = Phone::enrol(client_settings(host.addresses().http, "acme", "phone")?).await?;
     let (own, game) =
         (token(&host.admin, phone.settings.application.as_str()).await?, token(&host.admin, "game").await?);
     let (path, email) = ("/v1/default/registrations", both(&phone, EMAIL));

@@ -72,14 +72,15 @@ mod tests {
         RootKeys::new([1; 32], []).ring(Scope::Tenant(&tenant))
     }
 
-    fn begun(address: &str) -> Result<Begun, ErrorCode> {
-        let whose = ("crm".parse().unwrap(), "order-4711".parse().unwrap());
-        begin(&keys(), whose, address.parse().unwrap(), NOW, &mut TestRng(5))
+    fn begun(address: &EndpointId) -> Result<Begun, ErrorCode> {
+        let (application, id) = ("crm".parse(), "order-4711".parse());
+        let whose = (application.or(Err(ErrorCode::Internal))?, id.or(Err(ErrorCode::Internal))?);
+        begin(&keys(), whose, address.clone(), NOW, &mut TestRng(5))
     }
 
     #[test]
     fn reg_18_the_token_that_is_mailed_proves_the_address_until_it_is_over() {
-        let Begun { validation, secret, mail } = begun("bob@example.com").unwrap();
+        let Begun { validation, secret, mail } = begun(&"bob@example.com".parse().unwrap()).unwrap();
         let mailed = open_mail(&keys(), &mail.payload).unwrap();
         assert_eq!(mailed.to, validation.address);
         let MailContent::Link { token } = mailed.content else { panic!("no link") };
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn reg_18_what_is_no_mail_address_is_not_mailed() {
         for other in ["+15550100", "alice"] {
-            assert_eq!(begun(other).err(), Some(ErrorCode::Malformed), "{other}");
+            assert_eq!(begun(&other.parse().unwrap()).err(), Some(ErrorCode::Malformed), "{other}");
         }
     }
 }
