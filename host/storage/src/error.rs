@@ -2,9 +2,12 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
-use rusqlite::ffi::{
-    SQLITE_CONSTRAINT_CHECK, SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_NOTNULL,
-    SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE,
+use rusqlite::{
+    ErrorCode,
+    ffi::{
+        SQLITE_CONSTRAINT_CHECK, SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_NOTNULL,
+        SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE,
+    },
 };
 use sqlx::error::{DatabaseError, ErrorKind};
 use switchhook_protocol::id::DeviceId;
@@ -90,7 +93,7 @@ pub enum OpenError {
 pub enum DriverError {
     /// SQLite.
     #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
     /// PostgreSQL; or SQLite, where its schema is brought up to date.
     #[error(transparent)]
     Sqlx(#[from] sqlx::Error),
@@ -103,6 +106,15 @@ pub enum DriverError {
     /// It did not answer in time.
     #[error("the database did not answer in time")]
     Late,
+}
+
+impl From<rusqlite::Error> for DriverError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => Self::Late,
+            Some(_) | None => Self::Sqlite(error),
+        }
+    }
 }
 
 impl DriverError {

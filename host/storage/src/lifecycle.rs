@@ -230,6 +230,15 @@ impl Storage {
     ) -> Result<Vec<T>, StorageError> {
         self.inner.readers.fetch_all(query).await?.iter().map(decode).collect()
     }
+
+    /// Reads rows that are looked for among all that a tenant has.
+    pub(crate) async fn all_at_leisure<T>(
+        &self,
+        query: Query,
+        decode: impl Fn(&Row) -> Result<T, StorageError> + Send,
+    ) -> Result<Vec<T>, StorageError> {
+        self.inner.readers.fetch_all_at_leisure(query).await?.iter().map(decode).collect()
+    }
 }
 
 impl TenantStorage {

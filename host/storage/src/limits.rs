@@ -57,6 +57,12 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long PostgreSQL works at one statement, waiting for other nodes included.
 pub const STATEMENT: Duration = Duration::from_secs(5);
 
+/// Instructions of SQLite's machine for one statement that reads: seconds of work. By key it takes some hundred.
+pub const INSTRUCTIONS: u32 = 100_000_000;
+
+/// How many times as much a question may take that is asked at leisure, of all that a tenant has.
+pub const LEISURE: u32 = 20;
+
 /// How long PostgreSQL waits for the next statement of a transaction. A group takes milliseconds: a node that is
 /// silent for so long has stopped. Less than [`STATEMENT`], so that who waits for its tenants gets them.
 pub const SILENCE: Duration = Duration::from_secs(3);

@@ -6,7 +6,7 @@ use rusqlite::types::FromSql;
 use sqlx::{Connection as _, Decode, PgConnection, PgPool, Postgres, Row as _, Type, postgres::PgRow};
 
 use super::{
-    BEGIN, Query, Script, Statement,
+    BEGIN, Query, Script, Statement, postgres,
     sqlite::{Readers, SqliteConnection, SqliteRow},
     turns,
 };
@@ -139,6 +139,23 @@ impl Pool {
             Self::Sqlite(readers) => Ok(rows(readers.read(|reader| reader.fetch_all(&query))?, Row::Sqlite)),
             Self::Postgres { readers, .. } => {
                 Ok(rows(query.postgres().fetch_all(readers).await?, Row::Postgres))
+            }
+        }
+    }
+
+    /// The same, of all that a tenant has: it may take long, and nobody else waits meanwhile.
+    pub(crate) async fn fetch_all_at_leisure(&self, query: Query) -> Result<Vec<Row>, DriverError> {
+        match self {
+            Self::Sqlite(readers) => {
+                let read = readers.read_at_leisure(move |reader| reader.fetch_all(&query));
+                Ok(rows(read.await?, Row::Sqlite))
+            }
+            Self::Postgres { readers, .. } => {
+                let mut reading = readers.begin().await?;
+                sqlx::raw_sql(postgres::AT_LEISURE).execute(&mut *reading).await?;
+                let found = query.postgres().fetch_all(&mut *reading).await?;
+                reading.commit().await?;
+                Ok(rows(found, Row::Postgres))
             }
         }
     }

@@ -19,6 +19,9 @@ use crate::{
 pub(crate) const STORED_LATELY: &str = "SELECT DISTINCT tenant, device FROM messages \
      WHERE stored_at >= CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - $1";
 
+/// In a transaction: its statements may take longer than others, [`limits::LEISURE`] times.
+pub(crate) const AT_LEISURE: &str = "SET LOCAL statement_timeout = '100s'";
+
 /// How the database of this URL is reached, for the work of a migration, which may take long.
 pub(crate) fn database(url: &str) -> Result<PgConnectOptions, OpenError> {
     let options = PgConnectOptions::from_str(url).map_err(DriverError::from)?;

@@ -88,6 +88,7 @@ impl Place {
     fn reader(&self) -> Result<SqliteConnection, DriverError> {
         let connection = self.connect()?;
         connection.set(&format!("PRAGMA query_only = on; PRAGMA cache_size = -{}", limits::READER_CACHE))?;
+        connection.bound(limits::INSTRUCTIONS)?;
         Ok(connection)
     }
 

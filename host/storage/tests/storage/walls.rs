@@ -229,7 +229,7 @@ pub(crate) async fn seen(storage: &TenantStorage) -> Vec<&'static str> {
         ("in a transaction", inside == 17),
     ];
     assert!(matches!(inside, 0 | 17), "{inside}");
-    let of_profiles = seen_of_profiles(storage, phone).await;
+    let of_profiles = Box::pin(seen_of_profiles(storage, phone)).await;
     outside.into_iter().chain(of_profiles).filter(|(_, seen)| *seen).map(|(name, _)| name).collect()
 }
 

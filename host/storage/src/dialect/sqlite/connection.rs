@@ -1,5 +1,10 @@
 //! One connection of SQLite.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
 use rusqlite::{
     CachedStatement, ToSql,
     types::{FromSql, FromSqlError, ToSqlOutput, Value as Cell, ValueRef},
@@ -10,15 +15,29 @@ use crate::error::DriverError;
 
 /// A connection.
 #[derive(Debug)]
-pub(crate) struct SqliteConnection(rusqlite::Connection);
+pub(crate) struct SqliteConnection {
+    driver: rusqlite::Connection,
+    /// What the present statement has done, in portions of [`PORTION`].
+    done: Arc<AtomicU32>,
+}
+
+/// Instructions of SQLite's machine between two looks at what a statement has done: tens of microseconds.
+const PORTION: u32 = 10_000;
 
 /// A row of an answer.
 pub(crate) struct SqliteRow(Vec<Cell>);
 
 impl SqliteConnection {
+    /// Has no statement do more than so many instructions: it ends with [`DriverError::Late`].
+    pub(crate) fn bound(&self, instructions: u32) -> Result<(), DriverError> {
+        let (done, most) = (Arc::clone(&self.done), instructions / PORTION);
+        let is_over = move || done.fetch_add(1, Ordering::Relaxed) >= most;
+        Ok(self.driver.progress_handler(i32::try_from(PORTION).unwrap_or(i32::MAX), Some(is_over))?)
+    }
+
     /// Statements without arguments and answers.
     pub(crate) fn set(&self, statements: &str) -> Result<(), DriverError> {
-        Ok(self.0.execute_batch(statements)?)
+        Ok(self.driver.execute_batch(statements)?)
     }
 
     /// Says how many rows changed.
@@ -27,7 +46,7 @@ impl SqliteConnection {
         let mut rows = statement.raw_query();
         while rows.next()?.is_some() {}
         drop(rows);
-        Ok(self.0.changes())
+        Ok(self.driver.changes())
     }
 
     pub(crate) fn fetch_optional(&self, query: &Query) -> Result<Option<SqliteRow>, DriverError> {
@@ -42,13 +61,14 @@ impl SqliteConnection {
 
     /// Closes it; an open transaction is undone.
     pub(crate) fn close(self) -> Result<(), DriverError> {
-        self.0.close().map_err(|(_, error)| error.into())
+        self.driver.close().map_err(|(_, error)| error.into())
     }
 
     /// A statement with its arguments. SQLite takes `$2` for a name, and numbers names as they come.
     fn prepared(&self, query: &Query) -> Result<CachedStatement<'_>, rusqlite::Error> {
         let (text, arguments) = query.sqlite();
-        let mut statement = self.0.prepare_cached(text)?;
+        self.done.store(0, Ordering::Relaxed);
+        let mut statement = self.driver.prepare_cached(text)?;
         for index in 1..=statement.parameter_count() {
             let name = statement.parameter_name(index).and_then(|name| name.strip_prefix('$'));
             let place = name.and_then(|number| number.parse::<usize>().ok()?.checked_sub(1));
@@ -61,8 +81,8 @@ impl SqliteConnection {
 }
 
 impl From<rusqlite::Connection> for SqliteConnection {
-    fn from(connection: rusqlite::Connection) -> Self {
-        Self(connection)
+    fn from(driver: rusqlite::Connection) -> Self {
+        Self { driver, done: Arc::default() }
     }
 }
 
@@ -89,5 +109,27 @@ impl ToSql for Value {
             Self::Text(text) => text.to_sql(),
             Self::Bytes(bytes) => bytes.to_sql(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Statement;
+
+    const ENDLESS: &str =
+        "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+
+    #[test]
+    fn a_statement_that_works_for_too_long_ends_and_the_next_one_has_all_its_time() {
+        let connection = SqliteConnection::from(rusqlite::Connection::open_in_memory().unwrap());
+        connection.bound(10 * PORTION).unwrap();
+        let endless = Query::from(Statement::from(ENDLESS));
+        for _ in 0..2 {
+            let ended = connection.fetch_optional(&endless).err();
+            assert!(matches!(ended, Some(DriverError::Late)), "{ended:?}");
+        }
+        let row = connection.fetch_optional(&Query::from(Statement::from("SELECT 7"))).unwrap().unwrap();
+        assert_eq!(row.cell::<i64>(0).unwrap(), 7);
     }
 }

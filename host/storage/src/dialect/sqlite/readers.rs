@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::{Place, SqliteConnection};
-use crate::error::DriverError;
+use crate::{error::DriverError, limits};
 
 /// Connections that read. Clones share them.
 ///
@@ -31,6 +31,26 @@ impl Readers {
         let answer = open.as_ref().map_or(Err(DriverError::Closed), |idle| self.read_on(idle, ask));
         drop(open);
         answer
+    }
+
+    /// Reads at leisure: on a thread that nobody waits for, on a connection of its own that is not kept.
+    pub(crate) async fn read_at_leisure<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&SqliteConnection) -> Result<T, DriverError> + Send + 'static,
+    ) -> Result<T, DriverError> {
+        let readers = self.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let open = readers.idle.read().unwrap_or_else(PoisonError::into_inner);
+            let answer = open.as_ref().map_or(Err(DriverError::Closed), |_| {
+                let connection = readers.place.reader()?;
+                connection.bound(limits::INSTRUCTIONS.saturating_mul(limits::LEISURE))?;
+                ask(&connection)
+            });
+            drop(open);
+            answer
+        });
+        // It panics only where reading in place would.
+        read.await.or(Err(DriverError::Late))?
     }
 
     fn read_on<T>(
