@@ -161,6 +161,10 @@ pub struct Relay {
     pub region: String,
     /// Lets relayed traffic reach this machine itself: for a laptop and for tests, never in production.
     pub allow_loopback: bool,
+    /// Addresses and networks that relayed traffic may reach besides the public internet.
+    pub allow: Vec<AddressRange>,
+    /// Public addresses and networks that it may not reach: the operator's own.
+    pub refuse: Vec<AddressRange>,
 }
 
 /// Plugins of tenants.
@@ -269,6 +273,8 @@ impl Default for Relay {
             bytes_per_second_of_tenant: 0,
             region: String::from("local"),
             allow_loopback: false,
+            allow: Vec::new(),
+            refuse: Vec::new(),
         }
     }
 }

@@ -171,7 +171,12 @@ pub(super) async fn relay(
             each_tenant: rate(settings.bytes_per_second_of_tenant),
         },
         realm: REALM.to_owned(),
-        peers: PeerPolicy { allow_loopback: settings.allow_loopback, ..PeerPolicy::default() },
+        peers: PeerPolicy {
+            allow_loopback: settings.allow_loopback,
+            allowed: settings.allow.clone(),
+            refused: settings.refuse.clone(),
+            relay_hosts: Vec::new(),
+        },
         ..RelayConfig::new(host.clone())
     };
     let relay = Relay::bind(config, keys, Arc::new(clock::now)).await?;
