@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::{
     allocation::{Allocation, Relayed},
     answer::Answer,
+    awaited::Awaited,
     clients::Caller,
     datagrams::Datagrams,
     family::{Family, PerFamily},
@@ -18,7 +19,7 @@ use crate::{
     outgoing::Via,
     peers::Peers,
     refusal::Refusal,
-    relaying::{Awaited, Relaying},
+    relaying::Relaying,
     request::{Wanted, WantedPort, lifetime},
     reservations::ReservationToken,
     wire::message_type,

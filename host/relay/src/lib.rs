@@ -10,7 +10,7 @@
 //! - [`shard`] is the loop; everything about one client happens on one shard, in order.
 //! - [`relaying`] is what a shard holds; [`forward`] is the path of a packet, one receive, one lookup, one
 //!   send: [`datagrams`] takes and gives many in one system call, [`outgoing`] gathers them by flow.
-//! - [`control`] answers requests, after the [`gate`] has judged who asks; [`allocate`] makes an [`allocation`],
+//! - [`binding`] tells anybody where it is seen. [`control`] answers requests, after the [`gate`] has judged who asks; [`allocate`] makes an [`allocation`],
 //!   which lets datagrams of its [`peers`] through where the [`filter`] does.
 //! - [`host`] is what the shards share: [`quotas`], [`bandwidth`], [`reservations`], and how much
 //!   [`strangers`] get. Requests need it; a packet only where there is a limit to its bandwidth.
@@ -21,7 +21,9 @@
 mod allocate;
 mod allocation;
 mod answer;
+mod awaited;
 mod bandwidth;
+mod binding;
 mod challenge;
 mod clients;
 mod config;

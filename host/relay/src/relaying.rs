@@ -5,9 +5,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use mio::{Registry, Token};
+use mio::Registry;
 use slab::Slab;
-use switchhook_core::stun::{Message, Writer, attribute as stun_attribute, message_type as stun_type};
+use switchhook_core::stun::{Message, message_type as stun_type};
 use tokio::time::Instant;
 
 use crate::{
@@ -88,44 +88,6 @@ impl Relaying {
             | message_type::CHANNEL_BIND => self.answer_request(caller, &message),
             _ => {}
         }
-    }
-
-    /// RFC 8489 §7.3.1: where the client is seen, whoever it is.
-    fn answer_binding(&mut self, caller: &Caller, request: &Message<'_>) {
-        if !self.host.may_answer(caller.addr.ip(), self.now) {
-            return;
-        }
-        let unknown = |kind| {
-            let of_binding = matches!(
-                kind,
-                stun_attribute::USERNAME
-                    | stun_attribute::MESSAGE_INTEGRITY
-                    | stun_attribute::MESSAGE_INTEGRITY_SHA256
-                    | stun_attribute::REALM
-                    | stun_attribute::NONCE
-            );
-            !of_binding && !stun_attribute::is_optional(kind)
-        };
-        let mut scratch = std::mem::take(&mut self.scratch);
-        if request.attributes().any(|(kind, _)| unknown(kind)) {
-            let mut writer = Writer::new(&mut scratch, stun_type::BINDING_ERROR, request.transaction());
-            writer.error_code(420);
-            let unknown: Vec<u8> = request
-                .attributes()
-                .map(|(kind, _)| kind)
-                .filter(|kind| unknown(*kind))
-                .flat_map(u16::to_be_bytes)
-                .collect();
-            writer.attribute(stun_attribute::UNKNOWN_ATTRIBUTES, &unknown);
-        } else {
-            let mut writer = Writer::new(&mut scratch, stun_type::BINDING_SUCCESS, request.transaction());
-            writer.xor_mapped_address(caller.addr);
-            if request.attribute(stun_attribute::FINGERPRINT).is_some() {
-                writer.fingerprint();
-            }
-        }
-        self.deliver(caller, &scratch, &[], None);
-        self.scratch = scratch;
     }
 
     /// Sends a message of two parts to a client.
@@ -220,57 +182,5 @@ impl Relaying {
     /// Whether there is nothing that could expire.
     pub(crate) fn is_idle(&self) -> bool {
         self.allocations.is_empty() && self.host.reservations.is_empty()
-    }
-}
-
-/// What a socket is waited for by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Awaited {
-    /// Messages of streams, and the relay's own orders.
-    Inbox,
-    /// A socket.
-    Socket(Via),
-}
-
-/// Inbox, and two doors.
-const OTHERS: usize = 3;
-
-impl Awaited {
-    pub(crate) const fn token(self) -> Token {
-        Token(match self {
-            Self::Inbox => 0,
-            Self::Socket(Via::Door(Family::V4)) => 1,
-            Self::Socket(Via::Door(Family::V6)) => 2,
-            Self::Socket(Via::Relayed(key, Family::V4)) => OTHERS + 2 * key,
-            Self::Socket(Via::Relayed(key, Family::V6)) => OTHERS + 2 * key + 1,
-        })
-    }
-
-    pub(crate) const fn of(token: Token) -> Self {
-        match token {
-            Token(0) => Self::Inbox,
-            Token(1) => Self::Socket(Via::Door(Family::V4)),
-            Token(2) => Self::Socket(Via::Door(Family::V6)),
-            Token(number) => {
-                let number = number - OTHERS;
-                let family = if number.is_multiple_of(2) { Family::V4 } else { Family::V6 };
-                Self::Socket(Via::Relayed(number / 2, family))
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_socket_is_told_by_its_token() {
-        let sockets = [(0, Family::V4), (0, Family::V6), (7, Family::V4), (7, Family::V6)];
-        let relayed = sockets.map(|(key, family)| Awaited::Socket(Via::Relayed(key, family)));
-        let doors = Family::BOTH.map(|family| Awaited::Socket(Via::Door(family)));
-        for awaited in relayed.into_iter().chain(doors).chain([Awaited::Inbox]) {
-            assert_eq!(Awaited::of(awaited.token()), awaited);
-        }
     }
 }

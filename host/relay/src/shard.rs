@@ -27,6 +27,7 @@ use tokio::{
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
+    awaited::Awaited,
     clients::{Caller, Client, Stream},
     datagrams::{Datagrams, Intake, MOST},
     family::{Family, PerFamily},
@@ -34,7 +35,7 @@ use crate::{
     limits,
     outgoing::Via,
     quotas::Participant,
-    relaying::{Awaited, Relaying},
+    relaying::Relaying,
 };
 
 /// What a shard is told.
