@@ -52,6 +52,12 @@ impl Bucket {
         // Nothing else is published by this number: it stands for itself.
         self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
     }
+
+    /// Whether nothing taken is still to be refilled, so that a new bucket would be the same; `now` as in
+    /// [`Self::take`].
+    pub fn is_full(&self, now: Duration) -> bool {
+        u128::from(self.full_at.load(Ordering::Relaxed)) <= now.as_nanos()
+    }
 }
 
 #[cfg(test)]
@@ -65,6 +71,8 @@ mod tests {
         let bucket = Bucket::default();
         let ask = |millis| bucket.take(RATE, 1, Duration::from_millis(millis));
         assert_eq!([0, 0, 0, 0, 99, 100, 100].map(ask), [true, true, true, false, false, true, false]);
+        assert!(!bucket.is_full(Duration::from_millis(399)));
+        assert!(bucket.is_full(Duration::from_millis(400)));
         assert_eq!([1000; 4].map(ask), [true, true, true, false], "full again, and no fuller");
     }
 

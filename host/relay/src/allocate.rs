@@ -74,7 +74,7 @@ impl Relaying {
         entry.insert(Allocation {
             caller: caller.clone(),
             peers: Peers::default(),
-            meter: self.host.meters.of(&visitor.participant),
+            meter: self.host.meters.of(&visitor.participant, self.host.age(self.now)),
             participant: visitor.participant.clone(),
             relayed,
             made_by: request.transaction(),

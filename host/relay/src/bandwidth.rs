@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use switchhook_core::rate::{Bucket, Rate};
 use switchhook_protocol::id::{SessionId, TenantId};
 
-use crate::quotas::Participant;
+use crate::{limits, quotas::Participant};
 
 /// Bytes of payload relayed, both ways together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,8 @@ impl Default for Bandwidth {
     }
 }
 
-/// The buckets of those who hold allocations.
+/// The buckets of those who hold allocations, and of those who have just held some: who gives one up and asks
+/// for another goes on with the same bucket.
 #[derive(Debug)]
 pub(crate) struct Meters {
     bandwidth: Bandwidth,
@@ -36,8 +37,15 @@ pub(crate) struct Meters {
 
 #[derive(Debug, Default)]
 struct Shared {
-    tenants: BTreeMap<TenantId, Weak<Bucket>>,
-    sessions: BTreeMap<(TenantId, SessionId), Weak<Bucket>>,
+    tenants: Buckets<TenantId>,
+    sessions: Buckets<(TenantId, SessionId)>,
+}
+
+#[derive(Debug)]
+struct Buckets<K> {
+    held: BTreeMap<K, Arc<Bucket>>,
+    /// How many there may be before those that say nothing any more are let go: twice those that were left then.
+    roomy: usize,
 }
 
 /// What one allocation's traffic is counted by; nothing where there is no limit.
@@ -52,14 +60,15 @@ impl Meters {
         Self { bandwidth, shared: Mutex::default() }
     }
 
-    pub(crate) fn of(&self, participant: &Participant) -> Meter {
+    /// The meter of a participant, at `now` since the relay's start.
+    pub(crate) fn of(&self, participant: &Participant, now: Duration) -> Meter {
         let Participant { tenant, session, .. } = participant;
         let Bandwidth { each_session, each_tenant } = self.bandwidth;
         // Buckets are found or made at once: a panic elsewhere leaves them right.
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let session = limited(each_session)
-            .map(|rate| (rate, bucket(&mut shared.sessions, (tenant.clone(), session.clone()))));
-        let tenant = limited(each_tenant).map(|rate| (rate, bucket(&mut shared.tenants, tenant.clone())));
+            .map(|rate| (rate, shared.sessions.get((tenant.clone(), session.clone()), now)));
+        let tenant = limited(each_tenant).map(|rate| (rate, shared.tenants.get(tenant.clone(), now)));
         Meter { session, tenant }
     }
 }
@@ -83,15 +92,21 @@ fn limited(rate: Rate) -> Option<Rate> {
     (rate.per_second > 0).then_some(rate)
 }
 
-fn bucket<K: Ord>(buckets: &mut BTreeMap<K, Weak<Bucket>>, key: K) -> Arc<Bucket> {
-    if let Some(held) = buckets.get(&key).and_then(Weak::upgrade) {
-        return held;
+impl<K> Default for Buckets<K> {
+    fn default() -> Self {
+        Self { held: BTreeMap::new(), roomy: limits::BUCKETS }
     }
-    // Those whom nobody holds any more go with the next that is made.
-    buckets.retain(|_, bucket| bucket.strong_count() > 0);
-    let made = Arc::new(Bucket::default());
-    buckets.insert(key, Arc::downgrade(&made));
-    made
+}
+
+impl<K: Ord> Buckets<K> {
+    fn get(&mut self, key: K, now: Duration) -> Arc<Bucket> {
+        if self.held.len() >= self.roomy {
+            // What is full and nobody's says no more than a new one.
+            self.held.retain(|_, bucket| Arc::strong_count(bucket) > 1 || !bucket.is_full(now));
+            self.roomy = limits::BUCKETS.max(2 * self.held.len());
+        }
+        Arc::clone(self.held.entry(key).or_default())
+    }
 }
 
 #[cfg(test)]
@@ -107,16 +122,40 @@ mod tests {
     fn rel_3_participants_of_a_session_share_its_bandwidth_and_sessions_their_tenants() {
         let rate = |burst| Rate { burst, per_second: 100 };
         let meters = Meters::new(Bandwidth { each_session: rate(100), each_tenant: rate(150) });
-        let [alice, bob] = ["d1", "d2"].map(|device| meters.of(&participant("s1", device)));
-        let other = meters.of(&participant("s2", "d3"));
         let now = Duration::from_secs(1);
+        let [alice, bob] = ["d1", "d2"].map(|device| meters.of(&participant("s1", device), now));
+        let other = meters.of(&participant("s2", "d3"), now);
         assert!(alice.lets_pass(60, now));
         assert!(!bob.lets_pass(60, now));
         assert!(bob.lets_pass(40, now));
         assert!(!other.lets_pass(60, now), "the tenant's is used up");
         assert!(other.lets_pass(60, now + Duration::from_secs(1)));
-        drop((alice, bob, other));
-        let _next = meters.of(&participant("s3", "d1"));
-        assert_eq!(meters.shared.lock().unwrap().sessions.len(), 1);
+    }
+
+    #[test]
+    fn rel_3_who_allocates_again_goes_on_with_the_same_bucket() {
+        let each_session = Rate { burst: 100, per_second: 100 };
+        let meters = Meters::new(Bandwidth { each_session, ..Bandwidth::default() });
+        let used_up = |now| {
+            let meter = meters.of(&participant("s1", "d1"), now);
+            !meter.lets_pass(100, now)
+        };
+        assert!(!used_up(Duration::ZERO));
+        assert!(used_up(Duration::from_millis(999)));
+        assert!(!used_up(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn buckets_that_nobody_needs_any_more_are_let_go() {
+        let each_session = Rate { burst: 100, per_second: 100 };
+        let meters = Meters::new(Bandwidth { each_session, ..Bandwidth::default() });
+        let held = meters.of(&participant("held", "d1"), Duration::ZERO);
+        for number in 0..10 * limits::BUCKETS {
+            let now = Duration::from_secs(u64::try_from(number).unwrap());
+            assert!(meters.of(&participant(&format!("s{number}"), "d1"), now).lets_pass(100, now));
+        }
+        assert!(meters.shared.lock().unwrap().sessions.held.len() <= 1 + limits::BUCKETS);
+        assert!(held.lets_pass(100, Duration::ZERO));
+        assert!(!meters.of(&participant("held", "d2"), Duration::ZERO).lets_pass(1, Duration::ZERO), "kept");
     }
 }
