@@ -35,6 +35,8 @@ pub(crate) struct Stream {
     answers: Sender<Vec<u8>>,
     /// Whether it holds an allocation: then it may be silent.
     holds: AtomicBool,
+    /// Whether it has ever held one: then data may still be on its way.
+    has_held: AtomicBool,
 }
 
 impl Caller {
@@ -53,7 +55,7 @@ impl Caller {
 
 impl Stream {
     pub(crate) const fn new(number: u64, from: SocketAddr, answers: Sender<Vec<u8>>) -> Self {
-        Self { number, from, answers, holds: AtomicBool::new(false) }
+        Self { number, from, answers, holds: AtomicBool::new(false), has_held: AtomicBool::new(false) }
     }
 
     /// Puts a message in, or loses it where there is no room, as datagrams are: one slow client must not
@@ -71,7 +73,12 @@ impl Stream {
     }
 
     pub(crate) fn set_holds(&self, holds: bool) {
+        self.has_held.fetch_or(holds, Ordering::Relaxed);
         self.holds.store(holds, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_held(&self) -> bool {
+        self.has_held.load(Ordering::Relaxed)
     }
 
     pub(crate) fn holds(&self) -> bool {

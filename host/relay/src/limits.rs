@@ -16,8 +16,9 @@ pub(crate) const ARRIVALS: usize = 1_024;
 /// Messages that wait for one client. Full, the next are lost: its path is slower than what its peer sends.
 pub(crate) const WAITING: usize = 64;
 
-/// The longest message that the relay takes from a stream. Longer data would not reach a peer in one piece.
-pub(crate) const LARGEST: usize = 1_500;
+/// The longest message that the relay takes from a stream which has not held an allocation: a request, with room to
+/// spare. With one it may be as long as 16 bits say, as data of datagrams may.
+pub(crate) const STRANGERS_LARGEST: usize = 1_500;
 
 /// After how long, and how often then, a stream must hold an allocation, whatever it says: a client asks for
 /// one as soon as it is connected.
@@ -67,6 +68,9 @@ pub(crate) const RESERVATIONS: usize = 256;
 
 /// Of these, those of one participant: one for each family of addresses.
 pub(crate) const RESERVATIONS_OF_PARTICIPANT: usize = 2;
+
+/// Buckets of sessions, and of tenants, that are kept before the first look for those that nobody needs.
+pub(crate) const BUCKETS: usize = 64;
 
 /// Buckets for answers to strangers: 8 bytes each. Two sources of ten thousand rarely share one.
 pub(crate) const STRANGERS: u64 = 16 * 1024;

@@ -157,11 +157,8 @@ async fn holds_nothing(stream: &Stream) {
 /// Hands messages on until the stream ends or breaks the rules.
 async fn take_in(mut input: impl AsyncBufRead + Unpin, stream: &Arc<Stream>, inbox: &Inbox) {
     while input.fill_buf().await.is_ok_and(|bytes| !bytes.is_empty()) {
-        let message = timeout(limits::MESSAGE, read(&mut input, stream.holds())).await;
+        let message = timeout(limits::MESSAGE, read(&mut input, stream.has_held())).await;
         let Ok(Some(message)) = message else { return };
-        if message.len() > limits::LARGEST {
-            continue;
-        }
         if inbox.give(Order::Message(message, Arc::clone(stream))).await.is_err() {
             return;
         }
@@ -182,22 +179,29 @@ async fn write(output: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Re
     output.flush().await
 }
 
-/// Reads one message: STUN, or data of a channel if the client can have one, padded in streams
-/// (RFC 8656 §12.5). Whatever else begins so, no more of it is read.
-async fn read(input: &mut (impl AsyncRead + Unpin), may_have_channels: bool) -> Option<Vec<u8>> {
+/// Reads one message, as long as its first bytes say. Where they are no message's, no more is read.
+async fn read(input: &mut (impl AsyncRead + Unpin), has_held: bool) -> Option<Vec<u8>> {
     let mut begin = [0; 4];
     input.read_exact(&mut begin).await.ok()?;
-    let [first, _, l0, l1] = begin;
-    let length = if is_channel_data(first) {
-        let data = usize::from(u16::from_be_bytes([l0, l1])).next_multiple_of(4);
-        may_have_channels.then_some(begin.len() + data)?
-    } else {
-        stun::frame_length(begin).ok().filter(|length| *length <= limits::LARGEST)?
-    };
+    let length = frame_length(begin, has_held)?;
+    let rest = u64::try_from(length.checked_sub(begin.len())?).ok()?;
     let mut message = begin.to_vec();
-    message.resize(length, 0);
-    input.read_exact(message.get_mut(begin.len()..)?).await.ok()?;
-    Some(message)
+    // Memory is taken for what has come, not for what is announced.
+    input.take(rest).read_to_end(&mut message).await.ok()?;
+    (message.len() == length).then_some(message)
+}
+
+/// The length of a message: of STUN, or of a channel's data, padded in streams (RFC 8656 §12.5).
+///
+/// Whoever has held an allocation may say both at any length, and go on for a while when the allocation is over:
+/// what cannot be relayed is lost like a datagram, and the next message is understood.
+fn frame_length(begin: [u8; 4], has_held: bool) -> Option<usize> {
+    let [first, _, l0, l1] = begin;
+    if is_channel_data(first) {
+        let data = usize::from(u16::from_be_bytes([l0, l1])).next_multiple_of(4);
+        return has_held.then_some(begin.len() + data);
+    }
+    stun::frame_length(begin).ok().filter(|length| has_held || *length <= limits::STRANGERS_LARGEST)
 }
 
 #[cfg(test)]
@@ -219,11 +223,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_ends_where_it_says_and_only_who_holds_an_allocation_has_channels() {
+    async fn a_message_ends_where_it_says_and_only_who_has_held_an_allocation_has_channels() {
         let mut stream = &b"\x40\x01\0\x05hello\0\0\0\x40\x02\0\0"[..];
         assert_eq!(read(&mut stream, true).await.unwrap(), b"\x40\x01\0\x05hello\0\0\0");
         assert_eq!(read(&mut stream, false).await, None);
         assert_eq!(read(&mut &b"GET / HTTP/1.1"[..], true).await, None);
         assert_eq!(read(&mut &b"\0\x01\0\x03"[..], true).await, None, "no multiple of four");
+        assert_eq!(read(&mut &b"\x40\x01\0\x05hello"[..], true).await, None, "cut");
+    }
+
+    #[tokio::test]
+    async fn only_who_has_held_an_allocation_says_much_at_once() {
+        let largest = [&[0, 0x16, 0xFF, 0xFC][..], &[0; 16 + 0xFFFC]].concat();
+        assert_eq!(read(&mut largest.as_slice(), true).await, Some(largest.clone()));
+        assert_eq!(read(&mut largest.as_slice(), false).await, None);
     }
 }

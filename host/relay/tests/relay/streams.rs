@@ -10,7 +10,10 @@ use tokio::{
 };
 
 use crate::{
-    by_hand::{ALLOCATE, ByHand, CHANNEL_BIND, CHANNEL_NUMBER, PEER, RELAYED, Said, UDP},
+    by_hand::{
+        ALLOCATE, ByHand, CHANNEL_BIND, CHANNEL_NUMBER, CREATE_PERMISSION, DATA, LIFETIME, PEER, REFRESH,
+        RELAYED, SEND, Said, UDP,
+    },
     running::{GUARD, Running},
 };
 
@@ -40,6 +43,52 @@ async fn data_of_a_stream_reaches_a_peer_and_comes_back_padded() {
     let mut answer = [0; 12];
     timeout(GUARD, client.tcp.read_exact(&mut answer)).await.expect("data").unwrap();
     assert_eq!(&answer, b"\x40\x01\0\x06answer\0\0");
+    running.stop().await;
+}
+
+/// REL-3.tcp
+#[tokio::test]
+async fn what_is_too_long_for_a_datagram_is_lost_and_the_stream_goes_on() {
+    let running = Running::start_with_loopback().await;
+    let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (mut client, _) = Stream::allocated(&running, "d1").await;
+    let addr = peer.local_addr().unwrap().to_string();
+    let value = client.hand.peer(&addr);
+    assert_eq!(client.ask(CREATE_PERMISSION, &[(PEER, &value)]).await.outcome(), Ok(()));
+    let value = client.hand.peer(&addr);
+    let bound = client.ask(CHANNEL_BIND, &[(CHANNEL_NUMBER, &CHANNEL), (PEER, &value)]).await;
+    assert_eq!(bound.outcome(), Ok(()));
+
+    // UDP carries 65 507 bytes over IPv4, a channel's header can announce more.
+    for (length, arrives) in [(65_535_u16, false), (65_507, true), (65_508, false), (5_000, true)] {
+        let data = vec![7; usize::from(length).next_multiple_of(4)];
+        client.write(&[&CHANNEL[..2], &length.to_be_bytes(), &data].concat()).await;
+        if arrives {
+            assert_eq!(received(&peer).await, usize::from(length));
+        }
+    }
+    for (length, arrives) in [(65_508, false), (60_000, true)] {
+        let (value, data) = (client.hand.peer(&addr), vec![7; length]);
+        let indication = client.hand.write(SEND, &[(PEER, &value), (DATA, &data)], |_| ());
+        client.write(&indication).await;
+        if arrives {
+            assert_eq!(received(&peer).await, length);
+        }
+    }
+    running.stop().await;
+}
+
+/// REL-3.tcp
+#[tokio::test]
+async fn data_on_its_way_when_an_allocation_is_given_up_is_lost_and_the_stream_goes_on() {
+    let running = Running::start_with_loopback().await;
+    let (mut client, _) = Stream::allocated(&running, "d1").await;
+    let given_up = client.ask(REFRESH, &[(LIFETIME, &[0; 4])]).await;
+    assert_eq!(given_up.outcome(), Ok(()));
+
+    client.write(b"\x40\x01\0\x05hello\0\0\0").await;
+
+    assert_eq!(client.ask(ALLOCATE, &[UDP]).await.outcome(), Ok(()));
     running.stop().await;
 }
 
@@ -129,6 +178,11 @@ async fn the_streams_of_one_address_leave_room_for_another() {
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     Stream::connected(&running, "d1", socket).await.challenge().await;
     running.stop().await;
+}
+
+/// The length of what comes to a peer next.
+async fn received(peer: &UdpSocket) -> usize {
+    timeout(GUARD, peer.recv(&mut vec![0; 0x1_0000])).await.expect("data").unwrap()
 }
 
 async fn pass(duration: Duration) {
