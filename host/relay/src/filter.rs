@@ -2,12 +2,11 @@
 //!
 //! TURN's permissions are by address, and the operator's rules judge an address when a permission is
 //! asked for. On the relay's own addresses rules and ports count, datagram by datagram: addresses that
-//! this relay gave out pass by their port, both ways (REL-4). The operator's rules stay as they are while the
-//! relay runs; other relay hosts come and go.
+//! this relay gave out pass by their port, both ways (REL-4).
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
 };
 
 use switchhook_core::relay_peers::PeerPolicy;
@@ -20,8 +19,7 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct PeerFilter {
-    /// Asked when a permission is asked for, never for a datagram.
-    policy: RwLock<PeerPolicy>,
+    policy: PeerPolicy,
     own: PerFamily<Own>,
 }
 
@@ -31,8 +29,6 @@ struct Own {
     inside: IpAddr,
     public: IpAddr,
     ports: Arc<Ports>,
-    /// Other ports are peers too: on loopback, where that is allowed. Elsewhere they are behind the relay's firewall.
-    all_ports: bool,
 }
 
 impl PeerFilter {
@@ -40,16 +36,9 @@ impl PeerFilter {
         let mut own = PerFamily::NONE;
         for ip in ips {
             let (inside, public, ports) = (ip.bind, ip.public(), Arc::new(Ports::new()));
-            let all_ports = inside.is_loopback() && policy.judge(inside).is_ok();
-            *own.slot_mut(Family::of(inside)) = Some(Own { inside, public, ports, all_ports });
+            *own.slot_mut(Family::of(inside)) = Some(Own { inside, public, ports });
         }
-        Self { policy: RwLock::new(policy), own }
-    }
-
-    /// Sets the addresses of other relay hosts, which are permitted whatever their range.
-    pub(crate) fn set_relay_hosts(&self, hosts: Vec<IpAddr>) {
-        // The list changes at once: a panic elsewhere leaves it right.
-        self.policy.write().unwrap_or_else(PoisonError::into_inner).relay_hosts = hosts;
+        Self { policy, own }
     }
 
     /// The ports of the relay's address of a family.
@@ -72,8 +61,7 @@ impl PeerFilter {
         // An IPv4 address in the form of IPv6 would leave by another family than it is looked up by.
         let is_plain = peer.to_canonical() == peer;
         let is_own = self.own_of(peer).is_some_and(|own| own.public == peer);
-        let is_allowed = || self.policy.read().unwrap_or_else(PoisonError::into_inner).judge(peer).is_ok();
-        is_plain && (is_own || is_allowed())
+        is_plain && (is_own || self.policy.judge(peer).is_ok())
     }
 
     /// Where a datagram to a permitted peer goes, if it may.
@@ -85,7 +73,7 @@ impl PeerFilter {
         if own.ports.has(peer.port()) {
             return Some(SocketAddr::new(own.inside, peer.port()));
         }
-        own.is_peer(peer).then_some(peer)
+        self.is_allowed_loopback(peer.ip()).then_some(peer)
     }
 
     /// Whom a datagram from this address is from, if it may come in where that one is permitted.
@@ -96,18 +84,16 @@ impl PeerFilter {
         if own.ports.has(source.port()) {
             return Some(SocketAddr::new(own.public, source.port()));
         }
-        own.is_peer(source).then_some(source)
+        self.is_allowed_loopback(source.ip()).then_some(source)
+    }
+
+    /// Other ports of the relay's own address are behind its firewall, unless all of it is for peers beside it.
+    fn is_allowed_loopback(&self, ip: IpAddr) -> bool {
+        ip.is_loopback() && self.policy.judge(ip).is_ok()
     }
 
     const fn own_of(&self, ip: IpAddr) -> Option<&Own> {
         self.own.get(Family::of(ip))
-    }
-}
-
-impl Own {
-    /// Whether an address that the relay has not given out is a peer's beside it.
-    fn is_peer(&self, addr: SocketAddr) -> bool {
-        self.all_ports && self.inside == addr.ip() && addr.port() != 0
     }
 }
 
@@ -144,19 +130,6 @@ mod tests {
         assert_eq!(filter.from(addr("8.8.4.4:3478")), None);
         assert_eq!(filter.towards(addr("8.8.8.8:0")), None, "no port");
         assert!(!filter.may_permit("::ffff:8.8.4.4".parse().unwrap()), "the same in another form");
-    }
-
-    #[test]
-    fn rel_4_relay_hosts_are_permitted_as_long_as_they_are_registered() {
-        let refused = PeerPolicy { refused: vec!["8.8.0.0/16".parse().unwrap()], ..PeerPolicy::default() };
-        let filter = PeerFilter::new(refused, std::iter::empty());
-        let hosts: [IpAddr; 2] = ["10.0.0.7", "8.8.8.8"].map(|host| host.parse().unwrap());
-        assert!(!hosts.iter().any(|host| filter.may_permit(*host)));
-        filter.set_relay_hosts(hosts.to_vec());
-        assert!(hosts.iter().all(|host| filter.may_permit(*host)), "whatever the range");
-        assert!(!filter.may_permit("::ffff:10.0.0.7".parse().unwrap()), "in its own form alone");
-        filter.set_relay_hosts(hosts[..1].to_vec());
-        assert!(!filter.may_permit(hosts[1]), "gone");
     }
 
     #[test]

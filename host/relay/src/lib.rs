@@ -188,12 +188,6 @@ impl Relay {
         self.host.quotas.participants()
     }
 
-    /// Permits as peers the addresses of these relay hosts, and no longer those of earlier ones, whatever the
-    /// operator's rules say (REL-4). A permission that a client already has lives on for its five minutes.
-    pub fn set_relay_hosts(&self, addresses: Vec<IpAddr>) {
-        self.host.filter.set_relay_hosts(addresses);
-    }
-
     /// Drops all allocations of a participant.
     pub async fn send_away(&self, participant: &Participant) {
         for inbox in self.inboxes.iter() {

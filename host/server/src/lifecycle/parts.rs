@@ -175,7 +175,7 @@ pub(super) async fn relay(
             allow_loopback: settings.allow_loopback,
             allowed: settings.allow.clone(),
             refused: settings.refuse.clone(),
-            relay_hosts: Vec::new(),
+            ..PeerPolicy::default()
         },
         ..RelayConfig::new(host.clone())
     };
