@@ -1,4 +1,4 @@
-//! A TURN client that allocates as quickly as it can.
+//! TURN clients that allocate as quickly as they can.
 
 use std::{
     io,
@@ -10,8 +10,10 @@ use anyhow::{Context as _, Result, ensure};
 use switchhook_core::stun::{self, Algorithm, Key, Message, Writer, attribute};
 
 const ALLOCATE: u16 = 0x0003;
+const REFRESH: u16 = 0x0004;
 const CHANNEL_BIND: u16 = 0x0009;
 const CHANNEL_NUMBER: u16 = 0x000C;
+const LIFETIME: u16 = 0x000D;
 const PEER: u16 = 0x0012;
 const RELAYED: u16 = 0x0016;
 const TRANSPORT: u16 = 0x0019;
@@ -23,46 +25,91 @@ pub(crate) struct Credentials {
     pub(crate) password: String,
 }
 
-/// Makes an allocation with a channel to the peer, for whoever sends from this socket; its address.
-pub(crate) fn allocate(
-    socket: &UdpSocket,
-    relay: SocketAddr,
-    peer: u16,
-    credentials: &Credentials,
-) -> Result<SocketAddr> {
-    let mut turn = Turn { socket, relay, credentials, nonce: Vec::new(), realm: Vec::new(), transactions: 0 };
-    let udp = (TRANSPORT, &[17, 0, 0, 0][..]);
-    let challenged = turn.exchange(ALLOCATE, &[udp], false)?;
-    let challenge = Message::parse(&challenged)?;
-    turn.nonce = challenge.attribute(attribute::NONCE).context("no nonce")?.to_vec();
-    turn.realm = challenge.attribute(attribute::REALM).context("no realm")?.to_vec();
-
-    let allocated = turn.exchange(ALLOCATE, &[udp], true)?;
-    let allocated = Message::parse(&allocated)?;
-    ensure!(allocated.message_type() == ALLOCATE | 0x100, "no allocation");
-    let relayed = allocated.attribute(RELAYED).context("no address")?;
-    let relayed = stun::read_address(relayed, &allocated.transaction()).context("no address")?;
-
-    let mut value = Vec::new();
-    Writer::new(&mut value, 0, [turn.transactions + 1; 12])
-        .xor_mapped_address((Ipv4Addr::LOCALHOST, peer).into());
-    let value = value.get(stun::HEADER + 4..).unwrap_or_default();
-    let bound = turn.exchange(CHANNEL_BIND, &[(CHANNEL_NUMBER, &[0x40, 0, 0, 0]), (PEER, value)], true)?;
-    ensure!(Message::parse(&bound)?.message_type() == CHANNEL_BIND | 0x100, "no channel");
-    Ok(relayed)
-}
-
-struct Turn<'a> {
+/// A client that holds an allocation.
+pub(crate) struct Client<'a> {
     socket: &'a UdpSocket,
     relay: SocketAddr,
     credentials: &'a Credentials,
     nonce: Vec<u8>,
     realm: Vec<u8>,
     transactions: u8,
+    relayed: SocketAddr,
 }
 
-impl Turn<'_> {
-    fn exchange(&mut self, kind: u16, attributes: &[(u16, &[u8])], signed: bool) -> Result<Vec<u8>> {
+/// Makes an allocation with a channel to the peer for whoever sends from these sockets; the addresses.
+pub(crate) fn allocate(
+    sockets: &[&UdpSocket],
+    relay: SocketAddr,
+    peer: u16,
+    credentials: &Credentials,
+) -> Result<Vec<SocketAddr>> {
+    Ok(hold(sockets, relay, peer, credentials)?.iter().map(|client| client.relayed).collect())
+}
+
+/// The same, for clients that go on. All ask before the first is waited for.
+pub(crate) fn hold<'a>(
+    sockets: &[&'a UdpSocket],
+    relay: SocketAddr,
+    peer: u16,
+    credentials: &'a Credentials,
+) -> Result<Vec<Client<'a>>> {
+    let udp = (TRANSPORT, &[17, 0, 0, 0][..]);
+    let begin = |socket: &&'a UdpSocket| Client::new(socket, relay, credentials);
+    let mut clients: Vec<Client<'a>> = sockets.iter().map(begin).collect();
+    for client in &mut clients {
+        client.ask(ALLOCATE, &[udp], false)?;
+    }
+    for client in &mut clients {
+        let challenged = client.answer()?;
+        let challenge = Message::parse(&challenged)?;
+        client.nonce = challenge.attribute(attribute::NONCE).context("no nonce")?.to_vec();
+        client.realm = challenge.attribute(attribute::REALM).context("no realm")?.to_vec();
+    }
+    for client in &mut clients {
+        client.ask(ALLOCATE, &[udp], true)?;
+    }
+    for client in &mut clients {
+        let allocated = client.answer()?;
+        let allocated = succeeded(&allocated, ALLOCATE)?;
+        let relayed = allocated.attribute(RELAYED).context("no address")?;
+        client.relayed = stun::read_address(relayed, &allocated.transaction()).context("no address")?;
+    }
+    for client in &mut clients {
+        let mut value = Vec::new();
+        Writer::new(&mut value, 0, [client.transactions + 1; 12])
+            .xor_mapped_address((Ipv4Addr::LOCALHOST, peer).into());
+        let value = value.get(stun::HEADER + 4..).unwrap_or_default();
+        client.ask(CHANNEL_BIND, &[(CHANNEL_NUMBER, &[0x40, 0, 0, 0]), (PEER, value)], true)?;
+    }
+    for client in &clients {
+        succeeded(&client.answer()?, CHANNEL_BIND)?;
+    }
+    Ok(clients)
+}
+
+/// Ends their allocations.
+pub(crate) fn give_up(clients: &mut [Client<'_>]) -> Result<()> {
+    for client in clients.iter_mut() {
+        client.ask(REFRESH, &[(LIFETIME, &[0; 4])], true)?;
+    }
+    for client in clients {
+        succeeded(&client.answer()?, REFRESH)?;
+    }
+    Ok(())
+}
+
+fn succeeded(answer: &[u8], kind: u16) -> Result<Message<'_>> {
+    let message = Message::parse(answer)?;
+    ensure!(message.message_type() == kind | 0x100, "refused: {:#06x}", message.message_type());
+    Ok(message)
+}
+
+impl<'a> Client<'a> {
+    const fn new(socket: &'a UdpSocket, relay: SocketAddr, credentials: &'a Credentials) -> Self {
+        Self { socket, relay, credentials, nonce: vec![], realm: vec![], transactions: 0, relayed: relay }
+    }
+
+    fn ask(&mut self, kind: u16, attributes: &[(u16, &[u8])], signed: bool) -> Result<()> {
         self.transactions += 1;
         let mut request = Vec::new();
         let mut writer = Writer::new(&mut request, kind, [self.transactions; 12]);
@@ -78,6 +125,10 @@ impl Turn<'_> {
             writer.sign(&key, Algorithm::Sha1);
         }
         self.socket.send_to(&request, self.relay)?;
+        Ok(())
+    }
+
+    fn answer(&self) -> Result<Vec<u8>> {
         let mut answer = vec![0; 2_048];
         let length = wait(self.socket, &mut answer)?;
         answer.truncate(length);
