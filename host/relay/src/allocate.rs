@@ -4,7 +4,6 @@ use std::{io, net::UdpSocket, time::Duration};
 
 use mio::Registry;
 use switchhook_core::stun::Message;
-use switchhook_protocol::time::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
@@ -12,6 +11,7 @@ use crate::{
     answer::Answer,
     awaited::Awaited,
     clients::Caller,
+    control::Asked,
     datagrams::Datagrams,
     family::{Family, PerFamily},
     gate::Visitor,
@@ -34,13 +34,8 @@ struct Bound {
 }
 
 impl Relaying {
-    pub(crate) fn allocate(
-        &mut self,
-        caller: &Caller,
-        request: &Message<'_>,
-        visitor: &Visitor,
-        now: Timestamp,
-    ) -> Result<Answer, Refusal> {
+    pub(crate) fn allocate(&mut self, asked: &Asked<'_>) -> Result<Answer, Refusal> {
+        let Asked { caller, request, visitor, now } = *asked;
         let held = self.held_by.get(&caller.client()).and_then(|key| self.allocations.get(*key));
         if let Some(held) = held {
             let same = held.made_by == request.transaction() && held.participant == visitor.participant;
@@ -62,9 +57,9 @@ impl Relaying {
         let mut relayed = PerFamily::NONE;
         let mut addrs = Vec::with_capacity(bound.sockets.len());
         let Bound { sockets, reserved, only_one } = bound;
+        let opening = Opening { host: &self.host, doors: &self.doors, registry: &self.registry, key, until };
         for socket in sockets {
-            let made = open(&self.host, &self.registry, key, (socket, until));
-            let (family, made) = made.map_err(|error| {
+            let (family, made) = opening.open(socket).map_err(|error| {
                 tracing::debug!(%error, "no socket for an allocation");
                 Refusal::InsufficientCapacity
             })?;
@@ -140,19 +135,23 @@ impl Relaying {
     }
 }
 
-/// Makes a socket an address of an allocation, and waits for what comes to it.
-fn open(
-    host: &Host,
-    registry: &Registry,
+/// Makes sockets addresses of an allocation, and waits for what comes to them.
+struct Opening<'a> {
+    host: &'a Host,
+    doors: &'a PerFamily<Datagrams>,
+    registry: &'a Registry,
     key: usize,
-    (socket, until): (UdpSocket, Instant),
-) -> io::Result<(Family, Relayed)> {
-    let mut socket = Datagrams::new(socket)?;
-    let addr = socket.addr();
-    let family = Family::of(addr.ip());
-    socket.hear_of_losses()?;
-    socket.register(registry, Awaited::Socket(Via::Relayed(key, family)).token())?;
-    let ports = host.filter.ports(family).ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let given = ports.give_out(addr.port());
-    Ok((family, Relayed { socket, public: host.public(addr), until, _given: given }))
+    until: Instant,
+}
+
+impl Opening<'_> {
+    fn open(&self, socket: UdpSocket) -> io::Result<(Family, Relayed)> {
+        let addr = socket.local_addr()?;
+        let family = Family::of(addr.ip());
+        let absent = || io::Error::from(io::ErrorKind::AddrNotAvailable);
+        let mut socket = self.doors.get(family).ok_or_else(absent)?.beside(socket)?;
+        socket.register(self.registry, Awaited::Socket(Via::Relayed(self.key, family)).token())?;
+        let given = self.host.filter.ports(family).ok_or_else(absent)?.give_out(addr.port());
+        Ok((family, Relayed { socket, public: self.host.public(addr), until: self.until, _given: given }))
+    }
 }

@@ -19,6 +19,15 @@ use crate::{
     wire::{attribute, message_type, must_refuse},
 };
 
+/// A request whose credentials count.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) request: &'a Message<'a>,
+    pub(crate) visitor: &'a Visitor,
+    pub(crate) now: Timestamp,
+}
+
 impl Relaying {
     pub(crate) fn answer_request(&mut self, caller: &Caller, request: &Message<'_>) {
         let host = Arc::clone(&self.host);
@@ -26,7 +35,7 @@ impl Relaying {
         let mut scratch = std::mem::take(&mut self.scratch);
         let answered = match host.authenticate(request, caller.addr, now) {
             Ok(visitor) => {
-                match self.perform(caller, request, &visitor, now) {
+                match self.perform(&Asked { caller, request, visitor: &visitor, now }) {
                     Ok(answer) => answer.write(&mut scratch, request, &visitor),
                     Err(refusal) => {
                         host.refuse(&mut scratch, request, caller.addr, (refusal, Some(&visitor)));
@@ -49,18 +58,13 @@ impl Relaying {
         self.scratch = scratch;
     }
 
-    fn perform(
-        &mut self,
-        caller: &Caller,
-        request: &Message<'_>,
-        visitor: &Visitor,
-        now: Timestamp,
-    ) -> Result<Answer, Refusal> {
+    fn perform(&mut self, asked: &Asked<'_>) -> Result<Answer, Refusal> {
+        let Asked { caller, request, visitor, now } = *asked;
         if request.covered_attributes().any(|(kind, _)| must_refuse(kind)) {
             return Err(Refusal::UnknownAttribute);
         }
         if request.message_type() == message_type::ALLOCATE {
-            return self.allocate(caller, request, visitor, now);
+            return self.allocate(asked);
         }
         let key = self.held(caller, visitor)?;
         match request.message_type() {

@@ -2,11 +2,16 @@
 //!
 //! Receiving takes what stands in the queue, up to a batch, and lets the kernel merge a flow's
 //! datagrams of one size (GRO); sending gives such a group back whole (GSO). `quinn-udp` makes the calls.
+//!
+//! To know what the system can, `quinn-udp` opens sockets to try it on. That costs more than all the rest of an
+//! allocation (the first and the last IPv6 socket that merges even have the kernel change its code, for which all
+//! cores stand still): so the sockets of the TURN port ask, and those of allocations go by their answer.
 
 use std::{
     cell::Cell,
     io::{self, IoSliceMut},
     net::SocketAddr,
+    sync::Arc,
 };
 
 use mio::{Interest, Registry, Token, net::UdpSocket};
@@ -16,7 +21,8 @@ use nix::{
 };
 use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta, Transmit, UdpSocketState};
 use rustix::net::sockopt::{
-    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ip_recvtos, set_ipv6_mtu_discover,
+    set_ipv6_recvtclass,
 };
 
 use crate::limits;
@@ -25,15 +31,41 @@ use crate::limits;
 #[derive(Debug)]
 pub(crate) struct Datagrams {
     socket: UdpSocket,
-    state: UdpSocketState,
+    /// Of `quinn-udp`: what the system can, for all sockets of a door.
+    state: Arc<UdpSocketState>,
     addr: SocketAddr,
     /// How many datagrams go in one call at most. What `quinn-udp` notes also falls for a path that is too narrow.
     segments: Cell<usize>,
 }
 
 impl Datagrams {
-    pub(crate) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
-        let state = UdpSocketState::new((&socket).into())?;
+    /// A socket of the TURN port: finds out what the system can.
+    pub(crate) fn door(socket: std::net::UdpSocket) -> io::Result<Self> {
+        let state = Arc::new(UdpSocketState::new((&socket).into())?);
+        if socket.local_addr()?.is_ipv4() {
+            // Each socket has one address: nobody asks to which a datagram came.
+            setsockopt(&socket, sockopt::Ipv4PacketInfo, &false)?;
+        }
+        Self::new(socket, state)
+    }
+
+    /// A socket of an allocation, of the family of this door.
+    pub(crate) fn beside(&self, socket: std::net::UdpSocket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        if self.addr.is_ipv4() {
+            set_ip_recvtos(&socket, true)?;
+        } else {
+            set_ipv6_recvtclass(&socket, true)?;
+        }
+        if let Err(error) = setsockopt(&socket, sockopt::UdpGroSegment, &true) {
+            tracing::trace!(%error, "the system gives one datagram at a time");
+        }
+        let relayed = Self::new(socket, Arc::clone(&self.state))?;
+        relayed.hear_of_losses()?;
+        Ok(relayed)
+    }
+
+    fn new(socket: std::net::UdpSocket, state: Arc<UdpSocketState>) -> io::Result<Self> {
         let addr = socket.local_addr()?;
         let segments = Cell::new(state.max_gso_segments());
         let datagrams = Self { socket: UdpSocket::from_std(socket), state, addr, segments };
@@ -54,7 +86,7 @@ impl Datagrams {
     }
 
     /// Asks the system to say what becomes of datagrams that do not arrive (ICMP).
-    pub(crate) fn hear_of_losses(&self) -> io::Result<()> {
+    fn hear_of_losses(&self) -> io::Result<()> {
         if self.addr.is_ipv4() {
             setsockopt(&self.socket, sockopt::Ipv4RecvErr, &true)?;
         } else {

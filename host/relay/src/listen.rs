@@ -78,7 +78,7 @@ fn datagrams(addr: SocketAddr, count: usize) -> io::Result<Vec<Datagrams>> {
     sockopt::set_socket_reuseport(&first, true)?;
     let addr = first.local_addr()?;
     let others = (1..count).map(|_| udp(addr, true));
-    [Ok(first)].into_iter().chain(others).map(|socket| Datagrams::new(socket?)).collect()
+    [Ok(first)].into_iter().chain(others).map(|socket| Datagrams::door(socket?)).collect()
 }
 
 fn udp(addr: SocketAddr, shares: bool) -> io::Result<std::net::UdpSocket> {
