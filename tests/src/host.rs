@@ -82,6 +82,11 @@ impl Host {
         self.addresses
     }
 
+    /// Where it takes TURN over TLS, if it does.
+    pub fn relay_tls(&self) -> Option<SocketAddr> {
+        self.server.as_ref()?.addresses().relay_tls
+    }
+
     /// Its data folder.
     pub fn data(&self) -> &Path {
         &self.settings.data

@@ -21,6 +21,7 @@ const WASM_TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32v1-none"];
 
 /// Programs of others that tests call.
 const COUNTERPARTS: &[Counterpart] = &[
+    Counterpart { package: "chromium-headless-shell", programs: &["chromium-headless-shell"], service: None },
     Counterpart {
         package: "coturn",
         programs: &["turnserver", "turnutils_natdiscovery", "turnutils_stunclient", "turnutils_uclient"],

@@ -72,6 +72,8 @@ pub struct Addresses {
     pub cdx: CdxAddresses,
     /// TURN, over UDP and TCP.
     pub relay: SocketAddr,
+    /// TURN over TLS, if it is there.
+    pub relay_tls: Option<SocketAddr>,
 }
 
 /// Why a server does not start.
@@ -315,7 +317,8 @@ impl Ports {
 
         let http = listener.addr().map_err(|error| StartError::Listen(settings.http.listen, error))?;
         let [primary, secondary] = cdx.addrs();
-        let addresses = Addresses { http, cdx: CdxAddresses { primary, secondary }, relay: relay.addr() };
+        let (cdx_addresses, relay_tls) = (CdxAddresses { primary, secondary }, relay.tls_addr());
+        let addresses = Addresses { http, cdx: cdx_addresses, relay: relay.addr(), relay_tls };
         Ok(Self { listener, cdx, relay, host, addresses })
     }
 }

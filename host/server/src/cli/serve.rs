@@ -103,6 +103,9 @@ impl Serve {
             addresses.cdx.primary, addresses.cdx.secondary
         )?;
         writeln!(out, "  relay        turn udp and tcp {}", addresses.relay)?;
+        if let Some(tls) = addresses.relay_tls {
+            writeln!(out, "               turn tls {tls}")?;
+        }
         writeln!(out, "  secrets      {} (root keys)", data.join(ROOT_KEYS).display())?;
         writeln!(out, "               {} (operator's token)", data.join(ADMIN_TOKEN).display())?;
         writeln!(out, "               {} (sandbox transit)", data.join(sandbox::FILE).display())?;
