@@ -38,6 +38,7 @@ pub mod subscriber;
 pub mod tenant;
 pub mod ticket;
 pub mod transit;
+pub mod turn;
 pub mod watch;
 
 #[cfg(test)]

@@ -5,7 +5,10 @@
 use std::net::SocketAddr;
 
 use quinn_udp::EcnCodepoint;
-use switchhook_core::stun::{self, Message, Writer, attribute as stun_attribute};
+use switchhook_core::{
+    stun::{self, Message, Writer, attribute as stun_attribute},
+    turn::{channel_data, channel_header},
+};
 
 use crate::{
     allocation::Allocation,
@@ -14,7 +17,7 @@ use crate::{
     family::Family,
     outgoing::{Flow, Via},
     relaying::Relaying,
-    wire::{attribute, channel_data, channel_header, message_type},
+    wire::{attribute, message_type},
 };
 
 impl Relaying {

@@ -7,7 +7,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use mio::Registry;
 use slab::Slab;
-use switchhook_core::stun::{Message, message_type as stun_type};
+use switchhook_core::{
+    stun::{Message, message_type as stun_type},
+    turn::is_channel_data,
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -19,7 +22,7 @@ use crate::{
     metrics::Tally,
     outgoing::{Flow, Outgoing, Via},
     quotas::Participant,
-    wire::{is_channel_data, message_type},
+    wire::message_type,
 };
 
 pub(crate) struct Relaying {

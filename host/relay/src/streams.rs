@@ -17,8 +17,8 @@ use std::{
 };
 
 use switchhook_core::{
-    stun,
     subscriber::{Shares, Subscriber},
+    turn::{self, CHANNEL_HEADER, is_channel_data},
 };
 use tokio::{
     io::{
@@ -37,7 +37,6 @@ use crate::{
     limits,
     metrics::Metrics,
     shard::{Inbox, Order},
-    wire::is_channel_data,
 };
 
 /// Where the streams of one port come in.
@@ -181,7 +180,7 @@ async fn write(output: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Re
 
 /// Reads one message, as long as its first bytes say. Where they are no message's, no more is read.
 async fn read(input: &mut (impl AsyncRead + Unpin), has_held: bool) -> Option<Vec<u8>> {
-    let mut begin = [0; 4];
+    let mut begin = [0; CHANNEL_HEADER];
     input.read_exact(&mut begin).await.ok()?;
     let length = frame_length(begin, has_held)?;
     let rest = u64::try_from(length.checked_sub(begin.len())?).ok()?;
@@ -191,17 +190,14 @@ async fn read(input: &mut (impl AsyncRead + Unpin), has_held: bool) -> Option<Ve
     (message.len() == length).then_some(message)
 }
 
-/// The length of a message: of STUN, or of a channel's data, padded in streams (RFC 8656 §12.5).
+/// The length of a message.
 ///
-/// Whoever has held an allocation may say both at any length, and go on for a while when the allocation is over:
-/// what cannot be relayed is lost like a datagram, and the next message is understood.
-fn frame_length(begin: [u8; 4], has_held: bool) -> Option<usize> {
-    let [first, _, l0, l1] = begin;
-    if is_channel_data(first) {
-        let data = usize::from(u16::from_be_bytes([l0, l1])).next_multiple_of(4);
-        return has_held.then_some(begin.len() + data);
-    }
-    stun::frame_length(begin).ok().filter(|length| has_held || *length <= limits::STRANGERS_LARGEST)
+/// Whoever has held an allocation may say data of channels, and messages of any length, and go on for a while when
+/// the allocation is over: what cannot be relayed is lost like a datagram, and the next message is understood.
+fn frame_length(begin: [u8; CHANNEL_HEADER], has_held: bool) -> Option<usize> {
+    let length = turn::frame_length(begin)?;
+    let is_strangers = !is_channel_data(begin[0]) && length <= limits::STRANGERS_LARGEST;
+    (has_held || is_strangers).then_some(length)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod outbound;
 mod records;
 mod rollout;
 mod stun;
+mod turn;
 
 pub use contract_report::contract_report;
 pub use exchange::exchange;
@@ -25,16 +26,18 @@ pub use outbound::outbound;
 pub use records::records;
 pub use rollout::rollout;
 pub use stun::stun;
+pub use turn::turn;
 
 /// A rule about any bytes; whether these came as far as the rule.
 pub type Body = fn(&[u8]) -> bool;
 
 /// All bodies, by the names of their corpora and of their targets.
-pub const BODIES: [(&str, Body); 6] = [
+pub const BODIES: [(&str, Body); 7] = [
     ("contract_report", contract_report),
     ("exchange", exchange),
     ("outbound", outbound),
     ("records", records),
     ("rollout", rollout),
     ("stun", stun),
+    ("turn", turn),
 ];
