@@ -8,6 +8,7 @@
     reason = "test harness"
 )]
 
+mod bad_input;
 mod bounds;
 mod by_hand;
 mod coturn;
