@@ -182,8 +182,8 @@ impl Relaying {
         }
     }
 
-    /// Whether there is nothing that could expire.
+    /// Whether there is nothing that could expire, and no memory that is to go back.
     pub(crate) fn is_idle(&self) -> bool {
-        self.allocations.is_empty() && self.host.reservations.is_empty()
+        self.allocations.capacity() == 0 && self.host.reservations.is_empty()
     }
 }
