@@ -49,7 +49,7 @@ pub fn choose<'a>(hosts: &'a [RelayHost], a: &Place, b: &Place, now: Timestamp) 
     let open = || hosts.iter().filter(|host| host.takes_more(now));
     let for_both = open().filter(|host| a.reaches(host) && b.reaches(host));
     let shared = for_both.map(|host| Choice { a: host, b: host });
-    let two = open().filter(|host| a.reaches(host)).flat_map(|first| {
+    let two = open().filter(|host| a.reaches(host)).filter_map(|first| {
         let seconds = open().filter(move |second| b.reaches(second) && meet(first, second));
         let best = seconds.min_by_key(|second| (b.distance(second), second.load(), &second.id));
         best.map(|second| Choice { a: first, b: second })
@@ -92,9 +92,8 @@ impl Place {
 }
 
 fn meet(one: &RelayHost, other: &RelayHost) -> bool {
-    let same_family = |addr: SocketAddr| {
-        other.said.addresses.all().any(|theirs| theirs.is_ipv4() == addr.is_ipv4())
-    };
+    let same_family =
+        |addr: SocketAddr| other.said.addresses.all().any(|theirs| theirs.is_ipv4() == addr.is_ipv4());
     one.id != other.id && one.knows(other) && other.knows(one) && one.said.addresses.all().any(same_family)
 }
 
@@ -112,7 +111,7 @@ mod tests {
         Place { region: Some(region.into()), ipv4: true, ..Place::default() }
     }
 
-    fn ids<'a>(choice: Option<Choice<'a>>) -> Option<(&'a str, &'a str)> {
+    fn ids(choice: Option<Choice<'_>>) -> Option<(&str, &str)> {
         choice.map(|choice| (choice.a.id.as_str(), choice.b.id.as_str()))
     }
 

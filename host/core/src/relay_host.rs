@@ -98,7 +98,9 @@ pub enum UnusableHost {
     #[error("a relay host has one address, or one of each family, and a port")]
     Addresses,
     /// The certificate is for no name.
-    #[error("the name of a relay host's certificate has 1 to 253 letters, digits, '-' and '.', its port is not 0")]
+    #[error(
+        "the name of a relay host's certificate has 1 to 253 letters, digits, '-' and '.', its port is not 0"
+    )]
     Tls,
     /// The region is no word.
     #[error("a region is a word: small letters, digits and '-'")]
@@ -147,9 +149,8 @@ impl Said {
 
 impl RelayAddresses {
     fn check(&self) -> Result<(), UnusableHost> {
-        let is_somewhere = |addr: &SocketAddr| {
-            addr.port() != 0 && !addr.ip().is_unspecified() && !addr.ip().is_multicast()
-        };
+        let is_somewhere =
+            |addr: &SocketAddr| addr.port() != 0 && !addr.ip().is_unspecified() && !addr.ip().is_multicast();
         let is_other = |other: &SocketAddr| other.is_ipv4() != self.main.is_ipv4();
         if !self.all().all(|addr| is_somewhere(&addr)) || !self.other.as_ref().is_none_or(is_other) {
             return Err(UnusableHost::Addresses);
@@ -222,7 +223,7 @@ pub(crate) mod testing {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
+    use alloc::{string::ToString as _, vec};
 
     use super::{
         testing::{NOW, host},

@@ -241,7 +241,10 @@ impl KeyRing {
         if keys.is_empty() || !rest.is_empty() {
             return Err(SealError::Format);
         }
-        keys.iter().map(|key| Key::read(key).ok_or(SealError::Format)).collect::<Result<_, _>>().map(|keys| Self { keys })
+        keys.iter()
+            .map(|key| Key::read(key).ok_or(SealError::Format))
+            .collect::<Result<_, _>>()
+            .map(|keys| Self { keys })
     }
 }
 

@@ -36,7 +36,11 @@ pub(crate) async fn all(app: &App) -> Result<Vec<RelayHost>, StorageError> {
 /// This node's own relay host enters. A file has one node: what others left there is of nobody.
 pub(crate) async fn enter(app: &App) -> Result<(), StorageError> {
     let (hosts, now) = (app.storage.relay_hosts(), app.now());
-    let since = if app.storage.is_shared() { Timestamp::from_millis(now.as_millis().saturating_sub(millis(FORGOTTEN))) } else { now };
+    let since = if app.storage.is_shared() {
+        Timestamp::from_millis(now.as_millis().saturating_sub(millis(FORGOTTEN)))
+    } else {
+        now
+    };
     hosts.forget_built_in(since).await?;
     hosts.beat((&app.relay.id, true), &app.relay.said(), now).await
 }

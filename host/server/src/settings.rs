@@ -16,8 +16,8 @@ use switchhook_core::{limits::Limits, relay_peers::AddressRange};
 use switchhook_plugin_runtime::Deadlines;
 
 pub use self::addresses::{
-    BusUrl, DatabaseUrl, NodeUrl, NotANetwork, NotANodeUrl, NotAPostgresUrl, NotAPublicUrl, NotAServerUrl, Proxy, PublicUrl,
-    ServerUrl,
+    BusUrl, DatabaseUrl, NodeUrl, NotANetwork, NotANodeUrl, NotAPostgresUrl, NotAPublicUrl, NotAServerUrl,
+    Proxy, PublicUrl, ServerUrl,
 };
 
 /// Everything.

@@ -60,8 +60,8 @@ impl RelayHosts<'_> {
             .bind(host.as_str())
             .bind(u32::from(built_in))
             .bind(said.region.as_str())
-            .bind(json(&said.near)?)
-            .bind(json(&said.addresses)?)
+            .bind(serde_json::to_string(&said.near).unwrap_or_default())
+            .bind(serde_json::to_string(&said.addresses).unwrap_or_default())
             .bind(said.capacity)
             .bind(said.held)
             .bind(u32::from(said.leaving))
@@ -70,7 +70,9 @@ impl RelayHosts<'_> {
         if self.0.is_shared() {
             return Ok(self.0.readers().execute_apart(beat).await?);
         }
-        self.0.run("relay-host-beat", async move |tx: &mut Transaction<'_>| tx.write(beat).await.map(drop)).await
+        self.0
+            .run("relay-host-beat", async move |tx: &mut Transaction<'_>| tx.write(beat).await.map(drop))
+            .await
     }
 
     /// Sends nobody there any more, or again; says whether there is such a host.
@@ -122,10 +124,6 @@ fn changed<const N: usize>(
     }
 }
 
-fn json(value: &impl serde::Serialize) -> Result<String, StorageError> {
-    serde_json::to_string(value).map_err(|_| StorageError::Corrupt { table: "relay_hosts", row: "?".to_owned() })
-}
-
 fn decode(row: &Row) -> Result<RelayHost, StorageError> {
     let mut cells = Cells::of("relay_hosts", row);
     let (id, built_in, region) = (cells.parsed()?, cells.flag()?, cells.text()?);
@@ -133,8 +131,7 @@ fn decode(row: &Row) -> Result<RelayHost, StorageError> {
     let (Ok(near), Ok(addresses)) = (serde_json::from_str(&near), serde_json::from_str(&addresses)) else {
         return cells.corrupt();
     };
-    let (capacity, held, leaving, drain) =
-        (cells.number()?, cells.number()?, cells.flag()?, cells.flag()?);
+    let (capacity, held, leaving, drain) = (cells.number()?, cells.number()?, cells.flag()?, cells.flag()?);
     let (entered_at, knows_until, seen_at) = (cells.timestamp()?, cells.timestamp()?, cells.timestamp()?);
     let said = Said { region, near, addresses, capacity, held, leaving, knows_until };
     Ok(RelayHost { id, built_in, said, drain, entered_at, seen_at })

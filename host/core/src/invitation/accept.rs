@@ -96,11 +96,7 @@ impl Paths {
     }
 
     /// Through the relay, each with credentials of its own (REL-2).
-    pub fn relay(
-        sides: (&NetworkFacts, &NetworkFacts),
-        pair: RelayPair,
-        networks: Option<String>,
-    ) -> Self {
+    pub fn relay(sides: (&NetworkFacts, &NetworkFacts), pair: RelayPair, networks: Option<String>) -> Self {
         Self {
             inviter: Path::Relay { relay: pair.inviter },
             invited: Path::Relay { relay: pair.invited },

@@ -57,7 +57,8 @@ impl Relay {
     pub(crate) async fn run(self) -> Result<()> {
         telemetry::start(self.json, "info");
         let settings = self.settings()?;
-        let server = settings.relay.server.clone().context("no server: set `relay.server`, or say --server")?;
+        let server =
+            settings.relay.server.clone().context("no server: set `relay.server`, or say --server")?;
         let link = Link::new(server, token(settings.relay.token_file.as_ref())?)?;
         let (mut stop, mut hangup) = (Stop::new()?, signal(SignalKind::hangup())?);
         let orders = tokio::select! {
@@ -117,7 +118,9 @@ impl Relay {
 fn token(file: Option<&PathBuf>) -> Result<Zeroizing<String>> {
     let token = match file {
         Some(file) => secret_of(file)?,
-        None => std::env::var(TOKEN).with_context(|| format!("no token: say --token-file, or set {TOKEN}"))?,
+        None => {
+            std::env::var(TOKEN).with_context(|| format!("no token: say --token-file, or set {TOKEN}"))?
+        }
     };
     Ok(Zeroizing::new(token.trim().to_owned()))
 }

@@ -95,7 +95,8 @@ impl RelayHosts {
             Command::List { at } => {
                 let hosts: Value = at.server.admin()?.get("relay-hosts", &[]).await?;
                 let listed: Listed = serde_json::from_value(hosts.clone())?;
-                at.form.answer(&hosts, |_| listed.relay_hosts.iter().map(row).collect::<Vec<_>>().join("\n"))?;
+                at.form
+                    .answer(&hosts, |_| listed.relay_hosts.iter().map(row).collect::<Vec<_>>().join("\n"))?;
             }
             Command::Add { host, days, at } => {
                 let label = format!("relay host {host}");

@@ -23,14 +23,7 @@ use super::{
     link::{Link, LinkError},
     told::{Beat, Orders},
 };
-use crate::{
-    StartError,
-    causes::Causes,
-    lifecycle::parts,
-    limits,
-    listen::tls::Tls,
-    settings::Settings,
-};
+use crate::{StartError, causes::Causes, lifecycle::parts, limits, listen::tls::Tls, settings::Settings};
 
 /// A running relay host.
 pub(crate) struct Apart {
@@ -97,7 +90,10 @@ impl Apart {
 
     /// Takes nobody any more, and relays until nobody uses it, its time is over, or `hurry` is done.
     pub(crate) async fn shutdown(&self, hurry: impl Future<Output = ()>) {
-        info!(allocations = self.relay.allocations(), "ending when nobody uses it any more; once more to stop at once");
+        info!(
+            allocations = self.relay.allocations(),
+            "ending when nobody uses it any more; once more to stop at once"
+        );
         self.leaving.cancel();
         tokio::select! {
             () = self.drained() => {}

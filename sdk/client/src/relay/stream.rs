@@ -56,7 +56,7 @@ impl Incoming {
                 }
                 Some(_) | None => {}
             }
-            if !self.buffered.first().is_none_or(|first| *first < 0x80) {
+            if self.buffered.first().is_some_and(|first| *first >= 0x80) {
                 return Err(io::ErrorKind::InvalidData.into());
             }
             if self.stream.read_buf(&mut self.buffered).await? == 0 {
@@ -94,9 +94,8 @@ impl Conn for Messages {
     }
 
     async fn recv_from(&self, buffer: &mut [u8]) -> webrtc_util::Result<(usize, SocketAddr)> {
-        let mut incoming = self.incoming.lock().await;
         loop {
-            let message = incoming.next().await?;
+            let message = self.incoming.lock().await.next().await?;
             if let Some(out) = buffer.get_mut(..message.len()).filter(|_| is_for_client(&message)) {
                 out.copy_from_slice(&message);
                 return Ok((message.len(), self.server));

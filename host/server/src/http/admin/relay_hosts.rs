@@ -45,6 +45,8 @@ pub(crate) struct Shown {
     held: u32,
     /// Whether it was seen within ten seconds.
     alive: bool,
+    /// Whether it has heard of all others: of two hosts that have not, a session uses only one.
+    knows_others: bool,
     /// The operator wants nobody to be sent there.
     drain: bool,
     /// It ends as soon as nobody uses it any more.
@@ -75,7 +77,8 @@ pub(crate) async fn list(
     Operator(_): Operator,
 ) -> Result<Json<RelayHosts>, Problem> {
     let (hosts, now) = (all(&app).await?, app.now());
-    Ok(Json(RelayHosts { relay_hosts: hosts.into_iter().map(|host| shown(host, now)).collect() }))
+    let shown = hosts.iter().map(|host| shown(host, &hosts, now)).collect();
+    Ok(Json(RelayHosts { relay_hosts: shown }))
 }
 
 /// Forgets a relay host, and lets its tokens count no more. One that still runs keeps what it relays.
@@ -149,8 +152,7 @@ pub(crate) async fn taking_part(
     }
     let keys: Vec<_> = participants.iter().map(|it| (&it.tenant, &it.session, &it.device)).collect();
     let stay: BTreeSet<_> = app.storage.taking_part(&keys).await?.into_iter().collect();
-    let left =
-        |it: &RelayedOne| !stay.contains(&(it.tenant.clone(), it.session.clone(), it.device.clone()));
+    let left = |it: &RelayedOne| !stay.contains(&(it.tenant.clone(), it.session.clone(), it.device.clone()));
     Ok(Json(Gone { gone: participants.into_iter().filter(left).collect() }))
 }
 
@@ -166,10 +168,24 @@ fn done(any: bool) -> Result<StatusCode, Problem> {
     if any { Ok(StatusCode::NO_CONTENT) } else { Err(ErrorCode::NotFound.into()) }
 }
 
-fn shown(host: RelayHost, now: Timestamp) -> Shown {
+fn shown(host: &RelayHost, hosts: &[RelayHost], now: Timestamp) -> Shown {
+    let knows_others = hosts.iter().all(|other| host.knows(other));
     let alive = host.is_alive(now);
-    let RelayHost { id, built_in, said, drain, seen_at, entered_at: _ } = host;
+    let RelayHost { id, built_in, said, drain, seen_at, entered_at: _ } = host.clone();
     let Said { region, near, addresses, capacity, held, leaving, knows_until: _ } = said;
     let near = near.iter().map(ToString::to_string).collect();
-    Shown { host: id, built_in, region, near, addresses, capacity, held, alive, drain, leaving, seen_at }
+    Shown {
+        host: id,
+        built_in,
+        region,
+        near,
+        addresses,
+        capacity,
+        held,
+        alive,
+        knows_others,
+        drain,
+        leaving,
+        seen_at,
+    }
 }

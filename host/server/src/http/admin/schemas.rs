@@ -329,7 +329,8 @@ mod tests {
     use serde::Serialize;
     use serde_json::Value;
     use switchhook_core::{
-        limits, mail, may_ring, policy, registration::test_number, relay_host, rollout, row, transit::policy::TextPolicy,
+        limits, mail, may_ring, policy, registration::test_number, relay_host, rollout, row,
+        transit::policy::TextPolicy,
     };
     use switchhook_plugin_runtime as runtime;
     use switchhook_protocol::carrier::{Carrier, CarrierBundle};
