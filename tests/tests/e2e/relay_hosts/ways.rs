@@ -57,7 +57,8 @@ async fn rel_3_over_tls_a_client_relays_by_the_relay_of_the_name_that_it_was_tol
     let trust = || Ok::<_, anyhow::Error>(Some(Arc::new(trusting(&authority.pem())?)));
     let mut credentials = told.clone();
     credentials.servers = vec![RelayServer { name: Some("elsewhere".to_owned()), ..by_tls.clone() }];
-    let refused = Allocation::open_trusting(&*open(), &credentials, trust()?);
+    let network = open();
+    let refused = Allocation::open_trusting(&*network, &credentials, trust()?);
     let refused = in_time("the refusal", refused).await?;
     assert!(matches!(refused, Err(RelayError::Tls(_))), "{refused:?}");
     // Whom browsers trust has not certified it.
@@ -65,7 +66,7 @@ async fn rel_3_over_tls_a_client_relays_by_the_relay_of_the_name_that_it_was_tol
     let refused = in_time("the refusal", Allocation::open(&*open(), &credentials)).await?;
     assert!(matches!(refused, Err(RelayError::Tls(_))), "{refused:?}");
 
-    let opened = Allocation::open_trusting(&*open(), &credentials, trust()?);
+    let opened = Allocation::open_trusting(&*network, &credentials, trust()?);
     let allocation = in_time("the allocation", opened).await??;
     assert_eq!(allocation.relayed().ip(), tls.ip());
     Ok(())
