@@ -108,6 +108,33 @@ impl Admin {
         self.ask_tenant(Method::PUT, &format!("plugins/{plugin}/configuration"), Some(configuration)).await
     }
 
+    /// Makes a token for a relay host of this id.
+    pub async fn add_relay_host(&self, host: &str) -> Result<String> {
+        let body = json!({ "label": "test", "relay_host": host });
+        let (status, body) = self.ask(Method::POST, "tokens", Some(&body)).await?;
+        body.get("token")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .with_context(|| format!("{status} {body}"))
+    }
+
+    /// What is known of a relay host; none if there is none of this id.
+    pub async fn relay_host(&self, host: &str) -> Result<Option<Value>> {
+        let (_, body) = self.ask(Method::GET, "relay-hosts", None).await?;
+        let hosts = body.get("relay_hosts").and_then(Value::as_array).context("no list")?;
+        Ok(hosts.iter().find(|one| one.get("host").and_then(Value::as_str) == Some(host)).cloned())
+    }
+
+    /// Waits until a relay host has these members.
+    pub async fn relay_host_is(&self, host: &str, wanted: &Value) -> Result<()> {
+        let wanted = wanted.as_object().context("no members")?;
+        until("the relay host's state", async || {
+            let Some(found) = self.relay_host(host).await? else { return Ok(None) };
+            Ok(wanted.iter().all(|(name, value)| found.get(name) == Some(value)).then_some(()))
+        })
+        .await
+    }
+
     /// Makes the tenant.
     pub async fn create_tenant(&self) -> Result<()> {
         let (status, body) =

@@ -19,6 +19,7 @@ pub mod process;
 pub mod profile;
 pub mod python;
 pub mod raw;
+pub mod relay_host;
 pub mod service;
 pub mod signed;
 pub mod smsc;

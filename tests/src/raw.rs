@@ -236,7 +236,7 @@ pub fn code_of(message: &Value) -> String {
 }
 
 /// A client of TLS that trusts this authority alone.
-fn trusting(authority: &str) -> Result<ClientConfig> {
+pub fn trusting(authority: &str) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.as_bytes())?)?;
     Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())

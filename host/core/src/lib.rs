@@ -26,6 +26,7 @@ pub mod rate;
 pub mod registration;
 pub mod relay;
 pub mod relay_choice;
+pub mod relay_host;
 pub mod relay_peers;
 pub mod relay_token;
 pub mod rollout;

@@ -20,6 +20,7 @@ use switchhook_protocol::{
 use crate::{
     observation::{InvalidObservation, Observation, judge},
     policy::nat::{Fact, Origin, Party},
+    relay_choice::Place,
     seal::{KeyRing, Purpose},
 };
 
@@ -98,9 +99,24 @@ impl NetworkFacts {
         }
     }
 
-    /// Where it is, if it says so.
+    /// Where it says it is, if it does.
     pub fn region(&self) -> Option<&str> {
         self.region.as_deref()
+    }
+
+    /// Where it is, as far as that is known (REL-1).
+    pub fn place(&self) -> Place {
+        let has = |family: fn(&SocketAddr) -> bool| {
+            let observed = self.observations.iter().map(|seen| &seen.observed);
+            let own = self.host_candidates.iter().map(|candidate| &candidate.address);
+            observed.chain(own).any(family)
+        };
+        Place {
+            region: self.region.clone(),
+            observed: self.external.map(|external| external.ip()),
+            ipv4: has(SocketAddr::is_ipv4),
+            ipv6: has(SocketAddr::is_ipv6),
+        }
     }
 
     /// What CDX saw of it.

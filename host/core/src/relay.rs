@@ -14,7 +14,7 @@ use switchhook_protocol::{
 
 use crate::{
     invitation::{NEWS_LIFE, message},
-    relay_choice::RelayHost,
+    relay_host::RelayHost,
     relay_token::RelayToken,
     row::Write,
     seal::KeyRing,
@@ -51,7 +51,8 @@ pub fn credentials(
     };
     let minted = token.mint(host.keys, rng);
     RelayCredentials {
-        server: host.row.addr,
+        server: host.row.said.addresses.main,
+        servers: host.row.said.addresses.servers(),
         realm: String::from(host.realm),
         username: minted.username,
         password: minted.password,

@@ -1,32 +1,38 @@
 //! Which relay hosts two participants use (REL-1).
 //!
-//! A relay host is near to whom is in its region. Both participants in one region share its
-//! emptiest relay host; in two regions each gets the emptiest of its own, since the way between two
-//! relay hosts is usually better than the public one. A region without a relay host leans on the
-//! other's, and where neither has one, both share the emptiest there is.
+//! A relay host is nearest to devices in the networks that it names, then to those of its region. Of all hosts, and
+//! of all pairs of them, those count that are nearest to both participants together; of these one host for both is
+//! better than two, and the emptier better than the fuller. So both participants in one region share its emptiest
+//! host; in two regions each gets a host of its own, since the way between two relay hosts is usually better than
+//! the public one; a region without a relay host leans on the other's.
+//!
+//! A participant gets a host that it reaches by an address of its family. Two hosts meet in a family that both have,
+//! and only if each has heard of the other: else it would refuse what the other relays.
+//!
+//! The answer follows from the facts alone: whoever asks with the same ones gets the same.
 
 use alloc::string::String;
-use core::{net::SocketAddr, time::Duration};
+use core::{
+    cmp::Ordering,
+    net::{IpAddr, SocketAddr},
+};
 
 use serde::{Deserialize, Serialize};
-use switchhook_protocol::{id::RelayHostId, time::Timestamp};
+use switchhook_protocol::time::Timestamp;
 
-/// How long a relay host counts as alive after it was seen.
-pub const LEASE: Duration = Duration::from_secs(15);
+use crate::relay_host::RelayHost;
 
-/// A relay host as the database knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RelayHost {
-    /// Its id, and the name of its keys.
-    pub id: RelayHostId,
-    /// Where it stands.
-    pub region: String,
-    /// Its TURN address.
-    pub addr: SocketAddr,
-    /// How full it is, in thousandths; at 1000 it takes nobody.
-    pub load: u16,
-    /// When it was last seen alive.
-    pub last_seen: Timestamp,
+/// Where a participant is, as far as that is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The region that it says it is in.
+    pub region: Option<String>,
+    /// Where CDX saw it.
+    pub observed: Option<IpAddr>,
+    /// It has addresses of IPv4.
+    pub ipv4: bool,
+    /// It has addresses of IPv6.
+    pub ipv6: bool,
 }
 
 /// The relay host of each of two participants; often the same one.
@@ -38,41 +44,79 @@ pub struct Choice<'a> {
     pub b: &'a RelayHost,
 }
 
-/// Chooses for participants in the regions `a` and `b`, as far as these are known.
-pub fn choose<'a>(
-    hosts: &'a [RelayHost],
-    a: Option<&str>,
-    b: Option<&str>,
-    now: Timestamp,
-) -> Option<Choice<'a>> {
-    let in_region = |region: Option<&str>| emptiest(hosts, now, |host| Some(host.region.as_str()) == region);
-    let shared = |host| Choice { a: host, b: host };
-    match (in_region(a), in_region(b)) {
-        (Some(a), Some(b)) => Some(Choice { a, b }),
-        (Some(host), None) | (None, Some(host)) => Some(shared(host)),
-        (None, None) => emptiest(hosts, now, |_| true).map(shared),
+/// Chooses for participants in the places `a` and `b`.
+pub fn choose<'a>(hosts: &'a [RelayHost], a: &Place, b: &Place, now: Timestamp) -> Option<Choice<'a>> {
+    let open = || hosts.iter().filter(|host| host.takes_more(now));
+    let for_both = open().filter(|host| a.reaches(host) && b.reaches(host));
+    let shared = for_both.map(|host| Choice { a: host, b: host });
+    let two = open().filter(|host| a.reaches(host)).filter_map(|first| {
+        let seconds = open().filter(move |second| b.reaches(second) && meet(first, second));
+        let best = seconds.min_by_key(|second| (b.distance(second), second.load(), &second.id));
+        best.map(|second| Choice { a: first, b: second })
+    });
+    shared.chain(two).min_by(|one, other| one.compare(other, (a, b)))
+}
+
+impl Choice<'_> {
+    fn compare(&self, other: &Self, (a, b): (&Place, &Place)) -> Ordering {
+        let rank = |it: &Self| {
+            let distance = a.distance(it.a) + b.distance(it.b);
+            (distance, it.a.id != it.b.id, it.a.load() + it.b.load())
+        };
+        rank(self).cmp(&rank(other)).then_with(|| (&self.a.id, &self.b.id).cmp(&(&other.a.id, &other.b.id)))
     }
 }
 
-/// Of equally empty ones the first by id, so that everybody who asks gets the same answer.
-fn emptiest(hosts: &[RelayHost], now: Timestamp, wanted: impl Fn(&RelayHost) -> bool) -> Option<&RelayHost> {
-    let takes_more = |host: &&RelayHost| host.load < 1000 && host.last_seen.until(now) <= LEASE;
-    hosts.iter().filter(takes_more).filter(|host| wanted(host)).min_by_key(|host| (host.load, &host.id))
+impl Place {
+    /// The same, in the region that the policy names.
+    #[must_use]
+    pub fn led_to(self, region: Option<&str>) -> Self {
+        let region = region.map(String::from).or(self.region);
+        Self { region, ..self }
+    }
+
+    /// 0 for a host that names its network, 1 for one of its region, 2 for any other.
+    fn distance(&self, host: &RelayHost) -> u8 {
+        let near = |ip: IpAddr| host.said.near.iter().any(|network| network.contains(ip.to_canonical()));
+        if self.observed.is_some_and(near) {
+            return 0;
+        }
+        if self.region.as_ref() == Some(&host.said.region) { 1 } else { 2 }
+    }
+
+    /// A participant of whom no address is known may be anywhere.
+    fn reaches(&self, host: &RelayHost) -> bool {
+        let unknown = !self.ipv4 && !self.ipv6;
+        unknown || host.said.addresses.all().any(|addr| if addr.is_ipv4() { self.ipv4 } else { self.ipv6 })
+    }
+}
+
+fn meet(one: &RelayHost, other: &RelayHost) -> bool {
+    let same_family =
+        |addr: SocketAddr| other.said.addresses.all().any(|theirs| theirs.is_ipv4() == addr.is_ipv4());
+    one.id != other.id && one.knows(other) && other.knows(one) && one.said.addresses.all().any(same_family)
 }
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use super::*;
+    use crate::relay_host::{
+        LEASE,
+        testing::{NOW, host},
+    };
 
-    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    fn place(region: &str) -> Place {
+        Place { region: Some(region.into()), ipv4: true, ..Place::default() }
+    }
 
-    fn host(id: &str, region: &str, load: u16) -> RelayHost {
-        let addr = "192.0.2.1:3478".parse().unwrap();
-        RelayHost { id: id.parse().unwrap(), region: region.into(), addr, load, last_seen: NOW }
+    fn ids(choice: Option<Choice<'_>>) -> Option<(&str, &str)> {
+        choice.map(|choice| (choice.a.id.as_str(), choice.b.id.as_str()))
     }
 
     fn chosen<'a>(hosts: &'a [RelayHost], a: &str, b: &str) -> Option<(&'a str, &'a str)> {
-        choose(hosts, Some(a), Some(b), NOW).map(|choice| (choice.a.id.as_str(), choice.b.id.as_str()))
+        ids(choose(hosts, &place(a), &place(b), NOW))
     }
 
     #[test]
@@ -81,10 +125,12 @@ mod tests {
         assert_eq!(chosen(&hosts, "eu", "eu"), Some(("eu-2", "eu-2")));
     }
 
+    /// REL-1.two-hosts
     #[test]
     fn rel_1_in_two_regions_each_gets_its_own_host() {
-        let hosts = [host("eu-1", "eu", 700), host("us-1", "us", 0)];
+        let hosts = [host("eu-1", "eu", 700), host("us-1", "us", 0), host("us-2", "us", 1)];
         assert_eq!(chosen(&hosts, "us", "eu"), Some(("us-1", "eu-1")));
+        assert_eq!(chosen(&hosts, "eu", "us"), Some(("eu-1", "us-1")));
     }
 
     #[test]
@@ -92,16 +138,53 @@ mod tests {
         let hosts = [host("eu-1", "eu", 700), host("eu-2", "eu", 1000), host("us-1", "us", 5)];
         assert_eq!(chosen(&hosts, "eu", "asia"), Some(("eu-1", "eu-1")), "a full host takes nobody");
         assert_eq!(chosen(&hosts, "asia", "africa"), Some(("us-1", "us-1")));
-        let unknown = choose(&hosts, None, None, NOW).unwrap();
-        assert_eq!(unknown.a.id.as_str(), "us-1");
+        let unknown = Place::default();
+        assert_eq!(ids(choose(&hosts, &unknown, &unknown, NOW)), Some(("us-1", "us-1")));
     }
 
     #[test]
     fn rel_1_a_host_that_was_not_seen_lately_is_not_chosen() {
         let hosts = [host("eu-1", "eu", 0)];
-        let later = NOW.after(LEASE);
-        assert!(choose(&hosts, Some("eu"), Some("eu"), later).is_some());
-        assert!(choose(&hosts, Some("eu"), Some("eu"), later.after(Duration::from_millis(1))).is_none());
+        let at = |now| ids(choose(&hosts, &place("eu"), &place("eu"), now));
+        assert!(at(NOW.after(LEASE)).is_some());
+        assert_eq!(at(NOW.after(LEASE).after(Duration::from_millis(1))), None);
         assert_eq!(chosen(&[], "eu", "eu"), None);
+    }
+
+    #[test]
+    fn rel_1_a_host_that_names_a_network_is_nearer_than_one_of_the_region() {
+        let mut near = host("near", "other", 900);
+        near.said.near.push("198.51.100.0/24".parse().unwrap());
+        let hosts = [host("eu-1", "eu", 0), near];
+        let inside = Place { observed: Some("::ffff:198.51.100.9".parse().unwrap()), ..place("eu") };
+        assert_eq!(ids(choose(&hosts, &inside, &inside, NOW)), Some(("near", "near")));
+        assert_eq!(ids(choose(&hosts, &inside, &place("eu"), NOW)), Some(("near", "eu-1")));
+        let outside = Place { observed: Some("198.51.101.9".parse().unwrap()), ..place("eu") };
+        assert_eq!(ids(choose(&hosts, &outside, &outside, NOW)), Some(("eu-1", "eu-1")));
+    }
+
+    #[test]
+    fn rel_1_each_reaches_its_host_and_the_hosts_each_other_by_a_family_that_both_have() {
+        let (v4, mut v6, mut both) = (host("four", "eu", 0), host("six", "us", 0), host("both", "asia", 0));
+        v6.said.addresses.main = "[2001:db8::1]:3478".parse().unwrap();
+        both.said.addresses.other = Some("[2001:db8::2]:3478".parse().unwrap());
+        let six_only = Place { ipv4: false, ipv6: true, ..place("us") };
+
+        let hosts = [v4.clone(), v6.clone()];
+        assert_eq!(ids(choose(&hosts, &place("eu"), &six_only, NOW)), None, "they cannot meet");
+        assert_eq!(ids(choose(&hosts, &six_only, &six_only, NOW)), Some(("six", "six")));
+        let hosts = [v4, v6, both];
+        assert_eq!(ids(choose(&hosts, &place("eu"), &six_only, NOW)), Some(("both", "six")));
+    }
+
+    /// REL-4.two-hosts
+    #[test]
+    fn rel_1_hosts_that_have_not_heard_of_each_other_are_not_chosen_together() {
+        let mut late = host("us-1", "us", 0);
+        late.entered_at = NOW;
+        let mut hosts = [host("eu-1", "eu", 0), late];
+        assert_eq!(chosen(&hosts, "eu", "us"), Some(("eu-1", "eu-1")));
+        hosts[0].said.knows_until = NOW.after(Duration::from_secs(1));
+        assert_eq!(chosen(&hosts, "eu", "us"), Some(("eu-1", "us-1")));
     }
 }

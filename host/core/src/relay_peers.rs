@@ -4,7 +4,7 @@
 //! reaches. So peers on loopback, in private, link-local and reserved ranges, and in ranges that
 //! the operator names are refused, unless the operator allows a range. Addresses that relay hosts
 //! themselves give out are always permitted, whatever their range: the relay knows those that it
-//! gave out itself, other relay hosts are named here.
+//! gave out itself, and is told of the other relay hosts.
 
 use alloc::{format, string::String, vec::Vec};
 use core::{
@@ -24,8 +24,6 @@ pub struct PeerPolicy {
     pub allowed: Vec<AddressRange>,
     /// The operator's own ranges: refused although they look public.
     pub refused: Vec<AddressRange>,
-    /// Addresses of the registered relay hosts.
-    pub relay_hosts: Vec<IpAddr>,
 }
 
 /// Why a peer is refused.
@@ -59,7 +57,7 @@ impl PeerPolicy {
             return Err(RefusedPeer::NotOneHost);
         }
         let covers = |ranges: &[AddressRange]| ranges.iter().any(|range| range.contains(peer));
-        if self.relay_hosts.iter().any(|host| canonical(*host) == peer) || covers(&self.allowed) {
+        if covers(&self.allowed) {
             return Ok(());
         }
         if covers(&self.refused) {
@@ -256,14 +254,12 @@ mod tests {
             allow_loopback: true,
             allowed: vec!["10.9.0.0/16".parse().unwrap(), "224.0.0.0/4".parse().unwrap()],
             refused: vec!["8.8.0.0/16".parse().unwrap(), "::/0".parse().unwrap()],
-            relay_hosts: vec!["10.0.0.7".parse().unwrap()],
         };
         assert_eq!(policy.judge(addr("127.0.0.1")), Ok(()));
         assert_eq!(policy.judge(addr("10.9.1.2")), Ok(()));
         assert_eq!(policy.judge(addr("10.8.1.2")), Err(RefusedPeer::Private));
         assert_eq!(policy.judge(addr("8.8.8.8")), Err(RefusedPeer::Operator));
         assert_eq!(policy.judge(addr("2606:4700::1111")), Err(RefusedPeer::Operator));
-        assert_eq!(policy.judge(addr("10.0.0.7")), Ok(()), "a registered relay host");
         assert_eq!(policy.judge(addr("224.0.0.1")), Err(RefusedPeer::NotOneHost), "no rule allows it");
     }
 

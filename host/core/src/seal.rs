@@ -36,6 +36,8 @@ const KEY_ID: usize = 4;
 const NONCE: usize = 24;
 const HEADER: usize = 1 + KEY_ID + NONCE;
 const TAG: usize = 16;
+/// A key of a ring: its id, and two secrets.
+const KEY: usize = KEY_ID + 32 + 32;
 
 /// What a sealed thing is for; a thing sealed for one purpose does not open for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,6 +220,34 @@ impl KeyRing {
     }
 }
 
+/// For a relay host that runs elsewhere: its own keys are all that it is ever given.
+impl KeyRing {
+    /// Its secrets, for whoever these keys belong to; never for a log.
+    pub fn reveal(&self) -> Zeroizing<String> {
+        // Of its full size from the start: a vector that grows leaves copies behind.
+        let mut all = Zeroizing::new(Vec::with_capacity(self.keys.len() * KEY));
+        for key in &self.keys {
+            all.extend_from_slice(&key.id);
+            all.extend_from_slice(key.seal.as_ref());
+            all.extend_from_slice(key.mac.as_ref());
+        }
+        Zeroizing::new(BASE64URL_NOPAD.encode(&all))
+    }
+
+    /// Reads what [`Self::reveal`] told.
+    pub fn read(text: &str) -> Result<Self, SealError> {
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map(Zeroizing::new).or(Err(SealError::Format))?;
+        let (keys, rest) = bytes.as_chunks::<KEY>();
+        if keys.is_empty() || !rest.is_empty() {
+            return Err(SealError::Format);
+        }
+        keys.iter()
+            .map(|key| Key::read(key).ok_or(SealError::Format))
+            .collect::<Result<_, _>>()
+            .map(|keys| Self { keys })
+    }
+}
+
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyRing({})", self.keys.len())
@@ -243,6 +273,12 @@ impl Key {
         derive("seal", key.seal.as_mut());
         derive("mac", key.mac.as_mut());
         key
+    }
+
+    fn read(bytes: &[u8; KEY]) -> Option<Self> {
+        let (id, secrets) = bytes.split_first_chunk()?;
+        let (seal, mac) = secrets.split_first_chunk()?;
+        Some(Self { id: *id, seal: Zeroizing::new(*seal), mac: Zeroizing::new(mac.try_into().ok()?) })
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -288,6 +324,20 @@ mod tests {
         assert_eq!(after.open::<String>(Purpose::SessionTicket, &sealed), Ok("kept".to_owned()));
         let (id, mac) = before.mac("signature", &[b"x"]);
         assert_eq!(after.mac_of(id, "signature", &[b"x"]), Some(mac));
+    }
+
+    #[test]
+    fn rel_3_a_relay_hosts_ring_is_the_same_elsewhere() {
+        let ring = RootKeys::new(NEW, [OLD]).ring(Scope::Relay(&"relay-1".parse().unwrap()));
+        let there = KeyRing::read(&ring.reveal()).unwrap();
+        let sealed = ring.seal(Purpose::RelayToken, &"token", &mut TestRng(1));
+        assert_eq!(there.open::<String>(Purpose::RelayToken, &sealed), Ok("token".to_owned()));
+        let before = RootKeys::new(OLD, []).ring(Scope::Relay(&"relay-1".parse().unwrap()));
+        let (id, mac) = before.mac("password", &[b"x"]);
+        assert_eq!(there.mac_of(id, "password", &[b"x"]), Some(mac), "and so is the previous key");
+        for wrong in ["", "AAAA", "no base64!"] {
+            assert_eq!(KeyRing::read(wrong).err(), Some(SealError::Format), "{wrong}");
+        }
     }
 
     #[test]

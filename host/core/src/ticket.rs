@@ -20,6 +20,7 @@ use switchhook_protocol::{
 
 use crate::{
     mint,
+    relay_choice::Place,
     seal::{KeyRing, Purpose},
 };
 
@@ -58,6 +59,10 @@ pub struct Judged {
     pub direct: bool,
     /// Names the pair of their networks, in either order, if both are known.
     pub networks: Option<String>,
+    /// Where the inviter was, for the choice of its relay host.
+    pub inviter: Place,
+    /// Where the invited device was.
+    pub invited: Place,
 }
 
 /// A participant's place in a session.
@@ -132,6 +137,15 @@ impl SessionTicket {
         match self.role {
             Role::Invited { user } => Ok(user),
             Role::Inviter => Err(ErrorCode::WrongRole),
+        }
+    }
+
+    /// Where this participant was when both sides were judged, and where the other side was (REL-1).
+    pub fn places(&self) -> (Place, Place) {
+        let judged = self.judged.clone().unwrap_or_default();
+        match self.role {
+            Role::Inviter => (judged.inviter, judged.invited),
+            Role::Invited { .. } => (judged.invited, judged.inviter),
         }
     }
 

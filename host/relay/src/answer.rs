@@ -88,7 +88,7 @@ impl Host {
             writer.attribute(stun_attribute::UNKNOWN_ATTRIBUTES, &unknown);
         }
         if refusal.is_challenge() {
-            let nonce = challenge::nonce(&self.keys, from, (self.clock)());
+            let nonce = challenge::nonce(&self.keys(), from, (self.clock)());
             writer.attribute(stun_attribute::NONCE, nonce.as_bytes());
             writer.attribute(stun_attribute::REALM, self.realm.as_bytes());
             writer.attribute(stun_attribute::PASSWORD_ALGORITHMS, &PASSWORD_ALGORITHMS);

@@ -2,11 +2,12 @@
 //!
 //! TURN's permissions are by address, and the operator's rules judge an address when a permission is
 //! asked for. On the relay's own addresses rules and ports count, datagram by datagram: addresses that
-//! this relay gave out pass by their port, both ways (REL-4).
+//! this relay gave out pass by their port, both ways (REL-4). Those of other relay hosts are permitted as soon as
+//! they are known.
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use switchhook_core::relay_peers::PeerPolicy;
@@ -20,6 +21,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct PeerFilter {
     policy: PeerPolicy,
+    /// Addresses that other relay hosts relay from; asked for with a permission, never with a packet.
+    relay_hosts: RwLock<Vec<IpAddr>>,
     own: PerFamily<Own>,
 }
 
@@ -38,7 +41,12 @@ impl PeerFilter {
             let (inside, public, ports) = (ip.bind, ip.public(), Arc::new(Ports::new()));
             *own.slot_mut(Family::of(inside)) = Some(Own { inside, public, ports });
         }
-        Self { policy, own }
+        Self { policy, relay_hosts: RwLock::default(), own }
+    }
+
+    /// These, and no others, are addresses of other relay hosts.
+    pub(crate) fn know(&self, relay_hosts: Vec<IpAddr>) {
+        *self.relay_hosts.write().unwrap_or_else(PoisonError::into_inner) = relay_hosts;
     }
 
     /// The ports of the relay's address of a family.
@@ -61,7 +69,7 @@ impl PeerFilter {
         // An IPv4 address in the form of IPv6 would leave by another family than it is looked up by.
         let is_plain = peer.to_canonical() == peer;
         let is_own = self.own_of(peer).is_some_and(|own| own.public == peer);
-        is_plain && (is_own || self.policy.judge(peer).is_ok())
+        is_plain && (is_own || self.policy.judge(peer).is_ok() || self.is_relay_host(peer))
     }
 
     /// Where a datagram to a permitted peer goes, if it may.
@@ -92,6 +100,10 @@ impl PeerFilter {
         ip.is_loopback() && self.policy.judge(ip).is_ok()
     }
 
+    fn is_relay_host(&self, ip: IpAddr) -> bool {
+        self.relay_hosts.read().unwrap_or_else(PoisonError::into_inner).contains(&ip)
+    }
+
     const fn own_of(&self, ip: IpAddr) -> Option<&Own> {
         self.own.get(Family::of(ip))
     }
@@ -103,6 +115,23 @@ mod tests {
 
     fn addr(text: &str) -> SocketAddr {
         text.parse().unwrap()
+    }
+
+    /// REL-4.two-hosts
+    #[test]
+    fn rel_4_what_another_relay_host_gave_out_is_permitted_while_it_is_known() {
+        let own = Ip { bind: "10.0.0.1".parse().unwrap(), public: None };
+        let filter = PeerFilter::new(PeerPolicy::default(), [own].into_iter());
+        let other = addr("10.0.0.2:50000");
+        assert!(!filter.may_permit(other.ip()));
+
+        filter.know(vec![other.ip()]);
+        assert!(filter.may_permit(other.ip()));
+        assert!(!filter.may_permit("10.0.0.3".parse().unwrap()));
+        assert_eq!((filter.towards(other), filter.from(other)), (Some(other), Some(other)));
+
+        filter.know(Vec::new());
+        assert!(!filter.may_permit(other.ip()));
     }
 
     #[test]

@@ -44,16 +44,17 @@ impl Host {
         let username = covered(request, stun_attribute::USERNAME).ok_or(Refusal::BadRequest)?;
         let realm = covered(request, stun_attribute::REALM).ok_or(Refusal::BadRequest)?;
         let nonce = covered(request, stun_attribute::NONCE).ok_or(Refusal::BadRequest)?;
-        if !challenge::is_fresh(&self.keys, nonce, from, now) {
+        let keys = self.keys();
+        if !challenge::is_fresh(&keys, nonce, from, now) {
             return Err(Refusal::StaleNonce);
         }
         let password_algorithm = password_algorithm(request)?;
         let username = str::from_utf8(username).or(Err(Refusal::Unauthorized))?;
-        let token = RelayToken::check(&self.keys, &self.name, username, now).map_err(|reason| {
+        let token = RelayToken::check(&keys, &self.name, username, now).map_err(|reason| {
             tracing::debug!(%reason, "relay token refused");
             Refusal::Unauthorized
         })?;
-        let password = relay_token::password_of(&self.keys, username).ok_or(Refusal::Unauthorized)?;
+        let password = relay_token::password_of(&keys, username).ok_or(Refusal::Unauthorized)?;
         let key = match password_algorithm {
             PasswordAlgorithm::Md5 => Key::long_term_md5(username, &self.realm, &password),
             PasswordAlgorithm::Sha256 => Key::long_term_sha256(username, &self.realm, &password),

@@ -3,7 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct Host {
     pub(crate) name: RelayHostId,
     pub(crate) realm: String,
-    pub(crate) keys: KeyRing,
+    keys: RwLock<Arc<KeyRing>>,
     pub(crate) clock: Clock,
     pub(crate) filter: PeerFilter,
     pub(crate) quotas: Arc<Quotas>,
@@ -39,7 +39,7 @@ impl Host {
             filter: PeerFilter::new(config.peers.clone(), config.ips()),
             name: config.host,
             realm: config.realm,
-            keys,
+            keys: RwLock::new(Arc::new(keys)),
             clock,
             quotas: Arc::new(Quotas::new(config.quota, metrics.clone())),
             meters: Meters::new(config.bandwidth),
@@ -49,6 +49,16 @@ impl Host {
             relayed_ports: config.relayed_ports,
             started: Instant::now(),
         }
+    }
+
+    /// What tokens and nonces are made with; read by requests alone, never by a relayed packet.
+    pub(crate) fn keys(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The same from now on with these keys.
+    pub(crate) fn renew_keys(&self, keys: KeyRing) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
     /// How long the relay runs.

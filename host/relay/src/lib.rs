@@ -110,6 +110,7 @@ pub enum BindError {
 /// A running relay host.
 pub struct Relay {
     addr: SocketAddr,
+    other_addr: Option<SocketAddr>,
     tls_addr: Option<SocketAddr>,
     host: Arc<Host>,
     inboxes: Arc<[Inbox]>,
@@ -132,6 +133,7 @@ impl Relay {
         check(&config)?;
         let Sockets { doors, listeners, tls_listeners, port, tls_port } = listen::listen(&config)?;
         let public = config.public_ip.unwrap_or(config.ip);
+        let other_addr = config.other_ip.map(|other| SocketAddr::new(other.public(), port));
         let acceptor = config.tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.config)));
         let host = Arc::new(Host::new(config, keys, clock));
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -160,12 +162,18 @@ impl Relay {
         }
         let running = Mutex::new(Some(Running { _shards: stops, _streams: stop.drop_guard() }));
         let tls_addr = tls_port.map(|port| SocketAddr::new(public, port));
-        Ok(Self { addr: SocketAddr::new(public, port), tls_addr, host, inboxes, running, tracker })
+        let addr = SocketAddr::new(public, port);
+        Ok(Self { addr, other_addr, tls_addr, host, inboxes, running, tracker })
     }
 
     /// Where clients reach it by datagrams and TCP.
     pub const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The same of the other family, if it has an address there.
+    pub const fn other_addr(&self) -> Option<SocketAddr> {
+        self.other_addr
     }
 
     /// Where clients reach it by TLS, if they do.
@@ -186,6 +194,17 @@ impl Relay {
     /// Who holds allocations now, each once.
     pub fn participants(&self) -> Vec<Participant> {
         self.host.quotas.participants()
+    }
+
+    /// Addresses from which other relay hosts relay: clients may have permissions for these (REL-4), and for no
+    /// others that were told before.
+    pub fn know(&self, relay_hosts: Vec<IpAddr>) {
+        self.host.filter.know(relay_hosts);
+    }
+
+    /// From now on these are the relay host's keys.
+    pub fn renew_keys(&self, keys: KeyRing) {
+        self.host.renew_keys(keys);
     }
 
     /// Drops all allocations of a participant.

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use rand::{SeedableRng as _, rngs::StdRng};
-use switchhook_core::relay_choice::RelayHost;
 use switchhook_delivery::{GatewayPeers, MailSender, Outbound, SmsSender};
 use switchhook_protocol::{id::TenantId, server::CdxAddresses, time::Timestamp};
 use switchhook_storage::{Committed, Storage};
@@ -25,6 +24,7 @@ use crate::{
     places::Shared,
     plugins::Plugins,
     rates::Rates,
+    relay_hosts::built_in::BuiltIn,
     settings::PublicUrl,
     smscs::Smscs,
 };
@@ -67,8 +67,11 @@ pub(crate) struct App {
     pub(crate) requests_of_tenant: Rates,
     pub(crate) metrics: Metrics,
     pub(crate) cdx: CdxAddresses,
-    pub(crate) relay: RelayHost,
+    /// The relay host inside this node.
+    pub(crate) relay: BuiltIn,
     pub(crate) relay_realm: String,
+    /// Where this node stands.
+    pub(crate) region: String,
     /// Hints to the outbox workers.
     pub(crate) outbox: Hints,
     /// After this a participant whose device has vanished is taken out.
@@ -110,11 +113,6 @@ impl App {
     /// Tells connections what was committed to their mailboxes. The rows are the truth.
     pub(crate) fn wake(&self, tenant: &TenantId, committed: Committed) {
         self.online.wake(tenant, committed.stored);
-    }
-
-    /// The relay hosts that live: here the built-in one.
-    pub(crate) fn relay_hosts(&self) -> [RelayHost; 1] {
-        [RelayHost { last_seen: self.now(), ..self.relay.clone() }]
     }
 
     pub(crate) fn relay_realm(&self) -> &str {

@@ -13,9 +13,12 @@ mod mail;
 mod plugin;
 mod print;
 mod registration;
+mod relay;
+mod relay_hosts;
 mod restore;
 mod sandbox;
 mod serve;
+mod stop;
 pub(crate) mod telemetry;
 mod tenant;
 mod token;
@@ -43,6 +46,10 @@ struct Cli {
 enum Command {
     /// Run the server. Without settings: loopback, a data folder in the current one.
     Serve(serve::Serve),
+    /// Run a relay host that is no node, and that the nodes send people to.
+    Relay(relay::Relay),
+    /// List, add, drain and remove relay hosts of a running server.
+    RelayHosts(relay_hosts::RelayHosts),
     /// Three devices of two people register by SMS, on a real server; three calls: directly, through the relay, and
     /// one that nobody answers.
     Demo(demo::Demo),
@@ -94,6 +101,10 @@ pub fn main_by(clock: fn() -> Timestamp, change: fn(&mut Settings)) -> ExitCode 
         Command::Serve(command) => {
             runtime().and_then(|runtime| runtime.block_on(command.run(clock, change))).map(succeeded)
         }
+        Command::Relay(command) => {
+            runtime().and_then(|runtime| runtime.block_on(command.run())).map(succeeded)
+        }
+        Command::RelayHosts(command) => runtime().and_then(|runtime| runtime.block_on(command.run())),
         Command::Demo(command) => {
             runtime().and_then(|runtime| runtime.block_on(command.run())).map(succeeded)
         }

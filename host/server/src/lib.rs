@@ -35,6 +35,7 @@ mod places;
 mod plugins;
 mod presence;
 mod rates;
+mod relay_hosts;
 mod relayed;
 mod sandbox;
 mod secrets;

@@ -12,7 +12,7 @@ use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
 use switchhook_cdx::Cdx;
-use switchhook_core::row::OutboxKind;
+use switchhook_core::{relay_host::Said, row::OutboxKind};
 use switchhook_plugin_runtime::EngineError;
 use switchhook_protocol::{id::RelayHostId, server::CdxAddresses, time::Timestamp};
 use switchhook_relay::Relay;
@@ -47,6 +47,7 @@ use crate::{
     places::Shared,
     plugins, presence,
     rates::Rates,
+    relay_hosts::built_in::{self, BuiltIn},
     relayed,
     secrets::{self, SecretsError},
     settings::Settings,
@@ -54,14 +55,11 @@ use crate::{
     timers,
 };
 
-/// TURN realm of the built-in relay.
+/// TURN realm of all relay hosts.
 const REALM: &str = "switchhook";
 
 /// Name of the database in the data folder.
 pub(crate) const DATABASE: &str = "switchhook.db";
-
-/// Name of the built-in relay host.
-const BUILT_IN: &str = "built-in";
 
 /// Where a running server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +161,7 @@ impl Server {
         edge.cdx.run(&server.app.tasks, &server.app.stop);
         run(&server.app, edge.listener, edge.registry);
         server.app.tasks.spawn(relayed::work(Arc::clone(&server.app), Arc::clone(&server.relay)));
+        server.app.living.spawn(built_in::work(Arc::clone(&server.app), Arc::clone(&server.relay)));
         Ok(server)
     }
 
@@ -181,7 +180,7 @@ impl Server {
         storage.metrics().register(&mut registry);
         let plugins = parts::plugins(settings, &keys.host(), &mut registry)?;
 
-        let Ports { listener, cdx, relay, host, addresses } =
+        let Ports { listener, cdx, relay, own_relay, addresses } =
             Ports::open(settings, &keys, &mut registry).await?;
         let metrics = Metrics::registered(registry.sub_registry_with_prefix("switchhook"));
         let (me, others) = parts::node(settings, addresses.http, bus, &keys, &metrics);
@@ -211,8 +210,9 @@ impl Server {
             requests_of_tenant: Rates::new(),
             metrics,
             cdx: addresses.cdx,
-            relay: parts::relay_host(&settings.relay, host, addresses.relay),
+            relay: BuiltIn::new(own_relay.0, own_relay.1),
             relay_realm: REALM.to_owned(),
+            region: settings.relay.region.clone(),
             outbox: outbox::Hints::default(),
             lost_after: Duration::from_secs(settings.sessions.lost_after_s.max(1).into()),
             timers: Notify::new(),
@@ -302,7 +302,7 @@ struct Ports {
     listener: Listener,
     cdx: Cdx,
     relay: Relay,
-    host: RelayHostId,
+    own_relay: (RelayHostId, Said),
     addresses: Addresses,
 }
 
@@ -311,15 +311,18 @@ impl Ports {
         let listener = parts::listener(settings).await?;
         let cdx = parts::cdx(&settings.cdx, keys.cdx().clone()).await?;
         cdx.metrics().register(registry);
-        let host: RelayHostId = BUILT_IN.parse().map_err(|wrong| StartError::Setup(format!("{wrong}")))?;
-        let relay = parts::relay(&settings.relay, &host, keys.relay(&host), listener.tls()).await?;
+        let host = built_in::id(&settings.relay, &keys.host(), &mut rand::rng());
+        let host = host.map_err(|wrong| StartError::Setup(wrong.to_string()))?;
+        let relay = parts::relay(&settings.relay, &host, (keys.relay(&host), REALM), listener.tls()).await?;
         relay.metrics().register(registry);
 
         let http = listener.addr().map_err(|error| StartError::Listen(settings.http.listen, error))?;
         let [primary, secondary] = cdx.addrs();
         let (cdx_addresses, relay_tls) = (CdxAddresses { primary, secondary }, relay.tls_addr());
         let addresses = Addresses { http, cdx: cdx_addresses, relay: relay.addr(), relay_tls };
-        Ok(Self { listener, cdx, relay, host, addresses })
+        let said = built_in::said(&settings.relay, &relay);
+        said.check().map_err(|why| StartError::Setup(format!("`relay` in the settings: {why}")))?;
+        Ok(Self { listener, cdx, relay, own_relay: (host, said), addresses })
     }
 }
 

@@ -248,6 +248,19 @@ pub(crate) const LOOK_AT_RELAYED_AGAIN: Duration = Duration::from_millis(200);
 /// Participants that are asked for in one statement.
 pub(crate) const RELAYED: usize = 1_000;
 
+/// Participants that a relay host apart asks for in one request: they fit into [`HTTP_BODY`] with the longest ids.
+pub(crate) const RELAYED_TOLD: usize = 200;
+
+/// How long a relay host apart waits for a node's answer: the next beat is due long before.
+pub(crate) const RELAY_LINK: Duration = Duration::from_secs(5);
+
+/// Longest pause of a relay host apart between two tries to reach a node; shorter than its lease, so that it is
+/// chosen again soon after the nodes are back.
+pub(crate) const RELAY_LINK_PAUSE: Duration = Duration::from_secs(8);
+
+/// How often a relay host that ends looks whether somebody still uses it.
+pub(crate) const LOOK_WHETHER_DRAINED: Duration = Duration::from_millis(500);
+
 /// Messages that are handed to a connection beside its mailbox: a call has one or two at a time. They are in memory
 /// until the connection is done with what it writes.
 pub(crate) const HANDED_ON: usize = 4;

@@ -26,7 +26,7 @@ use self::{
     neighbours::Neighbours,
     others::{AllHeard, ToAll},
 };
-use crate::{app::App, causes::Causes, limits, outbox, plugins::reconcile::reconcile, tenants};
+use crate::{app::App, causes::Causes, limits, outbox, plugins::reconcile::reconcile, relay_hosts, tenants};
 
 /// This node among the others.
 #[derive(Debug)]
@@ -43,8 +43,9 @@ pub(crate) struct Me {
 
 /// Leaves, when everything that was begun is done.
 pub(crate) async fn leave(app: &App) {
+    let left = async { app.storage.nodes().leave(&app.me.id).await.and(relay_hosts::leave(app).await) };
     if app.storage.is_shared()
-        && let Err(trouble) = app.storage.nodes().leave(&app.me.id).await
+        && let Err(trouble) = left.await
     {
         warn!(error = %Causes(&trouble), "the other nodes find out by themselves that this one has ended");
     }
@@ -173,7 +174,7 @@ fn row(app: &App) -> Node {
     Node {
         id: app.me.id.clone(),
         address: app.me.address.clone(),
-        region: app.relay.region.clone(),
+        region: app.region.clone(),
         sockets: u32::try_from(app.online.count()).unwrap_or(u32::MAX),
         draining: app.stop.is_cancelled(),
         started_at: app.me.started_at,

@@ -16,7 +16,8 @@ use switchhook_core::{limits::Limits, relay_peers::AddressRange};
 use switchhook_plugin_runtime::Deadlines;
 
 pub use self::addresses::{
-    BusUrl, DatabaseUrl, NodeUrl, NotANetwork, NotANodeUrl, NotAPostgresUrl, NotAPublicUrl, Proxy, PublicUrl,
+    BusUrl, DatabaseUrl, NodeUrl, NotANetwork, NotANodeUrl, NotAPostgresUrl, NotAPublicUrl, NotAServerUrl,
+    Proxy, PublicUrl, ServerUrl,
 };
 
 /// Everything.
@@ -135,7 +136,7 @@ pub struct Cdx {
     pub other_public_ip: Option<IpAddr>,
 }
 
-/// The built-in relay.
+/// The built-in relay; of `switchhook relay` all that it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Relay {
@@ -149,7 +150,10 @@ pub struct Relay {
     pub other_public_ip: Option<IpAddr>,
     /// The port of TURN over TLS, with the certificate of `[tls]`; 5349 as a rule.
     pub tls_port: Option<u16>,
-    /// Allocations that there may be.
+    /// The name that this certificate is for: clients are told of the port with it, and not without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_name: Option<String>,
+    /// Allocations that there may be; 0 sends nobody there.
     pub allocations: usize,
     /// Allocations that one tenant may hold.
     pub allocations_of_tenant: usize,
@@ -159,6 +163,17 @@ pub struct Relay {
     pub bytes_per_second_of_tenant: u64,
     /// Name of the region where it stands.
     pub region: String,
+    /// Networks that it is near to, whatever their devices say of their region.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub near: Vec<AddressRange>,
+    /// For `switchhook relay`: where the nodes are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerUrl>,
+    /// For `switchhook relay`: the file with its token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// For `switchhook relay`: seconds that it goes on at its end for those who still use it.
+    pub drain_s: u32,
     /// Lets relayed traffic reach this machine itself: for a laptop and for tests, never in production.
     pub allow_loopback: bool,
     /// Addresses and networks that relayed traffic may reach besides the public internet.
@@ -267,11 +282,17 @@ impl Default for Relay {
             other_ip: None,
             other_public_ip: None,
             tls_port: None,
+            tls_name: None,
             allocations: 10_000,
             allocations_of_tenant: 10_000,
             bytes_per_second_of_session: 0,
             bytes_per_second_of_tenant: 0,
             region: String::from("local"),
+            near: Vec::new(),
+            server: None,
+            token_file: None,
+            // Longer than most calls still last.
+            drain_s: 600,
             allow_loopback: false,
             allow: Vec::new(),
             refuse: Vec::new(),

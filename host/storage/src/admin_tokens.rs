@@ -1,7 +1,7 @@
 //! Tokens of administrators, by hash: the token itself is kept by its holder alone.
 
 use switchhook_protocol::{
-    id::{ApplicationId, TenantId},
+    id::{ApplicationId, RelayHostId, TenantId},
     time::Timestamp,
 };
 
@@ -14,11 +14,11 @@ use crate::{
     transaction::Transaction,
 };
 
-const PUT: &str = "INSERT INTO admin_tokens (hash, tenant, application, label, created_at, expires_at, revoked_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const GET: &str = "SELECT label, hash, tenant, application, created_at, expires_at, revoked_at FROM admin_tokens \
+const PUT: &str = "INSERT INTO admin_tokens (hash, tenant, application, label, created_at, expires_at, revoked_at, relay_host) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+const GET: &str = "SELECT label, hash, tenant, application, created_at, expires_at, revoked_at, relay_host FROM admin_tokens \
      WHERE hash = $1";
-const LIST: &str = "SELECT label, hash, tenant, application, created_at, expires_at, revoked_at FROM admin_tokens \
+const LIST: &str = "SELECT label, hash, tenant, application, created_at, expires_at, revoked_at, relay_host FROM admin_tokens \
      ORDER BY created_at, label";
 const REVOKE: &str = "UPDATE admin_tokens SET revoked_at = $2 WHERE hash = $1 AND revoked_at IS NULL";
 
@@ -31,6 +31,8 @@ pub struct AdminToken {
     pub tenant: Option<TenantId>,
     /// It registers for this application of the tenant, and administers nothing (REG-12).
     pub application: Option<ApplicationId>,
+    /// It speaks for this relay host, and administers nothing (REL-1).
+    pub relay_host: Option<RelayHostId>,
     /// What it is for, in its maker's words.
     pub label: String,
     /// When it was made.
@@ -113,6 +115,7 @@ fn put(token: &AdminToken) -> Query {
         .bind(millis(token.created_at))
         .bind(token.expires_at.map(millis))
         .bind(token.revoked_at.map(millis))
+        .bind(token.relay_host.as_ref().map(|host| host.as_str().to_owned()))
 }
 
 fn revoke(hash: &[u8; 32], now: Timestamp) -> Query {
@@ -129,5 +132,6 @@ fn decode(row: &Row) -> Result<AdminToken, StorageError> {
         created_at: cells.timestamp()?,
         expires_at: cells.optional_timestamp()?,
         revoked_at: cells.optional_timestamp()?,
+        relay_host: cells.optional_parsed()?,
     })
 }

@@ -44,6 +44,8 @@ mod postgres;
 mod profiles;
 #[path = "storage/registration.rs"]
 mod registration;
+#[path = "storage/relay_hosts.rs"]
+mod relay_hosts;
 #[path = "storage/reopen.rs"]
 mod reopen;
 #[path = "storage/ringing.rs"]

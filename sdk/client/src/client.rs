@@ -56,6 +56,7 @@ pub struct Client {
 
 struct Inner {
     tenant: TenantId,
+    tls: Option<Arc<rustls::ClientConfig>>,
     identity: Arc<Identity>,
     commands: mpsc::Sender<Command>,
     state: watch::Receiver<State>,
@@ -151,7 +152,7 @@ impl Client {
         let (handled_sender, handled) = watch::channel(None);
         let sessions = Arc::new(Sessions::default());
         let stop = CancellationToken::new();
-        let tenant = settings.tenant.clone();
+        let (tenant, tls) = (settings.tenant.clone(), settings.tls.clone());
         let driver = Driver {
             machine: Machine::new(
                 (tenant.clone(), settings.dials_from.clone()),
@@ -172,6 +173,7 @@ impl Client {
         tasks.spawn(driver.run());
         let inner = Inner {
             tenant,
+            tls,
             identity,
             commands,
             state,
@@ -191,6 +193,11 @@ impl Client {
     /// Whose device it is.
     pub fn tenant(&self) -> &TenantId {
         &self.inner.tenant
+    }
+
+    /// Whom it trusts, if the application said so.
+    pub(crate) fn tls(&self) -> Option<Arc<rustls::ClientConfig>> {
+        self.inner.tls.clone()
     }
 
     /// What the host said at the connection's entry; waits for a connection.

@@ -116,6 +116,12 @@ pub const INVITER_GRACE: Duration = Duration::from_millis(1_500);
 /// Allocation, the peer's address, checks and handshake through the relay.
 pub const RELAY: Duration = Duration::from_secs(15);
 
+/// Until the next way to a relay is tried: datagrams to it, asked again after 0.2, 0.6 and 1.4 s, are lost for good.
+pub const RELAY_WAY: Duration = Duration::from_secs(3);
+
+/// Ways to a relay that are tried: UDP, TCP and TLS, over two families.
+pub const RELAY_WAYS: usize = 6;
+
 /// For the last datagrams to an allocation that is given up, and for giving it back.
 pub const LAST_DATAGRAMS: Duration = Duration::from_secs(1);
 

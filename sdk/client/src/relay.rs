@@ -1,4 +1,5 @@
-//! The way through a relay: TURN (RFC 8656) over the client's own way out (REL-2, REL-4).
+//! The way through a relay: TURN (RFC 8656) in datagrams over the client's own way out, or where none gets out over TCP,
+//! and where nothing else does over TLS (REL-2, REL-4).
 //!
 //! An [`Allocation`] is a [`DatagramSocket`] like any other: what is sent goes out at the relay's
 //! address, what comes in there is received. Checks and encryption run over it as over a direct
@@ -7,8 +8,10 @@
 //! The TURN client of the crate `turn` waits where a datagram socket must not, so two tasks stand
 //! between; it also stops at the first datagram that is no answer, so it is shown only answers.
 
+mod datagrams;
+mod stream;
+
 use core::{
-    any::Any,
     fmt,
     net::SocketAddr,
     task::{Context, Poll},
@@ -18,22 +21,26 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use async_trait::async_trait;
-use switchhook_protocol::relay::RelayCredentials;
+use rustls::{ClientConfig as TlsConfig, pki_types::ServerName};
+use switchhook_protocol::relay::{RelayCredentials, RelayServer, Transport};
 use tokio::{
     io::ReadBuf,
+    net::TcpStream,
     runtime::Handle,
     sync::mpsc::{Receiver, Sender, channel},
     task::JoinHandle,
     time::timeout,
 };
+use tokio_rustls::TlsConnector;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use turn::client::{Client as TurnClient, ClientConfig};
 use webrtc_util::Conn;
 
+use self::{datagrams::Datagrams, stream::Messages};
 use crate::{
+    connection::dial::{DialError, web_tls},
     limits,
-    network::{DatagramSocket, Network, recv_from},
+    network::{DatagramSocket, Network},
     stun::is_answer_or_indication,
 };
 
@@ -46,6 +53,9 @@ pub enum RelayError {
     /// The relay refused, or TURN failed.
     #[error("the relay gives no allocation: {0}")]
     Turn(#[from] turn::Error),
+    /// TLS cannot be set up, or leads to a relay of another name.
+    #[error("no TLS to the relay: {0}")]
+    Tls(String),
     /// The relay did not answer in time.
     #[error("the relay did not answer in time")]
     Deadline,
@@ -64,13 +74,50 @@ pub struct Allocation {
 type Relayed = Arc<dyn Conn + Send + Sync>;
 
 impl Allocation {
-    /// Asks the relay host for an address.
+    /// Asks the relay host for an address: by the first of its ways on which it answers. Over TLS it trusts whom
+    /// browsers trust.
     pub async fn open(network: &dyn Network, credentials: &RelayCredentials) -> Result<Self, RelayError> {
-        let socket: Relayed = Arc::new(TurnSocket { socket: network.bind()?, server: credentials.server });
-        match timeout(limits::RELAY, Box::pin(Self::allocate(socket, credentials))).await {
-            Ok(allocation) => allocation,
-            Err(_) => Err(RelayError::Deadline),
-        }
+        Self::open_trusting(network, credentials, None).await
+    }
+
+    /// The same; over TLS it trusts whom this says.
+    pub async fn open_trusting(
+        network: &dyn Network,
+        credentials: &RelayCredentials,
+        tls: Option<Arc<TlsConfig>>,
+    ) -> Result<Self, RelayError> {
+        let opening = async {
+            let mut ways = ways(credentials).into_iter().peekable();
+            while let Some(server) = ways.next() {
+                let way = Box::pin(Self::by(network, credentials, (&server, tls.as_ref())));
+                // The last one has all the time that is left.
+                let patience = if ways.peek().is_some() { limits::RELAY_WAY } else { limits::RELAY };
+                match timeout(patience, way).await {
+                    Ok(Err(trouble)) if trouble.is_answer() || ways.peek().is_none() => return Err(trouble),
+                    Ok(Ok(allocation)) => return Ok(allocation),
+                    other @ (Ok(Err(_)) | Err(_)) => {
+                        tracing::debug!(?server, trouble = ?other.err(), "the relay is tried in another way");
+                    }
+                }
+            }
+            Err(RelayError::Deadline)
+        };
+        timeout(limits::RELAY, opening).await.unwrap_or(Err(RelayError::Deadline))
+    }
+
+    async fn by(
+        network: &dyn Network,
+        credentials: &RelayCredentials,
+        (server, tls): (&RelayServer, Option<&Arc<TlsConfig>>),
+    ) -> Result<Self, RelayError> {
+        let addr = server.addr;
+        let socket: Relayed = match server.transport {
+            Transport::Udp => Arc::new(Datagrams { socket: network.bind()?, server: addr }),
+            Transport::Tcp => Arc::new(Messages::new(addr, Box::new(connect(addr).await?))),
+            Transport::Tls => Arc::new(Messages::new(addr, Box::new(connect_by_tls(server, tls).await?))),
+            Transport::Unknown => return Err(io::Error::from(io::ErrorKind::Unsupported).into()),
+        };
+        Self::allocate(socket, addr, credentials).await
     }
 
     /// The address that the relay gave.
@@ -83,10 +130,14 @@ impl Allocation {
         self.observed
     }
 
-    async fn allocate(socket: Relayed, credentials: &RelayCredentials) -> Result<Self, RelayError> {
+    async fn allocate(
+        socket: Relayed,
+        server: SocketAddr,
+        credentials: &RelayCredentials,
+    ) -> Result<Self, RelayError> {
         let client = TurnClient::new(ClientConfig {
-            stun_serv_addr: credentials.server.to_string(),
-            turn_serv_addr: credentials.server.to_string(),
+            stun_serv_addr: server.to_string(),
+            turn_serv_addr: server.to_string(),
             username: credentials.username.clone(),
             password: credentials.password.clone(),
             realm: credentials.realm.clone(),
@@ -114,6 +165,58 @@ impl Allocation {
         let receiving = AbortOnDropHandle::new(guard.tasks.spawn(receive_all(conn, received)));
         let inbound = Mutex::new(inbound);
         Self { relayed, observed, outbound, inbound, _receiving: receiving, _guard: guard }
+    }
+}
+
+/// The ways of these credentials that this version knows.
+fn ways(credentials: &RelayCredentials) -> Vec<RelayServer> {
+    let known = |server: &&RelayServer| server.transport != Transport::Unknown;
+    let ways: Vec<_> = credentials.servers.iter().filter(known).take(limits::RELAY_WAYS).cloned().collect();
+    let only = RelayServer { transport: Transport::Udp, addr: credentials.server, name: None };
+    if ways.is_empty() { vec![only] } else { ways }
+}
+
+async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn connect_by_tls(
+    server: &RelayServer,
+    tls: Option<&Arc<TlsConfig>>,
+) -> Result<tokio_rustls::client::TlsStream<TcpStream>, RelayError> {
+    let name = server.name.clone().unwrap_or_else(|| server.addr.ip().to_string());
+    let name = ServerName::try_from(name).map_err(|error| RelayError::Tls(error.to_string()))?;
+    let tls = match tls {
+        Some(tls) => Arc::clone(tls),
+        None => web_tls().map_err(|error: DialError| RelayError::Tls(error.to_string()))?,
+    };
+    let mut config = TlsConfig::clone(&tls);
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    let stream = connect(server.addr).await?;
+    let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    shaken.map_err(|error| RelayError::Tls(error.to_string()))
+}
+
+/// TURN in the handshake of TLS (RFC 7443).
+const ALPN: &[u8] = b"stun.turn";
+
+/// Whether the crate's client may see a message: it stops at the first that is neither data nor an answer.
+fn is_for_client(message: &[u8]) -> bool {
+    let channel = message.first().is_some_and(|first| (0x40..0x80).contains(first));
+    channel || is_answer_or_indication(message)
+}
+
+/// No address, of this one's family.
+fn any_of(addr: SocketAddr) -> SocketAddr {
+    if addr.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() }
+}
+
+impl RelayError {
+    /// Whether the relay has answered: another way leads to the same answer.
+    const fn is_answer(&self) -> bool {
+        matches!(self, Self::Turn(turn::Error::Other(_)))
     }
 }
 
@@ -199,70 +302,4 @@ async fn farewell(client: TurnClient, sending: Option<(JoinHandle<()>, Relayed)>
         _ = timeout(limits::LAST_DATAGRAMS, relayed.close()).await;
     }
     _ = client.close().await;
-}
-
-/// The client's way out, as the crate `turn` wants it: it hears the relay host alone, and no
-/// datagram that would stop it.
-#[derive(Debug)]
-struct TurnSocket {
-    socket: Arc<dyn DatagramSocket>,
-    server: SocketAddr,
-}
-
-impl TurnSocket {
-    fn is_welcome(&self, datagram: &[u8], from: SocketAddr) -> bool {
-        let channel = datagram.first().is_some_and(|first| (0x40..0x80).contains(first));
-        from == self.server && (channel || is_answer_or_indication(datagram))
-    }
-}
-
-#[async_trait]
-impl Conn for TurnSocket {
-    async fn connect(&self, _: SocketAddr) -> webrtc_util::Result<()> {
-        Err(unsupported())
-    }
-
-    async fn recv(&self, _: &mut [u8]) -> webrtc_util::Result<usize> {
-        Err(unsupported())
-    }
-
-    async fn recv_from(&self, buffer: &mut [u8]) -> webrtc_util::Result<(usize, SocketAddr)> {
-        loop {
-            let (length, from) = recv_from(&*self.socket, buffer).await?;
-            if self.is_welcome(buffer.get(..length).unwrap_or_default(), from) {
-                return Ok((length, from));
-            }
-        }
-    }
-
-    async fn send(&self, _: &[u8]) -> webrtc_util::Result<usize> {
-        Err(unsupported())
-    }
-
-    async fn send_to(&self, datagram: &[u8], to: SocketAddr) -> webrtc_util::Result<usize> {
-        self.socket.send_to(datagram, to)?;
-        Ok(datagram.len())
-    }
-
-    fn local_addr(&self) -> webrtc_util::Result<SocketAddr> {
-        // Asked for its family alone: behind a NAT there may be nothing to tell.
-        let any = if self.server.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() };
-        Ok(self.socket.local_addr().unwrap_or(any))
-    }
-
-    fn remote_addr(&self) -> Option<SocketAddr> {
-        None
-    }
-
-    async fn close(&self) -> webrtc_util::Result<()> {
-        Ok(())
-    }
-
-    fn as_any(&self) -> &(dyn Any + Send + Sync) {
-        self
-    }
-}
-
-fn unsupported() -> webrtc_util::Error {
-    io::Error::from(io::ErrorKind::Unsupported).into()
 }

@@ -1,15 +1,18 @@
 //! The relay, as clients see it (REL-1 to REL-4).
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::{fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-/// What one participant needs for an allocation on its relay host.
+/// What one participant needs for an allocation on its relay host (REL-2).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelayCredentials {
-    /// The relay host's TURN address (UDP).
+    /// The relay host's TURN address (UDP), for clients that know no other way.
     pub server: SocketAddr,
+    /// Every way to the relay host, in the order in which to try them (since 0.1.0); empty, [`Self::server`] is all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<RelayServer>,
     /// TURN realm.
     pub realm: String,
     /// TURN username: the relay token, opaque to clients.
@@ -24,6 +27,33 @@ impl fmt::Debug for RelayCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RelayCredentials").field("server", &self.server).finish_non_exhaustive()
     }
+}
+
+/// One way to a relay host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayServer {
+    /// How TURN is carried to it.
+    pub transport: Transport,
+    /// Where.
+    pub addr: SocketAddr,
+    /// With TLS, the name that its certificate must be for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// How TURN is carried to a relay host (RFC 8656 §3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// In datagrams.
+    Udp,
+    /// Over TCP, where no datagram gets out.
+    Tcp,
+    /// Over TLS, where nothing else does.
+    Tls,
+    /// One that this version does not know: to be passed over.
+    #[serde(other)]
+    Unknown,
 }
 
 /// `relay.request`: give me the relay for this session (NAT-4). Allowed to each participant, without a second ring.

@@ -32,6 +32,7 @@ mod profile;
 mod push_token;
 mod reach;
 mod registration;
+mod relay_hosts;
 mod repeat;
 mod routing;
 mod sandbox;

@@ -52,7 +52,7 @@ fn session_ticket(role: Role, direct: bool) -> SessionTicket {
         peer: Some(member(peer)),
         media_key: MediaKey::mint(&mut TestRng(3)),
         direct_failures: 0,
-        judged: Some(Judged { direct, networks: None }),
+        judged: Some(Judged { direct, ..Judged::default() }),
         expires_at: NOW.after(Duration::from_hours(1)),
     }
 }

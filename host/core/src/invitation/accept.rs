@@ -18,7 +18,6 @@ use switchhook_protocol::{
 use super::{NEWS_LIFE, message, set_invitation, set_leg, stop};
 use crate::{
     network::{InviterSide, NetworkFacts},
-    policy::nat::Verdict,
     row::{Device, Invitation, InvitationState, Leg, LegState, Participant, Session, Write},
     seal::KeyRing,
     ticket::{Alias, Judged, Member, Role, SessionTicket, TICKET_LIFE},
@@ -92,26 +91,26 @@ impl Paths {
         Self {
             inviter: to(invited.candidates(), for_inviter),
             invited: to(inviter.candidates(), for_invited),
-            judged: Judged { direct: true, networks },
+            judged: judged(true, (inviter, invited), networks),
         }
     }
 
     /// Through the relay, each with credentials of its own (REL-2).
-    pub fn relay(pair: RelayPair, networks: Option<String>) -> Self {
+    pub fn relay(sides: (&NetworkFacts, &NetworkFacts), pair: RelayPair, networks: Option<String>) -> Self {
         Self {
             inviter: Path::Relay { relay: pair.inviter },
             invited: Path::Relay { relay: pair.invited },
-            judged: Judged { direct: false, networks },
+            judged: judged(false, sides, networks),
         }
     }
 }
 
-/// Whether a verdict needs the relay at once.
-pub const fn needs_relay(verdict: &Verdict) -> bool {
-    match verdict {
-        Verdict::Relay { .. } => true,
-        Verdict::Direct | Verdict::DirectThenRelay { .. } => false,
-    }
+fn judged(
+    direct: bool,
+    (inviter, invited): (&NetworkFacts, &NetworkFacts),
+    networks: Option<String>,
+) -> Judged {
+    Judged { direct, networks, inviter: inviter.place(), invited: invited.place() }
 }
 
 /// Decides an accept over the user's rows, as the transaction reads them.

@@ -8,9 +8,9 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use switchhook_protocol::time::Timestamp;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::{installation::Installation, telemetry};
+use super::{installation::Installation, stop::Stop, telemetry};
 use crate::{ADMIN_TOKEN, ROOT_KEYS, Server, Settings, sandbox};
 
 /// Runs the server until it is told to stop (SIGINT, SIGTERM); told twice, or before it is ready, it stops at
@@ -110,25 +110,5 @@ impl Serve {
         writeln!(out, "               {} (operator's token)", data.join(ADMIN_TOKEN).display())?;
         writeln!(out, "               {} (sandbox transit)", data.join(sandbox::FILE).display())?;
         out.flush()
-    }
-}
-
-/// The signals that tell a server to stop.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    /// The next of them.
-    async fn told(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

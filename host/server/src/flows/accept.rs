@@ -2,7 +2,7 @@
 
 use switchhook_core::{
     exchange,
-    invitation::accept::{self, Accepting, Paths, needs_relay},
+    invitation::accept::{self, Accepting, Paths, RelayPair},
     network::{InviterSide, NetworkFacts, name_of_pair},
     policy::nat::{self, Verdict},
     row::{Decision, Device, Participant, Session, Write},
@@ -75,14 +75,15 @@ async fn paths(
     };
     let (verdict, decision) = app.plugins.nat(app, caller, &ticket.session, question).await?;
     app.metrics.verdict(&verdict);
-    if needs_relay(&verdict) {
-        let regions = (inviter.region(), invited.region());
-        let pair = relay::credentials_of_both(app, caller, ticket, regions)?;
-        return Ok((Paths::relay(pair, networks), decision));
-    }
-    let patience = match verdict {
-        Verdict::DirectThenRelay { patience } => Some(patience),
-        Verdict::Direct | Verdict::Relay { .. } => None,
+    let patience = match &verdict {
+        Verdict::Relay { region } => {
+            let places = [invited, inviter].map(|side| side.place().led_to(region.as_deref()));
+            let [own, peers] = relay::credentials(app, caller, ticket, (&places[0], &places[1])).await?;
+            let pair = RelayPair { inviter: peers, invited: own };
+            return Ok((Paths::relay((inviter, invited), pair, networks), decision));
+        }
+        Verdict::DirectThenRelay { patience } => Some(*patience),
+        Verdict::Direct => None,
     };
     let sides = [(&ticket.peer()?.device, inviter), (&ticket.own.device, invited)];
     let session = (&ticket.session, ticket.generation);

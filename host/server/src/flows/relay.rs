@@ -1,11 +1,11 @@
 //! The relay of a session: asked for by either side, without a second ring (NAT-4, REL-1 to REL-4).
 
 use switchhook_core::{
-    invitation::accept::RelayPair,
     lesson::{Lesson, lesson},
     relay,
-    relay_choice::choose,
-    ticket::{Member, SessionTicket},
+    relay_choice::{Place, choose},
+    relay_host::RelayHost,
+    ticket::SessionTicket,
 };
 use switchhook_protocol::{
     call::{Done, PathReport},
@@ -16,7 +16,7 @@ use switchhook_protocol::{
 use tracing::info;
 
 use super::{Caller, FlowError, session::participant};
-use crate::app::App;
+use crate::{app::App, relay_hosts};
 
 pub(crate) async fn request(
     app: &App,
@@ -24,8 +24,8 @@ pub(crate) async fn request(
     request: RelayRequest,
 ) -> Result<RelayResponse, FlowError> {
     let ticket = participant(app, caller, &request.ticket).await?;
-    let own = credentials(app, caller, &ticket, &ticket.own)?;
-    let peers = credentials(app, caller, &ticket, ticket.peer()?)?;
+    let places = ticket.places();
+    let [own, peers] = credentials(app, caller, &ticket, (&places.0, &places.1)).await?;
     let writes = relay::give(&ticket, peers, app.now(), &mut app.rng())?;
     let committed = app.storage.of(&caller.tenant).commit("relay-request", writes).await?;
     app.wake(&caller.tenant, committed);
@@ -65,36 +65,21 @@ async fn learn(app: &App, caller: &Caller, session: &SessionId, lesson: Lesson<'
     Ok(counted.await?)
 }
 
-/// Credentials of both sides of an accept (REL-2).
-pub(crate) fn credentials_of_both(
+/// Chooses relay hosts for the holder of a ticket and the other side, from where both are; the credentials of each for
+/// its own (REL-1, REL-2).
+pub(crate) async fn credentials(
     app: &App,
     caller: &Caller,
     ticket: &SessionTicket,
-    (inviter, invited): (Option<&str>, Option<&str>),
-) -> Result<RelayPair, ErrorCode> {
-    let hosts = app.relay_hosts();
-    let choice = choose(&hosts, inviter, invited, app.now()).ok_or(ErrorCode::NoRelay)?;
-    let keys = (app.keys.relay(&choice.a.id), app.keys.relay(&choice.b.id));
-    let (now, mut rng) = (app.now(), app.rng());
-    let mut mint = |row, keys, member| {
-        let host = relay::Host { row, keys, realm: app.relay_realm() };
+    (own, peers): (&Place, &Place),
+) -> Result<[RelayCredentials; 2], FlowError> {
+    let (hosts, now) = (relay_hosts::all(app).await?, app.now());
+    let choice = choose(&hosts, own, peers, now).ok_or(ErrorCode::NoRelay)?;
+    let mut rng = app.rng();
+    let mut mint = |row: &RelayHost, member| {
+        let keys = app.keys.relay(&row.id);
+        let host = relay::Host { row, keys: &keys, realm: app.relay_realm() };
         relay::credentials(host, (&caller.tenant, ticket, member), now, &mut rng)
     };
-    Ok(RelayPair {
-        inviter: mint(choice.a, &keys.0, ticket.peer()?),
-        invited: mint(choice.b, &keys.1, &ticket.own),
-    })
-}
-
-fn credentials(
-    app: &App,
-    caller: &Caller,
-    ticket: &SessionTicket,
-    member: &Member,
-) -> Result<RelayCredentials, ErrorCode> {
-    let hosts = app.relay_hosts();
-    let choice = choose(&hosts, None, None, app.now()).ok_or(ErrorCode::NoRelay)?;
-    let keys = app.keys.relay(&choice.a.id);
-    let host = relay::Host { row: choice.a, keys: &keys, realm: app.relay_realm() };
-    Ok(relay::credentials(host, (&caller.tenant, ticket, member), app.now(), &mut app.rng()))
+    Ok([mint(choice.a, &ticket.own), mint(choice.b, ticket.peer()?)])
 }

@@ -15,6 +15,7 @@ mod person;
 mod plugins;
 mod registering;
 mod registrations;
+mod relay_hosts;
 pub(crate) mod routes;
 pub(crate) mod schemas;
 mod sessions;
@@ -31,7 +32,11 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use serde::Deserialize;
-use switchhook_protocol::{error::ErrorCode, id::TenantId, time::Timestamp};
+use switchhook_protocol::{
+    error::ErrorCode,
+    id::{RelayHostId, TenantId},
+    time::Timestamp,
+};
 use switchhook_storage::{AdminToken, AuditEntry, StorageError, Transaction};
 
 use super::{extract::Path, problem::Problem};
@@ -46,6 +51,10 @@ pub(crate) struct Administrator {
 /// The operator: may administer everything.
 #[derive(Debug)]
 pub(crate) struct Operator(pub(crate) Administrator);
+
+/// A relay host that says where it is; it may do nothing else.
+#[derive(Debug)]
+pub(crate) struct OfRelayHost(pub(crate) RelayHostId);
 
 /// The tenant in the address, and whoever may administer it.
 #[derive(Debug)]
@@ -63,6 +72,15 @@ impl FromRequestParts<Arc<App>> for Operator {
             return Err(ErrorCode::Forbidden.into());
         }
         Ok(Self(Administrator { label: token.label }))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for OfRelayHost {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let token = any_bearer(app, &parts.headers).await?;
+        token.relay_host.map(Self).ok_or_else(|| ErrorCode::Forbidden.into())
     }
 }
 
@@ -137,8 +155,13 @@ async fn administers(app: &App, headers: &HeaderMap) -> Result<AdminToken, Probl
     if token.application.is_none() { Ok(token) } else { Err(ErrorCode::Forbidden.into()) }
 }
 
-/// The token of a request, if it counts.
+/// The token of a request, if it counts. A relay host's is for [`OfRelayHost`] alone.
 pub(super) async fn bearer(app: &App, headers: &HeaderMap) -> Result<AdminToken, Problem> {
+    let token = any_bearer(app, headers).await?;
+    if token.relay_host.is_none() { Ok(token) } else { Err(ErrorCode::Forbidden.into()) }
+}
+
+async fn any_bearer(app: &App, headers: &HeaderMap) -> Result<AdminToken, Problem> {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = value.and_then(|value| value.strip_prefix("Bearer ")).ok_or(ErrorCode::Unauthorized)?;
     let stored = app.storage.admin_tokens().get(&secrets::hash(token.trim())).await?;

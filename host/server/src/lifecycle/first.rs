@@ -11,6 +11,7 @@ use crate::{
     flows::FlowError,
     nodes,
     plugins::reconcile::reconcile,
+    relay_hosts,
     sandbox::{self, SandboxFile},
     secrets, tenants,
 };
@@ -44,6 +45,7 @@ async fn first_administrator(app: &App, admin_token: &str) -> Result<(), FlowErr
     }
     let token = AdminToken {
         application: None,
+        relay_host: None,
         hash,
         tenant: None,
         label: FIRST_ADMINISTRATOR.to_owned(),
@@ -76,6 +78,7 @@ pub(super) async fn set_up(app: &App, data: &Path, admin_token: &str) -> Result<
         tenants::read_settings(app).await?;
         reconcile(app).await?;
     }
+    relay_hosts::enter(app).await?;
     Ok(nodes::enter(app).await?)
 }
 

@@ -6,7 +6,7 @@ use prometheus_client::registry::Registry;
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_bus::Bus;
 use switchhook_cdx::{Cdx, CdxConfig, Ip};
-use switchhook_core::{mint, rate::Rate, relay_choice::RelayHost, relay_peers::PeerPolicy, seal::KeyRing};
+use switchhook_core::{mint, rate::Rate, relay_peers::PeerPolicy, seal::KeyRing};
 use switchhook_delivery::{GatewayPeers, MailSender, Outbound, SmsSender};
 use switchhook_plugin_runtime::{ArtefactSettings, Compiler, Runtime, RuntimeSettings, Slots};
 use switchhook_protocol::{id::RelayHostId, time::Timestamp};
@@ -14,7 +14,7 @@ use switchhook_relay::{Bandwidth, Quota, Relay, RelayConfig, TlsPort};
 use switchhook_storage::{Clock, Database, OpenError, Storage};
 use tracing::info;
 
-use super::{DATABASE, REALM, StartError};
+use super::{DATABASE, StartError};
 use crate::{
     clock,
     keys::Keys,
@@ -140,11 +140,11 @@ pub(super) async fn cdx(settings: &settings::Cdx, keys: KeyRing) -> Result<Cdx, 
     Cdx::bind(&config, keys, Arc::new(clock::now), &mut rng).await
 }
 
-/// Binds the relay; over TLS it shows the certificate of the HTTP port.
-pub(super) async fn relay(
+/// Binds a relay host; over TLS it shows the certificate of the HTTP port.
+pub(crate) async fn relay(
     settings: &settings::Relay,
     host: &RelayHostId,
-    keys: KeyRing,
+    (keys, realm): (KeyRing, &str),
     tls: Option<Arc<Tls>>,
 ) -> Result<Relay, StartError> {
     let tls = match (settings.tls_port, tls) {
@@ -170,12 +170,11 @@ pub(super) async fn relay(
             each_session: rate(settings.bytes_per_second_of_session),
             each_tenant: rate(settings.bytes_per_second_of_tenant),
         },
-        realm: REALM.to_owned(),
+        realm: realm.to_owned(),
         peers: PeerPolicy {
             allow_loopback: settings.allow_loopback,
             allowed: settings.allow.clone(),
             refused: settings.refuse.clone(),
-            ..PeerPolicy::default()
         },
         ..RelayConfig::new(host.clone())
     };
@@ -184,9 +183,4 @@ pub(super) async fn relay(
         info!(%addr, "TURN over TLS");
     }
     Ok(relay)
-}
-
-/// The built-in relay, as it is chosen.
-pub(super) fn relay_host(settings: &settings::Relay, id: RelayHostId, bound: SocketAddr) -> RelayHost {
-    RelayHost { id, region: settings.region.clone(), addr: bound, load: 0, last_seen: clock::now() }
 }

@@ -1,7 +1,7 @@
 //! Addresses in the settings: each is read into a type that cannot be wrong, and prints masked where it may have a
 //! password.
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 use reqwest::Url;
@@ -67,6 +67,55 @@ impl fmt::Debug for BusUrl {
 #[derive(Debug, thiserror::Error)]
 #[error("a database is postgres://user:password@host/name")]
 pub struct NotAPostgresUrl;
+
+/// Where a relay host finds the nodes: `https://`, or `http://` on this machine alone, since keys come from there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ServerUrl(String);
+
+/// A text that is no place for keys to come from.
+#[derive(Debug, thiserror::Error)]
+#[error("a server is https://host[:port]; http:// only on this machine, by its address")]
+pub struct NotAServerUrl;
+
+impl ServerUrl {
+    /// The address of something below it.
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}/{path}", self.0)
+    }
+}
+
+impl TryFrom<String> for ServerUrl {
+    type Error = NotAServerUrl;
+
+    fn try_from(url: String) -> Result<Self, Self::Error> {
+        let parsed: Url = url.parse().or(Err(NotAServerUrl))?;
+        let ip = parsed.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+        let is_here = ip.is_some_and(|ip| ip.is_loopback());
+        let is_safe = parsed.scheme() == "https" || (parsed.scheme() == "http" && is_here);
+        is_safe.then(|| Self(url.trim_end_matches('/').to_owned())).ok_or(NotAServerUrl)
+    }
+}
+
+impl FromStr for ServerUrl {
+    type Err = NotAServerUrl;
+
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        url.to_owned().try_into()
+    }
+}
+
+impl From<ServerUrl> for String {
+    fn from(url: ServerUrl) -> Self {
+        url.0
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// A proxy's address, or the network where proxies are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

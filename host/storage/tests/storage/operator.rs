@@ -113,6 +113,7 @@ on_each_database! {
         let tokens = fixture.storage.admin_tokens();
         let operator = AdminToken {
             application: None,
+            relay_host: None,
             hash: [1; 32],
             tenant: None,
             label: "operator".to_owned(),
@@ -122,6 +123,7 @@ on_each_database! {
         };
         let of_acme = AdminToken {
             application: None,
+            relay_host: None,
             hash: [2; 32],
             tenant: Some(tenant("acme")),
             label: "acme".to_owned(),

@@ -187,7 +187,7 @@ impl Engine {
     }
 
     pub(super) async fn relay(&mut self, credentials: &RelayCredentials) -> Result<Attempt, CallFailed> {
-        let allocation = Allocation::open(&*self.network, credentials).await?;
+        let allocation = Allocation::open_trusting(&*self.network, credentials, self.client.tls()).await?;
         let (relayed, observed) = (allocation.relayed(), allocation.observed());
         self.client.relay_update(&RelayUpdate { ticket: self.ticket.clone(), relayed, observed }).await?;
         let candidates = self.relayed.take();

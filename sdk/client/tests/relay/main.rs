@@ -81,6 +81,7 @@ async fn relay() -> (Server, SocketAddr) {
 fn credentials(server: SocketAddr, password: &str) -> RelayCredentials {
     RelayCredentials {
         server,
+        servers: Vec::new(),
         realm: REALM.to_owned(),
         username: "user".to_owned(),
         password: password.to_owned(),

@@ -13,7 +13,7 @@ use super::{
     audit, carriers, client_authority, explain, gateways, limits, mail_server, mails, may_ring, openapi,
     person,
     plugins::{built_in, changes, secrets, show, upload},
-    registering, registrations, sessions, tenants, text_policy, texts, tokens, users,
+    registering, registrations, relay_hosts, sessions, tenants, text_policy, texts, tokens, users,
 };
 use crate::app::App;
 
@@ -57,6 +57,12 @@ routes! {
     get "/tokens" => tokens::operators;
     post "/tokens" => tokens::create_operators;
     delete "/tokens/{id}" => tokens::revoke_operators;
+    get "/relay-hosts" => relay_hosts::list;
+    delete "/relay-hosts/{host}" => relay_hosts::remove;
+    put "/relay-hosts/{host}/drain" => relay_hosts::drain;
+    get "/relay-host" => relay_hosts::enter;
+    put "/relay-host" => relay_hosts::beat;
+    post "/relay-host/taking-part" => relay_hosts::taking_part;
     get "/tenants/{tenant}/plugins" => show::all;
     post "/tenants/{tenant}/built-in-plugins" => built_in::offer;
     get "/tenants/{tenant}/plugins/{slot}/{name}" => show::one;

@@ -25,6 +25,27 @@ pub(crate) struct Carrier {
     number: String,
 }
 
+/// Where clients reach a relay host, and peers what it relays.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) struct RelayAddresses {
+    /// TURN over UDP and TCP, as `192.0.2.10:3478`.
+    main: String,
+    /// The same over the other family of addresses.
+    other: Option<String>,
+    /// TURN over TLS, at the same addresses.
+    tls: Option<TlsDoor>,
+}
+
+/// TURN over TLS.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) struct TlsDoor {
+    port: u16,
+    /// The name that the certificate is for.
+    name: String,
+}
+
 /// When devices register again without a person.
 #[derive(ToSchema)]
 #[schema(rename_all = "kebab-case")]
@@ -308,7 +329,8 @@ mod tests {
     use serde::Serialize;
     use serde_json::Value;
     use switchhook_core::{
-        limits, mail, may_ring, policy, registration::test_number, rollout, row, transit::policy::TextPolicy,
+        limits, mail, may_ring, policy, registration::test_number, relay_host, rollout, row,
+        transit::policy::TextPolicy,
     };
     use switchhook_plugin_runtime as runtime;
     use switchhook_protocol::carrier::{Carrier, CarrierBundle};
@@ -355,6 +377,15 @@ mod tests {
         assert_eq!(members(&CarrierBundle::default()), described("CarrierBundle"));
         assert_eq!(members(&TextPolicy::default()), described("TextPolicy"));
         assert_eq!(members(&mail::Template::default()), described("MailTemplate"));
+    }
+
+    #[test]
+    fn shapes_of_relay_hosts_have_the_members_that_are_written() {
+        let tls = relay_host::TlsDoor { port: 443, name: "relay.example".to_owned() };
+        assert_eq!(members(&tls), described("TlsDoor"));
+        let main = "192.0.2.10:3478".parse().unwrap();
+        let addresses = relay_host::RelayAddresses { main, other: None, tls: Some(tls) };
+        assert_eq!(members(&addresses), described("RelayAddresses"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::{
     error::ErrorCode,
-    id::{ApplicationId, TenantId},
+    id::{ApplicationId, RelayHostId, TenantId},
     time::Timestamp,
 };
 use switchhook_storage::AdminToken;
@@ -20,6 +20,7 @@ use crate::{
         extract::{Body, Path},
         problem::Problem,
     },
+    relay_hosts::built_in::is_built_in,
     secrets,
 };
 
@@ -35,6 +36,10 @@ pub(crate) struct NewToken {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     application: Option<ApplicationId>,
+    /// Of the operator's: it says of this relay host where it is, and does nothing else.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    relay_host: Option<RelayHostId>,
     /// How long it counts, in milliseconds.
     #[serde(default)]
     expires_in_ms: Option<u64>,
@@ -49,6 +54,10 @@ pub(crate) struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     application: Option<ApplicationId>,
+    /// It speaks for this relay host, and does nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    relay_host: Option<RelayHostId>,
     #[schema(value_type = Option<u64>)]
     expires_at: Option<Timestamp>,
     revoked: bool,
@@ -109,12 +118,17 @@ fn mint(
     if tenant.is_none() && new.application.is_some() {
         return Err(Problem::new(ErrorCode::Malformed, "an application is a tenant's"));
     }
+    if new.relay_host.as_ref().is_some_and(|host| tenant.is_some() || is_built_in(host)) {
+        let why = "a relay host is the operator's, and its id does not begin like those of nodes' own";
+        return Err(Problem::new(ErrorCode::Malformed, why));
+    }
     let token = secrets::new_token(&mut app.rng());
     let life = new.expires_in_ms.map_or(LIFE, Duration::from_millis);
     let row = AdminToken {
         hash: secrets::hash(&token),
         tenant,
         application: new.application,
+        relay_host: new.relay_host,
         label: new.label,
         created_at: app.now(),
         expires_at: Some(app.now().after(life)),
@@ -195,6 +209,7 @@ fn shown(row: AdminToken) -> Shown {
         id: HEXLOWER.encode(&row.hash),
         label: row.label,
         application: row.application,
+        relay_host: row.relay_host,
         expires_at: row.expires_at,
         revoked: row.revoked_at.is_some(),
         token: None,

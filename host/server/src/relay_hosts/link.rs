@@ -1,0 +1,109 @@
+//! The way of a relay host apart to the nodes: HTTPS, with the host's own token.
+
+use std::fmt;
+
+use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
+use serde::{Deserialize, de::DeserializeOwned};
+use switchhook_relay::Participant;
+use zeroize::Zeroizing;
+
+use super::told::{Beat, Gone, Orders, Relayed};
+use crate::{limits, settings::ServerUrl};
+
+/// The nodes, or the balancer before them.
+pub(crate) struct Link {
+    http: Client,
+    server: ServerUrl,
+    token: Zeroizing<String>,
+}
+
+/// Why a relay host was not told what it asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// The token does not count, or not for this: nothing changes that but the operator.
+    #[error("the server refuses this relay host ({0}); make it a token with `switchhook relay-hosts add`")]
+    Unknown(String),
+    /// What this host says of itself is not taken.
+    #[error("the server does not take what this relay host says of itself: {0}")]
+    Wrong(String),
+    /// Nobody answers, or it has trouble of its own.
+    #[error("no answer from the server")]
+    Away(#[source] reqwest::Error),
+    /// Something answers that is no Switchhook of this version.
+    #[error("the answer is not understood; is `server` the address of a Switchhook server?")]
+    Strange,
+}
+
+/// What failed requests are answered with.
+#[derive(Deserialize)]
+struct Problem {
+    code: String,
+    #[serde(default)]
+    detail: String,
+}
+
+impl Link {
+    /// Prepares to ask. A server that sends elsewhere is not followed: it would get the token.
+    pub(crate) fn new(server: ServerUrl, token: Zeroizing<String>) -> Result<Self, LinkError> {
+        let http = Client::builder().timeout(limits::RELAY_LINK).redirect(Policy::none());
+        Ok(Self { http: http.build().map_err(LinkError::Away)?, server, token })
+    }
+
+    /// What the host needs before it can be reached.
+    pub(crate) async fn enter(&self) -> Result<Orders, LinkError> {
+        self.ask(self.http.get(self.at("relay-host"))).await
+    }
+
+    /// Says that the host lives.
+    pub(crate) async fn beat(&self, beat: &Beat) -> Result<Orders, LinkError> {
+        self.ask(self.http.put(self.at("relay-host")).json(beat)).await
+    }
+
+    /// Those of these participants that take part no more.
+    pub(crate) async fn gone(&self, some: &[Participant]) -> Result<Vec<Participant>, LinkError> {
+        let asked = Relayed { participants: some.iter().cloned().map(Into::into).collect() };
+        let answer: Gone = self.ask(self.http.post(self.at("relay-host/taking-part")).json(&asked)).await?;
+        Ok(answer.gone.into_iter().map(Into::into).collect())
+    }
+
+    fn at(&self, path: &str) -> String {
+        self.server.at(&format!("admin/v1/{path}"))
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, LinkError> {
+        let answer = request.bearer_auth(self.token.as_str()).send().await.map_err(LinkError::Away)?;
+        match answer.error_for_status_ref() {
+            Ok(_) if answer.status().is_success() => answer.json().await.or(Err(LinkError::Strange)),
+            Ok(_) => Err(LinkError::Strange),
+            Err(error) if answer.status().is_client_error() => Err(refused(answer, error).await),
+            Err(error) => Err(LinkError::Away(error)),
+        }
+    }
+}
+
+async fn refused(answer: Response, error: reqwest::Error) -> LinkError {
+    match answer.json::<Problem>().await {
+        Ok(Problem { code, .. }) if matches!(code.as_str(), "unauthorized" | "forbidden") => {
+            LinkError::Unknown(code)
+        }
+        Ok(Problem { code, .. }) if code == "rate-limited" => LinkError::Away(error),
+        Ok(Problem { detail, .. }) => LinkError::Wrong(detail),
+        Err(_) => LinkError::Strange,
+    }
+}
+
+impl LinkError {
+    /// Whether to ask again changes nothing.
+    pub(crate) const fn is_final(&self) -> bool {
+        match self {
+            Self::Unknown(_) | Self::Wrong(_) => true,
+            Self::Away(_) | Self::Strange => false,
+        }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("server", &self.server).finish_non_exhaustive()
+    }
+}
