@@ -43,7 +43,7 @@ pub(crate) struct Shown {
     capacity: u32,
     /// Allocations that it holds.
     held: u32,
-    state: State,
+    state: Condition,
     /// Whether it has heard of all others: of two hosts that have not, a session uses only one.
     knows_others: bool,
     /// When it was last seen, in milliseconds since 1970.
@@ -55,7 +55,7 @@ pub(crate) struct Shown {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schema(as = RelayHostState)]
-enum State {
+enum Condition {
     /// It was seen within ten seconds.
     Alive,
     /// The same, and the operator wants nobody to be sent there.
@@ -187,14 +187,14 @@ fn shown(host: &RelayHost, hosts: &[RelayHost], now: Timestamp) -> Shown {
     Shown { host: id, built_in, region, near, addresses, capacity, held, state, knows_others, seen_at }
 }
 
-fn state(host: &RelayHost, now: Timestamp) -> State {
+fn state(host: &RelayHost, now: Timestamp) -> Condition {
     if !host.is_alive(now) {
-        State::Dead
+        Condition::Dead
     } else if host.said.leaving {
-        State::Leaving
+        Condition::Leaving
     } else if host.drain {
-        State::Drained
+        Condition::Drained
     } else {
-        State::Alive
+        Condition::Alive
     }
 }
