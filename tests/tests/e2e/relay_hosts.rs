@@ -130,7 +130,7 @@ impl Stage {
             start(&host, "us-1", "127.0.0.3:0", "us").await?,
         );
         for id in [&eu.id, &us.id] {
-            host.admin.relay_host_is(id, &json!({ "alive": true, "knows_others": true })).await?;
+            host.admin.relay_host_is(id, &json!({ "state": "alive", "knows_others": true })).await?;
         }
         let (alice, bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
         Ok(Self { host, eu, us, alice, bob })

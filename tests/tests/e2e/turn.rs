@@ -27,7 +27,7 @@ async fn rel_2_the_credentials_of_a_call_serve_a_client_of_others() -> Result<()
     let Some(python) = Python::of("rel_2_the_credentials_of_a_call_serve_a_client_of_others") else {
         return Ok(());
     };
-    let call = Call::relayed().await?;
+    let call = Box::pin(Call::relayed()).await?;
 
     for transport in ["udp", "tcp"] {
         let asked = json!({
@@ -50,7 +50,7 @@ async fn rel_2_webrtc_of_chromium_meets_with_the_credentials_of_a_call() -> Resu
     if !skipped::has(TEST, "chromium-headless-shell", 100) {
         return Ok(());
     }
-    let call = Call::relayed().await?;
+    let call = Box::pin(Call::relayed()).await?;
 
     for (url, protocol) in [
         (format!("turn:{}?transport=udp", call.relay), "udp"),
@@ -74,7 +74,7 @@ async fn rel_2_webrtc_of_chromium_meets_with_the_credentials_of_a_call() -> Resu
 /// REL-3.udp, REL-3.tcp, REL-3.tls
 #[tokio::test]
 async fn rel_2_coturns_client_relays_with_the_credentials_of_a_call() -> Result<()> {
-    let call = Call::relayed().await?;
+    let call = Box::pin(Call::relayed()).await?;
     let echo = Echo::start().await?;
     let authority = call.host.folder().join("authority.pem");
     std::fs::write(&authority, call.authority.pem())?;

@@ -46,8 +46,8 @@ pub(crate) struct Relay {
     #[arg(long)]
     region: Option<String>,
     /// Lets relayed traffic reach this machine itself, for tests.
-    #[arg(long)]
-    allow_loopback_relay: bool,
+    #[arg(long = "allow-loopback-relay")]
+    allow_loopback: bool,
     /// Logs and addresses as JSON.
     #[arg(long)]
     json: bool,
@@ -93,7 +93,7 @@ impl Relay {
         relay.token_file = self.token_file.clone().or_else(|| relay.token_file.take());
         relay.listen = self.listen.unwrap_or(relay.listen);
         relay.region = self.region.clone().unwrap_or_else(|| relay.region.clone());
-        relay.allow_loopback |= self.allow_loopback_relay;
+        relay.allow_loopback |= self.allow_loopback;
         Ok(settings)
     }
 

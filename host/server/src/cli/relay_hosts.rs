@@ -75,15 +75,14 @@ struct Listed {
 
 #[derive(Deserialize)]
 struct Host {
-    host: RelayHostId,
+    #[serde(rename = "host")]
+    id: RelayHostId,
     built_in: bool,
     region: String,
     addresses: RelayAddresses,
     capacity: u32,
     held: u32,
-    alive: bool,
-    drain: bool,
-    leaving: bool,
+    state: String,
 }
 
 /// Milliseconds of a day.
@@ -123,13 +122,13 @@ impl RelayHosts {
 }
 
 fn row(host: &Host) -> String {
-    let state = match (host.alive, host.leaving, host.drain) {
-        (false, ..) => styled(BAD, "dead"),
-        (true, true, _) => styled(ODD, "leaving"),
-        (true, false, true) => styled(ODD, "drained"),
-        (true, false, false) => styled(GOOD, "alive"),
+    let style = match host.state.as_str() {
+        "alive" => GOOD,
+        "dead" => BAD,
+        _ => ODD,
     };
+    let state = styled(style, &host.state);
     let kind = if host.built_in { styled(FAINT, " in a node") } else { String::new() };
-    let Host { host: id, region, addresses, held, capacity, .. } = host;
+    let Host { id, region, addresses, held, capacity, .. } = host;
     format!("{id} {state} {region} {} {held}/{capacity}{kind}", addresses.main)
 }

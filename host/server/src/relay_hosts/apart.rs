@@ -108,10 +108,10 @@ impl Apart {
 
     /// Reads the files of the certificate again, soon.
     pub(crate) fn reload(&self) {
-        match &self.tls {
-            Some(tls) => tls.reload(),
-            None => info!("asked to read the certificate again, but there is no TLS here"),
-        }
+        let Some(tls) = &self.tls else {
+            return info!("asked to read the certificate again, but there is no TLS here");
+        };
+        tls.reload();
     }
 
     async fn drained(&self) {
@@ -133,7 +133,10 @@ impl Apart {
                     BEAT
                 }
                 Err(trouble) => {
-                    self.say(&trouble, missed);
+                    // The same trouble is told once.
+                    if missed == 0 {
+                        say(&trouble);
+                    }
                     missed += 1;
                     pause(missed)
                 }
@@ -145,18 +148,6 @@ impl Apart {
                 () = self.leaving.cancelled(), if !leaving => leaving = true,
                 () = time::sleep(next) => {}
             }
-        }
-    }
-
-    /// The same trouble is told once.
-    fn say(&self, trouble: &LinkError, missed: u32) {
-        if missed > 0 {
-            return;
-        }
-        if trouble.is_final() {
-            error!(error = %Causes(trouble), "nobody is sent to this relay host any more");
-        } else {
-            warn!(error = %Causes(trouble), "the nodes do not hear of this relay host; what it relays goes on");
         }
     }
 
@@ -202,6 +193,14 @@ impl Apart {
             }
         }
         Ok(())
+    }
+}
+
+fn say(trouble: &LinkError) {
+    if trouble.is_final() {
+        error!(error = %Causes(trouble), "nobody is sent to this relay host any more");
+    } else {
+        warn!(error = %Causes(trouble), "the nodes do not hear of this relay host; what it relays goes on");
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn id(
     keys: &KeyRing,
     rng: &mut impl CryptoRng,
 ) -> Result<RelayHostId, InvalidId> {
-    let ip = settings.public_ip.unwrap_or(settings.listen.ip());
+    let ip = settings.public_ip.unwrap_or_else(|| settings.listen.ip());
     let word = if settings.listen.port() == 0 {
         mint::word::<8>(rng)
     } else {

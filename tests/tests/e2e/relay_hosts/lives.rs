@@ -14,7 +14,7 @@ async fn rel_1_a_relay_host_that_dies_is_not_chosen_until_it_is_back() -> Result
     let before = stage.agree().await?;
     let (id, relay) = (stage.eu.id.clone(), stage.eu.relay);
     stage.eu.kill().await?;
-    stage.host.admin.relay_host_is(&id, &json!({ "alive": false })).await?;
+    stage.host.admin.relay_host_is(&id, &json!({ "state": "dead" })).await?;
 
     let Agreed { inviter: (_, inviter), callee: (_, callee) } = stage.agree().await?;
     assert_eq!(relay_of(&inviter)?.server, stage.us.relay, "the nearest that is left");
@@ -24,7 +24,7 @@ async fn rel_1_a_relay_host_that_dies_is_not_chosen_until_it_is_back() -> Result
     let server = (stage.host.addresses().http, &*token);
     stage.eu = RelayHost::start(PROGRAM, server, &relay.to_string(), ["--region", "eu"]).await?;
     assert_eq!((&stage.eu.id, stage.eu.relay), (&id, relay));
-    stage.host.admin.relay_host_is(&id, &json!({ "alive": true })).await?;
+    stage.host.admin.relay_host_is(&id, &json!({ "state": "alive" })).await?;
     let after = stage.agree().await?;
     assert_eq!(relay_of(&after.inviter.1)?.server, relay);
     for accepted in [&before.inviter.1, &after.inviter.1] {
@@ -45,7 +45,7 @@ async fn rel_3_while_no_server_answers_a_relay_host_goes_on_with_the_keys_that_i
 
     stage.host.start_again().await?;
     for id in [&stage.eu.id, &stage.us.id] {
-        stage.host.admin.relay_host_is(id, &json!({ "alive": true, "held": 1 })).await?;
+        stage.host.admin.relay_host_is(id, &json!({ "state": "alive", "held": 1 })).await?;
     }
     Ok(())
 }
@@ -57,7 +57,7 @@ async fn a_relay_host_that_is_told_to_end_takes_nobody_and_ends_when_nobody_uses
     let hers = in_time("the allocation", Allocation::open(&*open(), relay_of(&inviter)?)).await??;
 
     stage.eu.terminate()?;
-    stage.host.admin.relay_host_is(&stage.eu.id, &json!({ "leaving": true, "held": 1 })).await?;
+    stage.host.admin.relay_host_is(&stage.eu.id, &json!({ "state": "leaving", "held": 1 })).await?;
     let Agreed { inviter: (_, inviter), .. } = stage.agree().await?;
     assert_eq!(relay_of(&inviter)?.server, stage.us.relay);
 

@@ -45,7 +45,7 @@ async fn rel_3_over_tls_a_client_relays_by_the_relay_of_the_name_that_it_was_tol
     let options = ["--settings".as_ref(), settings.as_os_str()];
     stage.eu = RelayHost::start(PROGRAM, server, "127.0.0.2:0", options).await?;
     let tls = stage.eu.relay_tls.context("no TLS")?;
-    let moved = serde_json::json!({ "alive": true, "knows_others": true, "addresses": {
+    let moved = serde_json::json!({ "state": "alive", "knows_others": true, "addresses": {
         "main": stage.eu.relay, "other": null, "tls": { "port": tls.port(), "name": "localhost" } } });
     stage.host.admin.relay_host_is("eu-1", &moved).await?;
     stage.host.admin.relay_host_is("us-1", &serde_json::json!({ "knows_others": true })).await?;

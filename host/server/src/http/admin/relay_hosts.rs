@@ -43,17 +43,27 @@ pub(crate) struct Shown {
     capacity: u32,
     /// Allocations that it holds.
     held: u32,
-    /// Whether it was seen within ten seconds.
-    alive: bool,
+    state: Condition,
     /// Whether it has heard of all others: of two hosts that have not, a session uses only one.
     knows_others: bool,
-    /// The operator wants nobody to be sent there.
-    drain: bool,
-    /// It ends as soon as nobody uses it any more.
-    leaving: bool,
-    /// In milliseconds since 1970.
+    /// When it was last seen, in milliseconds since 1970.
     #[schema(value_type = u64)]
     seen_at: Timestamp,
+}
+
+/// How it is with a relay host.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = RelayHostState)]
+enum Condition {
+    /// It was seen within ten seconds.
+    Alive,
+    /// The same, and the operator wants nobody to be sent there.
+    Drained,
+    /// It ends as soon as nobody uses it any more.
+    Leaving,
+    /// It was not seen for longer than that.
+    Dead,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -170,22 +180,21 @@ fn done(any: bool) -> Result<StatusCode, Problem> {
 
 fn shown(host: &RelayHost, hosts: &[RelayHost], now: Timestamp) -> Shown {
     let knows_others = hosts.iter().all(|other| host.knows(other));
-    let alive = host.is_alive(now);
-    let RelayHost { id, built_in, said, drain, seen_at, entered_at: _ } = host.clone();
-    let Said { region, near, addresses, capacity, held, leaving, knows_until: _ } = said;
+    let state = state(host, now);
+    let RelayHost { id, built_in, said, seen_at, drain: _, entered_at: _ } = host.clone();
+    let Said { region, near, addresses, capacity, held, leaving: _, knows_until: _ } = said;
     let near = near.iter().map(ToString::to_string).collect();
-    Shown {
-        host: id,
-        built_in,
-        region,
-        near,
-        addresses,
-        capacity,
-        held,
-        alive,
-        knows_others,
-        drain,
-        leaving,
-        seen_at,
+    Shown { host: id, built_in, region, near, addresses, capacity, held, state, knows_others, seen_at }
+}
+
+fn state(host: &RelayHost, now: Timestamp) -> Condition {
+    if !host.is_alive(now) {
+        Condition::Dead
+    } else if host.said.leaving {
+        Condition::Leaving
+    } else if host.drain {
+        Condition::Drained
+    } else {
+        Condition::Alive
     }
 }
