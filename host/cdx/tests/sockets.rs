@@ -111,7 +111,7 @@ async fn coturns_discovery_is_told_all_that_it_needs() {
 async fn one_port_twice_is_refused() {
     let config = CdxConfig { ports: [3479, 3479], ..CdxConfig::default() };
     let mut rng = StdRng::seed_from_u64(1);
-    let refused = Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).await;
+    let refused = Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng);
     assert!(matches!(refused, Err(BindError::SamePort(3479))));
 }
 
@@ -125,7 +125,7 @@ async fn the_other_address_is_of_the_same_family_and_another_one() {
         let (ip, other_ip) = (ip("127.0.0.1", public), Some(ip(other, other_public)));
         let config = CdxConfig { ip, other_ip, ports: [0, 0], ..CdxConfig::default() };
         let mut rng = StdRng::seed_from_u64(1);
-        Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).await.expect_err("refused")
+        Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).expect_err("refused")
     };
     let public = Some("192.0.2.1");
     assert!(matches!(refused(None, "127.0.0.1", None).await, BindError::SameIp(_)));
@@ -337,7 +337,7 @@ impl Running {
 
     async fn with(config: CdxConfig) -> Self {
         let mut rng = StdRng::seed_from_u64(1);
-        let cdx = Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).await.unwrap();
+        let cdx = Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).unwrap();
         let (addrs, metrics) = (cdx.addrs(), cdx.metrics().clone());
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         cdx.run(&tracker, &stop);

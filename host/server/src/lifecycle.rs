@@ -307,15 +307,14 @@ struct Ports {
 impl Ports {
     async fn open(settings: &Settings, keys: &Keys, registry: &mut Registry) -> Result<Self, StartError> {
         let listener = parts::listener(settings).await?;
-        let cdx = parts::cdx(&settings.cdx, keys.cdx().clone()).await?;
+        let cdx = parts::cdx(&settings.cdx, keys.cdx().clone())?;
         cdx.metrics().register(registry);
         let host: RelayHostId = BUILT_IN.parse().map_err(|wrong| StartError::Setup(format!("{wrong}")))?;
         let relay = parts::relay(&settings.relay, &host, keys.relay(&host), listener.tls()).await?;
         relay.metrics().register(registry);
 
         let http = listener.addr().map_err(|error| StartError::Listen(settings.http.listen, error))?;
-        let [primary, secondary] = cdx.addrs();
-        let addresses = Addresses { http, cdx: CdxAddresses { primary, secondary }, relay: relay.addr() };
+        let addresses = Addresses { http, cdx: parts::cdx_addresses(&cdx), relay: relay.addr() };
         Ok(Self { listener, cdx, relay, host, addresses })
     }
 }

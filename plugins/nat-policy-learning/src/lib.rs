@@ -185,6 +185,7 @@ mod tests {
             Verdict::Direct => "direct".to_owned(),
             Verdict::Relay(_) => "relay".to_owned(),
             Verdict::DirectThenRelay(patience) => format!("direct for {} ms", patience.milliseconds),
+            Verdict::DirectGuessing(effort) => format!("guessing {effort:?}"),
             Verdict::Ask(requests) => format!("ask {requests:?}"),
         }
     }

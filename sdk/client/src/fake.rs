@@ -25,7 +25,7 @@ use switchhook_protocol::{
     event::{Delivered, Event},
     id::{ApplicationId, DeviceId, Epoch, RequestId, TenantId},
     registration::RegisterAgain,
-    server::{Answer, CdxAddresses, Challenge, Enrolled, Resumed, ServerMessage, Welcome},
+    server::{Answer, CdxAddresses, CdxKey, Challenge, Enrolled, Resumed, ServerMessage, Welcome},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -76,6 +76,7 @@ struct Door {
     tenant: TenantId,
     application: ApplicationId,
     cdx: CdxAddresses,
+    cdx_key: Option<CdxKey>,
     epoch: Epoch,
     devices: Mutex<HashMap<DeviceId, DeviceKey>>,
 }
@@ -89,21 +90,22 @@ impl FakeHost {
         let (Some(primary), Some(secondary)) = (primary, secondary) else {
             return Err(io::ErrorKind::AddrNotAvailable.into());
         };
-        let mut host = Self::with_cdx(CdxAddresses { primary, secondary }).await?;
+        let mut host = Self::with_cdx(CdxAddresses { primary, secondary, other_family: None }, None).await?;
         let tasks = TaskTracker::new();
         host.observing = sockets.map(|socket| AbortOnDropHandle::new(tasks.spawn(observe(socket)))).into();
         Ok(host)
     }
 
-    /// Starts a host that names these addresses of CDX.
-    pub async fn with_cdx(cdx: CdxAddresses) -> io::Result<Self> {
+    /// Starts a host that names these addresses of CDX, and gives every client this key for it.
+    pub async fn with_cdx(cdx: CdxAddresses, cdx_key: Option<CdxKey>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
         let tenant: TenantId = "acme".parse().map_err(io::Error::other)?;
         let application: ApplicationId = "phone".parse().map_err(io::Error::other)?;
         let epoch = "epoch-1".parse().map_err(io::Error::other)?;
         let devices = Mutex::default();
-        let door = Door { tenant: tenant.clone(), application: application.clone(), cdx, epoch, devices };
+        let (of, app) = (tenant.clone(), application.clone());
+        let door = Door { tenant: of, application: app, cdx, cdx_key, epoch, devices };
         let (greeted, receiver) = mpsc::channel(WAITING);
         let accepting =
             AbortOnDropHandle::new(TaskTracker::new().spawn(accept(listener, Arc::new(door), greeted)));
@@ -278,6 +280,7 @@ impl Door {
             epoch: self.epoch.clone(),
             ping_ms: 20_000,
             cdx: self.cdx,
+            cdx_key: self.cdx_key.clone(),
             register_again: RegisterAgain::default(),
             push_token_expires_in_ms: DAY,
         };

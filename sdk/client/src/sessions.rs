@@ -13,7 +13,7 @@ use switchhook_protocol::{
     event::{Event, PeerRelayed, RelayGiven},
     exchange::PeerElsewhere,
     id::SessionId,
-    session::{Change, SessionChanged},
+    session::{Change, Renewed, SessionChanged},
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -28,6 +28,8 @@ pub(crate) enum SessionEvent {
     Elsewhere(Box<PeerElsewhere>),
     /// The relay's address of the other side.
     Relayed(PeerRelayed),
+    /// Somebody else has left: with this ticket and key it goes on.
+    Renewed(Box<Renewed>),
     /// It is over.
     Ended,
 }
@@ -66,6 +68,11 @@ impl Sessions {
             Event::SessionUpdate(SessionChanged { session, change: Change::Ended { .. }, .. }) => {
                 (session, SessionEvent::Ended)
             }
+            Event::SessionUpdate(SessionChanged {
+                session,
+                change: Change::Left { renewed: Some(renewed), .. },
+                ..
+            }) => (session, SessionEvent::Renewed(Box::new(renewed.clone()))),
             Event::Invite(_)
             | Event::Accept(_)
             | Event::Decline(_)
@@ -78,7 +85,7 @@ impl Sessions {
             | Event::Notice(_)
             | Event::Asked(_)
             | Event::SessionUpdate(SessionChanged {
-                change: Change::Told { .. } | Change::Left { .. },
+                change: Change::Told { .. } | Change::Left { renewed: None, .. },
                 ..
             }) => return,
         };

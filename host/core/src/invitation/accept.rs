@@ -17,8 +17,9 @@ use switchhook_protocol::{
 
 use super::{NEWS_LIFE, message, set_invitation, set_leg, stop};
 use crate::{
+    guessing,
     network::{InviterSide, NetworkFacts},
-    policy::nat::Verdict,
+    policy::nat::{self, Verdict},
     row::{Device, Invitation, InvitationState, Leg, LegState, Participant, Session, Write},
     seal::KeyRing,
     ticket::{Alias, Judged, Member, Role, SessionTicket, TICKET_LIFE},
@@ -83,15 +84,16 @@ impl Paths {
     pub fn direct(
         (inviter, invited): (&NetworkFacts, &NetworkFacts),
         exchanges: Option<[Exchange; 2]>,
-        patience: Option<Duration>,
+        (patience, guessing): (Option<Duration>, nat::Guessing),
         networks: Option<String>,
     ) -> Self {
         let patience_ms = patience.map(|patience| u32::try_from(millis(patience)).unwrap_or(u32::MAX));
+        let [inviter_guesses, invited_guesses] = guessing::parts(guessing, [inviter, invited]);
         let [for_inviter, for_invited] = exchanges.map_or([None, None], |both| both.map(Some));
-        let to = |candidates, exchange| Path::Direct { candidates, patience_ms, exchange };
+        let to = |candidates, exchange, guessing| Path::Direct { candidates, patience_ms, exchange, guessing };
         Self {
-            inviter: to(invited.candidates(), for_inviter),
-            invited: to(inviter.candidates(), for_invited),
+            inviter: to(invited.candidates(), for_inviter, inviter_guesses),
+            invited: to(inviter.candidates(), for_invited, invited_guesses),
             judged: Judged { direct: true, networks },
         }
     }
@@ -291,7 +293,7 @@ mod tests {
 
     fn take_at(ringing: &RungCall, device: &str, retry: bool, now: Timestamp) -> Result<Taken, ErrorCode> {
         let (ticket, request, side) = ringing.accepting(device, retry);
-        let paths = Paths::direct((&network(), &network()), None, None, None);
+        let paths = Paths::direct((&network(), &network()), None, (None, nat::Guessing::default()), None);
         let facts = Accepting {
             keys: &ringing.keys,
             ticket: &ticket,
@@ -344,7 +346,7 @@ mod tests {
         assert_eq!(pushed.media_key, accepted.media_key);
         assert_eq!(
             pushed.path,
-            Path::Direct { candidates: network().candidates(), patience_ms: None, exchange: None }
+            Path::Direct { candidates: network().candidates(), patience_ms: None, exchange: None, guessing: switchhook_protocol::peer::Guessing::default() }
         );
         assert_ne!(pushed.ticket, accepted.ticket);
         let ticket = SessionTicket::open(&ringing.keys, &pushed.ticket, &alice().id, NOW).unwrap();

@@ -109,7 +109,27 @@ pub enum Verdict {
         /// How long to try directly: [`MIN_PATIENCE`] to [`MAX_PATIENCE`].
         #[serde(rename = "patience_ms", with = "json::millis")]
         patience: Duration,
+        /// What the clients may guess meanwhile.
+        #[serde(default)]
+        guessing: Guessing,
     },
+}
+
+/// What clients may guess where the addresses that they were told lead nowhere. What it may cost is the clients' to bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Guessing {
+    /// Of a NAT that gives out one port after the other, the next ones.
+    pub next_ports: bool,
+    /// Ports at random, by many sockets against many tries, where that can win.
+    pub birthday: bool,
+}
+
+impl Default for Guessing {
+    /// The next ports alone.
+    fn default() -> Self {
+        Self { next_ports: true, birthday: false }
+    }
 }
 
 /// A rule of [`Decided`] that is broken.
@@ -130,7 +150,7 @@ impl Decided {
     /// Names the first rule that it breaks.
     pub fn check(&self) -> Result<(), InvalidVerdict> {
         match self {
-            Self::Verdict(Verdict::DirectThenRelay { patience })
+            Self::Verdict(Verdict::DirectThenRelay { patience, .. })
                 if !(MIN_PATIENCE..=MAX_PATIENCE).contains(patience) =>
             {
                 Err(InvalidVerdict::Patience)
@@ -181,7 +201,7 @@ mod tests {
     fn patience_is_bounded_on_both_sides() {
         let patience = |millis| {
             let patience = Duration::from_millis(millis);
-            Decided::Verdict(Verdict::DirectThenRelay { patience }).check()
+            Decided::Verdict(Verdict::DirectThenRelay { patience, guessing: Guessing::default() }).check()
         };
         assert_eq!(patience(99), Err(InvalidVerdict::Patience));
         assert_eq!(patience(100), Ok(()));

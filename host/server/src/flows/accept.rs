@@ -80,14 +80,14 @@ async fn paths(
         let pair = relay::credentials_of_both(app, caller, ticket, regions)?;
         return Ok((Paths::relay(pair, networks), decision));
     }
-    let patience = match verdict {
-        Verdict::DirectThenRelay { patience } => Some(patience),
-        Verdict::Direct | Verdict::Relay { .. } => None,
+    let effort = match verdict {
+        Verdict::DirectThenRelay { patience, guessing } => (Some(patience), guessing),
+        Verdict::Direct | Verdict::Relay { .. } => (None, nat::Guessing::default()),
     };
     let sides = [(&ticket.peer()?.device, inviter), (&ticket.own.device, invited)];
     let session = (&ticket.session, ticket.generation);
     let exchanges = exchange::between(session, sides, (app.keys.cdx(), app.now()), &mut app.rng());
-    Ok((Paths::direct((inviter, invited), exchanges, patience, networks), decision))
+    Ok((Paths::direct((inviter, invited), exchanges, effort, networks), decision))
 }
 
 /// How earlier sessions between these two networks went.

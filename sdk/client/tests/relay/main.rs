@@ -27,7 +27,7 @@ use switchhook_protocol::{
     event::{Event, PeerRelayed, RelayGiven},
     id::RequestId,
     invitation::Accepted,
-    peer::{Path, Peer},
+    peer::{Guessing, Path, Peer},
     relay::{RelayCredentials, RelayResponse},
 };
 use tokio::{net::UdpSocket, sync::mpsc, task::JoinSet};
@@ -208,7 +208,8 @@ async fn carries(from: &Call, to: &mut Call, payload: &[u8]) {
 }
 
 fn direct(patience_ms: u32) -> Path {
-    Path::Direct { candidates: Vec::new(), patience_ms: Some(patience_ms), exchange: None }
+    let (candidates, guessing) = (Vec::new(), Guessing::default());
+    Path::Direct { candidates, patience_ms: Some(patience_ms), exchange: None, guessing }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use switchhook_client::network::{DatagramSocket, SystemNetwork};
-use switchhook_protocol::{connection_data::Candidate, exchange::PeerElsewhere};
+use switchhook_protocol::{connection_data::Candidate, exchange::PeerElsewhere, peer::Guessing};
 use tokio::io::ReadBuf;
 
 use super::*;
@@ -109,6 +109,7 @@ impl Talk {
             candidates: known(candidates),
             patience_ms: Some(patience),
             exchange: None,
+            guessing: Guessing::default(),
         });
         let (calls, clients) = Box::pin(start([one, two], paths)).await;
         Self { calls, candidates, tell: [to_one, to_two], heard, _clients: clients, _serving: serving }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use switchhook_core::policy::{
     Context, Description, Refusal,
-    nat::{Decided, Fact, Filtering, Mapping, Origin, Party, Question, Verdict},
+    nat::{Decided, Fact, Filtering, Guessing, Mapping, Origin, Party, Question, Verdict},
 };
 use wasmtime::Store;
 pub(crate) use world::NatPolicyPre as Pre;
@@ -70,7 +70,12 @@ fn verdict(
         Ok(world::Verdict::Relay(hint)) => Decided::Verdict(Verdict::Relay { region: hint.region }),
         Ok(world::Verdict::DirectThenRelay(patience)) => {
             let patience = Duration::from_millis(patience.milliseconds.into());
-            Decided::Verdict(Verdict::DirectThenRelay { patience })
+            Decided::Verdict(Verdict::DirectThenRelay { patience, guessing: Guessing::default() })
+        }
+        Ok(world::Verdict::DirectGuessing(effort)) => {
+            let patience = Duration::from_millis(effort.milliseconds.into());
+            let wire::Guessing { next_ports, birthday } = effort.guessing;
+            Decided::Verdict(Verdict::DirectThenRelay { patience, guessing: Guessing { next_ports, birthday } })
         }
         Ok(world::Verdict::Ask(asked)) => Decided::Ask(requests(asked)),
         Err(refused) => return refusal(refused).map(Err),
