@@ -136,8 +136,12 @@ impl Cdx {
             metrics: metrics.clone(),
         };
         let ports = places.into_iter().map(port).collect();
-        let taken =
-            |listener| Streams { listener, limit: rates(config.rate), started: Instant::now(), metrics: metrics.clone() };
+        let taken = |listener| Streams {
+            listener,
+            limit: rates(config.rate),
+            started: Instant::now(),
+            metrics: metrics.clone(),
+        };
         let streams = listeners.into_iter().map(taken).collect();
         Ok(Self { addrs, other_family, ports, streams, metrics })
     }

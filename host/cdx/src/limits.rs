@@ -1,6 +1,9 @@
 //! What bounds CDX, each with its reason.
 
-use std::{num::{NonZeroU64, NonZeroUsize}, time::Duration};
+use std::{
+    num::{NonZeroU64, NonZeroUsize},
+    time::Duration,
+};
 
 use switchhook_core::rate::Rate;
 

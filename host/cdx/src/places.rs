@@ -78,9 +78,7 @@ fn in_family(
     for ((at, own), (one, two)) in ips.iter().enumerate().zip(bound) {
         let ip = own.public();
         let other_ip = ips.get(at ^ 1).map(|other| other.public());
-        for ((socket, listener), port, other) in
-            [(one, first, second), (two, second, first)]
-        {
+        for ((socket, listener), port, other) in [(one, first, second), (two, second, first)] {
             let others = Others { port: other, ip: other_ip };
             places.push(Arc::new(Place { socket, addr: SocketAddr::new(ip, port), others }));
             listeners.push(listener);

@@ -83,7 +83,11 @@ mod tests {
             .iter()
             .zip(cdx)
             .filter(|(seen, _)| !seen.is_empty())
-            .map(|(seen, cdx)| Observation { observed: seen.parse().unwrap(), cdx: cdx.parse().unwrap(), at: NOW })
+            .map(|(seen, cdx)| Observation {
+                observed: seen.parse().unwrap(),
+                cdx: cdx.parse().unwrap(),
+                at: NOW,
+            })
             .map(|seen| seen.seal(&keys(), &mut TestRng(1)))
             .collect();
         let claimed = Claims { mapping: claimed, ..Claims::default() };

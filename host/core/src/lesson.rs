@@ -18,7 +18,7 @@ pub struct Lesson<'a> {
 
 /// What a participant's report teaches, if it teaches anything.
 pub fn lesson(ticket: &SessionTicket, path: PathKind) -> Option<Lesson<'_>> {
-    let Judged { direct: true, networks: Some(networks) } = ticket.judged.as_ref()? else { return None };
+    let Judged { direct: true, networks: Some(networks), .. } = ticket.judged.as_ref()? else { return None };
     let worked = match path {
         PathKind::Direct => true,
         PathKind::Relay => false,
@@ -52,7 +52,7 @@ mod tests {
     }
 
     fn judged(direct: bool, networks: Option<&str>) -> Judged {
-        Judged { direct, networks: networks.map(Into::into) }
+        Judged { direct, until_accepted: false, networks: networks.map(Into::into) }
     }
 
     #[test]

@@ -65,15 +65,15 @@ impl Bucket {
 pub struct Buckets<S> {
     rate: Rate,
     slots: NonZeroU64,
-    buckets: Box<[Bucket]>,
+    table: Box<[Bucket]>,
     hasher: S,
 }
 
 impl<S: BuildHasher> Buckets<S> {
     /// A table of so many slots, 8 bytes each. The hasher's key is to be secret and of this table alone.
     pub fn new(rate: Rate, slots: NonZeroU64, hasher: S) -> Self {
-        let buckets = (0..slots.get()).map(|_| Bucket::default()).collect();
-        Self { rate, slots, buckets, hasher }
+        let table = (0..slots.get()).map(|_| Bucket::default()).collect();
+        Self { rate, slots, table, hasher }
     }
 
     /// Takes one of what this source may have, at `now` since a moment that stays the same for this table; false if
@@ -83,7 +83,7 @@ impl<S: BuildHasher> Buckets<S> {
             return true;
         }
         let slot = usize::try_from(self.hasher.hash_one(source) % self.slots).unwrap_or_default();
-        self.buckets.get(slot).is_none_or(|bucket| bucket.take(self.rate, 1, now))
+        self.table.get(slot).is_none_or(|bucket| bucket.take(self.rate, 1, now))
     }
 }
 
@@ -126,9 +126,8 @@ mod tests {
     #[test]
     fn an_ipv6_network_is_one_source() {
         let table = table(RATE);
-        let ask = |source: &str| {
-            table.take(Subscriber::from(source.parse::<IpAddr>().unwrap()), Duration::ZERO)
-        };
+        let ask =
+            |source: &str| table.take(Subscriber::from(source.parse::<IpAddr>().unwrap()), Duration::ZERO);
         let asked = ["2001:db8::1", "2001:db8::2", "2001:db8::ffff:1", "2001:db8::3"];
         assert_eq!(asked.map(ask), [true, true, true, false]);
     }

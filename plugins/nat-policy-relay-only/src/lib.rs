@@ -59,6 +59,7 @@ mod tests {
             Verdict::Direct
             | Verdict::DirectThenRelay(_)
             | Verdict::DirectGuessing(_)
+            | Verdict::RelayUntilAccepted(_)
             | Verdict::Ask(_) => panic!("not the relay"),
         }
     }

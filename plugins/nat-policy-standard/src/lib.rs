@@ -242,6 +242,7 @@ mod tests {
                 assert!(effort.guessing.next_ports && effort.guessing.birthday);
                 format!("direct for {} ms, guessing", effort.milliseconds)
             }
+            Verdict::RelayUntilAccepted(hint) => format!("until accepted {hint:?}"),
             Verdict::Ask(requests) => format!("ask {requests:?}"),
         }
     }

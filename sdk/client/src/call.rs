@@ -20,7 +20,7 @@ use std::{io, sync::Arc};
 use switchhook_protocol::{
     call::PathKind, connection_data::ConnectionData, invitation::Accepted, peer::SessionKey,
 };
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -63,8 +63,16 @@ pub struct Prepared {
 pub struct Call {
     sender: CallSender,
     received: Receiver<Vec<u8>>,
+    wishes: Sender<Wish>,
     tasks: TaskTracker,
     stop: DropGuard,
+}
+
+/// What the application wants of a running call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// The other side may know where this device is.
+    ShowAddress,
 }
 
 /// Sends datagrams of a call; clones send for the same call.
@@ -143,9 +151,10 @@ impl Call {
         let first = Box::pin(engine.establish()).await?;
         let live = Arc::new(Live::new(first.path()));
         let (datagrams, received) = channel(limits::DATAGRAMS);
+        let (wishes, wanted) = channel(limits::WISHES);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(engine.run(first, Arc::clone(&live), datagrams, stop.clone()));
-        Ok(Self { sender: CallSender { live }, received, tasks, stop: stop.drop_guard() })
+        tasks.spawn(engine.run(first, Arc::clone(&live), (datagrams, wanted), stop.clone()));
+        Ok(Self { sender: CallSender { live }, received, wishes, tasks, stop: stop.drop_guard() })
     }
 
     /// Sends a datagram; see [`CallSender::send`].
@@ -161,6 +170,14 @@ impl Call {
     /// Sends from elsewhere.
     pub fn sender(&self) -> CallSender {
         self.sender.clone()
+    }
+
+    /// Lets the inviter know where this device is, where it accepted the invite and the verdict was the relay until then
+    /// ([`until_accepted`](switchhook_protocol::peer::Path::Relay::until_accepted)): a direct path is looked for from
+    /// here on. Anywhere else it changes nothing.
+    pub fn show_address(&self) {
+        // Full, it has been said; closed, there is nobody to be shown to.
+        _ = self.wishes.try_send(Wish::ShowAddress);
     }
 
     /// Which kind of path the call takes at present; none when it is over.

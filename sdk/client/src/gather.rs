@@ -364,7 +364,8 @@ mod tests {
         gathering.handle_datagram(to, &answer(observation_request(number.into()).unwrap()), start);
         assert!(!gathering.asked[0].done, "standard STUN is anybody's word");
         gathering.handle_timeout(start + limits::CDX_RTO);
-        let again = core::iter::from_fn(|| gathering.poll_transmit()).find(|(port, _)| *port == to).unwrap().1;
+        let again =
+            core::iter::from_fn(|| gathering.poll_transmit()).find(|(port, _)| *port == to).unwrap().1;
         assert_ne!(first, again, "sealed anew");
 
         let late = start + Duration::from_secs(1);

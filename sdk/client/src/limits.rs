@@ -143,7 +143,7 @@ pub const GUESS_SOCKETS_AFTER: Duration = Duration::from_millis(200);
 
 /// The same before ports are guessed: the other side's sockets are open by then, if it heard of the accept within half a
 /// second.
-pub const GUESS_PORTS_AFTER: Duration = Duration::from_millis(1_000);
+pub const GUESS_PORTS_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a direct path is tried where the verdict does not say (NAT-4).
 pub const PATIENCE: Duration = Duration::from_secs(4);
@@ -171,6 +171,9 @@ pub const PATH_SILENCE: Duration = Duration::from_secs(50);
 
 /// Datagrams that wait for the application; full, the newest is dropped, as in a network.
 pub const DATAGRAMS: usize = 512;
+
+/// Wishes of the application that wait for its call; each says the same again.
+pub const WISHES: usize = 4;
 
 /// Mappings of the lab's symmetric NAT, one socket each.
 pub const NAT_MAPPINGS: usize = 64;

@@ -163,6 +163,25 @@ mod tests {
     }
 
     #[test]
+    fn inv_11_the_ticket_that_counts_after_somebody_has_left_is_told() {
+        let renewed = Renewed {
+            ticket: "t".to_owned(),
+            towards: "+15550101".parse().unwrap(),
+            media_key: "k".to_owned(),
+        };
+        let left = |renewed: Option<&Renewed>| {
+            let (session, by) = ("one".parse().unwrap(), "+15550100".parse().unwrap());
+            let change = Change::Left { reason: "hung-up".to_owned(), renewed: renewed.cloned() };
+            Event::SessionUpdate(SessionChanged { session, by, change, running_ms: 1 })
+        };
+        let sessions = Sessions::default();
+        let mut one = sessions.follow(&"one".parse().unwrap());
+        sessions.notice(&left(None));
+        sessions.notice(&left(Some(&renewed)));
+        assert_eq!(one.try_recv(), Ok(SessionEvent::Renewed(Box::new(renewed))));
+    }
+
+    #[test]
     fn sessions_that_no_call_asks_for_are_forgotten() {
         let sessions = Sessions::default();
         for number in 0..100 {

@@ -114,7 +114,12 @@ fn accepted(peer: Peer, candidates: Vec<Candidate>, media_key: &str) -> Accepted
         session: "s1".parse().unwrap(),
         ticket: "ticket".into(),
         peer,
-        path: Path::Direct { candidates, patience_ms: Some(1_500), exchange: None, guessing: Guessing::default() },
+        path: Path::Direct {
+            candidates,
+            patience_ms: Some(1_500),
+            exchange: None,
+            guessing: Guessing::default(),
+        },
         media_key: media_key.into(),
         retry: false,
         awaits_take: false,

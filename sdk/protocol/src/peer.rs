@@ -58,6 +58,9 @@ pub enum Path {
     Relay {
         /// For this participant alone.
         relay: RelayCredentials,
+        /// It may become direct: as soon as the invited device shows the inviter where it is, by `connection-data`.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        until_accepted: bool,
     },
 }
 
@@ -90,7 +93,6 @@ pub enum Birthday {
 }
 
 impl Guessing {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls it with")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -111,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_verdict_says_what_to_guess_only_where_that_is_something_else_than_the_next_ports() {
-        let path = |guessing| Path::Direct { candidates: vec![], patience_ms: None, exchange: None, guessing };
+        let path =
+            |guessing| Path::Direct { candidates: vec![], patience_ms: None, exchange: None, guessing };
         let text = serde_json::to_string(&path(Guessing::default())).unwrap();
         assert_eq!(text, r#"{"type":"direct","candidates":[]}"#);
         assert_eq!(serde_json::from_str::<Path>(&text).unwrap(), path(Guessing::default()));

@@ -35,7 +35,7 @@ async fn rel_2_the_credentials_of_a_call_serve_a_client_of_others() -> Result<()
 
 fn relay_of(accepted: &Accepted) -> Result<&RelayCredentials> {
     match &accepted.path {
-        Path::Relay { relay } => Ok(relay),
+        Path::Relay { relay, .. } => Ok(relay),
         Path::Direct { .. } => bail!("not the relay: {:?}", accepted.path),
     }
 }

@@ -5,10 +5,7 @@
 //! than its question.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::{
-    hash::BuildHasher,
-    num::NonZeroUsize,
-};
+use core::{hash::BuildHasher, num::NonZeroUsize};
 
 use rand_core::CryptoRng;
 use switchhook_protocol::{
@@ -124,7 +121,10 @@ impl<S: BuildHasher> Repeats<S> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::{string::String, vec};
+    use alloc::{
+        string::{String, ToString as _},
+        vec,
+    };
     use core::{hash::BuildHasherDefault, net::SocketAddr, time::Duration};
 
     use data_encoding::BASE64URL_NOPAD;
@@ -164,7 +164,11 @@ mod tests {
     }
 
     fn route(from: SocketAddr) -> Route {
-        Route { from, to: "[2001:db8:ffff:ffff:ffff:ffff:ffff:9]:65479".parse().unwrap(), others: Others { port: 3480, ip: None } }
+        Route {
+            from,
+            to: "[2001:db8:ffff:ffff:ffff:ffff:ffff:9]:65479".parse().unwrap(),
+            others: Others { port: 3480, ip: None },
+        }
     }
 
     #[test]
@@ -185,7 +189,8 @@ mod tests {
         let (_, key) = key(&keys());
         let Answered { nonce, sealed } = Answered::read(&out).unwrap();
         assert_eq!(key.open_message(nonce, sealed, QUESTION), None, "an answer is no question");
-        let answer: Answer = serde_json::from_slice(&key.open_message(nonce, sealed, ANSWER).unwrap()).unwrap();
+        let answer: Answer =
+            serde_json::from_slice(&key.open_message(nonce, sealed, ANSWER).unwrap()).unwrap();
         assert_eq!((answer.number, answer.observed), (7, from));
         let observation = Observation::open(&keys(), &answer.sealed, NOW).unwrap();
         assert_eq!((observation.observed, observation.cdx), (from, route(from).to));
@@ -205,7 +210,11 @@ mod tests {
         let (handle, _) = key(&keys());
         let (_, other) = key(&foreign);
         let under_another_key = sealed(&handle, &other, b"{}");
-        assert_eq!(hear(&under_another_key, &keys(), NOW).err(), Some(NotAnswered::Forged), "a handle that was seen");
+        assert_eq!(
+            hear(&under_another_key, &keys(), NOW).err(),
+            Some(NotAnswered::Forged),
+            "a handle that was seen"
+        );
         let (_, key) = key(&keys());
         let observation = keys().seal_bytes(Purpose::Observation, b"an observation", &mut TestRng(1));
         let other = sealed(&observation, &key, b"{}");
@@ -246,7 +255,8 @@ mod tests {
     #[test]
     fn nat_2_a_repeated_question_is_noticed() {
         let slots = NonZeroUsize::new(NONCE).unwrap();
-        let mut repeats: Repeats<BuildHasherDefault<Sum>> = Repeats::new(slots, BuildHasherDefault::default());
+        let mut repeats: Repeats<BuildHasherDefault<Sum>> =
+            Repeats::new(slots, BuildHasherDefault::default());
         let mut seen = |byte| repeats.is_new(&[byte; NONCE]);
         assert_eq!([1, 1, 1].map(&mut seen), [true, false, false]);
         assert_eq!([2, 1].map(&mut seen), [true, true], "another one took its slot");

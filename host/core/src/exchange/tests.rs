@@ -52,7 +52,7 @@ fn session_ticket(role: Role, direct: bool) -> SessionTicket {
         peer: Some(member(peer)),
         media_key: MediaKey::mint(&mut TestRng(3)),
         direct_failures: 0,
-        judged: Some(Judged { direct, networks: None }),
+        judged: Some(Judged { direct, until_accepted: false, networks: None }),
         expires_at: NOW.after(Duration::from_hours(1)),
     }
 }
@@ -179,6 +179,19 @@ fn nat_5_after_a_verdict_for_the_relay_nobody_learns_an_address() {
     assert_eq!(moves(&ticket, None, &cone("203.0.113.5:9"), NOW), Err(ErrorCode::Forbidden));
     let never_accepted = SessionTicket { judged: None, ..ticket };
     assert_eq!(moves(&never_accepted, None, &cone("203.0.113.5:9"), NOW), Err(ErrorCode::Forbidden));
+}
+
+#[test]
+fn nat_3_until_the_callee_accepts_it_may_say_where_it_is_and_so_may_the_inviter() {
+    for role in [Role::Inviter, Role::Invited { user: 0 }] {
+        let mut ticket = session_ticket(role, false);
+        assert_eq!(moves(&ticket, None, &cone("203.0.113.77:1"), NOW), Err(ErrorCode::Forbidden));
+        ticket.judged = Some(Judged { direct: false, until_accepted: true, networks: None });
+        let moved = moves(&ticket, None, &cone("203.0.113.77:1"), NOW).unwrap();
+        let sent = appended(&moved.writes);
+        let Some((_, Event::ConnectionData(told))) = sent.last() else { panic!("the other side is told") };
+        assert_eq!(told.candidates.len(), 1);
+    }
 }
 
 #[test]

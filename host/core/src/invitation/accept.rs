@@ -90,20 +90,22 @@ impl Paths {
         let patience_ms = patience.map(|patience| u32::try_from(millis(patience)).unwrap_or(u32::MAX));
         let [inviter_guesses, invited_guesses] = guessing::parts(guessing, [inviter, invited]);
         let [for_inviter, for_invited] = exchanges.map_or([None, None], |both| both.map(Some));
-        let to = |candidates, exchange, guessing| Path::Direct { candidates, patience_ms, exchange, guessing };
+        let to =
+            |candidates, exchange, guessing| Path::Direct { candidates, patience_ms, exchange, guessing };
         Self {
             inviter: to(invited.candidates(), for_inviter, inviter_guesses),
             invited: to(inviter.candidates(), for_invited, invited_guesses),
-            judged: Judged { direct: true, networks },
+            judged: Judged { direct: true, until_accepted: false, networks },
         }
     }
 
-    /// Through the relay, each with credentials of its own (REL-2).
-    pub fn relay(pair: RelayPair, networks: Option<String>) -> Self {
+    /// Through the relay, each with credentials of its own (REL-2); for good, or until the invited device shows where
+    /// it is.
+    pub fn relay(pair: RelayPair, until_accepted: bool, networks: Option<String>) -> Self {
         Self {
-            inviter: Path::Relay { relay: pair.inviter },
-            invited: Path::Relay { relay: pair.invited },
-            judged: Judged { direct: false, networks },
+            inviter: Path::Relay { relay: pair.inviter, until_accepted },
+            invited: Path::Relay { relay: pair.invited, until_accepted },
+            judged: Judged { direct: false, until_accepted, networks },
         }
     }
 }
@@ -346,7 +348,12 @@ mod tests {
         assert_eq!(pushed.media_key, accepted.media_key);
         assert_eq!(
             pushed.path,
-            Path::Direct { candidates: network().candidates(), patience_ms: None, exchange: None, guessing: switchhook_protocol::peer::Guessing::default() }
+            Path::Direct {
+                candidates: network().candidates(),
+                patience_ms: None,
+                exchange: None,
+                guessing: switchhook_protocol::peer::Guessing::default()
+            }
         );
         assert_ne!(pushed.ticket, accepted.ticket);
         let ticket = SessionTicket::open(&ringing.keys, &pushed.ticket, &alice().id, NOW).unwrap();

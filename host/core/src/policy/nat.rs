@@ -103,6 +103,9 @@ pub enum Verdict {
         /// Where it is best, if the policy knows.
         #[serde(default)]
         region: Option<String>,
+        /// Directly as soon as the invited device shows where it is: until then nobody but the host knows.
+        #[serde(default)]
+        until_accepted: bool,
     },
     /// Directly first, through a relay when patience is over.
     DirectThenRelay {
@@ -155,7 +158,7 @@ impl Decided {
             {
                 Err(InvalidVerdict::Patience)
             }
-            Self::Verdict(Verdict::Relay { region: Some(region) }) if !is_word(region) => {
+            Self::Verdict(Verdict::Relay { region: Some(region), .. }) if !is_word(region) => {
                 Err(InvalidVerdict::Region)
             }
             Self::Verdict(_) => Ok(()),
@@ -166,7 +169,7 @@ impl Decided {
 
 impl Verdict {
     /// The declared default: what works wherever anything does.
-    pub const DEFAULT: Self = Self::Relay { region: None };
+    pub const DEFAULT: Self = Self::Relay { region: None, until_accepted: false };
 }
 
 impl<T> Fact<T> {
@@ -210,7 +213,9 @@ mod tests {
 
     #[test]
     fn a_relays_region_is_a_word() {
-        let relay = |region: &str| Decided::Verdict(Verdict::Relay { region: Some(region.into()) });
+        let relay = |region: &str| {
+            Decided::Verdict(Verdict::Relay { region: Some(region.into()), until_accepted: false })
+        };
         assert_eq!(relay("eu-west").check(), Ok(()));
         assert_eq!(relay("eu west").check(), Err(InvalidVerdict::Region));
         assert_eq!(Decided::Ask(vec![]).check(), Err(InvalidVerdict::Request(InvalidRequest::None)));

@@ -78,7 +78,8 @@ async fn paths(
     if needs_relay(&verdict) {
         let regions = (inviter.region(), invited.region());
         let pair = relay::credentials_of_both(app, caller, ticket, regions)?;
-        return Ok((Paths::relay(pair, networks), decision));
+        let until_accepted = matches!(verdict, Verdict::Relay { until_accepted: true, .. });
+        return Ok((Paths::relay(pair, until_accepted, networks), decision));
     }
     let effort = match verdict {
         Verdict::DirectThenRelay { patience, guessing } => (Some(patience), guessing),

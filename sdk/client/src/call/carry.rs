@@ -18,12 +18,13 @@ use core::{net::SocketAddr, ops::ControlFlow};
 use std::{io, sync::Arc, time::Instant};
 
 use tokio::{
-    sync::mpsc::Sender,
+    sync::mpsc::{Receiver, Sender},
     time::{interval, sleep_until},
 };
 
 use self::making::{Making, made};
 use super::{
+    Wish,
     attempt::{Attempt, now},
     engine::Engine,
     live::{Live, PathInUse},
@@ -43,6 +44,12 @@ pub(super) enum Ended {
     Moved(Box<Attempt>),
 }
 
+/// What the application gets, and what it wants.
+pub(super) struct OfApplication {
+    pub(super) datagrams: Sender<Vec<u8>>,
+    pub(super) wishes: Receiver<Wish>,
+}
+
 type Flow = ControlFlow<Ended>;
 
 /// See the module.
@@ -51,7 +58,7 @@ pub(super) struct Carrying<'a> {
     line: Attempt,
     in_use: PathInUse,
     live: &'a Live,
-    datagrams: &'a Sender<Vec<u8>>,
+    application: &'a mut OfApplication,
     begun: Instant,
     /// When the other side was heard last, over any path.
     heard: Instant,
@@ -74,13 +81,13 @@ impl<'a> Carrying<'a> {
         engine: &'a mut Engine,
         line: Attempt,
         live: &'a Live,
-        datagrams: &'a Sender<Vec<u8>>,
+        application: &'a mut OfApplication,
     ) -> Option<Self> {
         let in_use = line.path()?;
         live.set(Some(in_use.clone()));
         let begun = now();
         let (heard, idle_line) = (begun, begun);
-        Some(Self { engine, line, in_use, live, datagrams, begun, heard, idle_line, making: None })
+        Some(Self { engine, line, in_use, live, application, begun, heard, idle_line, making: None })
     }
 
     pub(super) async fn run(mut self) -> Ended {
@@ -110,6 +117,7 @@ impl<'a> Carrying<'a> {
                     listening = event.is_some();
                     event.map_or(Flow::Continue(()), |event| self.hear(event))
                 }
+                Some(wish) = self.application.wishes.recv() => self.wished(wish),
                 made = made(&mut self.making) => self.take_made(made),
                 exchange = self.engine.whereabouts.announced() => self.announced(exchange),
                 _ = alive.tick() => { self.in_use.send(Kind::Alive, &[]); Flow::Continue(()) }
@@ -198,7 +206,7 @@ impl<'a> Carrying<'a> {
         match kind {
             Kind::Application => {
                 // Full, the newest is lost, as in a network; gone, the application only sends.
-                if self.datagrams.try_send(payload.to_vec()).is_err() {
+                if self.application.datagrams.try_send(payload.to_vec()).is_err() {
                     tracing::trace!("a datagram is lost at the application's queue");
                 }
                 Flow::Continue(())

@@ -5,13 +5,13 @@ use core::time::Duration;
 use std::{sync::Arc, time::Instant};
 
 use switchhook_protocol::{call::PathKind, invitation::Accepted, peer::Path, relay::RelayCredentials};
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{Receiver, Sender};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CallFailed, Prepared,
+    CallFailed, Prepared, Wish,
     attempt::{Attempt, Outcome, now},
-    carry::{Carrying, Ended},
+    carry::{Carrying, Ended, OfApplication},
     footing::Footing,
     guess,
     inbox::Inbox,
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     client::Client,
     limits,
-    network::Network,
+    network::{DatagramSocket, Network},
     path::Pace,
     secure::{Kind, MediaKey, Secrets, Side, peer_key},
     sessions::SessionEvent,
@@ -37,6 +37,8 @@ pub(super) struct Engine {
     verdict: Option<Path>,
     /// The direct way, while the call does not take it; none if the verdict was the relay.
     pub(super) direct: Option<Way>,
+    /// The prepared socket, where the verdict was the relay until the callee accepts a direct way.
+    hidden: Option<Arc<dyn DatagramSocket>>,
     begun: Instant,
 }
 
@@ -56,7 +58,10 @@ impl Engine {
         let secrets = Secrets { session, mine: secret, theirs, media_key };
         let footing = Footing { client, network, secrets, side, ticket, peer: peer.endpoint };
         let mut candidates = gathered.candidates;
-        let mut direct = None;
+        let (mut direct, mut hidden) = (None, None);
+        if let Path::Relay { until_accepted: true, .. } = &path {
+            hidden = Some(Arc::clone(&socket));
+        }
         if let Path::Direct { candidates: theirs, patience_ms, guessing, .. } = &path {
             if guessing.next_ports {
                 candidates.extend(gathered.next_ports);
@@ -75,13 +80,13 @@ impl Engine {
             whereabouts.tell(exchange.clone(), way, &footing);
         }
         let inbox = Inbox::new(events, None);
-        Ok(Self { footing, inbox, whereabouts, verdict: Some(path), direct, begun: now() })
+        Ok(Self { footing, inbox, whereabouts, verdict: Some(path), direct, hidden, begun: now() })
     }
 
     /// Tries paths until one carries.
     pub(super) async fn establish(&mut self) -> Result<Attempt, CallFailed> {
         let credentials = match self.verdict.take() {
-            Some(Path::Relay { relay }) => Some(relay),
+            Some(Path::Relay { relay, .. }) => Some(relay),
             Some(Path::Direct { patience_ms, .. }) => match self.directly(patience(patience_ms)).await? {
                 Direct::Established(attempt) => return Ok(*attempt),
                 Direct::Given(credentials) => Some(credentials),
@@ -127,19 +132,31 @@ impl Engine {
         }
     }
 
+    /// From here on each side may know where the other is: a direct way begins at the prepared socket, if it has not
+    /// yet and the verdict allows for it. True if it begins.
+    pub(super) fn show(&mut self) -> bool {
+        let Some(socket) = self.hidden.take() else { return false };
+        let way = Way::new(PathKind::Direct, socket, self.footing.basis(), [], Pace::beside());
+        self.direct = Some(way);
+        true
+    }
+
     /// Carries datagrams until the call is over.
     pub(super) async fn run(
         mut self,
         first: Attempt,
         live: Arc<Live>,
-        datagrams: Sender<Vec<u8>>,
+        (datagrams, wishes): (Sender<Vec<u8>>, Receiver<Wish>),
         stop: CancellationToken,
     ) {
+        let mut of_application = OfApplication { datagrams, wishes };
         let carrying = async {
             let mut line = first;
             loop {
                 self.report(line.way.kind);
-                let Some(carrying) = Carrying::new(&mut self, line, &live, &datagrams) else { return };
+                let Some(carrying) = Carrying::new(&mut self, line, &live, &mut of_application) else {
+                    return;
+                };
                 line = match Box::pin(carrying.run()).await {
                     Ended::Over => return,
                     Ended::Moved(line) => *line,

@@ -46,7 +46,8 @@ pub(super) fn prepare(
     match birthday {
         None => (socket, None),
         Some(Birthday::Ports { of }) => {
-            let drawn = sample(&mut rand::rng(), usize::from(u16::MAX - FIRST_PORT) + 1, limits::GUESSED_PORTS);
+            let drawn =
+                sample(&mut rand::rng(), usize::from(u16::MAX - FIRST_PORT) + 1, limits::GUESSED_PORTS);
             let port = |drawn| u16::try_from(drawn).ok()?.checked_add(FIRST_PORT);
             let part = Part::Ports { of, ports: drawn.into_iter().filter_map(port).collect() };
             (socket, Some(Guess { part, next: now() + limits::GUESS_PORTS_AFTER }))

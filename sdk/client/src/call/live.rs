@@ -58,7 +58,7 @@ impl Live {
         let mut paths = self.0.subscribe();
         let in_use = |path: &Arc<PathInUse>| (path.kind, path.established.peer);
         // The sender lives as long as this.
-        drop(paths.wait_for(|path| wanted(path.as_ref().map(in_use))).await);
+        drop(paths.wait_for(move |path| wanted(path.as_ref().map(in_use))).await);
     }
 }
 

@@ -60,7 +60,8 @@ impl Whereabouts {
         let (ticket, connection_data) = (footing.ticket.clone(), gathered.connection_data);
         let change = ConnectionDataChanged { ticket, exchange, connection_data };
         let client = footing.client.clone();
-        self.announcing.spawn(async move { client.connection_data(&change).await.map(|taken| taken.exchange) });
+        self.announcing
+            .spawn(async move { client.connection_data(&change).await.map(|taken| taken.exchange) });
     }
 
     /// What became of an announcement: the new ticket for CDX. Never, while none is under way.

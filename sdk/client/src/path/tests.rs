@@ -342,7 +342,9 @@ fn nat_5_a_choice_that_is_not_answered_is_given_up_for_another_address_that_work
             match effect {
                 Effect::Selected(addr) => selected = Some(addr),
                 Effect::Send { to, datagram } => {
-                    let Some(Check::Request { transaction, nominates }) = peer.read(&datagram) else { continue };
+                    let Some(Check::Request { transaction, nominates }) = peer.read(&datagram) else {
+                        continue;
+                    };
                     // The first answers one check, and nothing more.
                     if to == open || !nominates {
                         let answer = peer.success(transaction, to).unwrap();
@@ -364,12 +366,16 @@ fn nat_4_an_answer_to_a_guess_names_an_address_and_proves_nothing_by_itself() {
     let mut search = search(Side::Inviter, "key", start);
     let guessed = SocketAddr::from(([192, 0, 2, 7], 40_000));
     let peer = Checks::new("key".to_owned(), "s:callee".to_owned(), "s:inviter".to_owned());
-    let Some(Check::Request { transaction, .. }) = peer.read(&search.guess().unwrap()) else { panic!("it asks") };
+    let Some(Check::Request { transaction, .. }) = peer.read(&search.guess().unwrap()) else {
+        panic!("it asks")
+    };
     let answer = peer.success(transaction, guessed).unwrap();
     search.handle_datagram(guessed, &answer, start).unwrap();
     search.handle_timeout(start);
     let Some(Effect::Send { to, datagram }) = search.poll_effect() else { panic!("it asks") };
-    let Some(Check::Request { transaction: own, nominates }) = peer.read(&datagram) else { panic!("a check") };
+    let Some(Check::Request { transaction: own, nominates }) = peer.read(&datagram) else {
+        panic!("a check")
+    };
     assert_eq!((to, nominates), (guessed, false));
     assert_ne!(own, transaction, "which nobody else has seen");
 }

@@ -216,7 +216,7 @@ fn direct(patience_ms: u32) -> Path {
 async fn rel_2_a_call_that_the_verdict_sends_through_the_relay_carries_bytes_both_ways() {
     let (host, (server, addr)) = (FakeHost::start().await.unwrap(), relay().await);
     let (devices, _serving) = devices(&host, addr).await;
-    let path = Path::Relay { relay: credentials(addr, "password") };
+    let path = Path::Relay { relay: credentials(addr, "password"), until_accepted: false };
     let ([mut one, mut two], _clients) = start(devices, [path.clone(), path]).await;
     assert_eq!((one.path(), two.path()), (Some(PathKind::Relay), Some(PathKind::Relay)));
     carries(&one, &mut two, b"to the callee").await;

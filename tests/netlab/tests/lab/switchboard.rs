@@ -83,8 +83,8 @@ pub(crate) struct Switchboard {
 pub(crate) enum Verdict {
     /// Try directly, and guess so.
     Direct(Guessing),
-    /// Through the relay.
-    Relay,
+    /// Through the relay, for good or until the callee shows where it is.
+    Relay { until_accepted: bool },
 }
 
 /// Both sides of a call, and what serves them.
@@ -197,9 +197,12 @@ impl Switchboard {
         let [one, other] = sides;
         let guessing = match verdict {
             Verdict::Direct(guessing) => guessing,
-            Verdict::Relay => {
+            Verdict::Relay { until_accepted } => {
                 let relay = self.relay.as_ref().context("no relay")?;
-                let path = |device: &Device| Ok(Path::Relay { relay: relay.credentials(session, device.id())? });
+                let path = |device: &Device| -> Result<Path> {
+                    let relay = relay.credentials(session, device.id())?;
+                    Ok(Path::Relay { relay, until_accepted })
+                };
                 return Ok([path(one)?, path(other)?]);
             }
         };

@@ -67,7 +67,8 @@ fn verdict(
 ) -> Result<Result<Decided, Refusal>, InvalidOutput> {
     let decided = match answer {
         Ok(world::Verdict::Direct) => Decided::Verdict(Verdict::Direct),
-        Ok(world::Verdict::Relay(hint)) => Decided::Verdict(Verdict::Relay { region: hint.region }),
+        Ok(world::Verdict::Relay(hint)) => relay(hint, false),
+        Ok(world::Verdict::RelayUntilAccepted(hint)) => relay(hint, true),
         Ok(world::Verdict::DirectThenRelay(patience)) => {
             let patience = Duration::from_millis(patience.milliseconds.into());
             Decided::Verdict(Verdict::DirectThenRelay { patience, guessing: Guessing::default() })
@@ -75,13 +76,20 @@ fn verdict(
         Ok(world::Verdict::DirectGuessing(effort)) => {
             let patience = Duration::from_millis(effort.milliseconds.into());
             let wire::Guessing { next_ports, birthday } = effort.guessing;
-            Decided::Verdict(Verdict::DirectThenRelay { patience, guessing: Guessing { next_ports, birthday } })
+            Decided::Verdict(Verdict::DirectThenRelay {
+                patience,
+                guessing: Guessing { next_ports, birthday },
+            })
         }
         Ok(world::Verdict::Ask(asked)) => Decided::Ask(requests(asked)),
         Err(refused) => return refusal(refused).map(Err),
     };
     decided.check()?;
     Ok(Ok(decided))
+}
+
+fn relay(hint: wire::RelayHint, until_accepted: bool) -> Decided {
+    Decided::Verdict(Verdict::Relay { region: hint.region, until_accepted })
 }
 
 fn party(party: &Party) -> wire::Party {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     call::{
-        CallFailed,
+        CallFailed, Wish,
         attempt::now,
         live::PathInUse,
         relaying::Leg,
@@ -23,7 +23,7 @@ use crate::{
     },
     limits,
     path::Pace,
-    secure::Kind,
+    secure::{Kind, Side},
     sessions::SessionEvent,
 };
 
@@ -124,7 +124,8 @@ impl Carrying<'_> {
             SessionEvent::Given(given) => {
                 let same = self.line.way.kind == PathKind::Relay && now() < self.begun + limits::SAME_WISH;
                 let relay = given.relay.clone();
-                let is_heard = self.making.as_ref().is_some_and(|making| making.hear(SessionEvent::Given(given)));
+                let is_heard =
+                    self.making.as_ref().is_some_and(|making| making.hear(SessionEvent::Given(given)));
                 if !is_heard && !same {
                     self.making = Some(Making::following(self.engine, relay));
                 }
@@ -163,7 +164,22 @@ impl Carrying<'_> {
         }
     }
 
+    /// The callee accepts a direct way; the inviter has to wait until it does.
+    pub(super) fn wished(&mut self, wish: Wish) -> Flow {
+        match wish {
+            Wish::ShowAddress if self.engine.footing.side == Side::Callee && self.engine.show() => {
+                self.ask_where();
+            }
+            Wish::ShowAddress => {}
+        }
+        Flow::Continue(())
+    }
+
     fn peer_elsewhere(&mut self, elsewhere: &PeerElsewhere) {
+        // To the inviter, the callee's word is its leave to be met there.
+        if self.engine.footing.side == Side::Inviter && self.engine.show() {
+            self.ask_where();
+        }
         let exchange = elsewhere.exchange.as_ref();
         let own_is_known = exchange.is_none_or(|exchange| self.engine.whereabouts.is_at(exchange.own));
         if let Some(way) = self.direct() {

@@ -67,6 +67,18 @@ impl Fan {
         *self.others() = Others { is_over: true, ..Others::default() };
     }
 
+    /// What came in at one of them, and at which.
+    fn poll_others(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Option<(Arc<dyn DatagramSocket>, SocketAddr)> {
+        self.others().open.iter().find_map(|socket| match socket.poll_recv_from(cx, buffer) {
+            Poll::Ready(Ok(from)) => Some((Arc::clone(socket), from)),
+            Poll::Ready(Err(_)) | Poll::Pending => None,
+        })
+    }
+
     fn others(&self) -> MutexGuard<'_, Others> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,20 +96,12 @@ impl DatagramSocket for Fan {
         {
             return ready;
         }
-        let mut others = self.others();
-        // Which is what then stands for the main one.
-        others.last = None;
-        if let ready @ Poll::Ready(_) = self.main.poll_recv_from(cx, buffer) {
-            return ready;
-        }
-        for socket in &others.open {
-            if let Poll::Ready(Ok(from)) = socket.poll_recv_from(cx, buffer) {
-                let heard = Arc::clone(socket);
-                others.last = Some(heard);
-                return Poll::Ready(Ok(from));
-            }
-        }
-        Poll::Pending
+        let of_main = self.main.poll_recv_from(cx, buffer);
+        let heard = if of_main.is_ready() { None } else { self.poll_others(cx, buffer) };
+        let of_others = heard.as_ref().map(|(_, from)| Poll::Ready(Ok(*from)));
+        // None stands for the main one.
+        self.others().last = heard.map(|(socket, _)| socket);
+        of_others.unwrap_or(of_main)
     }
 
     fn local_addr(&self) -> Option<SocketAddr> {

@@ -81,7 +81,9 @@ impl Line {
         let session = self.known.session.clone();
         // The other side may have ended its call, wherever it is told something.
         if let Operation::RelayRequest(_) = operation {
-            let Some([own, peers]) = self.relay() else { return connection.refuse(id, ErrorCode::NoRelay).await };
+            let Some([own, peers]) = self.relay() else {
+                return connection.refuse(id, ErrorCode::NoRelay).await;
+            };
             _ = to_other.send(Event::RelayResponse(RelayGiven { session, relay: peers })).await;
             connection.answer(id, &RelayResponse { relay: own }).await
         } else if let Operation::RelayUpdate(update) = operation {
