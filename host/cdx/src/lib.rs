@@ -116,8 +116,8 @@ impl Cdx {
     /// Binds all ports; they answer from [`Self::run`] on. To be called inside a Tokio runtime.
     pub fn bind(
         config: &CdxConfig,
-        keys: KeyRing,
-        clock: Clock,
+        keys: &KeyRing,
+        clock: &Clock,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, BindError> {
         check(config)?;
@@ -126,7 +126,7 @@ impl Cdx {
         let port = |at| Port {
             at,
             keys: keys.clone(),
-            clock: Arc::clone(&clock),
+            clock: Arc::clone(clock),
             rng: StdRng::from_rng(rng),
             limit: rates(config.rate),
             told: rates(limits::TOLD),

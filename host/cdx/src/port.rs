@@ -102,7 +102,7 @@ impl Port {
     }
 
     /// Each of the others costs its sender a share of its rate, so that a session of many is no loudspeaker.
-    fn hand_on(&mut self, datagram: &[u8], route: Route, now: Duration, out: &mut Vec<u8>) {
+    fn hand_on(&self, datagram: &[u8], route: Route, now: Duration, out: &mut Vec<u8>) {
         let handed = match exchange::hand_on(datagram, route, &self.keys, (self.clock)()) {
             Ok(handed) => handed,
             Err(reason) => return self.metrics.not_handed(reason),

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
 
 use prometheus_client::{encoding::text::encode, metrics::counter::Counter, registry::Registry};
 use rand::{SeedableRng as _, rngs::StdRng};
-use switchhook_cdx::{BindError, Cdx, CdxConfig, Ip, Metrics};
+use switchhook_cdx::{BindError, Cdx, CdxConfig, Clock, Ip, Metrics};
 use switchhook_core::{
     connection_key::ConnectionKey,
     exchange::{ExchangeTicket, TICKET_LIFE, Whereabouts, bytes_of},
@@ -112,7 +112,7 @@ async fn coturns_discovery_is_told_all_that_it_needs() {
 async fn one_port_twice_is_refused() {
     let config = CdxConfig { ports: [3479, 3479], ..CdxConfig::default() };
     let mut rng = StdRng::seed_from_u64(1);
-    let refused = Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng);
+    let refused = Cdx::bind(&config, &keys(), &clock(), &mut rng);
     assert!(matches!(refused, Err(BindError::SamePort(3479))));
 }
 
@@ -126,7 +126,7 @@ async fn the_other_address_is_of_the_same_family_and_another_one() {
         let (ip, other_ip) = (ip("127.0.0.1", public), Some(ip(other, other_public)));
         let config = CdxConfig { ip, other_ip, ports: [0, 0], ..CdxConfig::default() };
         let mut rng = StdRng::seed_from_u64(1);
-        Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).expect_err("refused")
+        Cdx::bind(&config, &keys(), &clock(), &mut rng).expect_err("refused")
     };
     let public = Some("192.0.2.1");
     assert!(matches!(refused(None, "127.0.0.1", None).await, BindError::SameIp(_)));
@@ -358,7 +358,7 @@ async fn the_address_of_the_other_family_is_of_the_other_one() {
     let other_family = Some(Ip { bind: "127.0.0.2".parse().unwrap(), public: None });
     let config = CdxConfig { other_family, ports: [0, 0], ..CdxConfig::default() };
     let mut rng = StdRng::seed_from_u64(1);
-    let refused = Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng);
+    let refused = Cdx::bind(&config, &keys(), &clock(), &mut rng);
     assert!(matches!(refused, Err(BindError::SameFamily(..))));
 }
 
@@ -413,7 +413,7 @@ impl Running {
 
     async fn with(config: CdxConfig) -> Self {
         let mut rng = StdRng::seed_from_u64(1);
-        let cdx = Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).unwrap();
+        let cdx = Cdx::bind(&config, &keys(), &clock(), &mut rng).unwrap();
         let (addrs, other_family, metrics) = (cdx.addrs(), cdx.other_family(), cdx.metrics().clone());
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         cdx.run(&tracker, &stop);
@@ -432,6 +432,10 @@ async fn connect(host: u8, addr: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).unwrap();
     socket.connect(addr).await.unwrap()
+}
+
+fn clock() -> Clock {
+    Arc::new(|| NOW)
 }
 
 fn keys() -> KeyRing {

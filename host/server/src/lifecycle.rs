@@ -307,7 +307,7 @@ struct Ports {
 impl Ports {
     async fn open(settings: &Settings, keys: &Keys, registry: &mut Registry) -> Result<Self, StartError> {
         let listener = parts::listener(settings).await?;
-        let cdx = parts::cdx(&settings.cdx, keys.cdx().clone())?;
+        let cdx = parts::cdx(&settings.cdx, keys.cdx())?;
         cdx.metrics().register(registry);
         let host: RelayHostId = BUILT_IN.parse().map_err(|wrong| StartError::Setup(format!("{wrong}")))?;
         let relay = parts::relay(&settings.relay, &host, keys.relay(&host), listener.tls()).await?;

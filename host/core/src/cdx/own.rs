@@ -145,8 +145,12 @@ mod tests {
     }
 
     fn key(keys: &KeyRing) -> (Vec<u8>, ConnectionKey) {
+        key_of(keys, 1)
+    }
+
+    fn key_of(keys: &KeyRing, seed: u64) -> (Vec<u8>, ConnectionKey) {
         let (tenant, device) = ("acme".parse().unwrap(), "d1".parse().unwrap());
-        let CdxKey { handle, .. } = ConnectionKey::give((&tenant, &device), (keys, NOW), &mut TestRng(1));
+        let CdxKey { handle, .. } = ConnectionKey::give((&tenant, &device), (keys, NOW), &mut TestRng(seed));
         let handle = BASE64URL_NOPAD.decode(handle.as_bytes()).unwrap();
         let key = ConnectionKey::open(keys, &handle).unwrap();
         (handle, key)
@@ -208,7 +212,7 @@ mod tests {
         let foreign = RootKeys::new([2; 32], []).ring(Scope::Cdx);
         assert_eq!(hear(&good, &foreign, NOW).err(), Some(NotAnswered::Handle(SealError::UnknownKey)));
         let (handle, _) = key(&keys());
-        let (_, other) = key(&foreign);
+        let (_, other) = key_of(&foreign, 9);
         let under_another_key = sealed(&handle, &other, b"{}");
         assert_eq!(
             hear(&under_another_key, &keys(), NOW).err(),

@@ -140,7 +140,7 @@ pub(super) fn cdx_addresses(cdx: &Cdx) -> CdxAddresses {
 }
 
 /// Binds CDX.
-pub(super) fn cdx(settings: &settings::Cdx, keys: KeyRing) -> Result<Cdx, switchhook_cdx::BindError> {
+pub(super) fn cdx(settings: &settings::Cdx, keys: &KeyRing) -> Result<Cdx, switchhook_cdx::BindError> {
     let config = CdxConfig {
         ip: Ip { bind: settings.ip, public: settings.public_ip },
         other_ip: settings.other_ip.map(|bind| Ip { bind, public: settings.other_public_ip }),
@@ -151,7 +151,8 @@ pub(super) fn cdx(settings: &settings::Cdx, keys: KeyRing) -> Result<Cdx, switch
         ..CdxConfig::default()
     };
     let mut rng = StdRng::from_rng(&mut rand::rng());
-    Cdx::bind(&config, keys, Arc::new(clock::now), &mut rng)
+    let clock: switchhook_cdx::Clock = Arc::new(clock::now);
+    Cdx::bind(&config, keys, &clock, &mut rng)
 }
 
 /// Binds the relay; over TLS it shows the certificate of the HTTP port.

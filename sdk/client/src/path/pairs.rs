@@ -1,7 +1,7 @@
 //! The peer's addresses, and how far each of them got.
 //!
 //! There is room for [`limits::CANDIDATES`]. When it is full, an address from which the peer was heard takes the
-//! place of the worst: one that was asked most often in vain. An address that the peer has only named takes the
+//! place of the worst: one that was asked most often in vain, and from which the peer was not heard. An address that the peer has only named takes the
 //! place of one that was asked, and not of one whose turn has not come.
 
 use core::{cmp::Reverse, net::SocketAddr, time::Duration};
@@ -22,13 +22,23 @@ pub(super) struct Pair {
     pub(super) works: bool,
     /// The peer means to use it.
     pub(super) wanted: bool,
+    /// The peer has sent from here.
+    pub(super) is_heard: bool,
     pub(super) due: Instant,
     pub(super) repeat: Duration,
 }
 
 impl Pair {
     pub(super) const fn new(addr: SocketAddr, transaction: u128, now: Instant) -> Self {
-        Self { addr, transaction, works: false, wanted: false, due: now, repeat: limits::CHECK_REPEAT }
+        Self {
+            addr,
+            transaction,
+            works: false,
+            wanted: false,
+            is_heard: false,
+            due: now,
+            repeat: limits::CHECK_REPEAT,
+        }
     }
 
     /// It was asked now, and is asked again later and later.
@@ -50,10 +60,12 @@ impl Pair {
 
 impl Pairs {
     /// Adds an address, if it is new and there is room for it.
-    pub(super) fn add(&mut self, pair: Pair, is_heard: bool) {
-        if self.0.iter().any(|known| known.addr == pair.addr) {
+    pub(super) fn add(&mut self, mut pair: Pair, is_heard: bool) {
+        if let Some(known) = self.at(pair.addr) {
+            known.is_heard |= is_heard;
             return;
         }
+        pair.is_heard = is_heard;
         if self.0.len() >= limits::CANDIDATES {
             let Some(worst) = self.worst(is_heard) else { return };
             self.0.remove(worst);
@@ -86,7 +98,7 @@ impl Pairs {
     fn worst(&self, even_unasked: bool) -> Option<usize> {
         let idle = |pair: &Pair| !pair.works && !pair.wanted && (even_unasked || pair.was_asked());
         let places = self.0.iter().enumerate().filter(|(_, pair)| idle(pair));
-        places.min_by_key(|(at, pair)| (Reverse(pair.repeat), Reverse(*at))).map(|(at, _)| at)
+        places.min_by_key(|(at, pair)| (pair.is_heard, Reverse(pair.repeat), Reverse(*at))).map(|(at, _)| at)
     }
 }
 

@@ -354,8 +354,8 @@ fn nat_5_a_choice_that_is_not_answered_is_given_up_for_another_address_that_work
                 Effect::InDoubt | Effect::NeedRelay => panic!("{effect:?}"),
             }
         }
-        at = search.poll_timeout().unwrap().max(at);
         assert!(at - start < limits::PATIENCE);
+        at = search.poll_timeout().unwrap().max(at);
     }
     assert_eq!(selected, Some(open));
 }

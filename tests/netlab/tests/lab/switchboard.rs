@@ -18,11 +18,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use rand::{SeedableRng as _, rngs::StdRng};
-use switchhook_cdx::{Cdx, CdxConfig, Ip};
+use switchhook_cdx::{Cdx, CdxConfig, Clock, Ip};
 use switchhook_client::{
     Client, Events,
     call::{Call, Prepared, Side},
-    fake::{FakeConnection, FakeHost},
+    fake::{CdxKeys, FakeConnection, FakeHost},
     identity::DeviceKey,
     network::Network,
 };
@@ -129,15 +129,18 @@ impl Switchboard {
         let bound = move || {
             let mut rng = StdRng::seed_from_u64(1);
             let _inside = runtime.enter();
-            Cdx::bind(&config, of_cdx, Arc::new(|| NOW), &mut rng)
+            let clock: Clock = Arc::new(|| NOW);
+            Cdx::bind(&config, &of_cdx, &clock, &mut rng)
         };
         let cdx = tokio::task::block_in_place(|| lab.server().enter(bound))??;
         let [primary, secondary] = cdx.addrs();
         cdx.run(&TaskTracker::new(), &CancellationToken::new());
-        let everybody = (&"acme".parse()?, &"everybody".parse()?);
-        let key = ConnectionKey::give(everybody, (&keys, NOW), &mut rand::rng());
+        let (tenant, sealed_by) = ("acme".parse()?, keys.clone());
+        let give = move |device: &DeviceId| {
+            ConnectionKey::give((&tenant, device), (&sealed_by, NOW), &mut rand::rng())
+        };
         let cdx = CdxAddresses { primary, secondary, other_family: None };
-        let fake = FakeHost::with_cdx(cdx, Some(key)).await?;
+        let fake = FakeHost::with_cdx(cdx, Some(CdxKeys::new(give))).await?;
         Ok(Self { fake, keys, relay, door: Turn::default(), calls: AtomicU32::new(0) })
     }
 

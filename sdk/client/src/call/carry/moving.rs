@@ -36,6 +36,8 @@ impl Carrying<'_> {
                 (PathKind::Relay, Some(leg)) => self.make(Making::mending, leg),
                 (PathKind::Relay, None) | (PathKind::Direct, _) => self.ask_where(),
             },
+            // Nobody misses the reserve.
+            News::NeedRelay if self.carries_beside() => self.drop_reserve(),
             // No direct path answers, or none through the relay: it is asked for, and the search goes on.
             News::NeedRelay => self.make(|engine, ()| Making::asking(engine), ()),
         }
@@ -97,6 +99,7 @@ impl Carrying<'_> {
             way.search.set_pace(Pace::hurried(limits::PATIENCE));
             self.line.way = way;
             (self.line.leg, self.line.peer) = (None, Some(self.in_use.established.peer));
+            self.making = None;
         }
     }
 
@@ -246,6 +249,10 @@ impl Carrying<'_> {
             Made::Leg(Ok(None)) => Flow::Continue(()),
             Made::Line(Err(CallFailed::Ended)) | Made::Leg(Err(CallFailed::Ended)) => {
                 Flow::Break(Ended::Over)
+            }
+            Made::Line(Err(_)) | Made::Leg(Err(_)) if self.carries_beside() => {
+                self.drop_reserve();
+                Flow::Continue(())
             }
             Made::Line(Err(error)) => {
                 tracing::info!(%error, "the call cannot move to the relay");
