@@ -14,22 +14,28 @@ mod limits;
 mod metrics;
 mod places;
 mod port;
-mod rate;
 mod stream;
 
 use std::{
-    fmt, io,
+    fmt,
+    hash::RandomState,
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
 };
 
 use rand::{CryptoRng, SeedableRng as _, rngs::StdRng};
-use switchhook_core::seal::KeyRing;
+use switchhook_core::{
+    cdx::own::Repeats,
+    rate::{Buckets, Rate},
+    seal::KeyRing,
+};
 use switchhook_protocol::time::Timestamp;
+use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use crate::{metrics::Metrics, rate::Rate};
-use crate::{places::Bound, port::Port, rate::RateLimit, stream::Streams};
+pub use crate::metrics::Metrics;
+use crate::{places::Bound, port::Port, stream::Streams};
 
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -41,6 +47,8 @@ pub struct CdxConfig {
     pub ip: Ip,
     /// A second address of the same family, by which clients discover how their NAT filters (RFC 5780).
     pub other_ip: Option<Ip>,
+    /// An address of the other family, with the same ports: what clients of both families are told of, too.
+    pub other_family: Option<Ip>,
     /// The two ports of each address; 0 is any free one.
     pub ports: [u16; 2],
     /// What one source (an IPv4 address, an IPv6 network of 64 bits) may ask of each port.
@@ -51,7 +59,7 @@ impl Default for CdxConfig {
     /// Loopback, ports 3479 and 3480.
     fn default() -> Self {
         let ip = Ip { bind: Ipv4Addr::LOCALHOST.into(), public: None };
-        Self { ip, other_ip: None, ports: [3479, 3480], rate: Rate::default() }
+        Self { ip, other_ip: None, other_family: None, ports: [3479, 3480], rate: limits::ASKED }
     }
 }
 
@@ -82,6 +90,9 @@ pub enum BindError {
     /// A client can compare what two addresses see only if it reaches both.
     #[error("{0} and {1} are addresses of different families")]
     Families(IpAddr, IpAddr),
+    /// The address of the other family is of the same one.
+    #[error("{0} and {1} are addresses of one family")]
+    SameFamily(IpAddr, IpAddr),
     /// The system refuses a socket.
     #[error("cannot listen on {addr}")]
     Socket {
@@ -95,41 +106,54 @@ pub enum BindError {
 /// All ports, bound.
 pub struct Cdx {
     addrs: [SocketAddr; 2],
+    other_family: Option<[SocketAddr; 2]>,
     ports: Vec<Port>,
     streams: Vec<Streams>,
     metrics: Metrics,
 }
 
 impl Cdx {
-    /// Binds all ports; they answer from [`Self::run`] on.
-    pub async fn bind(
+    /// Binds all ports; they answer from [`Self::run`] on. To be called inside a Tokio runtime.
+    pub fn bind(
         config: &CdxConfig,
-        keys: KeyRing,
-        clock: Clock,
+        keys: &KeyRing,
+        clock: &Clock,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, BindError> {
         check(config)?;
-        let Bound { places, listeners, addrs } = places::bind(config).await?;
+        let Bound { places, listeners, addrs, other_family } = places::bind(config)?;
         let metrics = Metrics::default();
         let port = |at| Port {
             at,
             keys: keys.clone(),
-            clock: Arc::clone(&clock),
+            clock: Arc::clone(clock),
             rng: StdRng::from_rng(rng),
-            limit: RateLimit::new(config.rate),
-            told: RateLimit::new(limits::TOLD),
+            limit: rates(config.rate),
+            told: rates(limits::TOLD),
+            asked: rates(limits::ASKED_IN_SECRET),
+            repeats: Repeats::new(limits::REPEATS, RandomState::new()),
+            started: Instant::now(),
             metrics: metrics.clone(),
         };
         let ports = places.into_iter().map(port).collect();
-        let taken =
-            |listener| Streams { listener, limit: RateLimit::new(config.rate), metrics: metrics.clone() };
+        let taken = |listener| Streams {
+            listener,
+            limit: rates(config.rate),
+            started: Instant::now(),
+            metrics: metrics.clone(),
+        };
         let streams = listeners.into_iter().map(taken).collect();
-        Ok(Self { addrs, ports, streams, metrics })
+        Ok(Self { addrs, other_family, ports, streams, metrics })
     }
 
     /// Where clients reach both ports of the first address.
     pub const fn addrs(&self) -> [SocketAddr; 2] {
         self.addrs
+    }
+
+    /// Where clients of the other family reach both ports, if it listens there.
+    pub const fn other_family(&self) -> Option<[SocketAddr; 2]> {
+        self.other_family
     }
 
     /// What is counted.
@@ -154,12 +178,22 @@ impl fmt::Debug for Cdx {
     }
 }
 
+/// What each of those who ask has taken of a rate.
+fn rates(rate: Rate) -> Buckets<RandomState> {
+    Buckets::new(rate, limits::BUCKETS, RandomState::new())
+}
+
 fn check(config: &CdxConfig) -> Result<(), BindError> {
     let [a, b] = config.ports;
     if a == b && a != 0 {
         return Err(BindError::SamePort(a));
     }
-    let (first, Some(other)) = (config.ip, config.other_ip) else { return Ok(()) };
+    let first = config.ip;
+    let same_family = [config.other_family.map(|other| other.bind), config.other_family.map(Ip::public)];
+    if let Some(same) = same_family.into_iter().flatten().find(|ip| ip.is_ipv4() == first.bind.is_ipv4()) {
+        return Err(BindError::SameFamily(first.bind, same));
+    }
+    let Some(other) = config.other_ip else { return Ok(()) };
     if first.bind == other.bind {
         return Err(BindError::SameIp(first.bind));
     }

@@ -4,7 +4,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
-use switchhook_core::cdx::{Answer, Dropped, exchange::NotHanded};
+use switchhook_core::cdx::{Answer, Dropped, exchange::NotHanded, own::NotAnswered};
 
 /// Counters of all ports together, in datagrams and messages of streams.
 ///
@@ -20,7 +20,7 @@ pub struct Metrics {
     pub unknown_attribute: Counter,
     /// Dropped: another protocol.
     pub not_stun: Counter,
-    /// Dropped: broken STUN, or a broken ticket's frame.
+    /// Dropped: broken STUN, a broken ticket's frame, or a broken question.
     pub malformed: Counter,
     /// Dropped: STUN, but no Binding request.
     pub not_a_request: Counter,
@@ -36,6 +36,14 @@ pub struct Metrics {
     pub other_source: Counter,
     /// Dropped: its holder has told enough.
     pub repeated: Counter,
+    /// Answered under the client's connection key.
+    pub secret: Counter,
+    /// Dropped: a handle that this host did not make or that was changed, or a question that is not under its key.
+    pub question_forged: Counter,
+    /// Dropped: a handle whose time is over.
+    pub question_expired: Counter,
+    /// Dropped: a question that was answered before, or its device has asked enough.
+    pub question_repeated: Counter,
     /// Dropped: its source asks too much.
     pub limited: Counter,
     /// Answers that the socket or the stream did not take.
@@ -61,6 +69,10 @@ impl Default for Metrics {
             other_cdx: outcome("ticket-of-another-cdx"),
             other_source: outcome("ticket-from-elsewhere"),
             repeated: outcome("ticket-repeated"),
+            secret: outcome("secret"),
+            question_forged: outcome("forged-question"),
+            question_expired: outcome("expired-question"),
+            question_repeated: outcome("question-repeated"),
             limited: outcome("limited"),
             unsent: outcome("unsent"),
             streams_refused: Counter::default(),
@@ -92,6 +104,15 @@ impl Metrics {
             Dropped::NotStun => &self.not_stun,
             Dropped::Malformed => &self.malformed,
             Dropped::NotARequest => &self.not_a_request,
+        }
+        .inc();
+    }
+
+    pub(crate) fn not_answered(&self, reason: NotAnswered) {
+        match reason {
+            NotAnswered::Malformed => &self.malformed,
+            NotAnswered::Handle(_) | NotAnswered::Forged => &self.question_forged,
+            NotAnswered::Expired => &self.question_expired,
         }
         .inc();
     }

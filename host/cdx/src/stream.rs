@@ -3,12 +3,15 @@
 //! A stream asks a few times and goes. What does not fit into its bounds ends it without an answer.
 
 use std::{
+    hash::RandomState,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use switchhook_core::{
-    cdx, stun,
+    cdx,
+    rate::Buckets,
+    stun,
     subscriber::{Shares, Subscriber},
 };
 use tokio::{
@@ -18,17 +21,18 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{limits, metrics::Metrics, rate::RateLimit};
+use crate::{limits, metrics::Metrics};
 
 /// One port, for streams.
 pub(crate) struct Streams {
     pub(crate) listener: TcpListener,
-    pub(crate) limit: RateLimit,
+    pub(crate) limit: Buckets<RandomState>,
+    pub(crate) started: Instant,
     pub(crate) metrics: Metrics,
 }
 
 impl Streams {
-    pub(crate) async fn serve(mut self, tracker: TaskTracker, stop: CancellationToken) {
+    pub(crate) async fn serve(self, tracker: TaskTracker, stop: CancellationToken) {
         let room = Arc::new(Mutex::new(Shares::new(limits::STREAMS, limits::STREAMS_EACH)));
         while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
             let Ok((stream, from)) = accepted else {
@@ -37,7 +41,7 @@ impl Streams {
                 continue;
             };
             let place = Place::take(&room, from.ip())
-                .filter(|_| self.limit.allows(Subscriber::from(from.ip()), Instant::now()));
+                .filter(|_| self.limit.take(Subscriber::from(from.ip()), self.started.elapsed()));
             let Some(place) = place else {
                 self.metrics.streams_refused.inc();
                 continue;

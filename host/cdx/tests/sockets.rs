@@ -5,15 +5,16 @@ use std::{net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
 
 use prometheus_client::{encoding::text::encode, metrics::counter::Counter, registry::Registry};
 use rand::{SeedableRng as _, rngs::StdRng};
-use switchhook_cdx::{BindError, Cdx, CdxConfig, Ip, Metrics};
+use switchhook_cdx::{BindError, Cdx, CdxConfig, Clock, Ip, Metrics};
 use switchhook_core::{
+    connection_key::ConnectionKey,
     exchange::{ExchangeTicket, TICKET_LIFE, Whereabouts, bytes_of},
     observation::{Observation, judge},
     seal::{KeyRing, RootKeys, Scope},
     stun::{Message, Writer, attribute, message_type},
 };
 use switchhook_protocol::{
-    cdx::{OBSERVATION, OBSERVATION_REQUEST, REQUEST_PADDING},
+    cdx::{OBSERVATION, OBSERVATION_REQUEST, REQUEST_PADDING, own},
     connection_data::Mapping,
     exchange::ToCdx,
     time::Timestamp,
@@ -111,7 +112,7 @@ async fn coturns_discovery_is_told_all_that_it_needs() {
 async fn one_port_twice_is_refused() {
     let config = CdxConfig { ports: [3479, 3479], ..CdxConfig::default() };
     let mut rng = StdRng::seed_from_u64(1);
-    let refused = Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).await;
+    let refused = Cdx::bind(&config, &keys(), &clock(), &mut rng);
     assert!(matches!(refused, Err(BindError::SamePort(3479))));
 }
 
@@ -125,7 +126,7 @@ async fn the_other_address_is_of_the_same_family_and_another_one() {
         let (ip, other_ip) = (ip("127.0.0.1", public), Some(ip(other, other_public)));
         let config = CdxConfig { ip, other_ip, ports: [0, 0], ..CdxConfig::default() };
         let mut rng = StdRng::seed_from_u64(1);
-        Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).await.expect_err("refused")
+        Cdx::bind(&config, &keys(), &clock(), &mut rng).expect_err("refused")
     };
     let public = Some("192.0.2.1");
     assert!(matches!(refused(None, "127.0.0.1", None).await, BindError::SameIp(_)));
@@ -287,6 +288,80 @@ async fn nat_2_a_ticket_that_is_replayed_again_and_again_is_handed_on_a_few_time
     cdx.stop().await;
 }
 
+/// NAT-2.own
+#[tokio::test]
+async fn nat_2_a_client_asks_both_ports_under_its_key_and_a_repeated_question_is_not_answered() {
+    let cdx = Running::start().await;
+    let socket = bound().await;
+    let (tenant, device) = ("acme".parse().unwrap(), "d1".parse().unwrap());
+    let mut rng = StdRng::seed_from_u64(5);
+    let given = ConnectionKey::give((&tenant, &device), (&keys(), NOW), &mut rng);
+    let handle = bytes_of(&given.handle).unwrap();
+    let key = ConnectionKey::open(&keys(), &handle).unwrap();
+    let mut question = |number| {
+        let plain = format!(r#"{{"number":{number},"padding":"{}"}}"#, "0".repeat(own::PADDING));
+        let (nonce, sealed) = key.seal_message(plain.as_bytes(), own::QUESTION, &mut rng).unwrap();
+        own::Asked { handle: &handle, nonce: &nonce, sealed: &sealed }.write().unwrap()
+    };
+
+    for (number, addr) in [(1, cdx.addrs[0]), (2, cdx.addrs[1])] {
+        let datagram = question(number);
+        let answer = ask(&socket, addr, &datagram).await;
+        assert!(answer.len() <= datagram.len());
+        let own::Answered { nonce, sealed } = own::Answered::read(&answer).unwrap();
+        let plain = key.open_message(nonce, sealed, own::ANSWER).unwrap();
+        let answer: own::Answer = serde_json::from_slice(&plain).unwrap();
+        assert_eq!((answer.number, answer.observed), (number, socket.local_addr().unwrap()));
+        assert_eq!(Observation::open(&keys(), &answer.sealed, NOW).unwrap().cdx, addr);
+    }
+    assert_eq!(cdx.metrics.secret.get(), 2);
+
+    let repeated = question(3);
+    ask(&socket, cdx.addrs[0], &repeated).await;
+    let mut changed = question(4);
+    let last = changed.len() - 1;
+    changed[last] ^= 1;
+    for dropped in [&repeated, &changed, &repeated[..repeated.len() - 1].to_vec()] {
+        socket.send_to(dropped, cdx.addrs[0]).await.unwrap();
+    }
+    // This port answers in turn: the next answer is to what comes next.
+    let answer = ask(&socket, cdx.addrs[0], &request(0)).await;
+    assert!(Message::parse(&answer).is_ok(), "nothing was said in between");
+    assert_eq!((cdx.metrics.question_repeated.get(), cdx.metrics.question_forged.get()), (1, 2));
+    cdx.stop().await;
+}
+
+/// NAT-1.mapping
+#[tokio::test]
+async fn nat_1_over_ipv6_too_both_ports_tell_a_socket_where_it_was_seen() {
+    let Ok(socket) = UdpSocket::bind("[::1]:0").await else {
+        println!("skipped: nat_1_over_ipv6_too_both_ports_tell_a_socket_where_it_was_seen: no IPv6 here");
+        return;
+    };
+    let other_family = Some(Ip { bind: "::1".parse().unwrap(), public: None });
+    let cdx = Running::with(CdxConfig { other_family, ports: [0, 0], ..CdxConfig::default() }).await;
+    let over_v6 = cdx.other_family.expect("both ports");
+    assert_eq!(over_v6.map(|addr| addr.port()), cdx.addrs.map(|addr| addr.port()));
+    for addr in over_v6 {
+        let answer = ask(&socket, addr, &request(REQUEST_PADDING)).await;
+        let message = Message::parse(&answer).unwrap();
+        let sealed = String::from_utf8(message.attribute(OBSERVATION).unwrap().to_vec()).unwrap();
+        let seen = Observation::open(&keys(), &sealed, NOW).unwrap();
+        assert_eq!((seen.observed, seen.cdx), (socket.local_addr().unwrap(), addr));
+    }
+    ask(&bound().await, cdx.addrs[0], &request(0)).await;
+    cdx.stop().await;
+}
+
+#[tokio::test]
+async fn the_address_of_the_other_family_is_of_the_other_one() {
+    let other_family = Some(Ip { bind: "127.0.0.2".parse().unwrap(), public: None });
+    let config = CdxConfig { other_family, ports: [0, 0], ..CdxConfig::default() };
+    let mut rng = StdRng::seed_from_u64(1);
+    let refused = Cdx::bind(&config, &keys(), &clock(), &mut rng);
+    assert!(matches!(refused, Err(BindError::SameFamily(..))));
+}
+
 async fn bound() -> UdpSocket {
     UdpSocket::bind("127.0.0.1:0").await.unwrap()
 }
@@ -315,6 +390,7 @@ fn told(ticket: &ExchangeTicket, payload: &[u8]) -> Vec<u8> {
 
 struct Running {
     addrs: [SocketAddr; 2],
+    other_family: Option<[SocketAddr; 2]>,
     metrics: Metrics,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -337,11 +413,11 @@ impl Running {
 
     async fn with(config: CdxConfig) -> Self {
         let mut rng = StdRng::seed_from_u64(1);
-        let cdx = Cdx::bind(&config, keys(), Arc::new(|| NOW), &mut rng).await.unwrap();
-        let (addrs, metrics) = (cdx.addrs(), cdx.metrics().clone());
+        let cdx = Cdx::bind(&config, &keys(), &clock(), &mut rng).unwrap();
+        let (addrs, other_family, metrics) = (cdx.addrs(), cdx.other_family(), cdx.metrics().clone());
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         cdx.run(&tracker, &stop);
-        Self { addrs, metrics, tracker, stop }
+        Self { addrs, other_family, metrics, tracker, stop }
     }
 
     async fn stop(self) {
@@ -356,6 +432,10 @@ async fn connect(host: u8, addr: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).unwrap();
     socket.connect(addr).await.unwrap()
+}
+
+fn clock() -> Clock {
+    Arc::new(|| NOW)
 }
 
 fn keys() -> KeyRing {

@@ -1,4 +1,5 @@
-//! CDX: what a datagram on one of its ports is answered with (NAT-1, HYB-1), and what it hands on ([`exchange`]).
+//! CDX: what a datagram on one of its ports is answered with (NAT-1, HYB-1), what it answers in secret ([`own`]), and
+//! what it hands on ([`exchange`]).
 //!
 //! It is a STUN Binding server (RFC 8489) for every standard client. A request that asks for it and
 //! is at least as large as the answer also gets the observation, sealed; one that is too small gets
@@ -12,6 +13,7 @@
 //! beyond its request, at most [`STANDARD_EXCESS`] bytes.
 
 pub mod exchange;
+pub mod own;
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};

@@ -150,14 +150,16 @@ pub struct Moved {
 
 /// Tells the other side where a participant is to be reached from here on (NAT-5).
 ///
-/// Only where the verdict was direct: elsewhere the sides are not to know each other's addresses.
+/// Only where the verdict was direct: elsewhere the sides are not to know each other's addresses. Where it was the relay
+/// until the invited device accepts, saying where it is is how it does so.
 pub fn moved(facts: Moving<'_>, rng: &mut impl CryptoRng) -> Result<Moved, ErrorCode> {
     let Moving { keys, cdx, ticket, network, now, .. } = facts;
     let peer = ticket.peer()?;
     let renewed = facts.renewed()?;
     // A ticket for CDX is made after a direct verdict alone, so that one for these two devices shows it, also when the
     // session's own ticket is a later one.
-    if renewed.is_none() && !ticket.judged.as_ref().is_some_and(|judged| judged.direct) {
+    let may = ticket.judged.as_ref().is_some_and(|judged| judged.direct || judged.until_accepted);
+    if renewed.is_none() && !may {
         return Err(ErrorCode::Forbidden);
     }
     let mut seal = |place| ExchangeTicket { place, ..renewed.clone()? }.exchange(cdx, rng);

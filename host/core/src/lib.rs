@@ -10,8 +10,10 @@
 extern crate alloc;
 
 pub mod cdx;
+pub mod connection_key;
 pub mod exchange;
 pub mod explain;
+pub mod guessing;
 pub mod http_signature;
 pub mod invitation;
 pub mod lesson;

@@ -38,7 +38,8 @@ const REFLEXIVE_PRIORITY: u32 = 100 << 24;
 pub struct NetworkFacts {
     mapping: (Mapping, bool),
     filtering: (Filtering, bool),
-    external: Option<SocketAddr>,
+    /// Where it was seen last, of each family; the one that mapping and network are known of first.
+    external: Vec<SocketAddr>,
     host_candidates: Vec<Candidate>,
     region: Option<String>,
     observations: Vec<Observation>,
@@ -69,8 +70,16 @@ impl NetworkFacts {
                 && !ip.is_multicast()
         };
         let host_candidates: Vec<_> = data.claimed.host_candidates.iter().filter(usable).cloned().collect();
-        let seen = judge(&observations, host_candidates.iter().map(|own| own.address));
-        let mapping = match seen.mapping {
+        // Each family has a NAT of its own, or none. IPv4's is the one that is in the way.
+        let of_family = |v4: bool| {
+            let of_family: Vec<_> =
+                observations.iter().copied().filter(|seen| seen.observed.is_ipv4() == v4).collect();
+            judge(&of_family, host_candidates.iter().map(|own| own.address))
+        };
+        let both = [of_family(true), of_family(false)];
+        let external: Vec<_> = both.iter().filter_map(|seen| seen.external).collect();
+        let [v4, v6] = both;
+        let mapping = match v4.external.map_or(v6.mapping, |_| v4.mapping) {
             Mapping::Unknown => (data.claimed.mapping, false),
             observed @ (Mapping::None
             | Mapping::EndpointIndependent
@@ -80,7 +89,7 @@ impl NetworkFacts {
         Ok(Self {
             mapping,
             filtering: (data.claimed.filtering, false),
-            external: seen.external,
+            external,
             host_candidates,
             region: data.claimed.region.clone().filter(|region| region.len() <= 64),
             observations,
@@ -92,7 +101,7 @@ impl NetworkFacts {
         Party {
             mapping: fact(self.mapping),
             filtering: fact(self.filtering),
-            network: self.external.map(|external| network_name(external, keys)).unwrap_or_default(),
+            network: self.external.first().map(|external| network_name(*external, keys)).unwrap_or_default(),
             region: self.region.clone().unwrap_or_default(),
             has_host_address: !self.host_candidates.is_empty(),
             ipv6: self.candidates().iter().any(|candidate| candidate.address.is_ipv6()),
@@ -124,6 +133,16 @@ impl NetworkFacts {
         &self.observations
     }
 
+    /// How its gateway maps, where CDX has seen it; a claim is not enough to spend others' packets on.
+    pub const fn observed_mapping(&self) -> Option<Mapping> {
+        if self.mapping.1 { Some(self.mapping.0) } else { None }
+    }
+
+    /// Where CDX has seen it last, in the family that its mapping is known of.
+    pub fn external(&self) -> Option<SocketAddr> {
+        self.external.first().copied()
+    }
+
     /// Where this address of CDX sees it, if that is known: it was asked, or the mapping is the same for everybody.
     pub fn seen_by(&self, cdx: SocketAddr) -> Option<Observation> {
         let same = |seen: &&Observation| seen.observed.is_ipv4() == cdx.is_ipv4();
@@ -136,14 +155,13 @@ impl NetworkFacts {
     /// Where its peer may try to reach it, best first.
     pub fn candidates(&self) -> Vec<Candidate> {
         let mut candidates = self.host_candidates.clone();
-        let known = |address| candidates.iter().any(|candidate| candidate.address == address);
-        if let Some(address) = self.external.filter(|external| !known(*external)) {
-            candidates.push(Candidate {
-                kind: CandidateKind::Reflexive,
-                address,
-                priority: REFLEXIVE_PRIORITY,
-            });
-        }
+        let own = &self.host_candidates;
+        let is_new = |address: &&SocketAddr| own.iter().all(|candidate| candidate.address != **address);
+        candidates.extend(self.external.iter().filter(is_new).map(|address| Candidate {
+            kind: CandidateKind::Reflexive,
+            address: *address,
+            priority: REFLEXIVE_PRIORITY,
+        }));
         candidates.sort_by_key(|candidate| core::cmp::Reverse(candidate.priority));
         candidates
     }

@@ -3,8 +3,14 @@
 //! A bucket remembers when it will be full again. What is taken moves that time on; what would move
 //! it further ahead than a whole bucket takes to fill is refused. One number says what a token bucket
 //! says with two, so that buckets are shared without a lock.
+//!
+//! Very many sources share a table that never grows ([`Buckets`]). They are spread over it by a hash with a
+//! secret key; two that fall together share a bucket, and nobody can aim at another's.
 
+use alloc::boxed::Box;
 use core::{
+    hash::{BuildHasher, Hash},
+    num::NonZeroU64,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -60,11 +66,83 @@ impl Bucket {
     }
 }
 
+/// What each of very many sources has taken of one rate.
+#[derive(Debug)]
+pub struct Buckets<S> {
+    rate: Rate,
+    slots: NonZeroU64,
+    table: Box<[Bucket]>,
+    hasher: S,
+}
+
+impl<S: BuildHasher> Buckets<S> {
+    /// A table of so many slots, 8 bytes each. The hasher's key is to be secret and of this table alone.
+    pub fn new(rate: Rate, slots: NonZeroU64, hasher: S) -> Self {
+        let table = (0..slots.get()).map(|_| Bucket::default()).collect();
+        Self { rate, slots, table, hasher }
+    }
+
+    /// Takes one of what this source may have, at `now` since a moment that stays the same for this table; false if
+    /// its rate leaves none.
+    pub fn take(&self, source: impl Hash, now: Duration) -> bool {
+        if self.rate == Rate::UNLIMITED {
+            return true;
+        }
+        let slot = usize::try_from(self.hasher.hash_one(source) % self.slots).unwrap_or_default();
+        self.table.get(slot).is_none_or(|bucket| bucket.take(self.rate, 1, now))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use core::{hash::BuildHasherDefault, net::IpAddr};
+
     use super::*;
+    use crate::subscriber::Subscriber;
 
     const RATE: Rate = Rate { burst: 3, per_second: 10 };
+
+    /// The last byte that was written, so that a test knows who falls together.
+    #[derive(Default)]
+    struct LastByte(u8);
+
+    impl core::hash::Hasher for LastByte {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0 = bytes.last().copied().unwrap_or(self.0);
+        }
+
+        fn finish(&self) -> u64 {
+            self.0.into()
+        }
+    }
+
+    fn table(rate: Rate) -> Buckets<BuildHasherDefault<LastByte>> {
+        Buckets::new(rate, NonZeroU64::new(4).unwrap(), BuildHasherDefault::default())
+    }
+
+    #[test]
+    fn each_source_of_a_table_has_a_rate_of_its_own_unless_it_shares_a_slot() {
+        let table = table(RATE);
+        let ask = |source: u8| table.take(source, Duration::ZERO);
+        assert_eq!([1; 4].map(ask), [true, true, true, false]);
+        assert!(ask(2), "another slot");
+        assert!(!ask(5), "the same slot");
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_source() {
+        let table = table(RATE);
+        let ask =
+            |source: &str| table.take(Subscriber::from(source.parse::<IpAddr>().unwrap()), Duration::ZERO);
+        let asked = ["2001:db8::1", "2001:db8::2", "2001:db8::ffff:1", "2001:db8::3"];
+        assert_eq!(asked.map(ask), [true, true, true, false]);
+    }
+
+    #[test]
+    fn a_table_without_a_rate_has_no_limit() {
+        let table = table(Rate::UNLIMITED);
+        assert!((0..10_000).all(|_| table.take(1_u8, Duration::ZERO)));
+    }
 
     #[test]
     fn a_source_gets_its_burst_and_then_its_rate() {

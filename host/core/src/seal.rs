@@ -50,6 +50,8 @@ pub enum Purpose {
     PeerConnectionData,
     /// An address that CDX saw (NAT-1).
     Observation,
+    /// What a client's own exchange with CDX is encrypted under (NAT-2).
+    ConnectionKey,
     /// A participant's proof to CDX of whom it may tell (NAT-2).
     ExchangeTicket,
     /// What a relay host demands of a participant (REL-3).
@@ -81,6 +83,7 @@ impl Purpose {
             Self::Alias => b"alias",
             Self::PeerConnectionData => b"peer-connection-data",
             Self::Observation => b"observation",
+            Self::ConnectionKey => b"connection-key",
             Self::ExchangeTicket => b"exchange-ticket",
             Self::RelayToken => b"relay-token",
             Self::PluginState => b"plugin-state",

@@ -57,6 +57,8 @@ pub struct SessionTicket {
 pub struct Judged {
     /// The verdict lets each side know the other's addresses.
     pub direct: bool,
+    /// It lets the inviter know the invited device's as soon as that one says them; the inviter may say its own.
+    pub until_accepted: bool,
     /// Names the pair of their networks, in either order, if both are known.
     pub networks: Option<String>,
     /// Where the inviter was, for the choice of its relay host.

@@ -34,13 +34,14 @@ macro_rules! builtin {
     };
 }
 
-static ALL: [Builtin; 7] = [
+static ALL: [Builtin; 8] = [
     builtin!("register-sms", RegistrationMethod, active: true),
     builtin!("register-phone-entry", RegistrationMethod, active: true),
     builtin!("register-email", RegistrationMethod, active: true),
     builtin!("nat-policy-standard", NatPolicy, active: true),
     builtin!("route-ring-all", InviteRouter, active: true),
     builtin!("nat-policy-relay-only", NatPolicy, active: false),
+    builtin!("nat-policy-relay-until-accepted", NatPolicy, active: false),
     builtin!("nat-policy-learning", NatPolicy, active: false),
 ];
 

@@ -1,6 +1,7 @@
 //! What all shards of a relay host share.
 
 use std::{
+    hash::RandomState,
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
     sync::{Arc, PoisonError, RwLock},
@@ -8,13 +9,13 @@ use std::{
 };
 
 use rand::RngExt as _;
-use switchhook_core::seal::KeyRing;
+use switchhook_core::{rate::Buckets, seal::KeyRing, subscriber::Subscriber};
 use switchhook_protocol::id::RelayHostId;
 use tokio::time::Instant;
 
 use crate::{
     Clock, RelayConfig, bandwidth::Meters, family::Family, filter::PeerFilter, limits, metrics::Metrics,
-    quotas::Quotas, reservations::Reservations, strangers::Strangers,
+    quotas::Quotas, reservations::Reservations,
 };
 
 pub(crate) struct Host {
@@ -25,7 +26,9 @@ pub(crate) struct Host {
     pub(crate) filter: PeerFilter,
     pub(crate) quotas: Arc<Quotas>,
     pub(crate) meters: Meters,
-    pub(crate) strangers: Strangers,
+    /// Answers to those who have shown no credentials, by whom they go to: whoever writes a false source address into a
+    /// request has its answer sent there.
+    strangers: Buckets<RandomState>,
     pub(crate) reservations: Reservations,
     pub(crate) metrics: Metrics,
     relayed_ports: Option<RangeInclusive<u16>>,
@@ -43,7 +46,7 @@ impl Host {
             clock,
             quotas: Arc::new(Quotas::new(config.quota, metrics.clone())),
             meters: Meters::new(config.bandwidth),
-            strangers: Strangers::new(config.strangers),
+            strangers: Buckets::new(config.strangers, limits::STRANGERS, RandomState::new()),
             reservations: Reservations::default(),
             metrics,
             relayed_ports: config.relayed_ports,
@@ -94,7 +97,7 @@ impl Host {
 
     /// Whether a source is answered that has shown no credentials.
     pub(crate) fn may_answer(&self, source: IpAddr, now: Instant) -> bool {
-        let may = self.strangers.may_ask(source, self.age(now));
+        let may = self.strangers.take(Subscriber::from(source), self.age(now));
         if !may {
             self.metrics.strangers_refused.inc();
         }

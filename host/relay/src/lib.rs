@@ -13,7 +13,7 @@
 //! - [`binding`] tells anybody where it is seen. [`control`] answers requests, after the [`gate`] has judged who asks; [`allocate`] makes an [`allocation`],
 //!   which lets datagrams of its [`peers`] through where the [`filter`] does.
 //! - [`host`] is what the shards share: [`quotas`], [`bandwidth`], [`reservations`], and how much
-//!   [`strangers`] get. Requests need it; a packet only where there is a limit to its bandwidth.
+//!   strangers get. Requests need it; a packet only where there is a limit to its bandwidth.
 //! - [`streams`] brings clients that come over TCP and TLS.
 //!
 //! Nonces are computed, not stored ([`challenge`]): strangers cost no memory.
@@ -47,7 +47,6 @@ mod relaying;
 mod request;
 mod reservations;
 mod shard;
-mod strangers;
 mod streams;
 mod wire;
 

@@ -1,6 +1,6 @@
 //! What bounds the relay, each with its reason.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 /// Streams at a time of each way: each is a file of the process, and the system gives it some thousands more
 /// for allocations.
@@ -73,7 +73,7 @@ pub(crate) const RESERVATIONS_OF_PARTICIPANT: usize = 2;
 pub(crate) const BUCKETS: usize = 64;
 
 /// Buckets for answers to strangers: 8 bytes each. Two sources of ten thousand rarely share one.
-pub(crate) const STRANGERS: u64 = 16 * 1024;
+pub(crate) const STRANGERS: NonZeroU64 = NonZeroU64::new(16 * 1024).unwrap();
 
 /// How often a shard looks for what has expired.
 pub(crate) const SWEEP: Duration = Duration::from_secs(1);

@@ -309,7 +309,7 @@ struct Ports {
 impl Ports {
     async fn open(settings: &Settings, keys: &Keys, registry: &mut Registry) -> Result<Self, StartError> {
         let listener = parts::listener(settings).await?;
-        let cdx = parts::cdx(&settings.cdx, keys.cdx().clone()).await?;
+        let cdx = parts::cdx(&settings.cdx, keys.cdx())?;
         cdx.metrics().register(registry);
         let host = built_in::id(&settings.relay, &keys.host(), &mut rand::rng());
         let host = host.map_err(|wrong| StartError::Setup(wrong.to_string()))?;
@@ -317,8 +317,7 @@ impl Ports {
         relay.metrics().register(registry);
 
         let http = listener.addr().map_err(|error| StartError::Listen(settings.http.listen, error))?;
-        let [primary, secondary] = cdx.addrs();
-        let (cdx_addresses, relay_tls) = (CdxAddresses { primary, secondary }, relay.tls_addr());
+        let (cdx_addresses, relay_tls) = (parts::cdx_addresses(&cdx), relay.tls_addr());
         let addresses = Addresses { http, cdx: cdx_addresses, relay: relay.addr(), relay_tls };
         let said = built_in::said(&settings.relay, &relay);
         said.check().map_err(|why| StartError::Setup(format!("`relay` in the settings: {why}")))?;

@@ -164,7 +164,8 @@ impl Metrics {
     pub(crate) fn verdict(&self, verdict: &Verdict) {
         let outcome = match verdict {
             Verdict::Direct => "direct",
-            Verdict::Relay { .. } => "relay",
+            Verdict::Relay { until_accepted: false, .. } => "relay",
+            Verdict::Relay { until_accepted: true, .. } => "relay-until-accepted",
             Verdict::DirectThenRelay { .. } => "direct-then-relay",
         };
         self.verdicts.get_or_create(&Label { outcome }).inc();

@@ -183,9 +183,11 @@ impl Plugins {
         let verdict = decision.outcome.clone();
         let outcome = match &verdict {
             Verdict::Direct => "direct".to_owned(),
-            Verdict::Relay { .. } => "relay".to_owned(),
-            Verdict::DirectThenRelay { patience } => {
-                format!("direct, relay after {} ms", patience.as_millis())
+            Verdict::Relay { until_accepted: false, .. } => "relay".to_owned(),
+            Verdict::Relay { until_accepted: true, .. } => "relay until accepted".to_owned(),
+            Verdict::DirectThenRelay { patience, guessing } => {
+                let guessing = if guessing.birthday { ", ports guessed" } else { "" };
+                format!("direct{guessing}, relay after {} ms", patience.as_millis())
             }
         };
         let made = note(app, &decision, Noted::about(&context, Slot::NatPolicy, outcome));

@@ -134,6 +134,11 @@ pub struct Cdx {
     pub other_ip: Option<IpAddr>,
     /// The address under which clients reach that one, if it is another.
     pub other_public_ip: Option<IpAddr>,
+    /// An address of the other family (IPv6 where the first is IPv4) to listen on, with the same ports: clients learn
+    /// where they are seen in both.
+    pub other_family_ip: Option<IpAddr>,
+    /// The address under which clients reach that one, if it is another.
+    pub other_family_public_ip: Option<IpAddr>,
 }
 
 /// The built-in relay; of `switchhook relay` all that it is.
@@ -270,6 +275,8 @@ impl Default for Cdx {
             public_ip: None,
             other_ip: None,
             other_public_ip: None,
+            other_family_ip: None,
+            other_family_public_ip: None,
         }
     }
 }

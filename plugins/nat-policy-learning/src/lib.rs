@@ -185,6 +185,8 @@ mod tests {
             Verdict::Direct => "direct".to_owned(),
             Verdict::Relay(_) => "relay".to_owned(),
             Verdict::DirectThenRelay(patience) => format!("direct for {} ms", patience.milliseconds),
+            Verdict::DirectGuessing(effort) => format!("guessing {effort:?}"),
+            Verdict::RelayUntilAccepted(hint) => format!("until accepted {hint:?}"),
             Verdict::Ask(requests) => format!("ask {requests:?}"),
         }
     }

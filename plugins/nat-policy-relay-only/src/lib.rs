@@ -56,7 +56,11 @@ mod tests {
     fn region(question: &Question) -> Option<String> {
         match RelayOnly::decide(&Context::example("{}"), question).unwrap() {
             Verdict::Relay(RelayHint { region }) => region,
-            Verdict::Direct | Verdict::DirectThenRelay(_) | Verdict::Ask(_) => panic!("not the relay"),
+            Verdict::Direct
+            | Verdict::DirectThenRelay(_)
+            | Verdict::DirectGuessing(_)
+            | Verdict::RelayUntilAccepted(_)
+            | Verdict::Ask(_) => panic!("not the relay"),
         }
     }
 

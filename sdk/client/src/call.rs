@@ -14,44 +14,46 @@
 //! Datagrams of at most [`MAX_DATAGRAM`] bytes go as they do in a network: they may be lost, and
 //! arrive in another order; none arrives twice, or changed, or from somebody else.
 
-use core::{fmt, net::SocketAddr};
+use core::net::SocketAddr;
 use std::{io, sync::Arc};
 
 use switchhook_protocol::{
     call::PathKind, connection_data::ConnectionData, invitation::Accepted, peer::SessionKey,
-    server::CdxAddresses,
 };
-use tokio::sync::{
-    mpsc::{Receiver, channel},
-    watch,
-};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
 };
 
-use self::{engine::Engine, way::Way};
+use self::{engine::Engine, live::Live};
 pub use crate::secure::{KeyError, MAX_DATAGRAM, Side};
 use crate::{
     client::{CallError, Client},
-    gather::{Gathered, look},
+    gather::{Gathered, Observer, look},
     limits,
     network::{DatagramSocket, Network},
     relay::RelayError,
-    secure::{Established, Kind, MAX_SEALED, SessionSecret},
+    secure::{Kind, SessionSecret},
 };
 
 mod attempt;
 mod carry;
 mod engine;
+mod footing;
+mod guess;
+mod inbox;
+mod live;
+mod relaying;
 mod way;
+mod whereabouts;
 
 /// What one side has ready before it invites or accepts.
 #[derive(Debug)]
 pub struct Prepared {
     socket: Arc<dyn DatagramSocket>,
     secret: SessionSecret,
-    cdx: CdxAddresses,
+    observer: Observer,
     gathered: Gathered,
     session_key: SessionKey,
 }
@@ -61,8 +63,16 @@ pub struct Prepared {
 pub struct Call {
     sender: CallSender,
     received: Receiver<Vec<u8>>,
+    wishes: Sender<Wish>,
     tasks: TaskTracker,
     stop: DropGuard,
+}
+
+/// What the application wants of a running call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// The other side may know where this device is.
+    ShowAddress,
 }
 
 /// Sends datagrams of a call; clones send for the same call.
@@ -111,9 +121,9 @@ impl Prepared {
         let socket = network.bind()?;
         let secret = SessionSecret::generate()?;
         let session_key = secret.session_key(&client.identity().key, client.tenant());
-        let cdx = client.welcome().await?.cdx;
-        let gathered = look(&*socket, cdx).await;
-        Ok(Self { socket, secret, cdx, gathered, session_key })
+        let observer = Observer::of(&client.welcome().await?);
+        let gathered = look(&*socket, &observer).await;
+        Ok(Self { socket, secret, observer, gathered, session_key })
     }
 
     /// Who this device is on the network: for invite or accept.
@@ -139,13 +149,12 @@ impl Call {
     ) -> Result<Self, CallFailed> {
         let mut engine = Box::new(Engine::new(client.clone(), network, prepared, side, accepted)?);
         let first = Box::pin(engine.establish()).await?;
-        let live = Arc::new(Live(watch::Sender::new(None)));
-        live.set(first.path());
+        let live = Arc::new(Live::new(first.path()));
         let (datagrams, received) = channel(limits::DATAGRAMS);
+        let (wishes, wanted) = channel(limits::WISHES);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let ending = (tasks.clone(), stop.clone());
-        tasks.spawn(engine.run(first, Arc::clone(&live), datagrams, ending));
-        Ok(Self { sender: CallSender { live }, received, tasks, stop: stop.drop_guard() })
+        tasks.spawn(engine.run(first, Arc::clone(&live), (datagrams, wanted), stop.clone()));
+        Ok(Self { sender: CallSender { live }, received, wishes, tasks, stop: stop.drop_guard() })
     }
 
     /// Sends a datagram; see [`CallSender::send`].
@@ -163,6 +172,14 @@ impl Call {
         self.sender.clone()
     }
 
+    /// Lets the inviter know where this device is, where it accepted the invite and the verdict was the relay until then
+    /// ([`until_accepted`](switchhook_protocol::peer::Path::Relay::until_accepted)): a direct path is looked for from
+    /// here on. Anywhere else it changes nothing.
+    pub fn show_address(&self) {
+        // Full, it has been said; closed, there is nobody to be shown to.
+        _ = self.wishes.try_send(Wish::ShowAddress);
+    }
+
     /// Which kind of path the call takes at present; none when it is over.
     pub fn path(&self) -> Option<PathKind> {
         self.sender.live.get().map(|path| path.kind)
@@ -175,15 +192,12 @@ impl Call {
 
     /// Waits until the path in use is a wanted one, by its kind and by where the other side, or its relay, is; nothing is
     /// what there is when the call is over.
-    pub async fn path_becomes(&self, wanted: impl Fn(Option<(PathKind, SocketAddr)>) -> bool + Send + Sync) {
-        let mut paths = self.sender.live.0.subscribe();
-        let in_use = |path: &Arc<PathInUse>| (path.kind, path.established.peer);
-        // The sender lives as long as this call.
-        drop(paths.wait_for(|path| wanted(path.as_ref().map(in_use))).await);
+    pub async fn path_becomes(&self, wanted: impl Fn(Option<(PathKind, SocketAddr)>) -> bool + Send) {
+        self.sender.live.becomes(wanted).await;
     }
 
     /// Says goodbye and lets the path go; nothing of the call runs when this returns, but for the
-    /// giving back of an allocation.
+    /// giving back of an allocation, and a last word to the host of which path worked.
     pub async fn close(self) {
         self.stop.disarm().cancel();
         self.tasks.close();
@@ -200,49 +214,5 @@ impl CallSender {
         let path = self.live.get().ok_or(SendError::Over)?;
         path.send(Kind::Application, datagram);
         Ok(())
-    }
-}
-
-/// A path that carries data.
-#[derive(Debug, Clone)]
-struct PathInUse {
-    socket: Arc<dyn DatagramSocket>,
-    established: Established,
-    kind: PathKind,
-}
-
-impl PathInUse {
-    /// The same call over another way.
-    fn over(&self, way: &Way, peer: SocketAddr) -> Self {
-        let established = Established { transport: Arc::clone(&self.established.transport), peer };
-        Self { socket: Arc::clone(&way.socket), established, kind: way.kind }
-    }
-
-    fn send(&self, kind: Kind, payload: &[u8]) {
-        let mut out = [0; MAX_SEALED];
-        let Some(sealed) = self.established.transport.seal(kind, payload, &mut out) else { return };
-        if let Err(error) = self.socket.send_to(sealed, self.established.peer) {
-            // Lost, like any other; the path's silence tells whether that lasts.
-            tracing::trace!(%error, "a datagram is not sent");
-        }
-    }
-}
-
-/// The path in use; it changes when the call moves to the relay, and is none when it is over.
-struct Live(watch::Sender<Option<Arc<PathInUse>>>);
-
-impl Live {
-    fn get(&self) -> Option<Arc<PathInUse>> {
-        self.0.borrow().clone()
-    }
-
-    fn set(&self, path: Option<PathInUse>) {
-        self.0.send_replace(path.map(Arc::new));
-    }
-}
-
-impl fmt::Debug for Live {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Live").field(&self.get().map(|path| path.kind)).finish()
     }
 }

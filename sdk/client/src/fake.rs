@@ -5,7 +5,10 @@
 //! says, and answers, refuses, delivers events or closes as a real host might.
 #![expect(clippy::result_large_err, reason = "the form that tungstenite's callback has")]
 
-use core::net::{Ipv4Addr, SocketAddr};
+use core::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+};
 use std::{
     collections::HashMap,
     io,
@@ -25,7 +28,7 @@ use switchhook_protocol::{
     event::{Delivered, Event},
     id::{ApplicationId, DeviceId, Epoch, RequestId, TenantId},
     registration::RegisterAgain,
-    server::{Answer, CdxAddresses, Challenge, Enrolled, Resumed, ServerMessage, Welcome},
+    server::{Answer, CdxAddresses, CdxKey, Challenge, Enrolled, Resumed, ServerMessage, Welcome},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -71,11 +74,29 @@ pub struct FakeConnection {
     socket: WebSocketStream<TcpStream>,
 }
 
+/// Makes a connection key for each client, as a host does.
+#[derive(Clone)]
+pub struct CdxKeys(Arc<dyn Fn(&DeviceId) -> CdxKey + Send + Sync>);
+
+impl CdxKeys {
+    /// Made so.
+    pub fn new(make: impl Fn(&DeviceId) -> CdxKey + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+}
+
+impl fmt::Debug for CdxKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CdxKeys").finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug)]
 struct Door {
     tenant: TenantId,
     application: ApplicationId,
     cdx: CdxAddresses,
+    cdx_keys: Option<CdxKeys>,
     epoch: Epoch,
     devices: Mutex<HashMap<DeviceId, DeviceKey>>,
 }
@@ -89,21 +110,22 @@ impl FakeHost {
         let (Some(primary), Some(secondary)) = (primary, secondary) else {
             return Err(io::ErrorKind::AddrNotAvailable.into());
         };
-        let mut host = Self::with_cdx(CdxAddresses { primary, secondary }).await?;
+        let mut host = Self::with_cdx(CdxAddresses { primary, secondary, other_family: None }, None).await?;
         let tasks = TaskTracker::new();
         host.observing = sockets.map(|socket| AbortOnDropHandle::new(tasks.spawn(observe(socket)))).into();
         Ok(host)
     }
 
-    /// Starts a host that names these addresses of CDX.
-    pub async fn with_cdx(cdx: CdxAddresses) -> io::Result<Self> {
+    /// Starts a host that names these addresses of CDX, and gives each client such a key for it.
+    pub async fn with_cdx(cdx: CdxAddresses, cdx_keys: Option<CdxKeys>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
         let tenant: TenantId = "acme".parse().map_err(io::Error::other)?;
         let application: ApplicationId = "phone".parse().map_err(io::Error::other)?;
         let epoch = "epoch-1".parse().map_err(io::Error::other)?;
         let devices = Mutex::default();
-        let door = Door { tenant: tenant.clone(), application: application.clone(), cdx, epoch, devices };
+        let (of, app) = (tenant.clone(), application.clone());
+        let door = Door { tenant: of, application: app, cdx, cdx_keys, epoch, devices };
         let (greeted, receiver) = mpsc::channel(WAITING);
         let accepting =
             AbortOnDropHandle::new(TaskTracker::new().spawn(accept(listener, Arc::new(door), greeted)));
@@ -278,6 +300,7 @@ impl Door {
             epoch: self.epoch.clone(),
             ping_ms: 20_000,
             cdx: self.cdx,
+            cdx_key: self.cdx_keys.as_ref().map(|keys| (keys.0)(&hello.device)),
             register_again: RegisterAgain::default(),
             push_token_expires_in_ms: DAY,
         };

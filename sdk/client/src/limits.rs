@@ -63,6 +63,10 @@ pub const CDX_RTO: Duration = Duration::from_millis(250);
 /// Requests to each port of CDX; the pauses double, so that all is over after 15 × [`CDX_RTO`].
 pub const CDX_REQUESTS: u32 = 4;
 
+/// How long the other family of addresses is waited for when one has answered: for one repeat. Many a network has none
+/// of it.
+pub const CDX_OTHER_FAMILY: Duration = Duration::from_millis(400);
+
 /// First repeat of what is told through CDX; it doubles.
 pub const EXCHANGE_REPEAT: Duration = Duration::from_millis(200);
 
@@ -100,12 +104,46 @@ pub const RESERVE: Duration = Duration::from_secs(30);
 /// A wish for the relay that comes so soon after the move to it is the same wish: both sides had it.
 pub const SAME_WISH: Duration = Duration::from_secs(5);
 
+/// How long the host is asked to take a report of the path; a policy that learns misses it, and nobody else does.
+pub const REPORT: Duration = Duration::from_secs(10);
+
+/// First pause before CDX is asked again after it has not answered, or the host could not be told; it doubles up to
+/// [`LOOK_AGAIN_MAX`].
+pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Longest such pause: a network that is back is noticed this late.
+pub const LOOK_AGAIN_MAX: Duration = Duration::from_secs(16);
+
+/// How long a relay has to say where it sees this device. Longer than any round trip, and the path is in doubt already.
+pub const LEG: Duration = Duration::from_secs(1);
+
 /// Ports beyond the last one that are guessed of a NAT that gives out one after the other. Each costs its peer
 /// a check and its repeats; between CDX's observation and the checks such a NAT gives out two or three.
 pub const PREDICTED_PORTS: u16 = 4;
 
 /// Addresses of a peer that are tried, those it was observed at included.
 pub const CANDIDATES: usize = 32;
+
+/// Sockets that are opened where the other side guesses among this NAT's ports: with [`GUESSED_PORTS`] guesses they are
+/// missed once in fifty times (the birthday bound over the 64 512 ports from 1 024 on).
+pub const GUESSED_SOCKETS: usize = 256;
+
+/// Ports of the other side's NAT that are guessed; some 140 bytes each.
+pub const GUESSED_PORTS: usize = 1_024;
+
+/// Guesses, or sockets, at a time: the smallest gateways hold some thousand mappings and forward some thousand packets a
+/// second.
+pub const GUESSES_AT_ONCE: usize = 8;
+
+/// Between such bursts: sockets are open after 320 ms, ports guessed after 1.3 s.
+pub const GUESS_PACE: Duration = Duration::from_millis(10);
+
+/// How long paths that were told are tried before sockets are opened: most meet by then.
+pub const GUESS_SOCKETS_AFTER: Duration = Duration::from_millis(200);
+
+/// The same before ports are guessed: the other side's sockets are open by then, if it heard of the accept within half a
+/// second.
+pub const GUESS_PORTS_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a direct path is tried where the verdict does not say (NAT-4).
 pub const PATIENCE: Duration = Duration::from_secs(4);
@@ -139,6 +177,9 @@ pub const PATH_SILENCE: Duration = Duration::from_secs(50);
 
 /// Datagrams that wait for the application; full, the newest is dropped, as in a network.
 pub const DATAGRAMS: usize = 512;
+
+/// Wishes of the application that wait for its call; each says the same again.
+pub const WISHES: usize = 4;
 
 /// Mappings of the lab's symmetric NAT, one socket each.
 pub const NAT_MAPPINGS: usize = 64;

@@ -8,25 +8,37 @@
 //! both ways. The inviter then says which path it takes, by a request that nominates it, and the path
 //! is found for each side when that request is answered.
 //!
+//! A choice that is not answered is given up for another: what answered once may have been a hole that closed.
+//!
 //! **A path that was found is asked again and again** ([`kept`]). Without answers it is in doubt: the search
 //! begins anew, with every address that is known, while the old path stays in use. Who has got another address,
 //! knowingly or not, is found by its own checks; the callee follows the inviter's choice at any time.
+//!
+//! **Guesses** are requests to addresses that nobody has named, all under one number ([`PathSearch::guess`]). An answer
+//! says only that the peer may be there: it becomes an address like any other, and is asked by itself.
 //!
 //! What is not authentic is not answered: a stranger learns nothing and cannot have us send.
 //!
 //! Drive it like every machine here: after each `handle_*`, take effects until there are none, then
 //! wait for the next input or for [`PathSearch::poll_timeout`], whichever comes first.
 
+mod hearing;
 mod kept;
+mod nomination;
 mod pace;
+mod pairs;
 
 use core::{net::SocketAddr, time::Duration};
 use std::{collections::VecDeque, time::Instant};
 
 use rand::{RngExt as _, rngs::StdRng};
 
-use self::kept::Kept;
 pub(crate) use self::pace::Pace;
+use self::{
+    kept::Kept,
+    nomination::Nomination,
+    pairs::{Pair, Pairs},
+};
 use crate::{
     limits,
     secure::Side,
@@ -55,8 +67,10 @@ pub(crate) struct PathSearch {
     checks: Checks,
     side: Side,
     pace: Pace,
-    pairs: Vec<Pair>,
+    pairs: Pairs,
     nominated: Option<Nomination>,
+    /// The number of all guesses.
+    guess: u128,
     state: State,
     next_check: Instant,
     effects: VecDeque<Effect>,
@@ -67,32 +81,9 @@ pub(crate) struct PathSearch {
 enum State {
     /// At the latest until then.
     Searching(Option<Instant>),
-    /// Nothing more is asked of it.
-    Found(SocketAddr),
     /// It is asked again and again.
     Keeping(Kept),
     GaveUp,
-}
-
-/// An address of the peer's, and how far it got.
-#[derive(Debug)]
-struct Pair {
-    addr: SocketAddr,
-    transaction: u128,
-    works: bool,
-    /// The peer means to use it.
-    wanted: bool,
-    due: Instant,
-    repeat: Duration,
-}
-
-/// The inviter's choice.
-#[derive(Debug)]
-struct Nomination {
-    addr: SocketAddr,
-    transaction: u128,
-    due: Instant,
-    repeat: Duration,
 }
 
 impl PathSearch {
@@ -103,14 +94,15 @@ impl PathSearch {
         candidates: impl IntoIterator<Item = SocketAddr>,
         pace: Pace,
         now: Instant,
-        rng: StdRng,
+        mut rng: StdRng,
     ) -> Self {
         let mut search = Self {
             checks,
             side,
             pace,
-            pairs: Vec::new(),
+            pairs: Pairs::default(),
             nominated: None,
+            guess: rng.random::<u128>() >> 32,
             state: State::Searching(pace.patience.map(|patience| now + patience)),
             next_check: now,
             effects: VecDeque::new(),
@@ -124,12 +116,8 @@ impl PathSearch {
 
     /// Tries one more address of the peer.
     pub(crate) fn add_candidate(&mut self, addr: SocketAddr, now: Instant) {
-        if self.pairs.len() >= limits::CANDIDATES || self.pairs.iter().any(|pair| pair.addr == addr) {
-            return;
-        }
         let transaction = self.transaction();
-        let (works, wanted, repeat) = (false, false, limits::CHECK_REPEAT);
-        self.pairs.push(Pair { addr, transaction, works, wanted, due: now, repeat });
+        self.pairs.add(Pair::new(addr, transaction, now), false);
     }
 
     /// The peer is elsewhere: it is looked for at these addresses and where it was last.
@@ -154,23 +142,23 @@ impl PathSearch {
 
     /// Forgets what was found, and searches among all addresses that are known.
     pub(crate) fn search_again(&mut self, pace: Pace, now: Instant) {
-        for at in 0..self.pairs.len() {
-            let transaction = self.transaction();
-            if let Some(pair) = self.pairs.get_mut(at) {
-                *pair = Pair {
-                    transaction,
-                    works: false,
-                    wanted: false,
-                    due: now,
-                    repeat: limits::CHECK_REPEAT,
-                    ..*pair
-                };
-            }
+        for pair in self.pairs.iter_mut() {
+            *pair = Pair::new(pair.addr, self.rng.random::<u128>() >> 32, now);
         }
         self.pace = pace;
         self.nominated = None;
         self.next_check = now;
         self.state = State::Searching(pace.patience.map(|patience| now + patience));
+    }
+
+    /// Whether no path is found yet, and one may be.
+    const fn is_searching(&self) -> bool {
+        matches!(self.state, State::Searching(_))
+    }
+
+    /// A request to an address that nobody has named.
+    pub(crate) fn guess(&self) -> Option<Vec<u8>> {
+        self.checks.request(self.guess, false)
     }
 
     /// Takes in a datagram, if it is an authentic check.
@@ -182,6 +170,7 @@ impl PathSearch {
     ) -> Result<(), NotACheck> {
         match self.checks.read(datagram).ok_or(NotACheck)? {
             Check::Request { transaction, nominates } => self.asked(from, transaction, nominates, now),
+            Check::Success { transaction } if transaction == self.guess => self.heard(from, now),
             Check::Success { transaction } => self.answered(from, transaction, now),
         }
         Ok(())
@@ -205,7 +194,10 @@ impl PathSearch {
                 }
             }
             State::GaveUp => return,
-            State::Searching(_) | State::Found(_) => {}
+            State::Searching(_) => {}
+        }
+        if self.nominated.as_ref().is_some_and(|chosen| chosen.is_in_vain(now)) {
+            self.choose_another(now);
         }
         if self.next_check <= now && (self.nominate(now) || self.check(now)) {
             self.next_check = now + limits::CHECK_PACE;
@@ -217,124 +209,39 @@ impl PathSearch {
             State::GaveUp => return None,
             State::Searching(give_up) => *give_up,
             State::Keeping(kept) => Some(kept.poll_timeout()),
-            State::Found(_) => None,
         };
-        let nomination = self.nominated.iter().map(|nomination| nomination.due);
-        let checks = self.pairs.iter().filter(|pair| self.is_open(pair)).map(|pair| pair.due);
-        let due = nomination.chain(checks).min().map(|due| due.max(self.next_check));
-        own.into_iter().chain(due).min()
+        let nomination = self.nominated.iter().map(|chosen| chosen.poll_timeout(self.next_check));
+        let searching = self.is_searching();
+        let checks = self.pairs.iter().filter(|pair| is_open(pair, searching));
+        let checks = checks.map(|pair| pair.due.max(self.next_check));
+        own.into_iter().chain(nomination).chain(checks).min()
     }
 
     pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
 
-    /// The peer asks: answer to where it came from, and try that address at once.
-    fn asked(&mut self, from: SocketAddr, transaction: u128, nominates: bool, now: Instant) {
-        if let Some(datagram) = self.checks.success(transaction, from) {
-            self.effects.push_back(Effect::Send { to: from, datagram });
-        }
-        self.add_candidate(from, now);
-        if nominates && self.side == Side::Callee {
-            for pair in &mut self.pairs {
-                pair.wanted = pair.addr == from;
-            }
-        }
-        let Some(pair) = self.pairs.iter_mut().find(|pair| pair.addr == from) else { return };
-        if pair.works {
-            return self.select_wanted(now);
-        }
-        pair.due = now;
-        pair.repeat = limits::CHECK_REPEAT;
-    }
-
-    /// The peer answers what was asked of it at this address.
-    fn answered(&mut self, from: SocketAddr, transaction: u128, now: Instant) {
-        let (fresh, pause) = (self.transaction(), self.pause());
-        if let State::Keeping(kept) = &mut self.state
-            && (kept.addr, kept.transaction) == (from, transaction)
-        {
-            return kept.answered(fresh, pause, now);
-        }
-        let nomination = self.nominated.as_ref();
-        if nomination.is_some_and(|chosen| chosen.addr == from && chosen.transaction == transaction) {
-            return self.select(from, now);
-        }
-        let matches = |pair: &&mut Pair| pair.addr == from && pair.transaction == transaction;
-        let Some(pair) = self.pairs.iter_mut().find(matches) else { return };
-        pair.works = true;
-        match self.side {
-            Side::Callee => self.select_wanted(now),
-            Side::Inviter => self.choose(from, now),
-        }
-    }
-
-    /// The first path that works is the fastest.
-    fn choose(&mut self, addr: SocketAddr, now: Instant) {
-        if self.nominated.is_none() && matches!(self.state, State::Searching(_)) {
-            let transaction = self.transaction();
-            self.nominated = Some(Nomination { addr, transaction, due: now, repeat: limits::CHECK_REPEAT });
-            self.next_check = now;
-        }
-    }
-
-    fn select_wanted(&mut self, now: Instant) {
-        let wanted = self.pairs.iter().find(|pair| pair.works && pair.wanted).map(|pair| pair.addr);
-        if let Some(addr) = wanted {
-            self.select(addr, now);
-        }
-    }
-
-    fn select(&mut self, addr: SocketAddr, now: Instant) {
-        if self.selected() == Some(addr) || matches!(self.state, State::GaveUp) {
-            return;
-        }
-        for pair in self.pairs.iter_mut().filter(|pair| pair.addr != addr) {
-            pair.works = false;
-        }
-        let (transaction, pause) = (self.transaction(), self.pause());
-        self.nominated = None;
-        self.state = if self.pace.keeps {
-            State::Keeping(Kept::new(addr, transaction, pause, now))
-        } else {
-            State::Found(addr)
-        };
-        self.effects.push_back(Effect::Selected(addr));
-    }
-
     const fn selected(&self) -> Option<SocketAddr> {
         match &self.state {
-            State::Found(addr) => Some(*addr),
             State::Keeping(kept) => Some(kept.addr),
             State::Searching(_) | State::GaveUp => None,
         }
     }
 
-    /// Whether an address is asked again: all in a search, later only where the peer wants to go.
-    const fn is_open(&self, pair: &Pair) -> bool {
-        !pair.works && (pair.wanted || matches!(self.state, State::Searching(_)))
-    }
-
     fn nominate(&mut self, now: Instant) -> bool {
         let longest = self.pace.repeat_max;
-        let Some(nomination) = self.nominated.as_mut().filter(|nomination| nomination.due <= now) else {
-            return false;
-        };
-        nomination.due = now + nomination.repeat;
-        nomination.repeat = (nomination.repeat * 2).min(longest);
-        let (to, transaction) = (nomination.addr, nomination.transaction);
-        self.send(to, transaction, true);
-        true
+        let Some(chosen) = &mut self.nominated else { return false };
+        let (asks, to, transaction) = (chosen.asks(longest, now), chosen.addr, chosen.transaction);
+        if asks {
+            self.send(to, transaction, true);
+        }
+        asks
     }
 
     fn check(&mut self, now: Instant) -> bool {
-        // Whoever waits longest is next; of those that wait equally long, the best.
-        let waiting = self.pairs.iter().enumerate().filter(|(_, pair)| self.is_open(pair) && pair.due <= now);
-        let Some((at, _)) = waiting.min_by_key(|(_, pair)| pair.due) else { return false };
-        let longest = self.pace.repeat_max;
-        let Some(pair) = self.pairs.get_mut(at) else { return false };
-        pair.due = now + pair.repeat;
-        pair.repeat = (pair.repeat * 2).min(longest);
+        let (searching, longest) = (self.is_searching(), self.pace.repeat_max);
+        let Some(pair) = self.pairs.next(|pair| is_open(pair, searching), now) else { return false };
+        pair.asked(longest, now);
         let (to, transaction) = (pair.addr, pair.transaction);
         self.send(to, transaction, false);
         true
@@ -354,6 +261,11 @@ impl PathSearch {
     fn pause(&mut self) -> Duration {
         self.rng.random_range(limits::CONSENT * 4 / 5..limits::CONSENT * 6 / 5)
     }
+}
+
+/// Whether an address is asked again: all in a search, later only where the peer wants to go.
+const fn is_open(pair: &Pair, searching: bool) -> bool {
+    !pair.works && (pair.wanted || searching)
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ pub struct Allocation {
     outbound: Sender<(Vec<u8>, SocketAddr)>,
     inbound: Mutex<Receiver<(Vec<u8>, SocketAddr)>>,
     _receiving: AbortOnDropHandle<()>,
-    _guard: Guard,
+    guard: Guard,
 }
 
 type Relayed = Arc<dyn Conn + Send + Sync>;
@@ -130,6 +130,13 @@ impl Allocation {
         self.observed
     }
 
+    /// Whether the relay still sees this device where it was when it gave the address. It keeps an address for that place
+    /// alone.
+    pub(crate) async fn is_seen_as_before(&self) -> bool {
+        let seen = timeout(limits::LEG, self.guard.client.send_binding_request()).await;
+        matches!(seen, Ok(Ok(seen)) if seen == self.observed)
+    }
+
     async fn allocate(
         socket: Relayed,
         server: SocketAddr,
@@ -164,7 +171,7 @@ impl Allocation {
         guard.sending = Some((sending, Arc::clone(&conn)));
         let receiving = AbortOnDropHandle::new(guard.tasks.spawn(receive_all(conn, received)));
         let inbound = Mutex::new(inbound);
-        Self { relayed, observed, outbound, inbound, _receiving: receiving, _guard: guard }
+        Self { relayed, observed, outbound, inbound, _receiving: receiving, guard }
     }
 }
 

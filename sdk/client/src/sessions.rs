@@ -13,7 +13,7 @@ use switchhook_protocol::{
     event::{Event, PeerRelayed, RelayGiven},
     exchange::PeerElsewhere,
     id::SessionId,
-    session::{Change, SessionChanged},
+    session::{Change, Renewed, SessionChanged},
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -28,6 +28,8 @@ pub(crate) enum SessionEvent {
     Elsewhere(Box<PeerElsewhere>),
     /// The relay's address of the other side.
     Relayed(PeerRelayed),
+    /// Somebody else has left: with this ticket and key it goes on.
+    Renewed(Box<Renewed>),
     /// It is over.
     Ended,
 }
@@ -66,6 +68,11 @@ impl Sessions {
             Event::SessionUpdate(SessionChanged { session, change: Change::Ended { .. }, .. }) => {
                 (session, SessionEvent::Ended)
             }
+            Event::SessionUpdate(SessionChanged {
+                session,
+                change: Change::Left { renewed: Some(renewed), .. },
+                ..
+            }) => (session, SessionEvent::Renewed(Box::new(renewed.clone()))),
             Event::Invite(_)
             | Event::Accept(_)
             | Event::Decline(_)
@@ -78,7 +85,7 @@ impl Sessions {
             | Event::Notice(_)
             | Event::Asked(_)
             | Event::SessionUpdate(SessionChanged {
-                change: Change::Told { .. } | Change::Left { .. },
+                change: Change::Told { .. } | Change::Left { renewed: None, .. },
                 ..
             }) => return,
         };
@@ -153,6 +160,25 @@ mod tests {
         sessions.notice(&ended("followed"));
         assert_eq!(followed.try_recv(), Ok(SessionEvent::Ended));
         assert!(sessions.follow(&"s0".parse().unwrap()).try_recv().is_err(), "the oldest went");
+    }
+
+    #[test]
+    fn inv_11_the_ticket_that_counts_after_somebody_has_left_is_told() {
+        let renewed = Renewed {
+            ticket: "t".to_owned(),
+            towards: "+15550101".parse().unwrap(),
+            media_key: "k".to_owned(),
+        };
+        let left = |renewed: Option<&Renewed>| {
+            let (session, by) = ("one".parse().unwrap(), "+15550100".parse().unwrap());
+            let change = Change::Left { reason: "hung-up".to_owned(), renewed: renewed.cloned() };
+            Event::SessionUpdate(SessionChanged { session, by, change, running_ms: 1 })
+        };
+        let sessions = Sessions::default();
+        let mut one = sessions.follow(&"one".parse().unwrap());
+        sessions.notice(&left(None));
+        sessions.notice(&left(Some(&renewed)));
+        assert_eq!(one.try_recv(), Ok(SessionEvent::Renewed(Box::new(renewed))));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use switchhook_protocol::{
     connection_data::Candidate,
     error::ErrorCode,
     invitation::Accepted,
-    peer::{Path, Peer},
+    peer::{Guessing, Path, Peer},
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -114,7 +114,12 @@ fn accepted(peer: Peer, candidates: Vec<Candidate>, media_key: &str) -> Accepted
         session: "s1".parse().unwrap(),
         ticket: "ticket".into(),
         peer,
-        path: Path::Direct { candidates, patience_ms: Some(1_500), exchange: None },
+        path: Path::Direct {
+            candidates,
+            patience_ms: Some(1_500),
+            exchange: None,
+            guessing: Guessing::default(),
+        },
         media_key: media_key.into(),
         retry: false,
         awaits_take: false,

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 pub use crate::bindings::nat_policy::{
     Verdict,
     switchhook::nat_policy::nat::{
-        Attempt, Filtering, Mapping, Origin, Outcomes, Party, Patience, RelayHint,
+        Attempt, Effort, Filtering, Guessing, Mapping, Origin, Outcomes, Party, Patience, RelayHint,
     },
 };
 use crate::{Answer, Context, Description, Refusal, bindings::nat_policy as world};

@@ -8,6 +8,10 @@
 //! An answer with an observation is never larger than its request, so that CDX amplifies nothing:
 //! the client pads its request with the body of [`OBSERVATION_REQUEST`], [`REQUEST_PADDING`] zeros.
 //! A request that is too small is answered as standard STUN, without the observation.
+//!
+//! Who has a connection to the host asks under its key instead, and nobody on the way reads along: [`own`].
+
+pub mod own;
 
 /// Comprehension-optional, of the range that an expert reviews (RFC 8489 §18.3): "seal what you see".
 ///

@@ -1,12 +1,13 @@
 //! What a server says.
 
 use alloc::{borrow::Cow, boxed::Box, string::String};
-use core::net::SocketAddr;
+use core::{fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
+    device_key::KeyBytes,
     error::ErrorBody,
     event::Delivered,
     id::{DeviceId, Epoch, PushToken, RequestId, SessionId},
@@ -102,8 +103,11 @@ pub struct Welcome {
     pub epoch: Epoch,
     /// How often the server pings, in milliseconds; silent for twice as long, the connection is lost.
     pub ping_ms: u64,
-    /// Where CDX answers: two ports.
+    /// Where CDX answers: two ports, of each family of addresses that it has.
     pub cdx: CdxAddresses,
+    /// With it the client's own exchange with CDX is encrypted (NAT-2); without it, it asks as standard STUN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cdx_key: Option<CdxKey>,
     /// When the tenant wants its clients to register again.
     #[serde(default)]
     pub register_again: RegisterAgain,
@@ -119,6 +123,35 @@ pub struct CdxAddresses {
     pub primary: SocketAddr,
     /// The other.
     pub secondary: SocketAddr,
+    /// Both ports of an address of the other family (IPv6 where those are IPv4), if CDX has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_family: Option<CdxPorts>,
+}
+
+/// Both ports of one address of CDX.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CdxPorts {
+    /// One port.
+    pub primary: SocketAddr,
+    /// The other.
+    pub secondary: SocketAddr,
+}
+
+/// A connection key, and what CDX finds it by ([`own`](crate::cdx::own)).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CdxKey {
+    /// Only CDX opens it: key id, then the key and whose it is; base64url without padding.
+    pub handle: String,
+    /// 32 bytes, base64url without padding. Of this client alone.
+    pub key: KeyBytes,
+    /// How long CDX takes the handle, in milliseconds. The next connection brings another.
+    pub expires_in_ms: u64,
+}
+
+impl fmt::Debug for CdxKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CdxKey").field("expires_in_ms", &self.expires_in_ms).finish_non_exhaustive()
+    }
 }
 
 /// Answers the request with this id: either `ok` or `error`.

@@ -153,7 +153,8 @@ async fn nat_4_either_side_may_ask_for_the_relay_and_the_other_side_is_told() ->
 async fn rel_3_the_relay_lets_in_a_token_with_its_password_and_nothing_else() -> Result<()> {
     let mut pair = Pair::start((nat(), nat())).await?;
     let Agreed { inviter: (_, inviter), callee: (_, callee), .. } = pair.agree(|_| {}).await?;
-    let (Path::Relay { relay: hers }, Path::Relay { relay: his }) = (inviter.path, callee.path) else {
+    let (Path::Relay { relay: hers, .. }, Path::Relay { relay: his, .. }) = (inviter.path, callee.path)
+    else {
         panic!("the relay is for both")
     };
     let changed = |change: &dyn Fn(&mut RelayCredentials)| {
@@ -187,7 +188,7 @@ async fn rel_3_who_has_left_is_relayed_no_more_and_who_takes_part_is() -> Result
     let (first, second) = (pair.agree(|_| {}).await?, pair.agree(|_| {}).await?);
     let mut held = Vec::new();
     for (_, accepted) in [&first.inviter, &first.callee, &second.inviter, &second.callee] {
-        let Path::Relay { relay } = &accepted.path else { panic!("the relay is for all") };
+        let Path::Relay { relay, .. } = &accepted.path else { panic!("the relay is for all") };
         held.push(in_time("the allocation", Allocation::open(&*open(), relay)).await??);
     }
 

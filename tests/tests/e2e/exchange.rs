@@ -1,7 +1,13 @@
 //! Exchange: the sides of a session tell each other where they are, by way of CDX and of the host (NAT-2, NAT-5).
 
+use std::{net::Ipv6Addr, sync::Arc};
+
 use anyhow::{Result, bail};
-use switchhook_client::call::{Call, Prepared, Side};
+use serde_json::json;
+use switchhook_client::{
+    call::{Call, Prepared, Side},
+    network::SystemNetwork,
+};
 use switchhook_protocol::{
     call::PathKind,
     error::ErrorCode,
@@ -49,6 +55,48 @@ async fn nat_2_what_cdx_hands_on_is_enough_to_meet() -> Result<()> {
     );
     let handed = host.admin.metric(r#"switchhook_cdx_datagrams_total{outcome="handed-on"}"#).await?;
     assert!(handed >= Some(1.0), "{handed:?}");
+    Ok(())
+}
+
+/// NAT-2.own, NAT-1.mapping
+#[tokio::test]
+async fn nat_2_a_client_asks_cdx_in_secret_over_both_families_of_addresses() -> Result<()> {
+    let host = Host::with(|settings| settings.cdx.other_family_ip = Some(Ipv6Addr::LOCALHOST.into())).await?;
+    let phone = host.stranger().await?;
+    let prepared = in_time("what CDX sees", phone.prepare(&both_families())).await??;
+
+    assert_eq!(prepared.connection_data().observed.len(), 4);
+    let asked = host.admin.metric(r#"switchhook_cdx_datagrams_total{outcome="secret"}"#).await?;
+    assert!(asked >= Some(4.0), "{asked:?}");
+    let in_clear = host.admin.metric(r#"switchhook_cdx_datagrams_total{outcome="observation"}"#).await?;
+    assert_eq!(in_clear, Some(0.0), "nothing was asked in clear");
+    Ok(())
+}
+
+/// PLUG-2
+#[tokio::test]
+async fn nat_3_a_callees_address_is_shown_when_it_says_so_and_not_before() -> Result<()> {
+    let host = Host::with(|settings| settings.relay.allow_loopback = true).await?;
+    let policy = "nat-policy/nat-policy-relay-until-accepted";
+    host.admin.changed(policy, "activate", &json!({ "version": 1 })).await?;
+    let Agreed { session, alice, bob } = agree(&host, &open()).await?;
+    assert_eq!(host.admin.verdict(&session).await?, "relay until accepted");
+    for accepted in [&alice.2, &bob.2] {
+        assert!(matches!(accepted.path, Path::Relay { until_accepted: true, .. }), "{:?}", accepted.path);
+    }
+
+    let caller = Call::start(&alice.0.client, open(), alice.1, Side::Inviter, alice.2);
+    let callee = Call::start(&bob.0.client, open(), bob.1, Side::Callee, bob.2);
+    let (caller, callee) = in_time("the relay", async { tokio::join!(caller, callee) }).await?;
+    let (caller, callee) = (caller?, callee?);
+    assert_eq!((caller.path(), callee.path()), (Some(PathKind::Relay), Some(PathKind::Relay)));
+    // The inviter's leave changes nothing: the callee's is asked for.
+    caller.show_address();
+    callee.show_address();
+
+    let direct = |path: Option<(PathKind, _)>| path.is_some_and(|(kind, _)| kind == PathKind::Direct);
+    in_time("the caller's direct path", caller.path_becomes(direct)).await?;
+    in_time("the callee's direct path", callee.path_becomes(direct)).await?;
     Ok(())
 }
 
@@ -131,6 +179,11 @@ async fn agree(host: &Host, network: &Net) -> Result<Agreed> {
     let answer = in_time("the accept", bob.client.accept(&Phone::accept_of(&his, &rung))).await??;
     let pushed = alice.expect_accept(&status.session).await?;
     Ok(Agreed { session: status.session, alice: (alice, hers, pushed), bob: (bob, his, answer) })
+}
+
+/// All addresses of this machine.
+fn both_families() -> Net {
+    Arc::new(SystemNetwork::default())
 }
 
 fn ticket(accepted: &Accepted) -> Result<Exchange> {

@@ -54,7 +54,7 @@ async fn nat_1_what_cdx_sees_of_two_symmetric_nats_decides_for_the_relay() -> Re
 
     assert_eq!(host.admin.verdict(&connected.session).await?, "relay");
     let relays = [&connected.inviter, &connected.callee].map(|accepted| match &accepted.path {
-        Path::Relay { relay } => relay.clone(),
+        Path::Relay { relay, .. } => relay.clone(),
         other @ Path::Direct { .. } => panic!("not the relay: {other:?}"),
     });
     // One host for both; a token of its own for each.

@@ -160,7 +160,7 @@ impl Echo {
 
 fn relay_of(accepted: &Accepted) -> Result<RelayCredentials> {
     match &accepted.path {
-        Path::Relay { relay } => Ok(relay.clone()),
+        Path::Relay { relay, .. } => Ok(relay.clone()),
         Path::Direct { .. } => bail!("not the relay: {:?}", accepted.path),
     }
 }

@@ -182,6 +182,19 @@ fn nat_5_after_a_verdict_for_the_relay_nobody_learns_an_address() {
 }
 
 #[test]
+fn nat_3_until_the_callee_accepts_it_may_say_where_it_is_and_so_may_the_inviter() {
+    for role in [Role::Inviter, Role::Invited { user: 0 }] {
+        let mut ticket = session_ticket(role, false);
+        assert_eq!(moves(&ticket, None, &cone("203.0.113.77:1"), NOW), Err(ErrorCode::Forbidden));
+        ticket.judged = Some(Judged { direct: false, until_accepted: true, networks: None });
+        let moved = moves(&ticket, None, &cone("203.0.113.77:1"), NOW).unwrap();
+        let sent = appended(&moved.writes);
+        let Some((_, Event::ConnectionData(told))) = sent.last() else { panic!("the other side is told") };
+        assert_eq!(told.candidates.len(), 1);
+    }
+}
+
+#[test]
 fn nat_5_an_address_that_was_seen_long_ago_is_in_no_new_ticket() {
     let [for_inviter, _] = made(&cone("198.51.100.1:1000"), &cone("198.51.100.2:2000")).unwrap();
     let last = opened(&for_inviter);

@@ -17,7 +17,9 @@ use switchhook_protocol::{
 
 use super::{NEWS_LIFE, message, set_invitation, set_leg, stop};
 use crate::{
+    guessing,
     network::{InviterSide, NetworkFacts},
+    policy::nat,
     row::{Device, Invitation, InvitationState, Leg, LegState, Participant, Session, Write},
     seal::KeyRing,
     ticket::{Alias, Judged, Member, Role, SessionTicket, TICKET_LIFE},
@@ -82,35 +84,40 @@ impl Paths {
     pub fn direct(
         (inviter, invited): (&NetworkFacts, &NetworkFacts),
         exchanges: Option<[Exchange; 2]>,
-        patience: Option<Duration>,
+        (patience, guessing): (Option<Duration>, nat::Guessing),
         networks: Option<String>,
     ) -> Self {
         let patience_ms = patience.map(|patience| u32::try_from(millis(patience)).unwrap_or(u32::MAX));
+        let [inviter_guesses, invited_guesses] = guessing::parts(guessing, [inviter, invited]);
         let [for_inviter, for_invited] = exchanges.map_or([None, None], |both| both.map(Some));
-        let to = |candidates, exchange| Path::Direct { candidates, patience_ms, exchange };
+        let to =
+            |candidates, exchange, guessing| Path::Direct { candidates, patience_ms, exchange, guessing };
         Self {
-            inviter: to(invited.candidates(), for_inviter),
-            invited: to(inviter.candidates(), for_invited),
-            judged: judged(true, (inviter, invited), networks),
+            inviter: to(invited.candidates(), for_inviter, inviter_guesses),
+            invited: to(inviter.candidates(), for_invited, invited_guesses),
+            judged: Judged { direct: true, ..judged((inviter, invited), networks) },
         }
     }
 
-    /// Through the relay, each with credentials of its own (REL-2).
-    pub fn relay(sides: (&NetworkFacts, &NetworkFacts), pair: RelayPair, networks: Option<String>) -> Self {
+    /// Through the relay, each with credentials of its own (REL-2); for good, or until the invited device shows where
+    /// it is.
+    pub fn relay(
+        sides: (&NetworkFacts, &NetworkFacts),
+        pair: RelayPair,
+        until_accepted: bool,
+        networks: Option<String>,
+    ) -> Self {
         Self {
-            inviter: Path::Relay { relay: pair.inviter },
-            invited: Path::Relay { relay: pair.invited },
-            judged: judged(false, sides, networks),
+            inviter: Path::Relay { relay: pair.inviter, until_accepted },
+            invited: Path::Relay { relay: pair.invited, until_accepted },
+            judged: Judged { until_accepted, ..judged(sides, networks) },
         }
     }
 }
 
-fn judged(
-    direct: bool,
-    (inviter, invited): (&NetworkFacts, &NetworkFacts),
-    networks: Option<String>,
-) -> Judged {
-    Judged { direct, networks, inviter: inviter.place(), invited: invited.place() }
+/// What both verdicts have to say of both sides.
+fn judged((inviter, invited): (&NetworkFacts, &NetworkFacts), networks: Option<String>) -> Judged {
+    Judged { networks, inviter: inviter.place(), invited: invited.place(), ..Judged::default() }
 }
 
 /// Decides an accept over the user's rows, as the transaction reads them.
@@ -290,7 +297,7 @@ mod tests {
 
     fn take_at(ringing: &RungCall, device: &str, retry: bool, now: Timestamp) -> Result<Taken, ErrorCode> {
         let (ticket, request, side) = ringing.accepting(device, retry);
-        let paths = Paths::direct((&network(), &network()), None, None, None);
+        let paths = Paths::direct((&network(), &network()), None, (None, nat::Guessing::default()), None);
         let facts = Accepting {
             keys: &ringing.keys,
             ticket: &ticket,
@@ -343,7 +350,12 @@ mod tests {
         assert_eq!(pushed.media_key, accepted.media_key);
         assert_eq!(
             pushed.path,
-            Path::Direct { candidates: network().candidates(), patience_ms: None, exchange: None }
+            Path::Direct {
+                candidates: network().candidates(),
+                patience_ms: None,
+                exchange: None,
+                guessing: switchhook_protocol::peer::Guessing::default()
+            }
         );
         assert_ne!(pushed.ticket, accepted.ticket);
         let ticket = SessionTicket::open(&ringing.keys, &pushed.ticket, &alice().id, NOW).unwrap();

@@ -261,7 +261,14 @@ mod tests {
         let verdict: Answered<Decided> =
             serde_json::from_value(json!({"verdict": {"direct-then-relay": {"patience_ms": 800}}})).unwrap();
         let patience = Duration::from_millis(800);
-        let expected = Decided::Verdict(nat::Verdict::DirectThenRelay { patience });
+        let expected =
+            Decided::Verdict(nat::Verdict::DirectThenRelay { patience, guessing: nat::Guessing::default() });
+        assert_eq!(verdict, Answered::Answer(expected));
+        let guessing =
+            json!({"verdict": {"direct-then-relay": {"patience_ms": 800, "guessing": {"birthday": true}}}});
+        let verdict: Answered<Decided> = serde_json::from_value(guessing).unwrap();
+        let guessing = nat::Guessing { next_ports: true, birthday: true };
+        let expected = Decided::Verdict(nat::Verdict::DirectThenRelay { patience, guessing });
         assert_eq!(verdict, Answered::Answer(expected));
 
         let stepped: Answered<Transition> = serde_json::from_value(json!({

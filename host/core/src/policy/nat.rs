@@ -103,13 +103,36 @@ pub enum Verdict {
         /// Where it is best, if the policy knows.
         #[serde(default)]
         region: Option<String>,
+        /// Directly as soon as the invited device shows where it is: until then nobody but the host knows.
+        #[serde(default)]
+        until_accepted: bool,
     },
     /// Directly first, through a relay when patience is over.
     DirectThenRelay {
         /// How long to try directly: [`MIN_PATIENCE`] to [`MAX_PATIENCE`].
         #[serde(rename = "patience_ms", with = "json::millis")]
         patience: Duration,
+        /// What the clients may guess meanwhile.
+        #[serde(default)]
+        guessing: Guessing,
     },
+}
+
+/// What clients may guess where the addresses that they were told lead nowhere. What it may cost is the clients' to bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Guessing {
+    /// Of a NAT that gives out one port after the other, the next ones.
+    pub next_ports: bool,
+    /// Ports at random, by many sockets against many tries, where that can win.
+    pub birthday: bool,
+}
+
+impl Default for Guessing {
+    /// The next ports alone.
+    fn default() -> Self {
+        Self { next_ports: true, birthday: false }
+    }
 }
 
 /// A rule of [`Decided`] that is broken.
@@ -130,12 +153,12 @@ impl Decided {
     /// Names the first rule that it breaks.
     pub fn check(&self) -> Result<(), InvalidVerdict> {
         match self {
-            Self::Verdict(Verdict::DirectThenRelay { patience })
+            Self::Verdict(Verdict::DirectThenRelay { patience, .. })
                 if !(MIN_PATIENCE..=MAX_PATIENCE).contains(patience) =>
             {
                 Err(InvalidVerdict::Patience)
             }
-            Self::Verdict(Verdict::Relay { region: Some(region) }) if !is_word(region) => {
+            Self::Verdict(Verdict::Relay { region: Some(region), .. }) if !is_word(region) => {
                 Err(InvalidVerdict::Region)
             }
             Self::Verdict(_) => Ok(()),
@@ -146,7 +169,7 @@ impl Decided {
 
 impl Verdict {
     /// The declared default: what works wherever anything does.
-    pub const DEFAULT: Self = Self::Relay { region: None };
+    pub const DEFAULT: Self = Self::Relay { region: None, until_accepted: false };
 }
 
 impl<T> Fact<T> {
@@ -181,7 +204,7 @@ mod tests {
     fn patience_is_bounded_on_both_sides() {
         let patience = |millis| {
             let patience = Duration::from_millis(millis);
-            Decided::Verdict(Verdict::DirectThenRelay { patience }).check()
+            Decided::Verdict(Verdict::DirectThenRelay { patience, guessing: Guessing::default() }).check()
         };
         assert_eq!(patience(99), Err(InvalidVerdict::Patience));
         assert_eq!(patience(100), Ok(()));
@@ -190,7 +213,9 @@ mod tests {
 
     #[test]
     fn a_relays_region_is_a_word() {
-        let relay = |region: &str| Decided::Verdict(Verdict::Relay { region: Some(region.into()) });
+        let relay = |region: &str| {
+            Decided::Verdict(Verdict::Relay { region: Some(region.into()), until_accepted: false })
+        };
         assert_eq!(relay("eu-west").check(), Ok(()));
         assert_eq!(relay("eu west").check(), Err(InvalidVerdict::Region));
         assert_eq!(Decided::Ask(vec![]).check(), Err(InvalidVerdict::Request(InvalidRequest::None)));

@@ -60,7 +60,8 @@ async fn nat_3_cones_talk_directly_and_symmetric_gateways_through_the_relay() {
     let symmetric = ask(Mapping::AddressAndPortDependent).await;
 
     assert_eq!((cones.failure, cones.outcome), (None, Decided::Verdict(Verdict::Direct)));
-    let relay = Decided::Verdict(Verdict::Relay { region: Some("eu-west".to_owned()) });
+    let relay =
+        Decided::Verdict(Verdict::Relay { region: Some("eu-west".to_owned()), until_accepted: false });
     assert_eq!((symmetric.failure, symmetric.outcome), (None, relay));
 }
 

@@ -75,20 +75,20 @@ async fn paths(
     };
     let (verdict, decision) = app.plugins.nat(app, caller, &ticket.session, question).await?;
     app.metrics.verdict(&verdict);
-    let patience = match &verdict {
-        Verdict::Relay { region } => {
+    let effort = match &verdict {
+        Verdict::Relay { region, until_accepted } => {
             let places = [invited, inviter].map(|side| side.place().led_to(region.as_deref()));
             let [own, peers] = relay::credentials(app, caller, ticket, (&places[0], &places[1])).await?;
             let pair = RelayPair { inviter: peers, invited: own };
-            return Ok((Paths::relay((inviter, invited), pair, networks), decision));
+            return Ok((Paths::relay((inviter, invited), pair, *until_accepted, networks), decision));
         }
-        Verdict::DirectThenRelay { patience } => Some(*patience),
-        Verdict::Direct => None,
+        Verdict::DirectThenRelay { patience, guessing } => (Some(*patience), *guessing),
+        Verdict::Direct => (None, nat::Guessing::default()),
     };
     let sides = [(&ticket.peer()?.device, inviter), (&ticket.own.device, invited)];
     let session = (&ticket.session, ticket.generation);
     let exchanges = exchange::between(session, sides, (app.keys.cdx(), app.now()), &mut app.rng());
-    Ok((Paths::direct((inviter, invited), exchanges, patience, networks), decision))
+    Ok((Paths::direct((inviter, invited), exchanges, effort, networks), decision))
 }
 
 /// How earlier sessions between these two networks went.

@@ -9,7 +9,11 @@ use switchhook_cdx::{Cdx, CdxConfig, Ip};
 use switchhook_core::{mint, rate::Rate, relay_peers::PeerPolicy, seal::KeyRing};
 use switchhook_delivery::{GatewayPeers, MailSender, Outbound, SmsSender};
 use switchhook_plugin_runtime::{ArtefactSettings, Compiler, Runtime, RuntimeSettings, Slots};
-use switchhook_protocol::{id::RelayHostId, time::Timestamp};
+use switchhook_protocol::{
+    id::RelayHostId,
+    server::{CdxAddresses, CdxPorts},
+    time::Timestamp,
+};
 use switchhook_relay::{Bandwidth, Quota, Relay, RelayConfig, TlsPort};
 use switchhook_storage::{Clock, Database, OpenError, Storage};
 use tracing::info;
@@ -128,16 +132,27 @@ pub(super) async fn listener(settings: &Settings) -> Result<Listener, StartError
     Listener::bind(addr, tls).await.map_err(|error| StartError::Listen(addr, error))
 }
 
+/// What clients are told of it.
+pub(super) fn cdx_addresses(cdx: &Cdx) -> CdxAddresses {
+    let [primary, secondary] = cdx.addrs();
+    let other_family = cdx.other_family().map(|[primary, secondary]| CdxPorts { primary, secondary });
+    CdxAddresses { primary, secondary, other_family }
+}
+
 /// Binds CDX.
-pub(super) async fn cdx(settings: &settings::Cdx, keys: KeyRing) -> Result<Cdx, switchhook_cdx::BindError> {
+pub(super) fn cdx(settings: &settings::Cdx, keys: &KeyRing) -> Result<Cdx, switchhook_cdx::BindError> {
     let config = CdxConfig {
         ip: Ip { bind: settings.ip, public: settings.public_ip },
         other_ip: settings.other_ip.map(|bind| Ip { bind, public: settings.other_public_ip }),
+        other_family: settings
+            .other_family_ip
+            .map(|bind| Ip { bind, public: settings.other_family_public_ip }),
         ports: settings.ports,
         ..CdxConfig::default()
     };
     let mut rng = StdRng::from_rng(&mut rand::rng());
-    Cdx::bind(&config, keys, Arc::new(clock::now), &mut rng).await
+    let clock: switchhook_cdx::Clock = Arc::new(clock::now);
+    Cdx::bind(&config, keys, &clock, &mut rng)
 }
 
 /// Binds a relay host; over TLS it shows the certificate of the HTTP port.

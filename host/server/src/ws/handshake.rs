@@ -1,6 +1,6 @@
 //! From a stranger's socket to a known device: challenge, perhaps enrol, hello, welcome.
 
-use switchhook_core::mint;
+use switchhook_core::{connection_key::ConnectionKey, mint};
 use switchhook_protocol::{
     client::{ClientMessage, Rejected},
     close::CloseCode,
@@ -15,6 +15,7 @@ use super::socket::{Heard, Socket};
 use crate::{
     app::App,
     flows::{
+        Caller,
         enrol::enrol,
         hello::{Entered, hello},
     },
@@ -86,11 +87,15 @@ const fn close_code(refused: ErrorCode) -> CloseCode {
 }
 
 async fn welcome(app: &App, socket: &mut Socket, entered: Entered) -> Result<Entered, Option<CloseCode>> {
+    let Caller { tenant, device } = &entered.caller;
+    let sealed_by = (app.keys.cdx(), app.now());
+    let cdx_key = ConnectionKey::give((tenant, &device.id), sealed_by, &mut app.rng());
     let welcome = Welcome {
         resumed: entered.resumed,
         epoch: entered.epoch.clone(),
         ping_ms: millis(limits::PING),
         cdx: app.cdx,
+        cdx_key: Some(cdx_key),
         push_token_expires_in_ms: millis(app.now().until(entered.caller.device.push_token_until)),
         register_again: app.bounds.of(&entered.caller.tenant).settings.register_again,
     };

@@ -4,12 +4,14 @@
 use core::{net::SocketAddr, time::Duration};
 use std::{sync::Arc, time::Instant};
 
-use switchhook_protocol::{call::PathKind, exchange::PeerElsewhere};
-use tokio::{sync::mpsc::Receiver, time::sleep_until};
+use switchhook_protocol::call::PathKind;
+use tokio::time::sleep_until;
 
 use super::{
-    PathInUse,
     carry::is_passing,
+    inbox::Inbox,
+    live::PathInUse,
+    relaying::Leg,
     way::{News, Way},
 };
 use crate::{
@@ -24,8 +26,10 @@ pub(super) struct Attempt {
     pub(super) way: Way,
     /// Sealed data that came with the end of the handshake.
     pub(super) early: Option<Vec<u8>>,
-    /// The peer's last move, of no use to a try through the relay.
-    pub(super) elsewhere: Option<Box<PeerElsewhere>>,
+    /// Of a way through the relay.
+    pub(super) leg: Option<Leg>,
+    /// Where the other side is reached over this way, since the handshake.
+    pub(super) peer: Option<SocketAddr>,
     handshake: Handshake,
     begun: bool,
     deadline: Instant,
@@ -45,11 +49,11 @@ impl Attempt {
     pub(super) fn new(way: Way, secrets: &Secrets, side: Side, patience: Duration) -> Result<Self, KeyError> {
         let handshake = Handshake::new(secrets.clone(), side)?;
         let deadline = now() + patience + limits::HANDSHAKE_REPEAT_MAX * 2;
-        Ok(Self { way, early: None, elsewhere: None, handshake, begun: false, deadline })
+        Ok(Self { way, early: None, leg: None, peer: None, handshake, begun: false, deadline })
     }
 
     /// Tries until there is an outcome. Events of the session come in while it does.
-    pub(super) async fn run(&mut self, events: &mut Receiver<SessionEvent>) -> Outcome {
+    pub(super) async fn run(&mut self, inbox: &mut Inbox) -> Outcome {
         let mut buffer = vec![0; 2_048];
         let socket = Arc::clone(&self.way.socket);
         let mut listening = true;
@@ -64,8 +68,8 @@ impl Attempt {
             let next = timeouts.into_iter().flatten().min().map_or(self.deadline, |at| at.min(self.deadline));
             tokio::select! {
                 biased;
-                event = events.recv(), if listening => match event {
-                    Some(event) => if let Some(told) = self.hear(event) { return Outcome::Told(told); },
+                event = inbox.events.recv(), if listening => match event {
+                    Some(event) => if let Some(told) = self.hear(event, inbox) { return Outcome::Told(told); },
                     None => listening = false,
                 },
                 received = recv_from(&*socket, &mut buffer) => match received {
@@ -134,11 +138,14 @@ impl Attempt {
         self.handshake.established()
     }
 
-    /// A relay's address of the peer is for the path through the relay; the rest is for whoever tries.
-    fn hear(&mut self, event: SessionEvent) -> Option<SessionEvent> {
+    /// Keeps what others will want to know; what is left is for whoever tries.
+    fn hear(&mut self, event: SessionEvent, inbox: &mut Inbox) -> Option<SessionEvent> {
         match (event, self.way.kind) {
-            (SessionEvent::Relayed(relayed), PathKind::Relay) => {
-                self.way.search.add_candidate(relayed.relayed, now());
+            (SessionEvent::Relayed(relayed), kind) => {
+                inbox.relayed = Some(relayed.relayed);
+                if kind == PathKind::Relay {
+                    self.way.search.add_candidate(relayed.relayed, now());
+                }
                 None
             }
             (SessionEvent::Elsewhere(elsewhere), PathKind::Direct) => {
@@ -151,13 +158,17 @@ impl Attempt {
                 Some(SessionEvent::Elsewhere(elsewhere))
             }
             (SessionEvent::Elsewhere(elsewhere), PathKind::Relay) => {
-                self.elsewhere = Some(elsewhere);
+                inbox.elsewhere = Some(elsewhere);
+                None
+            }
+            (SessionEvent::Renewed(renewed), _) => {
+                inbox.renewed = Some(renewed);
                 None
             }
             // Asked for by both: this one is under way already.
             (SessionEvent::Given(_), PathKind::Relay) => None,
             (SessionEvent::Ended, _) => Some(SessionEvent::Ended),
-            (event @ (SessionEvent::Given(_) | SessionEvent::Relayed(_)), PathKind::Direct) => Some(event),
+            (event @ SessionEvent::Given(_), PathKind::Direct) => Some(event),
         }
     }
 }

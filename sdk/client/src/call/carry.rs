@@ -8,25 +8,26 @@
 //!
 //! A direct path that answers no more is looked for anew, CDX is asked where this device is, and the host tells
 //! the other side. If that does not help in time, the call goes on over the relay: at once where it is in
-//! reserve, else by asking for it.
+//! reserve, else by asking for it. A line through the relay that answers no more is mended where this side's leg of it
+//! is broken. All that is [made](making) beside, while datagrams go on over what there is.
 
+mod making;
 mod moving;
 
 use core::{net::SocketAddr, ops::ControlFlow};
 use std::{io, sync::Arc, time::Instant};
 
-use switchhook_protocol::exchange::Exchange;
 use tokio::{
-    sync::mpsc::Sender,
-    task::JoinSet,
+    sync::mpsc::{Receiver, Sender},
     time::{interval, sleep_until},
 };
-use tokio_util::task::TaskTracker;
 
+use self::making::{Making, made};
 use super::{
-    Live, PathInUse,
+    Wish,
     attempt::{Attempt, now},
     engine::Engine,
+    live::{Live, PathInUse},
     way::Way,
 };
 use crate::{
@@ -43,6 +44,12 @@ pub(super) enum Ended {
     Moved(Box<Attempt>),
 }
 
+/// What the application gets, and what it wants.
+pub(super) struct OfApplication {
+    pub(super) datagrams: Sender<Vec<u8>>,
+    pub(super) wishes: Receiver<Wish>,
+}
+
 type Flow = ControlFlow<Ended>;
 
 /// See the module.
@@ -51,15 +58,14 @@ pub(super) struct Carrying<'a> {
     line: Attempt,
     in_use: PathInUse,
     live: &'a Live,
-    datagrams: &'a Sender<Vec<u8>>,
+    application: &'a mut OfApplication,
     begun: Instant,
     /// When the other side was heard last, over any path.
     heard: Instant,
     /// Since when nothing has needed the line, while data goes beside it.
     idle_line: Instant,
-    /// The device's own addresses, when there were any.
-    addresses: Vec<SocketAddr>,
-    announcing: JoinSet<Option<Exchange>>,
+    /// A way through the relay that is not there yet.
+    making: Option<Making>,
 }
 
 /// Which socket a datagram came in at.
@@ -75,29 +81,30 @@ impl<'a> Carrying<'a> {
         engine: &'a mut Engine,
         line: Attempt,
         live: &'a Live,
-        datagrams: &'a Sender<Vec<u8>>,
+        application: &'a mut OfApplication,
     ) -> Option<Self> {
         let in_use = line.path()?;
         live.set(Some(in_use.clone()));
         let begun = now();
         let (heard, idle_line) = (begun, begun);
-        let (addresses, announcing) = (Vec::new(), JoinSet::new());
-        Some(Self { engine, line, in_use, live, datagrams, begun, heard, idle_line, addresses, announcing })
+        Some(Self { engine, line, in_use, live, application, begun, heard, idle_line, making: None })
     }
 
-    pub(super) async fn run(mut self, tasks: &TaskTracker) -> Ended {
+    pub(super) async fn run(mut self) -> Ended {
         if let Some(early) = self.line.early.take()
             && let ControlFlow::Break(ended) = self.deliver(&early, Via::Line)
         {
             return ended;
         }
-        self.catch_up();
+        if let ControlFlow::Break(ended) = self.catch_up() {
+            return ended;
+        }
         let mut buffers = [vec![0; 2_048], vec![0; 2_048]];
         let [of_line, of_beside] = &mut buffers;
         let (mut alive, mut look) = (interval(limits::KEEP_ALIVE), interval(limits::LOOK_AT_ADDRESSES));
         let mut listening = true;
         loop {
-            if let ControlFlow::Break(ended) = self.settle(tasks).await {
+            if let ControlFlow::Break(ended) = self.settle() {
                 return self.end(ended);
             }
             let (line, beside) = self.sockets();
@@ -106,11 +113,13 @@ impl<'a> Carrying<'a> {
             let flow = tokio::select! {
                 received = recv_from(&*line, of_line) => self.received(Via::Line, received, of_line),
                 received = receive(beside.as_deref(), of_beside) => self.received(Via::Beside, received, of_beside),
-                event = self.engine.events.recv(), if listening => {
+                event = self.engine.inbox.events.recv(), if listening => {
                     listening = event.is_some();
-                    self.hear(event).await
+                    event.map_or(Flow::Continue(()), |event| self.hear(event))
                 }
-                Some(announced) = self.announcing.join_next() => self.announced(announced.ok().flatten()),
+                Some(wish) = self.application.wishes.recv() => self.wished(wish),
+                made = made(&mut self.making) => self.take_made(made),
+                exchange = self.engine.whereabouts.announced() => self.announced(exchange),
                 _ = alive.tick() => { self.in_use.send(Kind::Alive, &[]); Flow::Continue(()) }
                 _ = look.tick() => self.look_at_addresses(),
                 () = sleep_until(next.into()) => self.handle_timeout(),
@@ -121,10 +130,12 @@ impl<'a> Carrying<'a> {
         }
     }
 
-    /// A direct line is looked for beside the next one.
+    /// A direct path is looked for anew beside the next line, whether it was the line or beside it: the other side does
+    /// so too.
     fn end(self, ended: Ended) -> Ended {
         if matches!(ended, Ended::Moved(_)) {
-            self.engine.keep_looking(self.line.way);
+            let beside = self.engine.direct.take();
+            self.engine.keep_looking(beside.unwrap_or(self.line.way));
         }
         ended
     }
@@ -138,7 +149,8 @@ impl<'a> Carrying<'a> {
         let ways = [self.line.way.poll_timeout(), self.engine.direct.as_ref().and_then(Way::poll_timeout)];
         let reserve = self.carries_beside().then(|| self.idle_line + limits::RESERVE);
         let silence = self.heard + limits::PATH_SILENCE;
-        ways.into_iter().chain([reserve]).flatten().fold(silence, Instant::min)
+        let again = self.engine.whereabouts.poll_timeout();
+        ways.into_iter().chain([reserve, again]).flatten().fold(silence, Instant::min)
     }
 
     fn handle_timeout(&mut self) -> Flow {
@@ -149,6 +161,9 @@ impl<'a> Carrying<'a> {
         self.line.way.handle_timeout();
         if let Some(way) = &mut self.engine.direct {
             way.handle_timeout();
+        }
+        if self.engine.whereabouts.is_due() {
+            self.ask_where();
         }
         if self.carries_beside() && self.idle_line + limits::RESERVE <= now() {
             self.drop_reserve();
@@ -191,7 +206,7 @@ impl<'a> Carrying<'a> {
         match kind {
             Kind::Application => {
                 // Full, the newest is lost, as in a network; gone, the application only sends.
-                if self.datagrams.try_send(payload.to_vec()).is_err() {
+                if self.application.datagrams.try_send(payload.to_vec()).is_err() {
                     tracing::trace!("a datagram is lost at the application's queue");
                 }
                 Flow::Continue(())
@@ -207,7 +222,8 @@ impl<'a> Carrying<'a> {
         match via {
             Via::Beside => {
                 self.engine.direct = None;
-                self.take(self.line.path())
+                let line = self.line_in_use();
+                self.take(line)
             }
             Via::Line if self.carries_beside() => {
                 self.drop_reserve();
@@ -218,12 +234,12 @@ impl<'a> Carrying<'a> {
     }
 
     /// Sends what both ways have to send, and acts on what became known.
-    async fn settle(&mut self, tasks: &TaskTracker) -> Flow {
+    fn settle(&mut self) -> Flow {
         while let Some(news) = self.line.way.perform() {
-            self.on_line(news).await?;
+            self.on_line(news)?;
         }
         while let Some(news) = self.engine.direct.as_mut().and_then(Way::perform) {
-            self.on_beside(news, tasks)?;
+            self.on_beside(news)?;
         }
         Flow::Continue(())
     }

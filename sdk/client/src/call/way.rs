@@ -4,12 +4,12 @@ use core::net::SocketAddr;
 use std::{sync::Arc, time::Instant};
 
 use rand::{SeedableRng as _, rngs::StdRng};
-use switchhook_protocol::{call::PathKind, exchange::Exchange, server::CdxAddresses};
+use switchhook_protocol::{call::PathKind, exchange::Exchange};
 
-use super::attempt::now;
+use super::{attempt::now, guess::Guess};
 use crate::{
     exchange::Exchanging,
-    gather::{Gathered, Gathering},
+    gather::{Gathered, Gathering, Observer},
     network::DatagramSocket,
     path::{Effect, Pace, PathSearch},
     secure::{Secrets, Side},
@@ -21,6 +21,8 @@ pub(super) struct Way {
     pub(super) kind: PathKind,
     pub(super) socket: Arc<dyn DatagramSocket>,
     pub(super) search: PathSearch,
+    /// While the search goes on, where the verdict says so.
+    pub(super) guess: Option<Guess>,
     exchanging: Option<Exchanging>,
     gathering: Option<Gathering>,
 }
@@ -58,7 +60,7 @@ impl Way {
         let checks = Checks::new(secrets.media_key.text(), mine, theirs);
         let rng = StdRng::from_rng(&mut rand::rng());
         let search = PathSearch::new(checks, side, candidates, pace, now(), rng);
-        Self { kind, socket, search, exchanging: None, gathering: None }
+        Self { kind, socket, search, guess: None, exchanging: None, gathering: None }
     }
 
     /// Tells the other side through CDX where this one may be reached; the last ticket counts.
@@ -79,15 +81,27 @@ impl Way {
     }
 
     /// Asks CDX where this device is, unless that is under way.
-    pub(super) fn gather(&mut self, cdx: CdxAddresses) {
+    pub(super) fn gather(&mut self, observer: &Observer) {
         let rng = StdRng::from_rng(&mut rand::rng());
-        self.gathering.get_or_insert_with(|| Gathering::new(cdx, now(), rng));
+        self.gathering.get_or_insert_with(|| Gathering::new(observer, now(), rng));
+    }
+
+    /// Another path carries: this one is looked for anew, with few datagrams.
+    pub(super) fn look_beside(&mut self) {
+        self.end_guessing();
+        self.search.search_again(Pace::beside(), now());
+    }
+
+    fn end_guessing(&mut self) {
+        if let Some(guess) = self.guess.take() {
+            guess.end();
+        }
     }
 
     /// Takes in a datagram that is neither of the handshake nor sealed data.
     pub(super) fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8]) {
         if let Some(gathering) = &mut self.gathering {
-            gathering.handle_datagram(from, datagram);
+            gathering.handle_datagram(from, datagram, now());
         }
         let told = self.exchanging.as_mut().and_then(|it| it.handle_datagram(from, datagram));
         if let Some(candidates) = told {
@@ -96,11 +110,18 @@ impl Way {
             }
         } else if self.search.handle_datagram(from, datagram, now()).is_err() {
             tracing::trace!(%from, "a datagram that is not of this session");
+        } else if let Some(guess) = &self.guess {
+            guess.heard();
         }
     }
 
     pub(super) fn handle_timeout(&mut self) {
         self.search.handle_timeout(now());
+        if let Some(guess) = &mut self.guess
+            && let Some(request) = self.search.guess()
+        {
+            guess.handle_timeout(&request, &*self.socket, now());
+        }
         if let Some(exchanging) = &mut self.exchanging {
             exchanging.handle_timeout(now());
         }
@@ -112,7 +133,8 @@ impl Way {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let told = self.exchanging.as_ref().and_then(Exchanging::poll_timeout);
         let asked = self.gathering.as_ref().and_then(Gathering::poll_timeout);
-        [self.search.poll_timeout(), told, asked].into_iter().flatten().min()
+        let guess = self.guess.as_ref().and_then(Guess::poll_timeout);
+        [self.search.poll_timeout(), told, asked, guess].into_iter().flatten().min()
     }
 
     /// Sends what is to be sent; what became known since.
@@ -131,7 +153,10 @@ impl Way {
         while let Some(effect) = self.search.poll_effect() {
             match effect {
                 Effect::Send { to, datagram } => self.send(to, &datagram),
-                Effect::Selected(peer) => return Some(News::Selected(peer)),
+                Effect::Selected(peer) => {
+                    self.end_guessing();
+                    return Some(News::Selected(peer));
+                }
                 Effect::InDoubt => return Some(News::InDoubt),
                 Effect::NeedRelay => return Some(News::NeedRelay),
             }

@@ -1,4 +1,4 @@
-//! How hard and how long a path is looked for, and whether it is kept.
+//! How hard and how long a path is looked for.
 
 use core::time::Duration;
 
@@ -11,23 +11,21 @@ pub(crate) struct Pace {
     pub(super) patience: Option<Duration>,
     /// Longest pause between repeats of a check.
     pub(super) repeat_max: Duration,
-    /// Whether the path that was found is asked again and again.
-    pub(super) keeps: bool,
 }
 
 impl Pace {
     /// Somebody waits for it.
     pub(crate) const fn hurried(patience: Duration) -> Self {
-        Self { patience: Some(patience), repeat_max: limits::CHECK_REPEAT_MAX, keeps: true }
+        Self { patience: Some(patience), repeat_max: limits::CHECK_REPEAT_MAX }
     }
 
-    /// Through the relay, which keeps its own path.
+    /// Through the relay.
     pub(crate) const fn through_relay() -> Self {
-        Self { patience: Some(limits::RELAY), repeat_max: limits::CHECK_REPEAT_MAX, keeps: false }
+        Self { patience: Some(limits::RELAY), repeat_max: limits::CHECK_REPEAT_MAX }
     }
 
     /// Beside a path that carries: a hole that opens later is found.
     pub(crate) const fn beside() -> Self {
-        Self { patience: None, repeat_max: limits::CHECK_REPEAT_BESIDE, keeps: true }
+        Self { patience: None, repeat_max: limits::CHECK_REPEAT_BESIDE }
     }
 }

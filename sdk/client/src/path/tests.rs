@@ -239,7 +239,7 @@ fn addresses_from_a_peer_are_bounded() {
         let from = SocketAddr::from(([192, 0, 2, 7], port));
         search.handle_datagram(from, &peer.request(u128::from(port), false).unwrap(), start).unwrap();
     }
-    assert_eq!(search.pairs.len(), limits::CANDIDATES);
+    assert_eq!(search.pairs.iter().count(), limits::CANDIDATES);
 }
 
 /// The gateway forgets its mappings, or the host has got another one: what it sends comes from elsewhere.
@@ -325,4 +325,57 @@ fn nat_5_beside_a_path_that_carries_a_hole_that_opens_later_is_found_and_little_
     lab.hosts[0].nat = Nat::Restricted;
     lab.run_for(Duration::from_secs(12));
     assert!(lab.hosts.iter().all(|host| matches!(host.found[..], [Effect::Selected(_)])));
+}
+
+#[test]
+fn nat_5_a_choice_that_is_not_answered_is_given_up_for_another_address_that_works() {
+    let start = now();
+    let mut search = search(Side::Inviter, "key", start);
+    let [closed, open] = [7, 8].map(|port| SocketAddr::from(([192, 0, 2, 7], port)));
+    search.add_candidate(closed, start);
+    search.add_candidate(open, start);
+    let peer = Checks::new("key".to_owned(), "s:callee".to_owned(), "s:inviter".to_owned());
+    let (mut at, mut selected) = (start, None);
+    while selected.is_none() {
+        search.handle_timeout(at);
+        while let Some(effect) = search.poll_effect() {
+            match effect {
+                Effect::Selected(addr) => selected = Some(addr),
+                Effect::Send { to, datagram } => {
+                    let Some(Check::Request { transaction, nominates }) = peer.read(&datagram) else {
+                        continue;
+                    };
+                    // The first answers one check, and nothing more.
+                    if to == open || !nominates {
+                        let answer = peer.success(transaction, to).unwrap();
+                        search.handle_datagram(to, &answer, at).unwrap();
+                    }
+                }
+                Effect::InDoubt | Effect::NeedRelay => panic!("{effect:?}"),
+            }
+        }
+        assert!(at - start < limits::PATIENCE);
+        at = search.poll_timeout().unwrap().max(at);
+    }
+    assert_eq!(selected, Some(open));
+}
+
+#[test]
+fn nat_4_an_answer_to_a_guess_names_an_address_and_proves_nothing_by_itself() {
+    let start = now();
+    let mut search = search(Side::Inviter, "key", start);
+    let guessed = SocketAddr::from(([192, 0, 2, 7], 40_000));
+    let peer = Checks::new("key".to_owned(), "s:callee".to_owned(), "s:inviter".to_owned());
+    let Some(Check::Request { transaction, .. }) = peer.read(&search.guess().unwrap()) else {
+        panic!("it asks")
+    };
+    let answer = peer.success(transaction, guessed).unwrap();
+    search.handle_datagram(guessed, &answer, start).unwrap();
+    search.handle_timeout(start);
+    let Some(Effect::Send { to, datagram }) = search.poll_effect() else { panic!("it asks") };
+    let Some(Check::Request { transaction: own, nominates }) = peer.read(&datagram) else {
+        panic!("a check")
+    };
+    assert_eq!((to, nominates), (guessed, false));
+    assert_ne!(own, transaction, "which nobody else has seen");
 }

@@ -27,7 +27,7 @@ use switchhook_protocol::{
     event::{Event, PeerRelayed, RelayGiven},
     id::RequestId,
     invitation::Accepted,
-    peer::{Path, Peer},
+    peer::{Guessing, Path, Peer},
     relay::{RelayCredentials, RelayResponse},
 };
 use tokio::{net::UdpSocket, sync::mpsc, task::JoinSet};
@@ -209,14 +209,15 @@ async fn carries(from: &Call, to: &mut Call, payload: &[u8]) {
 }
 
 fn direct(patience_ms: u32) -> Path {
-    Path::Direct { candidates: Vec::new(), patience_ms: Some(patience_ms), exchange: None }
+    let (candidates, guessing) = (Vec::new(), Guessing::default());
+    Path::Direct { candidates, patience_ms: Some(patience_ms), exchange: None, guessing }
 }
 
 #[tokio::test]
 async fn rel_2_a_call_that_the_verdict_sends_through_the_relay_carries_bytes_both_ways() {
     let (host, (server, addr)) = (FakeHost::start().await.unwrap(), relay().await);
     let (devices, _serving) = devices(&host, addr).await;
-    let path = Path::Relay { relay: credentials(addr, "password") };
+    let path = Path::Relay { relay: credentials(addr, "password"), until_accepted: false };
     let ([mut one, mut two], _clients) = start(devices, [path.clone(), path]).await;
     assert_eq!((one.path(), two.path()), (Some(PathKind::Relay), Some(PathKind::Relay)));
     carries(&one, &mut two, b"to the callee").await;

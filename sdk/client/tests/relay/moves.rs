@@ -7,7 +7,12 @@ use std::{
 };
 
 use switchhook_client::network::{DatagramSocket, SystemNetwork};
-use switchhook_protocol::{connection_data::Candidate, exchange::PeerElsewhere};
+use switchhook_protocol::{
+    connection_data::Candidate,
+    exchange::PeerElsewhere,
+    peer::Guessing,
+    session::{Change, Renewed, SessionChanged},
+};
 use tokio::io::ReadBuf;
 
 use super::*;
@@ -45,6 +50,14 @@ async fn nat_5_a_direct_path_that_is_cut_is_replaced_by_the_relay_and_taken_agai
     network.is_cut.store(false, Ordering::Relaxed);
     talk.until_both_take(PathKind::Direct).await;
     talk.carries().await;
+    while let Ok(operation) = talk.heard.try_recv() {
+        if let Operation::ConnectionDataChanged(said) = operation {
+            assert!(
+                !said.connection_data.observed.is_empty(),
+                "who sees nothing of itself says nothing of itself"
+            );
+        }
+    }
     server.close().await.unwrap();
 }
 
@@ -69,6 +82,36 @@ async fn nat_5_a_device_that_gets_another_address_says_so_to_the_host_and_goes_o
     assert_eq!(said.connection_data.claimed.host_candidates[0].address, another_address());
     talk.carries().await;
     assert_eq!(talk.paths(), [Some(PathKind::Direct); 2]);
+    server.close().await.unwrap();
+}
+
+/// INV-11
+#[tokio::test(flavor = "multi_thread")]
+async fn inv_11_after_somebody_has_left_the_call_goes_on_with_its_new_ticket() {
+    let (host, (server, addr)) = (FakeHost::start().await.unwrap(), relay().await);
+    let network = Arc::new(Moody::default());
+    let own: Arc<dyn Network> = network.clone();
+    let mut talk = Box::pin(Talk::start(&host, addr, [own, lan()], true)).await;
+    for tell in &talk.tell {
+        let renewed = Renewed {
+            ticket: "renewed".to_owned(),
+            towards: "+15550100".parse().unwrap(),
+            media_key: "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE".to_owned(),
+        };
+        let change = Change::Left { reason: "hung-up".to_owned(), renewed: Some(renewed) };
+        let (session, by) = ("s1".parse().unwrap(), "+15550102".parse().unwrap());
+        tell.send(Event::SessionUpdate(SessionChanged { session, by, change, running_ms: 1 })).await.unwrap();
+    }
+
+    network.is_cut.store(true, Ordering::Relaxed);
+    talk.until_both_take(PathKind::Relay).await;
+
+    talk.carries().await;
+    let asked = core::iter::from_fn(|| talk.heard.try_recv().ok()).find_map(|operation| {
+        let Operation::RelayRequest(request) = operation else { return None };
+        Some(request.ticket)
+    });
+    assert_eq!(asked.as_deref(), Some("renewed"));
     server.close().await.unwrap();
 }
 
@@ -109,6 +152,7 @@ impl Talk {
             candidates: known(candidates),
             patience_ms: Some(patience),
             exchange: None,
+            guessing: Guessing::default(),
         });
         let (calls, clients) = Box::pin(start([one, two], paths)).await;
         Self { calls, candidates, tell: [to_one, to_two], heard, _clients: clients, _serving: serving }

@@ -11,7 +11,7 @@ use switchhook_netlab::{Lab, MeetingTable, Nat};
 use switchhook_protocol::call::PathKind;
 use tokio::{task::JoinSet, time::timeout};
 
-use crate::switchboard::{GUARD, Place, Switchboard, runtime};
+use crate::switchboard::{GUARD, Place, Switchboard, Verdict, runtime};
 
 const PAGE: &str = include_str!("../../../../docs/NAT.md");
 
@@ -66,6 +66,35 @@ async fn measure(lab: &Lab) -> Result<BTreeMap<(Nat, Nat), bool>> {
         met.extend(calls.join_all().await);
     }
     Ok(met)
+}
+
+/// REL-4
+#[test]
+fn nat_5_a_relayed_call_goes_on_when_the_network_of_one_side_gets_another_address() -> Result<()> {
+    let test = "nat_5_a_relayed_call_goes_on_when_the_network_of_one_side_gets_another_address";
+    let Some(lab) = Lab::or_skip(test)? else { return Ok(()) };
+    runtime()?.block_on(async {
+        let board = Switchboard::with_relay(&lab).await?;
+        for inviter_moves in [true, false] {
+            let (moves, stays) = (Arc::new(lab.site(Nat::Symmetric)?), Arc::new(lab.site(Nat::Symmetric)?));
+            let mut places = [Place::Site(Arc::clone(&moves)), Place::Site(stays)];
+            if !inviter_moves {
+                places.reverse();
+            }
+            let relayed = Verdict::Relay { until_accepted: false };
+            let mut talk = Box::pin(board.call_after(relayed, places)).await?;
+            talk.carries().await?;
+            let staying = &talk.calls[usize::from(inviter_moves)];
+            let before = staying.peer_addr().context("the call is over")?;
+            tokio::task::block_in_place(|| lab.renumber(&moves))?;
+            let elsewhere = |(kind, peer): (_, SocketAddr)| kind == PathKind::Relay && peer != before;
+            let follows = staying.path_becomes(|path| path.is_none_or(elsewhere));
+            timeout(GUARD, follows).await.context("the other side does not follow")?;
+            talk.carries().await.with_context(|| format!("the inviter moves: {inviter_moves}"))?;
+            ensure!(talk.calls.iter().all(|call| call.path() == Some(PathKind::Relay)), "the call is over");
+        }
+        Ok(())
+    })
 }
 
 /// NAT-6

@@ -74,9 +74,11 @@ impl Running {
             ..CdxConfig::default()
         };
         let keys = RootKeys::new([1; 32], []).ring(Scope::Cdx);
-        let now = Arc::new(|| Timestamp::from_millis(1_700_000_000_000));
+        let now: switchhook_cdx::Clock = Arc::new(|| Timestamp::from_millis(1_700_000_000_000));
         let mut rng = StdRng::seed_from_u64(1);
-        let cdx = lab.server().enter(|| runtime.block_on(Cdx::bind(&config, keys, now, &mut rng)))??;
+        let cdx = lab
+            .server()
+            .enter(|| runtime.block_on(async { Cdx::bind(&config, &keys, &now, &mut rng) }))??;
         let [addr, _] = cdx.addrs();
         let _guard = runtime.enter();
         cdx.run(&TaskTracker::new(), &CancellationToken::new());

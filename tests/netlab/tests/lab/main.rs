@@ -3,6 +3,7 @@
 
 mod calls;
 mod cdx;
+mod guesses;
 mod kinds;
 mod meeting;
 mod relay;

@@ -1,13 +1,16 @@
-//! Signaling for the lab: a [`FakeHost`] that does what the host does with connection data.
+//! Signaling for the lab: a [`FakeHost`] that does what the host does with connection data and the relay.
 //!
 //! It goes past the lab, over this machine's loopback. What the lab carries are datagrams: those of both devices,
-//! and those of CDX.
+//! those of CDX, and those of the relay.
+
+mod line;
+mod place;
+mod relay;
 
 use std::{
     collections::HashMap,
-    fmt, io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -15,26 +18,24 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use rand::{SeedableRng as _, rngs::StdRng};
-use switchhook_cdx::{Cdx, CdxConfig, Ip};
+use switchhook_cdx::{Cdx, CdxConfig, Clock, Ip};
 use switchhook_client::{
     Client, Events,
     call::{Call, Prepared, Side},
-    fake::{FakeConnection, FakeHost},
+    fake::{CdxKeys, FakeConnection, FakeHost},
     identity::DeviceKey,
-    network::{DatagramSocket, Network, SystemNetwork},
+    network::Network,
 };
 use switchhook_core::{
+    connection_key::ConnectionKey,
     exchange::between,
+    guessing,
     network::NetworkFacts,
+    policy::nat::Guessing,
     seal::{KeyRing, RootKeys, Scope},
 };
-use switchhook_netlab::{Host, Lab, Site};
+use switchhook_netlab::Lab;
 use switchhook_protocol::{
-    call::{Done, Operation},
-    connection_data::ConnectionData,
-    error::ErrorCode,
-    event::Event,
-    exchange::{ConnectionDataTaken, Exchange, PeerElsewhere},
     id::{DeviceId, SessionId},
     invitation::Accepted,
     peer::{Path, Peer},
@@ -49,11 +50,20 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use self::place::Place;
+use self::{
+    line::{Known, Line},
+    relay::LabRelay,
+};
+
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const MEDIA_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// How long a path is looked for: some round trips of the lab, and repeats on a busy machine.
 const PATIENCE_MS: u32 = 2_500;
+
+/// The same where ports are guessed at random.
+const GUESSING_PATIENCE_MS: u32 = 6_000;
 
 /// Only a broken lab is waited for this long.
 pub(crate) const GUARD: Duration = Duration::from_mins(1);
@@ -62,18 +72,19 @@ pub(crate) const GUARD: Duration = Duration::from_mins(1);
 pub(crate) struct Switchboard {
     fake: FakeHost,
     keys: KeyRing,
+    relay: Option<Arc<LabRelay>>,
     /// One device after the other comes in, so that each knows its connection.
     door: Turn<()>,
     calls: AtomicU32,
 }
 
-/// A machine of the lab, as a device's way out.
-#[derive(Clone)]
-pub(crate) enum Place {
-    /// Behind gateways of its own.
-    Site(Arc<Site>),
-    /// In somebody else's LAN.
-    Neighbour(Arc<Host>),
+/// What the NAT policy says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Try directly, and guess so.
+    Direct(Guessing),
+    /// Through the relay, for good or until the callee shows where it is.
+    Relay { until_accepted: bool },
 }
 
 /// Both sides of a call, and what serves them.
@@ -89,49 +100,75 @@ struct Device {
     connection: FakeConnection,
     network: Arc<dyn Network>,
     prepared: Prepared,
+    facts: NetworkFacts,
+}
+
+impl Device {
+    fn id(&self) -> &DeviceId {
+        &self.client.identity().device
+    }
 }
 
 impl Switchboard {
-    /// To be called in the runtime.
+    /// Without a relay. To be called in the runtime.
     pub(crate) async fn start(lab: &Lab) -> Result<Self> {
+        Self::beside(lab, None).await
+    }
+
+    /// With a relay on the lab's server.
+    pub(crate) async fn with_relay(lab: &Lab) -> Result<Self> {
+        let relay = tokio::task::block_in_place(|| LabRelay::start(lab))?;
+        Self::beside(lab, Some(Arc::new(relay))).await
+    }
+
+    async fn beside(lab: &Lab, relay: Option<Arc<LabRelay>>) -> Result<Self> {
         let keys = RootKeys::new([1; 32], []).ring(Scope::Cdx);
         let config =
             CdxConfig { ip: Ip { bind: lab.server().ip().into(), public: None }, ..CdxConfig::default() };
         let (runtime, of_cdx) = (Handle::current(), keys.clone());
         let bound = move || {
             let mut rng = StdRng::seed_from_u64(1);
-            runtime.block_on(Cdx::bind(&config, of_cdx, Arc::new(|| NOW), &mut rng))
+            let _inside = runtime.enter();
+            let clock: Clock = Arc::new(|| NOW);
+            Cdx::bind(&config, &of_cdx, &clock, &mut rng)
         };
         let cdx = tokio::task::block_in_place(|| lab.server().enter(bound))??;
         let [primary, secondary] = cdx.addrs();
         cdx.run(&TaskTracker::new(), &CancellationToken::new());
-        let fake = FakeHost::with_cdx(CdxAddresses { primary, secondary }).await?;
-        Ok(Self { fake, keys, door: Turn::default(), calls: AtomicU32::new(0) })
+        let (tenant, sealed_by) = ("acme".parse()?, keys.clone());
+        let give = move |device: &DeviceId| {
+            ConnectionKey::give((&tenant, device), (&sealed_by, NOW), &mut rand::rng())
+        };
+        let cdx = CdxAddresses { primary, secondary, other_family: None };
+        let fake = FakeHost::with_cdx(cdx, Some(CdxKeys::new(give))).await?;
+        Ok(Self { fake, keys, relay, door: Turn::default(), calls: AtomicU32::new(0) })
     }
 
-    /// One place calls the other, after a verdict that lets both try directly; there is no relay.
+    /// One place calls the other, after a verdict that lets both try directly.
     pub(crate) async fn call(&self, places: [Place; 2]) -> Result<Talk> {
+        self.call_after(Verdict::Direct(Guessing::default()), places).await
+    }
+
+    /// One place calls the other, after this verdict.
+    pub(crate) async fn call_after(&self, verdict: Verdict, places: [Place; 2]) -> Result<Talk> {
         // CDX counts what is told by session.
         let session: SessionId = format!("s{}", self.calls.fetch_add(1, Ordering::Relaxed)).parse()?;
         let [one, other] = places;
         let (one, other) = tokio::join!(self.device(one), self.device(other));
         let (one, other) = (one?, other?);
-        let facts = [&one, &other].map(|device| self.facts(device.prepared.connection_data()));
-        let [facts_one, facts_other] = &facts;
-        let exchanges =
-            self.exchanges(&session, [(&one, facts_one.as_ref()), (&other, facts_other.as_ref())]);
-        let to_one = accepted(&session, &other, facts_other.as_ref(), exchanges.first().cloned());
-        let to_other = accepted(&session, &one, facts_one.as_ref(), exchanges.last().cloned());
+        let [to_one, to_other] = self.paths(verdict, &session, [&one, &other])?;
+        let (to_one, to_other) = (accepted(&session, &other, to_one), accepted(&session, &one, to_other));
+        let facts = [&one, &other].map(|device| (device.id().clone(), device.facts.clone()));
+        let facts = Mutex::new(HashMap::from(facts));
+        let known = Arc::new(Known { session, keys: self.keys.clone(), relay: self.relay.clone(), facts });
         let mut serving = JoinSet::new();
-        let known = Arc::new(Known { session, keys: self.keys.clone(), facts: Mutex::new(HashMap::new()) });
-        let devices = [&one, &other].map(|device| device.client.identity().device.clone());
-        for (device, facts) in devices.iter().zip(facts) {
-            known.set(device.clone(), facts.context("the observations of CDX")?);
-        }
         let [(to_first, for_first), (to_second, for_second)] = [mpsc::channel(8), mpsc::channel(8)];
-        let [first, second] = devices;
-        let ends = [(first.clone(), second.clone()), (second, first)];
-        let [first, second] = ends.map(|(own, peer)| Line { known: Arc::clone(&known), own, peer });
+        let line = |own: &Device, peer: &Device| Line {
+            known: Arc::clone(&known),
+            own: own.id().clone(),
+            peer: peer.id().clone(),
+        };
+        let (first, second) = (line(&one, &other), line(&other, &one));
         serving.spawn(first.serve(one.connection, to_second, for_first));
         serving.spawn(second.serve(other.connection, to_first, for_second));
         let caller = Call::start(&one.client, one.network, one.prepared, Side::Inviter, to_one);
@@ -153,19 +190,37 @@ impl Switchboard {
         };
         let network: Arc<dyn Network> = Arc::new(place);
         let prepared = Prepared::new(&client, &*network).await?;
-        Ok(Device { client, events, connection, network, prepared })
+        let read = NetworkFacts::read(prepared.connection_data(), &self.keys, NOW);
+        let facts = read.ok().context("the observations of CDX")?;
+        Ok(Device { client, events, connection, network, prepared, facts })
     }
 
-    fn facts(&self, data: &ConnectionData) -> Option<NetworkFacts> {
-        NetworkFacts::read(data, &self.keys, NOW).ok()
-    }
-
-    fn exchanges(&self, session: &SessionId, sides: [(&Device, Option<&NetworkFacts>); 2]) -> Vec<Exchange> {
-        let [(one, Some(facts_one)), (other, Some(facts_other))] = sides else { return Vec::new() };
-        let (a, b) = (&one.client.identity().device, &other.client.identity().device);
-        let sides = [(a, facts_one), (b, facts_other)];
-        let made = between((session, 1), sides, (&self.keys, NOW), &mut rand::rng());
-        made.into_iter().flatten().collect()
+    /// What each side is told.
+    fn paths(&self, verdict: Verdict, session: &SessionId, sides: [&Device; 2]) -> Result<[Path; 2]> {
+        let [one, other] = sides;
+        let guessing = match verdict {
+            Verdict::Direct(guessing) => guessing,
+            Verdict::Relay { until_accepted } => {
+                let relay = self.relay.as_ref().context("no relay")?;
+                let path = |device: &Device| -> Result<Path> {
+                    let relay = relay.credentials(session, device.id())?;
+                    Ok(Path::Relay { relay, until_accepted })
+                };
+                return Ok([path(one)?, path(other)?]);
+            }
+        };
+        let known = sides.map(|device| (device.id(), &device.facts));
+        let exchanges = between((session, 1), known, (&self.keys, NOW), &mut rand::rng());
+        let [for_one, for_other] = exchanges.map_or([None, None], |both| both.map(Some));
+        let patience = if guessing.birthday { GUESSING_PATIENCE_MS } else { PATIENCE_MS };
+        let [one_guesses, other_guesses] = guessing::parts(guessing, [&one.facts, &other.facts]);
+        let path = |peer: &Device, exchange, guessing| Path::Direct {
+            candidates: peer.facts.candidates(),
+            patience_ms: Some(patience),
+            exchange,
+            guessing,
+        };
+        Ok([path(other, for_one, one_guesses), path(one, for_other, other_guesses)])
     }
 }
 
@@ -192,118 +247,7 @@ async fn carries(from: &Call, to: &mut Call) -> Result<()> {
     }
 }
 
-impl Place {
-    fn host(&self) -> &Host {
-        match self {
-            Self::Site(site) => site.host(),
-            Self::Neighbour(host) => host,
-        }
-    }
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Place({})", self.host().ip())
-    }
-}
-
-impl Network for Place {
-    fn bind(&self) -> io::Result<Arc<dyn DatagramSocket>> {
-        let (runtime, ip) = (Handle::current(), self.host().ip().into());
-        let bound = self.host().enter(move || {
-            let _inside = runtime.enter();
-            SystemNetwork::on(ip).bind()
-        });
-        bound.map_err(io::Error::other)?
-    }
-}
-
-/// Who is where.
-struct Known {
-    session: SessionId,
-    keys: KeyRing,
-    facts: Mutex<HashMap<DeviceId, NetworkFacts>>,
-}
-
-impl Known {
-    fn set(&self, device: DeviceId, facts: NetworkFacts) {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner).insert(device, facts);
-    }
-
-    fn of(&self, device: &DeviceId) -> Option<NetworkFacts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner).get(device).cloned()
-    }
-}
-
-/// One side's connection.
-struct Line {
-    known: Arc<Known>,
-    own: DeviceId,
-    peer: DeviceId,
-}
-
-impl Line {
-    async fn serve(
-        self,
-        mut connection: FakeConnection,
-        to_other: mpsc::Sender<Event>,
-        mut events: mpsc::Receiver<Event>,
-    ) {
-        let mut seq = 0;
-        loop {
-            let served = tokio::select! {
-                Some(event) = events.recv() => {
-                    seq += 1;
-                    connection.deliver(seq, event, None).await
-                }
-                request = connection.next_request() => {
-                    let Some((id, operation)) = request else { return };
-                    if let Operation::RelayRequest(_) = operation {
-                        connection.refuse(&id, ErrorCode::NoRelay).await
-                    } else if let Operation::ConnectionDataChanged(change) = operation {
-                        let (exchange, told) = self.moved(&change.connection_data);
-                        // The other side may have ended its call.
-                        _ = to_other.send(Event::ConnectionData(told)).await;
-                        connection.answer(&id, &ConnectionDataTaken { exchange }).await
-                    } else {
-                        connection.answer(&id, &Done {}).await
-                    }
-                }
-            };
-            if served.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// For this side, and for the other one.
-    fn moved(&self, data: &ConnectionData) -> (Option<Exchange>, PeerElsewhere) {
-        let facts = NetworkFacts::read(data, &self.known.keys, NOW).ok();
-        let candidates = facts.as_ref().map(NetworkFacts::candidates).unwrap_or_default();
-        let exchanges = facts.zip(self.known.of(&self.peer)).and_then(|(own, peer)| {
-            self.known.set(self.own.clone(), own.clone());
-            let sides = [(&self.own, &own), (&self.peer, &peer)];
-            between((&self.known.session, 1), sides, (&self.known.keys, NOW), &mut rand::rng())
-        });
-        let [own, peers] = exchanges.map_or([None, None], |both| both.map(Some));
-        (
-            own,
-            PeerElsewhere {
-                session: self.known.session.clone(),
-                alias: "alias".into(),
-                candidates,
-                exchange: peers,
-            },
-        )
-    }
-}
-
-fn accepted(
-    session: &SessionId,
-    peer: &Device,
-    facts: Option<&NetworkFacts>,
-    exchange: Option<Exchange>,
-) -> Accepted {
+fn accepted(session: &SessionId, peer: &Device, path: Path) -> Accepted {
     Accepted {
         session: session.clone(),
         ticket: "ticket".into(),
@@ -313,11 +257,7 @@ fn accepted(
             device_key: peer.client.identity().key.public(),
             session_key: peer.prepared.session_key().clone(),
         },
-        path: Path::Direct {
-            candidates: facts.map(NetworkFacts::candidates).unwrap_or_default(),
-            patience_ms: Some(PATIENCE_MS),
-            exchange,
-        },
+        path,
         media_key: MEDIA_KEY.into(),
         retry: false,
         awaits_take: false,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use switchhook_core::policy::{
     Context, Description, Refusal,
-    nat::{Decided, Fact, Filtering, Mapping, Origin, Party, Question, Verdict},
+    nat::{Decided, Fact, Filtering, Guessing, Mapping, Origin, Party, Question, Verdict},
 };
 use wasmtime::Store;
 pub(crate) use world::NatPolicyPre as Pre;
@@ -67,16 +67,29 @@ fn verdict(
 ) -> Result<Result<Decided, Refusal>, InvalidOutput> {
     let decided = match answer {
         Ok(world::Verdict::Direct) => Decided::Verdict(Verdict::Direct),
-        Ok(world::Verdict::Relay(hint)) => Decided::Verdict(Verdict::Relay { region: hint.region }),
+        Ok(world::Verdict::Relay(hint)) => relay(hint, false),
+        Ok(world::Verdict::RelayUntilAccepted(hint)) => relay(hint, true),
         Ok(world::Verdict::DirectThenRelay(patience)) => {
             let patience = Duration::from_millis(patience.milliseconds.into());
-            Decided::Verdict(Verdict::DirectThenRelay { patience })
+            Decided::Verdict(Verdict::DirectThenRelay { patience, guessing: Guessing::default() })
+        }
+        Ok(world::Verdict::DirectGuessing(effort)) => {
+            let patience = Duration::from_millis(effort.milliseconds.into());
+            let wire::Guessing { next_ports, birthday } = effort.guessing;
+            Decided::Verdict(Verdict::DirectThenRelay {
+                patience,
+                guessing: Guessing { next_ports, birthday },
+            })
         }
         Ok(world::Verdict::Ask(asked)) => Decided::Ask(requests(asked)),
         Err(refused) => return refusal(refused).map(Err),
     };
     decided.check()?;
     Ok(Ok(decided))
+}
+
+fn relay(hint: wire::RelayHint, until_accepted: bool) -> Decided {
+    Decided::Verdict(Verdict::Relay { region: hint.region, until_accepted })
 }
 
 fn party(party: &Party) -> wire::Party {
