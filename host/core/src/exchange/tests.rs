@@ -186,7 +186,7 @@ fn nat_3_until_the_callee_accepts_it_may_say_where_it_is_and_so_may_the_inviter(
     for role in [Role::Inviter, Role::Invited { user: 0 }] {
         let mut ticket = session_ticket(role, false);
         assert_eq!(moves(&ticket, None, &cone("203.0.113.77:1"), NOW), Err(ErrorCode::Forbidden));
-        ticket.judged = Some(Judged { direct: false, until_accepted: true, networks: None });
+        ticket.judged = Some(Judged { until_accepted: true, ..Judged::default() });
         let moved = moves(&ticket, None, &cone("203.0.113.77:1"), NOW).unwrap();
         let sent = appended(&moved.writes);
         let Some((_, Event::ConnectionData(told))) = sent.last() else { panic!("the other side is told") };

@@ -13,7 +13,7 @@ use switchhook_core::{
     seal::{KeyRing, RootKeys, Scope},
 };
 use switchhook_protocol::time::{Timestamp, millis};
-use switchhook_relay::{Relay, RelayConfig};
+use switchhook_relay::{Metrics, Relay, RelayConfig};
 use tokio::time::timeout;
 
 pub(crate) const HOST: &str = "relay-1";
@@ -57,6 +57,17 @@ impl Running {
     /// Credentials for an hour.
     pub(crate) fn credentials(&self, session: &str, device: &str) -> TurnCredentials {
         token(session, device, Duration::from_hours(1)).mint(&self.keys, &mut rand::rng())
+    }
+
+    /// Waits until so much is counted: a shard tells it after what it counts has left.
+    pub(crate) async fn counts(&self, of: impl Fn(&Metrics) -> u64, expected: u64) {
+        let counted = || of(self.relay.metrics());
+        let reached = timeout(GUARD, async {
+            while counted() != expected {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        assert!(reached.await.is_ok(), "{} instead of {expected}", counted());
     }
 
     pub(crate) async fn stop(self) {
