@@ -33,7 +33,7 @@ const GUARD: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn nat_1_both_ports_tell_a_socket_where_it_was_seen() {
-    let cdx = Running::start().await;
+    let cdx = Running::start();
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let mut observations = Vec::new();
 
@@ -54,7 +54,7 @@ async fn nat_1_both_ports_tell_a_socket_where_it_was_seen() {
 
 #[tokio::test]
 async fn what_is_not_stun_is_dropped_and_the_next_request_answered() {
-    let cdx = Running::start().await;
+    let cdx = Running::start();
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket.send_to(b"hello", cdx.addrs[0]).await.unwrap();
     socket.send_to(&[0; 3000], cdx.addrs[0]).await.unwrap();
@@ -68,7 +68,7 @@ async fn what_is_not_stun_is_dropped_and_the_next_request_answered() {
 
 #[tokio::test]
 async fn nat_1_coturns_stun_client_learns_its_address() {
-    let cdx = Running::start().await;
+    let cdx = Running::start();
     for addr in cdx.addrs {
         let client = Command::new("turnutils_stunclient")
             .args(["-p", &addr.port().to_string(), "127.0.0.1"])
@@ -90,7 +90,7 @@ async fn nat_1_coturns_stun_client_learns_its_address() {
 /// NAT-1.filtering
 #[tokio::test]
 async fn coturns_discovery_is_told_all_that_it_needs() {
-    let cdx = Running::start_with(Some("127.0.0.2")).await;
+    let cdx = Running::start_with(Some("127.0.0.2"));
     let port = cdx.addrs[0].port().to_string();
     let client = Command::new("turnutils_natdiscovery")
         .args(["-m", "-f", "-p", &port, "127.0.0.1"])
@@ -140,7 +140,7 @@ async fn the_other_address_is_of_the_same_family_and_another_one() {
 /// NAT-1.filtering
 #[tokio::test]
 async fn with_two_addresses_an_answer_comes_from_each_of_four_places() {
-    let cdx = Running::start_with(Some("127.0.0.2")).await;
+    let cdx = Running::start_with(Some("127.0.0.2"));
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let [p, q] = cdx.addrs.map(|addr| addr.port());
     let wanted = [("127.0.0.1", p), ("127.0.0.1", q), ("127.0.0.2", p), ("127.0.0.2", q)];
@@ -157,7 +157,7 @@ async fn with_two_addresses_an_answer_comes_from_each_of_four_places() {
 
 #[tokio::test]
 async fn a_stream_is_answered_message_by_message_and_ended_when_it_breaks_the_rules() {
-    let cdx = Running::start().await;
+    let cdx = Running::start();
     for addr in cdx.addrs {
         let mut stream = TcpStream::connect(addr).await.unwrap();
         for _ in 0..3 {
@@ -179,7 +179,7 @@ async fn a_stream_is_answered_message_by_message_and_ended_when_it_breaks_the_ru
 
 #[tokio::test]
 async fn streams_that_say_nothing_are_bounded_and_end_when_cdx_stops() {
-    let cdx = Running::start().await;
+    let cdx = Running::start();
     let mut silent = Vec::new();
     for host in 1..=9 {
         for _ in 0..32 {
@@ -194,7 +194,7 @@ async fn streams_that_say_nothing_are_bounded_and_end_when_cdx_stops() {
 
 #[tokio::test]
 async fn the_streams_of_one_address_leave_room_for_another() {
-    let cdx = Running::start().await;
+    let cdx = Running::start();
     let mut silent = Vec::new();
     while cdx.metrics.streams_refused.get() == 0 {
         silent.push(connect(1, cdx.addrs[0]).await);
@@ -224,12 +224,12 @@ fn a_refused_stream_is_a_counter_of_its_own_and_no_datagram() {
 /// NAT-2
 #[tokio::test]
 async fn nat_2_a_participant_has_the_other_told_by_a_cdx_that_was_restarted_meanwhile() {
-    let before = Running::start().await;
+    let before = Running::start();
     let (alice, bob) = (bound().await, bound().await);
     let to = before.addrs[0];
     let datagram = told(&ticket([&alice, &bob], to), b"here I am");
     before.stop().await;
-    let cdx = Running::at(to).await;
+    let cdx = Running::at(to);
 
     alice.send_to(&datagram, to).await.unwrap();
 
@@ -243,7 +243,7 @@ async fn nat_2_a_participant_has_the_other_told_by_a_cdx_that_was_restarted_mean
 
 #[tokio::test]
 async fn nat_2_what_no_ticket_allows_is_dropped_and_counted_and_nothing_is_handed_on() {
-    let cdx = Running::start().await;
+    let cdx = Running::start();
     let (alice, bob, mallory) = (bound().await, bound().await, bound().await);
     let to = cdx.addrs[0];
     let good = ticket([&alice, &bob], to);
@@ -274,7 +274,7 @@ async fn nat_2_what_no_ticket_allows_is_dropped_and_counted_and_nothing_is_hande
 
 #[tokio::test]
 async fn nat_2_a_ticket_that_is_replayed_again_and_again_is_handed_on_a_few_times() {
-    let cdx = Running::start().await;
+    let cdx = Running::start();
     let (alice, bob) = (bound().await, bound().await);
     let datagram = told(&ticket([&alice, &bob], cdx.addrs[0]), b"x");
     for _ in 0..200 {
@@ -291,7 +291,7 @@ async fn nat_2_a_ticket_that_is_replayed_again_and_again_is_handed_on_a_few_time
 /// NAT-2.own
 #[tokio::test]
 async fn nat_2_a_client_asks_both_ports_under_its_key_and_a_repeated_question_is_not_answered() {
-    let cdx = Running::start().await;
+    let cdx = Running::start();
     let socket = bound().await;
     let (tenant, device) = ("acme".parse().unwrap(), "d1".parse().unwrap());
     let mut rng = StdRng::seed_from_u64(5);
@@ -339,7 +339,7 @@ async fn nat_1_over_ipv6_too_both_ports_tell_a_socket_where_it_was_seen() {
         return;
     };
     let other_family = Some(Ip { bind: "::1".parse().unwrap(), public: None });
-    let cdx = Running::with(CdxConfig { other_family, ports: [0, 0], ..CdxConfig::default() }).await;
+    let cdx = Running::with(CdxConfig { other_family, ports: [0, 0], ..CdxConfig::default() });
     let over_v6 = cdx.other_family.expect("both ports");
     assert_eq!(over_v6.map(|addr| addr.port()), cdx.addrs.map(|addr| addr.port()));
     for addr in over_v6 {
@@ -397,21 +397,21 @@ struct Running {
 }
 
 impl Running {
-    async fn start() -> Self {
-        Self::start_with(None).await
+    fn start() -> Self {
+        Self::start_with(None)
     }
 
-    async fn start_with(other_ip: Option<&str>) -> Self {
+    fn start_with(other_ip: Option<&str>) -> Self {
         let other_ip = other_ip.map(|ip| Ip { bind: ip.parse().unwrap(), public: None });
-        Self::with(CdxConfig { other_ip, ports: [0, 0], ..CdxConfig::default() }).await
+        Self::with(CdxConfig { other_ip, ports: [0, 0], ..CdxConfig::default() })
     }
 
     /// One of whose ports is this one.
-    async fn at(addr: SocketAddr) -> Self {
-        Self::with(CdxConfig { ports: [addr.port(), 0], ..CdxConfig::default() }).await
+    fn at(addr: SocketAddr) -> Self {
+        Self::with(CdxConfig { ports: [addr.port(), 0], ..CdxConfig::default() })
     }
 
-    async fn with(config: CdxConfig) -> Self {
+    fn with(config: CdxConfig) -> Self {
         let mut rng = StdRng::seed_from_u64(1);
         let cdx = Cdx::bind(&config, &keys(), &clock(), &mut rng).unwrap();
         let (addrs, other_family, metrics) = (cdx.addrs(), cdx.other_family(), cdx.metrics().clone());
