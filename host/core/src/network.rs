@@ -122,7 +122,7 @@ impl NetworkFacts {
         };
         Place {
             region: self.region.clone(),
-            observed: self.external.map(|external| external.ip()),
+            observed: self.external.iter().map(SocketAddr::ip).collect(),
             ipv4: has(SocketAddr::is_ipv4),
             ipv6: has(SocketAddr::is_ipv6),
         }

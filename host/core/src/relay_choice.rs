@@ -11,7 +11,7 @@
 //!
 //! The answer follows from the facts alone: whoever asks with the same ones gets the same.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::{
     cmp::Ordering,
     net::{IpAddr, SocketAddr},
@@ -27,8 +27,8 @@ use crate::relay_host::RelayHost;
 pub struct Place {
     /// The region that it says it is in.
     pub region: Option<String>,
-    /// Where CDX saw it.
-    pub observed: Option<IpAddr>,
+    /// Where CDX saw it, at most once in each family.
+    pub observed: Vec<IpAddr>,
     /// It has addresses of IPv4.
     pub ipv4: bool,
     /// It has addresses of IPv6.
@@ -77,8 +77,8 @@ impl Place {
 
     /// 0 for a host that names its network, 1 for one of its region, 2 for any other.
     fn distance(&self, host: &RelayHost) -> u8 {
-        let near = |ip: IpAddr| host.said.near.iter().any(|network| network.contains(ip.to_canonical()));
-        if self.observed.is_some_and(near) {
+        let near = |ip: &IpAddr| host.said.near.iter().any(|network| network.contains(ip.to_canonical()));
+        if self.observed.iter().any(near) {
             return 0;
         }
         if self.region.as_ref() == Some(&host.said.region) { 1 } else { 2 }
@@ -99,6 +99,7 @@ fn meet(one: &RelayHost, other: &RelayHost) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
     use core::time::Duration;
 
     use super::*;
@@ -156,10 +157,10 @@ mod tests {
         let mut near = host("near", "other", 900);
         near.said.near.push("198.51.100.0/24".parse().unwrap());
         let hosts = [host("eu-1", "eu", 0), near];
-        let inside = Place { observed: Some("::ffff:198.51.100.9".parse().unwrap()), ..place("eu") };
+        let inside = Place { observed: vec!["::ffff:198.51.100.9".parse().unwrap()], ..place("eu") };
         assert_eq!(ids(choose(&hosts, &inside, &inside, NOW)), Some(("near", "near")));
         assert_eq!(ids(choose(&hosts, &inside, &place("eu"), NOW)), Some(("near", "eu-1")));
-        let outside = Place { observed: Some("198.51.101.9".parse().unwrap()), ..place("eu") };
+        let outside = Place { observed: vec!["198.51.101.9".parse().unwrap()], ..place("eu") };
         assert_eq!(ids(choose(&hosts, &outside, &outside, NOW)), Some(("eu-1", "eu-1")));
     }
 

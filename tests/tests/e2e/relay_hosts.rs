@@ -177,7 +177,7 @@ async fn start(host: &Host, id: &str, listen: &str, region: &str) -> Result<Rela
 
 fn relay_of(accepted: &Accepted) -> Result<&RelayCredentials> {
     match &accepted.path {
-        Path::Relay { relay } => Ok(relay),
+        Path::Relay { relay, .. } => Ok(relay),
         Path::Direct { .. } => bail!("not the relay: {:?}", accepted.path),
     }
 }

@@ -55,7 +55,14 @@ impl LabRelay {
         };
         let TurnCredentials { username, password } = token.mint(&self.keys, &mut rand::rng());
         let realm = "switchhook".to_owned();
-        Ok(RelayCredentials { server: self.addr, realm, username, password, expires_in_ms: 3_600_000 })
+        Ok(RelayCredentials {
+            server: self.addr,
+            servers: Vec::new(),
+            realm,
+            username,
+            password,
+            expires_in_ms: 3_600_000,
+        })
     }
 }
 
