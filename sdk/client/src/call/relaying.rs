@@ -37,7 +37,8 @@ pub(super) struct Leg {
 impl Leg {
     /// Gets an address at the relay, and tells the peer of it.
     async fn open(footing: &Footing, credentials: RelayCredentials) -> Result<Self, CallFailed> {
-        let allocation = Arc::new(Allocation::open_trusting(&*footing.network, &credentials, footing.client.tls()).await?);
+        let allocation =
+            Arc::new(Allocation::open_trusting(&*footing.network, &credentials, footing.client.tls()).await?);
         let (relayed, observed) = (allocation.relayed(), allocation.observed());
         let ticket = footing.ticket.clone();
         footing.client.relay_update(&RelayUpdate { ticket, relayed, observed }).await?;
