@@ -76,7 +76,11 @@ mod tests {
     fn region(question: &Question) -> Option<String> {
         match RelayUntilAccepted::decide(&Context::example("{}"), question).unwrap() {
             Verdict::RelayUntilAccepted(RelayHint { region }) => region,
-            other => panic!("not the relay until it is accepted: {other:?}"),
+            Verdict::Direct
+            | Verdict::Relay(_)
+            | Verdict::DirectThenRelay(_)
+            | Verdict::DirectGuessing(_)
+            | Verdict::Ask(_) => panic!("not the relay until it is accepted"),
         }
     }
 

@@ -192,7 +192,7 @@ mod tests {
             ..party("a", CONE)
         };
         assert_eq!(decide(claims.clone(), party("b", CONE)), "direct", "cones meet without the claim");
-        assert_eq!(decide(claims, party("b", SYMMETRIC)), "direct for 5000 ms, guessing");
+        assert_eq!(decide(claims, party("b", SYMMETRIC)), "direct for 3000 ms");
         let mapping = Party { mapping_origin: Origin::Claimed, ..party("a", CONE) };
         assert_eq!(decide(mapping, party("b", CONE)), "direct for 3000 ms");
     }
