@@ -230,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_who_has_held_an_allocation_says_much_at_once() {
-        let largest = [&[0, 0x16, 0xFF, 0xFC][..], &[0; 16 + 0xFFFC]].concat();
+        let largest = [&[0, 0x16, 0xFF, 0xFC][..], &vec![0; 16 + 0xFFFC]].concat();
         assert_eq!(read(&mut largest.as_slice(), true).await, Some(largest.clone()));
         assert_eq!(read(&mut largest.as_slice(), false).await, None);
     }

@@ -60,7 +60,7 @@ impl Running {
     }
 
     /// Waits until so much is counted: a shard tells it after what it counts has left.
-    pub(crate) async fn counts(&self, of: impl Fn(&Metrics) -> u64, expected: u64) {
+    pub(crate) async fn counts(&self, of: impl Fn(&Metrics) -> u64 + Send + Sync, expected: u64) {
         let counted = || of(self.relay.metrics());
         let reached = timeout(GUARD, async {
             while counted() != expected {

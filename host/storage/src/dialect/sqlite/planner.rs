@@ -30,8 +30,8 @@ mod tests {
     use crate::dialect::{Query, Statement};
 
     /// Tables that may be gone through: what they hold is few for each installation.
-    const FEW: [&str; 6] =
-        ["admin_tokens", "gateways", "installation", "nodes", "plugin_versions", "tenants"];
+    const FEW: [&str; 7] =
+        ["admin_tokens", "gateways", "installation", "nodes", "plugin_versions", "relay_hosts", "tenants"];
 
     /// Tables of which a tenant has few rows.
     const FEW_OF_TENANT: [&str; 11] = [
