@@ -17,6 +17,9 @@ pub(crate) use admin::Administrator;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    http::{HeaderValue, header},
+    middleware::map_response,
+    response::Response,
     routing::{get, post},
 };
 use prometheus_client::registry::Registry;
@@ -24,6 +27,12 @@ use switchhook_protocol::error::ErrorCode;
 
 use self::problem::Problem;
 use crate::{app::App, limits, ws};
+
+/// Some answers to administrators have keys and tokens in them.
+async fn uncached(mut answer: Response) -> Response {
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
 
 /// Everything that the server answers.
 pub(crate) fn router(app: Arc<App>, registry: Arc<Registry>) -> Router {
@@ -42,7 +51,7 @@ pub(crate) fn router(app: Arc<App>, registry: Arc<Registry>) -> Router {
         .route("/v1/{tenant}/links/{token}", get(links::show).post(links::confirm))
         .route("/v1/{tenant}/transits/{gateway}/messages", post(transit::message))
         .route("/v1/{tenant}/transits/{gateway}/receipts", post(transit::receipt))
-        .nest(admin::openapi::BASE, admin::routes::router())
+        .nest(admin::openapi::BASE, admin::routes::router().layer(map_response(uncached)))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(move || async move { health::metrics(&registry) }))

@@ -3,7 +3,7 @@
 use std::{fs, net::Ipv4Addr, process::Stdio};
 
 use anyhow::{Context as _, Result};
-use reqwest::StatusCode;
+use reqwest::{StatusCode, header::CACHE_CONTROL};
 use rustix::process::{Pid, Signal, kill_process};
 use switchhook_client::ClientEvent;
 use switchhook_tests::{
@@ -31,6 +31,17 @@ async fn a_server_says_that_it_lives_and_takes_work_and_what_it_counts() -> Resu
     assert!(text.ends_with("# EOF\n"), "OpenMetrics ends so");
     for personal in ["15550100", phone.identity.push_token.as_str()] {
         assert!(!text.contains(personal), "{personal}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_cache_keeps_what_administrators_are_answered() -> Result<()> {
+    let host = Host::start().await?;
+    for path in ["openapi.json", "tenants", "relay-host"] {
+        let url = format!("http://{}/admin/v1/{path}", host.addresses().http);
+        let answer = in_time("the answer", reqwest::get(url)).await??;
+        assert_eq!(answer.headers().get(CACHE_CONTROL).context("no word")?, "no-store", "{path}");
     }
     Ok(())
 }

@@ -119,6 +119,9 @@ impl Call {
             settings.sessions.lost_after_s = 3_600;
         })
         .await?;
+        // On a port of its own its relay is the same one after the next start.
+        host.stop().await;
+        host.start_again().await?;
         let claims = (Claims::default(), Claims::default());
         let connected = connect(&host, (&nat(), &nat()), claims, true).await?;
         let [inviters, callees] = [relay_of(&connected.inviter)?, relay_of(&connected.callee)?];

@@ -13,7 +13,7 @@ use switchhook_protocol::{
     peer::Guessing,
     session::{Change, Renewed, SessionChanged},
 };
-use tokio::io::ReadBuf;
+use tokio::{io::ReadBuf, time::MissedTickBehavior};
 
 use super::*;
 
@@ -190,10 +190,12 @@ impl Talk {
             tell.send(Event::ConnectionData(told)).await.unwrap();
         }
         let (mut sent, mut after) = (0_u16, 0);
-        let mut pace = tokio::time::interval(Duration::from_millis(2));
+        // As somebody who speaks: what the machine was too slow for is not said all at once.
+        let mut pace = tokio::time::interval(Duration::from_millis(10));
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let talk = async {
             // Some more behind the move of both.
-            while after < 50 {
+            while after < 20 {
                 pace.tick().await;
                 self.calls[0].send(&sent.to_be_bytes()).unwrap();
                 sent += 1;
