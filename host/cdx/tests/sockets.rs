@@ -221,7 +221,7 @@ fn a_refused_stream_is_a_counter_of_its_own_and_no_datagram() {
     assert!(!text.contains("stream-refused"), "{text}");
 }
 
-/// NAT-2
+/// NAT-2.exchange
 #[tokio::test]
 async fn nat_2_a_participant_has_the_other_told_by_a_cdx_that_was_restarted_meanwhile() {
     let before = Running::start();

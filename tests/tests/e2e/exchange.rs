@@ -35,7 +35,7 @@ struct Agreed {
     bob: (Phone, Prepared, Accepted),
 }
 
-/// NAT-2
+/// NAT-2.exchange
 #[tokio::test]
 async fn nat_2_what_cdx_hands_on_is_enough_to_meet() -> Result<()> {
     let host = Host::start().await?;
