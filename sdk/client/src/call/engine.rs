@@ -57,6 +57,8 @@ impl Engine {
         let Prepared { socket, secret, observer, gathered, .. } = prepared;
         let secrets = Secrets { session, mine: secret, theirs, media_key };
         let footing = Footing { client, network, secrets, side, ticket, peer: peer.endpoint };
+        let own = &gathered.connection_data.claimed.host_candidates;
+        let addresses = own.iter().map(|candidate| candidate.address).collect();
         let mut candidates = gathered.candidates;
         let (mut direct, mut hidden) = (None, None);
         if let Path::Relay { until_accepted: true, .. } = &path {
@@ -75,7 +77,7 @@ impl Engine {
             way.guess = guess;
             direct = Some(way);
         }
-        let mut whereabouts = Whereabouts::new(observer, candidates);
+        let mut whereabouts = Whereabouts::new(observer, candidates, addresses);
         if let (Path::Direct { exchange: Some(exchange), .. }, Some(way)) = (&path, &mut direct) {
             whereabouts.tell(exchange.clone(), way, &footing);
         }

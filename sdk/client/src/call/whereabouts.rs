@@ -23,7 +23,7 @@ pub(super) struct Whereabouts {
     candidates: Vec<SocketAddr>,
     /// The last ticket for CDX.
     exchange: Option<Exchange>,
-    /// The device's own addresses, when there were any.
+    /// The device's own addresses, as the other side has been told; later, as they were seen last, if there were any.
     addresses: Vec<SocketAddr>,
     announcing: JoinSet<Result<Option<Exchange>, CallError>>,
     /// When CDX is asked again, and after which pause the time after.
@@ -32,12 +32,12 @@ pub(super) struct Whereabouts {
 }
 
 impl Whereabouts {
-    pub(super) fn new(observer: Observer, candidates: Vec<SocketAddr>) -> Self {
+    pub(super) fn new(observer: Observer, candidates: Vec<SocketAddr>, addresses: Vec<SocketAddr>) -> Self {
         Self {
             observer,
             candidates,
             exchange: None,
-            addresses: Vec::new(),
+            addresses,
             announcing: JoinSet::new(),
             again: None,
             pause: limits::LOOK_AGAIN,
@@ -111,7 +111,7 @@ impl Whereabouts {
         self.candidates.contains(&addr)
     }
 
-    /// Whether the device has other addresses than when this was asked last; the first time there is nothing to compare.
+    /// Whether the device has other addresses than when this was asked last, or than it was told to have at first.
     pub(super) fn have_changed(&mut self, addresses: Vec<SocketAddr>) -> bool {
         if addresses.is_empty() || addresses == self.addresses {
             return false;
