@@ -79,9 +79,8 @@ async fn rel_3_what_a_session_sends_beyond_its_bandwidth_is_lost() {
     }
     // The relay handles one datagram after the other: with this answer those before are done.
     assert_eq!(client.ask(REFRESH, &[]).await.outcome(), Ok(()));
-    running.counts(|metrics| metrics.limited_packets.get(), 2).await;
-    running.counts(|metrics| metrics.to_peer_packets.get(), 2).await;
-    running.stop().await;
+    let metrics = running.counted().await;
+    assert_eq!((metrics.to_peer_packets.get(), metrics.limited_packets.get()), (2, 2));
 }
 
 #[tokio::test]

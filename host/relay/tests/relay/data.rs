@@ -20,11 +20,12 @@ async fn rel_3_two_participants_exchange_data_through_both_allocations() {
     let running = Running::start().await;
     exchange(&running, running.relay.addr()).await;
 
-    running.counts(|metrics| metrics.to_peer_packets.get(), 41).await;
-    // Twenty times 702 bytes, and the six that made a permission if they were in time.
-    running.counts(|metrics| metrics.from_peer_bytes.get() / 702, 20).await;
-    assert_eq!(running.relay.metrics().refused_peer_packets.get(), 0);
-    running.stop().await;
+    let metrics = running.counted().await;
+    assert_eq!(metrics.to_peer_packets.get(), 41);
+    // Without, or with, the six that made a permission: they may have been too early.
+    let bytes = metrics.from_peer_bytes.get();
+    assert!([20 * 702, 20 * 702 + 6].contains(&bytes), "{bytes}");
+    assert_eq!(metrics.refused_peer_packets.get(), 0);
 }
 
 #[tokio::test]
