@@ -100,8 +100,11 @@ impl Network for Gateway {
 }
 
 /// The kernel masquerades TCP and leaves UDP alone: no forwarding, and no error for closed ports.
-const BESIDE_TRANSLATOR: KernelRules =
-    KernelRules { masquerade: "masquerade", unasked: "drop", forbidden: "meta l4proto udp drop" };
+const BESIDE_TRANSLATOR: KernelRules = KernelRules {
+    masquerade: "meta l4proto != udp masquerade",
+    unasked: "drop",
+    forbidden: "meta l4proto udp drop",
+};
 
 fn ruleset(rules: KernelRules) -> String {
     let KernelRules { masquerade, unasked, forbidden } = rules;

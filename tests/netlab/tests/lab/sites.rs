@@ -3,6 +3,8 @@
 use std::{
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::Duration,
 };
 
@@ -136,6 +138,41 @@ fn a_site_that_gets_another_address_is_seen_there_and_no_more_where_it_was() -> 
     let mut buffer = [0; 64];
     let (length, _) = host.recv_from(&mut buffer)?;
     assert_eq!(&buffer[..length], b"new", "the old address leads nowhere");
+    Ok(())
+}
+
+#[test]
+fn who_talks_while_the_address_changes_keeps_the_port() -> Result<()> {
+    let Some(lab) = Lab::or_skip("who_talks_while_the_address_changes_keeps_the_port")? else {
+        return Ok(());
+    };
+    let site = lab.site(Nat::FullCone)?;
+    let (host, server) = (socket(&site, 0)?, guarded(lab.server().bind(0)?)?);
+    let to = server.local_addr()?;
+    host.send_to(b"hello", to)?;
+    let before = sender(&server)?;
+    for _ in 0..3 {
+        let moved = AtomicBool::new(false);
+        let moved_to = thread::scope(|scope| {
+            scope.spawn(|| {
+                // What is sent while the gateway has no address is refused here and there.
+                while !moved.load(Ordering::Relaxed) {
+                    _ = host.send_to(b"talk", to);
+                }
+            });
+            let moved_to = lab.renumber(&site);
+            moved.store(true, Ordering::Relaxed);
+            moved_to
+        })?;
+        host.send_to(b"hello again", to)?;
+        let after = loop {
+            let from = sender(&server)?;
+            if from.ip() == moved_to {
+                break from;
+            }
+        };
+        assert_eq!(after.port(), before.port());
+    }
     Ok(())
 }
 
