@@ -28,28 +28,8 @@ pub fn lesson(ticket: &SessionTicket, path: PathKind) -> Option<Lesson<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use switchhook_protocol::time::Timestamp;
-
     use super::*;
-    use crate::{
-        testing::TestRng,
-        ticket::{MediaKey, Member},
-    };
-
-    fn ticket(role: Role, judged: Option<Judged>) -> SessionTicket {
-        SessionTicket {
-            session: "s".parse().unwrap(),
-            application: "app".parse().unwrap(),
-            generation: 1,
-            role,
-            own: Member { device: "d".parse().unwrap(), endpoint: "+15550100".parse().unwrap() },
-            peer: None,
-            media_key: MediaKey::mint(&mut TestRng(1)),
-            direct_failures: 0,
-            judged,
-            expires_at: Timestamp::from_millis(1),
-        }
-    }
+    use crate::ticket::testing::ticket;
 
     fn judged(direct: bool, networks: Option<&str>) -> Judged {
         Judged { direct, networks: networks.map(Into::into), ..Judged::default() }

@@ -73,7 +73,8 @@ pub fn give(
     Ok(alloc::vec![message(peer, &event, (Some(key), now.after(NEWS_LIFE)), rng)])
 }
 
-/// Tells the other side where the relay put this one (REL-4).
+/// Tells the other side where the relay put this one (REL-4), and how the relay saw it. The latter only after a direct
+/// verdict: after another one neither side is to know where the other is.
 pub fn update(
     keys: &KeyRing,
     ticket: &SessionTicket,
@@ -86,8 +87,45 @@ pub fn update(
         session: ticket.session.clone(),
         alias: alias.seal(keys, rng),
         relayed: request.relayed,
+        observed: ticket.judged.as_ref().filter(|judged| judged.direct).map(|_| request.observed),
     });
     let key = alloc::format!("relay-update/{}/{}", ticket.session, ticket.own.device);
     let peer = &ticket.peer()?.device;
     Ok(alloc::vec![message(peer, &event, (Some(key), now.after(NEWS_LIFE)), rng)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        invitation::testing::{appended, keys},
+        testing::TestRng,
+        ticket::{Judged, Role, testing::ticket},
+    };
+
+    /// REL-4.one-host, NAT-3
+    #[test]
+    fn where_the_relay_saw_a_side_is_shown_after_a_direct_verdict_alone() {
+        let direct = Judged { direct: true, ..Judged::default() };
+        let until_accepted = Judged { until_accepted: true, ..Judged::default() };
+        let request = RelayUpdate {
+            ticket: String::new(),
+            relayed: "192.0.2.10:49170".parse().unwrap(),
+            observed: "198.51.100.9:50001".parse().unwrap(),
+        };
+        for (judged, shown) in [
+            (Some(direct), Some(request.observed)),
+            (Some(until_accepted), None),
+            (Some(Judged::default()), None),
+            (None, None),
+        ] {
+            let ticket = ticket(Role::Inviter, judged);
+            let now = Timestamp::from_millis(1);
+            let writes = update(&keys(), &ticket, &request, now, &mut TestRng(1)).unwrap();
+            let sent = appended(&writes);
+            let [(device, Event::RelayUpdate(told))] = &sent[..] else { panic!("{sent:?}") };
+            assert_eq!(device, &ticket.peer.unwrap().device);
+            assert_eq!((told.relayed, told.observed), (request.relayed, shown));
+        }
+    }
 }

@@ -180,6 +180,9 @@ impl Alias {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+
+#[cfg(test)]
 mod tests {
     use switchhook_protocol::id::TenantId;
 
@@ -199,16 +202,8 @@ mod tests {
 
     fn ticket() -> SessionTicket {
         SessionTicket {
-            session: "s".parse().unwrap(),
-            application: "app".parse().unwrap(),
-            generation: 1,
-            role: Role::Invited { user: 0 },
-            own: Member { device: "bob-phone".parse().unwrap(), endpoint: "+15550101".parse().unwrap() },
-            peer: None,
-            media_key: MediaKey::mint(&mut TestRng(3)),
-            direct_failures: 0,
-            judged: None,
             expires_at: NOW.after(TICKET_LIFE),
+            ..testing::ticket(Role::Invited { user: 0 }, None)
         }
     }
 

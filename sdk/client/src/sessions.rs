@@ -130,6 +130,7 @@ mod tests {
             session: session.parse().unwrap(),
             alias: "a".into(),
             relayed: "192.0.2.1:4000".parse().unwrap(),
+            observed: None,
         }
     }
 

@@ -195,6 +195,10 @@ pub struct PeerRelayed {
     pub alias: String,
     /// The address to give one's own relay permission for, and to send to.
     pub relayed: SocketAddr,
+    /// The address that its relay saw it under, as it says itself; none where the verdict keeps addresses from the
+    /// other side (since 0.1.0).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<SocketAddr>,
 }
 
 /// A word of a registration under way, for a device that asked and has not heard (REG-8).

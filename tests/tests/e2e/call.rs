@@ -18,7 +18,7 @@ use switchhook_protocol::{
     id::SessionId,
     invitation::{Accepted, Cancel},
     peer::Path,
-    relay::{RelayCredentials, RelayRequest},
+    relay::{RelayCredentials, RelayRequest, RelayUpdate},
     session::End,
 };
 use switchhook_tests::{
@@ -145,6 +145,29 @@ async fn nat_4_either_side_may_ask_for_the_relay_and_the_other_side_is_told() ->
     usernames.sort();
     usernames.dedup();
     assert_eq!(usernames.len(), 4, "credentials are made for one participant, each time anew");
+    Ok(())
+}
+
+/// REL-4.one-host, NAT-3
+#[tokio::test]
+async fn each_side_hears_where_the_relay_put_the_other_and_only_after_a_direct_verdict_how_it_saw_it()
+-> Result<()> {
+    let relayed = "192.0.2.10:49170".parse()?;
+    let observed = "198.51.100.9:50001".parse()?;
+    for (networks, shown) in [((open(), open()), Some(observed)), ((nat(), nat()), None)] {
+        let mut pair = Pair::start(networks).await?;
+        let Agreed { inviter: (_, inviter), .. } = pair.agree(|_| {}).await?;
+        let update = RelayUpdate { ticket: inviter.ticket, relayed, observed };
+        in_time("the host's answer", pair.alice.client.relay_update(&update)).await??;
+        let told = pair
+            .bob
+            .expect_event("the other side's relay", |event| {
+                let Event::RelayUpdate(told) = event else { return None };
+                Some((told.relayed, told.observed))
+            })
+            .await?;
+        assert_eq!(told, (relayed, shown));
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use crate::{
     invitation::testing::appended,
     seal::{RootKeys, Scope},
     testing::TestRng,
-    ticket::{Judged, MediaKey, Member},
+    ticket::{Judged, testing::ticket},
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -40,21 +40,7 @@ fn cone(at: &str) -> NetworkFacts {
 }
 
 fn session_ticket(role: Role, direct: bool) -> SessionTicket {
-    let (own, peer) = if role == Role::Inviter { ("alice", "bob") } else { ("bob", "alice") };
-    let member =
-        |device: &str| Member { device: device.parse().unwrap(), endpoint: "+15550101".parse().unwrap() };
-    SessionTicket {
-        session: "s1".parse().unwrap(),
-        application: "app".parse().unwrap(),
-        generation: 1,
-        role,
-        own: member(own),
-        peer: Some(member(peer)),
-        media_key: MediaKey::mint(&mut TestRng(3)),
-        direct_failures: 0,
-        judged: Some(Judged { direct, ..Judged::default() }),
-        expires_at: NOW.after(Duration::from_hours(1)),
-    }
+    ticket(role, Some(Judged { direct, ..Judged::default() }))
 }
 
 fn made(inviter: &NetworkFacts, invited: &NetworkFacts) -> Option<[Exchange; 2]> {

@@ -160,7 +160,12 @@ async fn answer(
     } else {
         connection.answer(id, &Done {}).await.unwrap();
         if let Operation::RelayUpdate(update) = operation {
-            let relayed = PeerRelayed { session, alias: "alias".into(), relayed: update.relayed };
+            let relayed = PeerRelayed {
+                session,
+                alias: "alias".into(),
+                relayed: update.relayed,
+                observed: Some(update.observed),
+            };
             to_other.send(Event::RelayUpdate(relayed)).await.unwrap();
         }
     }

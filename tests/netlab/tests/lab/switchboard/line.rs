@@ -87,7 +87,12 @@ impl Line {
             _ = to_other.send(Event::RelayResponse(RelayGiven { session, relay: peers })).await;
             connection.answer(id, &RelayResponse { relay: own }).await
         } else if let Operation::RelayUpdate(update) = operation {
-            let relayed = PeerRelayed { session, alias: "alias".into(), relayed: update.relayed };
+            let relayed = PeerRelayed {
+                session,
+                alias: "alias".into(),
+                relayed: update.relayed,
+                observed: Some(update.observed),
+            };
             _ = to_other.send(Event::RelayUpdate(relayed)).await;
             connection.answer(id, &Done {}).await
         } else if let Operation::ConnectionDataChanged(change) = operation {
