@@ -7,7 +7,7 @@ use switchhook_protocol::time::{Timestamp, millis};
 use tokio::time::{sleep, timeout};
 
 /// What takes longer than this does not happen.
-pub const GUARD: Duration = Duration::from_secs(20);
+pub const GUARD: Duration = Duration::from_mins(1);
 
 /// Between two questions: fewer than one socket may ask (250 in a second), however long it takes.
 const PACE: Duration = Duration::from_millis(10);

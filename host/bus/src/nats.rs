@@ -1,6 +1,6 @@
 //! Core NATS: a connection to one server of a cluster, made anew by itself.
 
-use std::{io, time::Duration};
+use std::{io, pin::Pin, time::Duration};
 
 use async_nats::{
     Client, ConnectOptions, Event, Request, ServerAddr, Subject, Subscriber, client::RequestErrorKind,
@@ -76,15 +76,25 @@ impl Nats {
         }
     }
 
-    /// Waits for ever if the client is closed, which is after everybody else.
+    /// Comes back when the bus knows of it, or after a while without: while the bus is away not even the client takes
+    /// it in. It is subscribed to while it is listened to, then.
     pub(crate) async fn subscribe(&self, subject: Subject) -> Heard {
-        let Ok(subscriber) = self.client.subscribe(subject).await else {
-            return std::future::pending().await;
+        let client = self.client.clone();
+        let mut subscribing: Subscribing = Box::pin(async move {
+            let Ok(subscriber) = client.subscribe(subject).await else {
+                // The client is closed, which it is after everybody else.
+                return std::future::pending().await;
+            };
+            if client.flush().await.is_err() {
+                debug!("the bus learns of a subscription later");
+            }
+            subscriber
+        });
+        let from = match timeout(limits::SUBSCRIBE, &mut subscribing).await {
+            Ok(subscriber) => From::Bus(subscriber),
+            Err(_) => From::Later(subscribing),
         };
-        if timeout(limits::SUBSCRIBE, self.client.flush()).await.is_err() {
-            debug!("the bus is away: it learns of a subscription later");
-        }
-        Heard { bus: self.clone(), subscriber }
+        Heard { bus: self.clone(), from }
     }
 
     pub(crate) async fn close(&self) {
@@ -96,13 +106,26 @@ impl Nats {
 /// What is heard, and where answers go.
 pub(crate) struct Heard {
     bus: Nats,
-    subscriber: Subscriber,
+    from: From,
 }
 
+/// Where it is heard.
+enum From {
+    Bus(Subscriber),
+    /// The bus does not know of it yet.
+    Later(Subscribing),
+}
+
+type Subscribing = Pin<Box<dyn Future<Output = Subscriber> + Send>>;
+
 impl Heard {
-    /// The next message; none when the client is closed.
+    /// The next message; none when the client is closed. Nothing is lost if it is dropped before.
     pub(crate) async fn next(&mut self) -> Option<Message> {
-        let message = self.subscriber.next().await?;
+        if let From::Later(subscribing) = &mut self.from {
+            self.from = From::Bus(subscribing.await);
+        }
+        let From::Bus(subscriber) = &mut self.from else { return None };
+        let message = subscriber.next().await?;
         let asker = message.reply.map(|reply| Asker { bus: self.bus.clone(), reply });
         Some(Message { payload: message.payload, asker })
     }

@@ -98,6 +98,22 @@ impl MediaKey {
         Self(mint::bytes(rng))
     }
 
+    /// Of two devices that meet in a session which somebody has left since they were invited: the key of their
+    /// invitation is known to whoever left. The same each time, for both sides learn it, and perhaps twice.
+    pub(crate) fn of_generation(
+        keys: &KeyRing,
+        (session, generation): (&SessionId, u32),
+        [inviter, invited]: [&DeviceId; 2],
+    ) -> Self {
+        let parts: [&[u8]; 4] = [
+            session.as_str().as_bytes(),
+            &generation.to_be_bytes(),
+            inviter.as_str().as_bytes(),
+            invited.as_str().as_bytes(),
+        ];
+        Self(keys.mac("media-key", &parts).1)
+    }
+
     /// Its text form for a participant.
     pub fn reveal(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)

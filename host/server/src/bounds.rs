@@ -92,15 +92,17 @@ impl Bounds {
     ) -> Result<(), Duration> {
         let of_tenant = self.of(tenant);
         let limits = of_tenant.limits;
-        // What one device does too much of is not taken from what all share.
+        // What one device does too much of is not taken from what all of its tenant share, and what a tenant does too
+        // much of not from the pairs, whose table all tenants share.
         let rate = Rate::per_minute;
         self.invites_of_device.take(rate(limits.invites_of_device), (tenant, device), now)?;
         self.invites_of_identifier.take(rate(limits.invites_of_identifier), (tenant, from), now)?;
+        let invites = || of_tenant.invites.lock().unwrap_or_else(PoisonError::into_inner);
+        invites().take(rate(limits.invites_of_tenant), now)?;
         for to in to {
             self.invites_of_pair.take(rate(limits.invites_of_pair), (tenant, from, to), now)?;
         }
-        let mut invites = of_tenant.invites.lock().unwrap_or_else(PoisonError::into_inner);
-        invites.take(rate(limits.invites_of_tenant), now)
+        Ok(())
     }
 
     /// Counts a `session-update` of a device.

@@ -175,11 +175,14 @@ pub(crate) const HANDED_IN: Duration = Duration::from_mins(2);
 pub(crate) const RECEIPT_PAUSES: [Duration; 3] =
     [Duration::ZERO, Duration::from_millis(100), Duration::from_secs(2)];
 
-/// Timers taken up at once.
-pub(crate) const TIMERS: u32 = 256;
+/// Timers looked at at once: so many of a tenant whose router is slow may be late before others are not seen.
+pub(crate) const TIMERS: u32 = 4_096;
 
-/// Timers fired side by side: a router that asks a slow service holds up its own session only.
-pub(crate) const TIMERS_AT_ONCE: usize = 16;
+/// Timers fired side by side, of all tenants.
+pub(crate) const TIMERS_AT_ONCE: usize = 256;
+
+/// Those of one tenant: a router that asks a slow service holds up its own tenant's at most.
+pub(crate) const TIMERS_OF_TENANT: usize = 16;
 
 /// How long a timer that could not be fired waits at first: a hiccup of the database is over by then.
 pub(crate) const TIMER_PAUSE: Duration = Duration::from_millis(100);
@@ -209,8 +212,9 @@ pub(crate) const DRAINED_PER_SECOND: u32 = 2_000;
 /// The longest that connections are ended one after the other: the rest of [`DRAIN`] is for what they do.
 pub(crate) const DRAIN_CONNECTIONS: Duration = Duration::from_secs(7);
 
-/// Participants looked at each time.
-pub(crate) const UNSEEN: u32 = 4_096;
+/// Participants looked at each time: those of all nodes stand among them until these mark them, and whoever is not
+/// looked at is not marked.
+pub(crate) const UNSEEN: u32 = 65_536;
 
 /// Rings, and running sessions, of one snapshot: more than a person can have.
 pub(crate) const SNAPSHOT: u32 = 32;

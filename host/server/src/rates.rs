@@ -1,8 +1,9 @@
 //! How often something may be done for one key, in a table that never grows.
 //!
-//! Each slot holds the time at which its bucket will be full again (GCRA). Keys are spread over the
-//! slots by a hash with a secret key: two that fall together share a bucket, and nobody can aim at
-//! another's. In memory: a restart forgives.
+//! Each slot holds the time at which its bucket will be full again (GCRA). A key has two slots, by a hash with a secret
+//! key, and counts in both; it is refused where both say so (a count-min sketch, updated conservatively). So it is
+//! refused for others only where both of its slots are theirs as well, and nobody can aim at another's. In memory: a
+//! restart forgives.
 
 use std::{
     hash::{BuildHasher as _, Hash, RandomState},
@@ -63,19 +64,27 @@ pub(crate) struct Rates {
     hasher: RandomState,
 }
 
-const SLOTS: usize = 64 * 1024;
+const SLOTS: u64 = 64 * 1024;
 
 impl Rates {
     /// All of them full.
     pub(crate) fn new() -> Self {
-        Self { full_at: Mutex::new(vec![0; SLOTS].into()), hasher: RandomState::new() }
+        Self { full_at: Mutex::new(vec![0; usize::try_from(SLOTS).unwrap_or_default()].into()), hasher: RandomState::new() }
     }
 
     /// Takes one from the key's bucket; an error says how long to wait for it. A rate of none gives nothing.
     pub(crate) fn take(&self, rate: Rate, key: impl Hash, now: Timestamp) -> Result<(), Duration> {
-        let slot = usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % SLOTS;
+        let hash = self.hasher.hash_one(key);
+        let slots = [hash, hash.rotate_right(32)].map(|hash| usize::try_from(hash % SLOTS).unwrap_or_default());
         let mut table = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        table.get_mut(slot).map_or(Ok(()), |full_at| rate.take(full_at, now))
+        let mut emptied = slots.iter().filter_map(|slot| table.get(*slot)).copied().min().unwrap_or_default();
+        rate.take(&mut emptied, now)?;
+        for slot in slots {
+            if let Some(full_at) = table.get_mut(slot) {
+                *full_at = (*full_at).max(emptied);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -110,5 +119,15 @@ mod tests {
         assert_eq!(rates.take(Rate::per_minute(1), "a", now), Ok(()));
         assert_eq!(rates.take(Rate::per_minute(1), "a", now), Err(Duration::from_mins(1)));
         assert!(rates.take(Rate::per_minute(0), "b", now).is_err());
+    }
+
+    #[test]
+    fn a_table_in_which_every_third_slot_is_empty_refuses_few_others() {
+        let (rates, rate, now) = (Rates::new(), Rate::per_minute(1), Timestamp::from_millis(1_000_000));
+        for key in 0..SLOTS / 5 {
+            _ = rates.take(rate, ("busy", key), now);
+        }
+        let refused = (0..1_000).filter(|key| rates.take(rate, ("other", key), now).is_err()).count();
+        assert!(refused < 200, "{refused} of 1000, where one slot alone would refuse 330");
     }
 }

@@ -1,13 +1,15 @@
 //! The timer worker and the sweeper: what is due is taken up, what has expired is forgotten.
 
+mod firing;
+
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rand::RngExt;
 use switchhook_storage::{DueDeadline, DueTimer, StorageError};
 use tokio::time;
 use tracing::{error, info};
 
+use self::firing::{Due, Firing};
 use crate::{
     app::App,
     causes::Causes,
@@ -16,34 +18,46 @@ use crate::{
     plugins::reconcile::reconcile,
 };
 
-/// Fires timers until told to stop.
+/// Fires timers until told to stop; what is under way then is fired to its end.
 pub(crate) async fn work(app: Arc<App>) {
+    let mut firing = Firing::new(&app);
     loop {
-        let wait = match fire_due(&app).await {
-            Ok(()) => until_next(&app).await,
+        let wait = match firing.take_up().await {
+            Ok(()) if firing.is_idle() => until_next(&app).await,
+            Ok(()) => LOOK_WHILE_FIRING,
             Err(trouble) => {
                 error!(error = %Causes(&trouble), "timers are not looked at");
                 limits::LOOK_AGAIN
             }
         };
+        let looked = time::sleep(wait);
         tokio::select! {
             biased;
-            () = app.stop.cancelled() => return,
+            () = app.stop.cancelled() => break,
             // Many invites a second arm timers; one look serves all of them.
-            () = app.timers.notified() => time::sleep(PACE).await,
-            () = time::sleep(wait) => {}
+            () = app.timers.notified() => firing.go_on_for(PACE).await,
+            () = firing.go_on() => {}
+            () = looked => {}
         }
+    }
+    if let Err(trouble) = firing.finish().await {
+        error!(error = %Causes(&trouble), "a timer is left to others");
     }
 }
 
-/// Fires what is due.
+/// Fires what is due, and waits until it is fired.
 pub(crate) async fn fire_due(app: &App) -> Result<(), StorageError> {
-    let due = app.storage.timers().due(app.now(), limits::TIMERS).await?;
-    let fired = stream::iter(due).map(|due| fire(app, due)).buffer_unordered(limits::TIMERS_AT_ONCE);
-    let () = fired.try_collect().await?;
-    let over = app.storage.due_deadlines(app.now(), limits::TIMERS).await?;
-    let told = stream::iter(over).map(|due| tell(app, due)).buffer_unordered(limits::TIMERS_AT_ONCE);
-    told.try_collect().await
+    let mut firing = Firing::new(app);
+    firing.take_up().await?;
+    firing.finish().await
+}
+
+/// Fires one; an error is that of storage.
+async fn take(app: &App, due: Due) -> Result<(), StorageError> {
+    match due {
+        Due::Ring(timer) => fire(app, timer).await,
+        Due::Deadline(deadline) => tell(app, deadline).await,
+    }
 }
 
 /// Tells a registration that its time is over; an error is that of storage.
@@ -117,6 +131,9 @@ async fn until_next(app: &App) -> Duration {
 
 /// How much later than due a timer may be taken up; a person does not notice.
 const PACE: Duration = Duration::from_millis(20);
+
+/// How soon a timer that comes due is noticed while others are being fired.
+const LOOK_WHILE_FIRING: Duration = Duration::from_millis(50);
 
 /// Keeps a timer that another node is about to claim from spinning.
 const SHORTEST: Duration = Duration::from_millis(5);

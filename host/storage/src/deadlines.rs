@@ -22,7 +22,7 @@ const CLAIM: &str = "DELETE FROM deadlines WHERE tenant = $1 AND attempt = $2 AN
 const PUT_OFF: &str = "UPDATE deadlines SET due_at = $4 WHERE tenant = $1 AND attempt = $2 AND due_at = $3";
 
 /// A deadline that is over.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DueDeadline {
     /// Whose.
     pub tenant: TenantId,

@@ -24,7 +24,7 @@ const PUT_OFF: &str = "UPDATE timers SET due_at = $6, tries = tries + 1 \
      WHERE tenant = $1 AND session = $2 AND kind = $3 AND number = $4 AND due_at = $5";
 
 /// A timer whose time has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DueTimer {
     /// Whose.
     pub tenant: TenantId,

@@ -167,6 +167,16 @@ pub struct Answer {
     pub error: Option<ErrorBody>,
 }
 
+impl Answer {
+    /// Says what came of the request.
+    pub fn new(id: RequestId, done: Result<Box<RawValue>, ErrorBody>) -> Self {
+        match done {
+            Ok(ok) => Self { id, ok: Some(ok), error: None },
+            Err(body) => Self { id, ok: None, error: Some(body) },
+        }
+    }
+}
+
 /// A live message of a peer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerSignal {

@@ -51,6 +51,40 @@ async fn who_publishes_while_the_bus_is_away_is_not_held_up() {
 }
 
 #[tokio::test]
+async fn who_subscribes_while_the_bus_is_away_is_not_held_up_and_hears_when_it_is_back() {
+    let Some(cluster) =
+        cluster("who_subscribes_while_the_bus_is_away_is_not_held_up_and_hears_when_it_is_back")
+    else {
+        return;
+    };
+    let here = Bus::connect(&cluster.url()).await.unwrap();
+    for at in 0..3 {
+        cluster.server(at).freeze();
+    }
+    // More than the client takes in by itself.
+    let (taken, hint) = (4 * 2_048, Bytes::from_static(b"a hint"));
+    for _ in 0..taken {
+        here.publish(&subject("device.b"), hint.clone());
+        tokio::task::yield_now().await;
+    }
+    let mut heard = in_time(here.subscribe(&subject("device.a"))).await;
+
+    for at in 0..3 {
+        cluster.server(at).thaw();
+    }
+    let said = async {
+        loop {
+            here.publish(&subject("device.a"), hint.clone());
+            tokio::select! {
+                message = heard.next() => return message,
+                () = tokio::time::sleep(std::time::Duration::from_millis(50)) => {}
+            }
+        }
+    };
+    assert_eq!(in_time(said).await.unwrap().payload, "a hint");
+}
+
+#[tokio::test]
 async fn a_bus_that_is_not_there_is_away_and_what_is_no_address_is_refused() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let away = in_time(Bus::connect(&format!("nats://{nobody}"))).await.unwrap();

@@ -22,7 +22,7 @@ use crate::{
     policy::nat,
     row::{Device, Invitation, InvitationState, Leg, LegState, Participant, Session, Write},
     seal::KeyRing,
-    ticket::{Alias, Judged, Member, Role, SessionTicket, TICKET_LIFE},
+    ticket::{Alias, Judged, MediaKey, Member, Role, SessionTicket, TICKET_LIFE},
 };
 
 /// What an accept is decided from.
@@ -263,11 +263,22 @@ impl Accepting<'_> {
         let failed = u8::from(self.request.retry);
         SessionTicket {
             generation: self.session.generation,
+            media_key: self.media_key(),
             direct_failures: self.ticket.direct_failures.saturating_add(failed),
             judged: Some(self.paths.judged.clone()),
             expires_at: self.now.after(TICKET_LIFE),
             ..self.ticket.clone()
         }
+    }
+
+    /// That of the invitation, unless somebody has left since, who knows it (INV-11).
+    fn media_key(&self) -> MediaKey {
+        let generation = self.session.generation;
+        if generation == self.ticket.generation {
+            return self.ticket.media_key;
+        }
+        let sides = [&self.inviter.id, &self.device.id];
+        MediaKey::of_generation(self.keys, (&self.session.id, generation), sides)
     }
 
     fn inviter_member(&self) -> Member {

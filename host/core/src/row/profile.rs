@@ -88,7 +88,7 @@ pub struct IssuedCredentials {
 }
 
 /// When an attempt is asked again: one for each attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Deadline {
     /// The attempt.
     pub attempt: AttemptId,

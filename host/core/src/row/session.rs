@@ -193,7 +193,7 @@ impl Milestones {
 }
 
 /// What is to be done later about a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimerKind {
     /// Begin this wave.
@@ -207,7 +207,7 @@ pub enum TimerKind {
 }
 
 /// Something to be done later; claimed by any node, once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Timer {
     /// Of this session.
     pub session: SessionId,

@@ -1,11 +1,14 @@
 //! A known device's connection: one task, one frame at a time, and its mailbox.
 //!
-//! The task handles a frame to its end before it reads the next: order and back-pressure. What waits
-//! in the mailbox is written in batches in between; a reader that is too slow is closed, and finds
-//! the rest when it comes back.
+//! The task handles a frame to its end before it reads the next: order and back-pressure. What asks a plugin, which may
+//! ask an outside service, is performed [beside](asking) it, one at a time, and holds up neither the cancel behind it
+//! nor a ring. What waits in the mailbox is written in batches in between; a reader that is too slow is closed, and
+//! finds the rest when it comes back.
 //!
 //! Most connections are idle most of the time. What a connection is then is all that its future has room
 //! for: what it does is boxed for as long as it takes.
+
+mod asking;
 
 use std::sync::Arc;
 
@@ -23,6 +26,7 @@ use switchhook_storage::StorageError;
 use tokio::time::{self, Instant, MissedTickBehavior};
 use tracing::{debug, warn};
 
+use self::asking::{Asking, asks_plugins};
 use super::{
     frame,
     handshake::{handshake, reject},
@@ -67,6 +71,7 @@ struct Connection {
     way: Option<Box<Way>>,
     /// What it may still ask.
     requests: Bucket,
+    asking: Asking,
     admitted: Admitted,
 }
 
@@ -111,6 +116,7 @@ async fn enter(newcomer: Box<Newcomer>) -> Result<Box<Connection>, Box<Ended>> {
         heard: Instant::now(),
         way: None,
         requests: Bucket::default(),
+        asking: Asking::default(),
         admitted,
     }))
 }
@@ -133,7 +139,8 @@ impl Connection {
                     Nudge::Mailbox => Box::pin(self.deliver()).await,
                     Nudge::Stored(messages) => Box::pin(self.hand_on(messages)).await,
                 },
-                heard = self.socket.hear() => match heard {
+                answer = self.asking.answer(&self.app, &self.caller) => Ok(self.socket.say(&answer).await?),
+                heard = self.socket.hear(), if self.asking.has_room() => match heard {
                     Heard::Text(text) => Box::pin(self.handle(&text)).await,
                     Heard::Alive => { self.heard = Instant::now(); Ok(()) }
                     Heard::Gone(why) => Err(why),
@@ -144,8 +151,12 @@ impl Connection {
         ended.err().flatten()
     }
 
-    /// Says where to go, if there is a place, before it closes.
+    /// Answers what is under way and says where to go, if there is a place, before it closes.
     async fn point_on(&mut self) -> Result<(), Option<CloseCode>> {
+        while self.asking.is_under_way() {
+            let answer = self.asking.answer(&self.app, &self.caller).await;
+            self.socket.say(&answer).await?;
+        }
         if let Some(next) = self.app.me.neighbours.any(&mut self.app.rng()) {
             self.socket.say(&ServerMessage::Leaving(Leaving { next })).await?;
         }
@@ -257,17 +268,17 @@ impl Connection {
     async fn answer(&mut self, id: RequestId, operation: Operation) -> Result<(), CloseCode> {
         let taken = self.requests.take(limits::REQUESTS_OF_SOCKET, self.app.now());
         let done = match taken {
+            Ok(()) if asks_plugins(&operation) => {
+                self.asking.ask(&self.app, &self.caller, id, operation);
+                return Ok(());
+            }
             Ok(()) => perform(&self.app, &self.caller, operation).await,
             Err(wait) => {
                 self.app.metrics.refused(ErrorCode::RateLimited);
                 Err(FlowError::too_often(wait).into_body(operation.op()))
             }
         };
-        let answer = match done {
-            Ok(ok) => Answer { id, ok: Some(ok), error: None },
-            Err(body) => Answer { id, ok: None, error: Some(body) },
-        };
-        self.socket.say(&ServerMessage::Answer(answer)).await
+        self.socket.say(&ServerMessage::Answer(Answer::new(id, done))).await
     }
 }
 
