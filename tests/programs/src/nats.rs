@@ -84,6 +84,11 @@ impl Server {
         kill_process(self.id(), Signal::STOP).unwrap();
     }
 
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        kill_process(self.id(), Signal::CONT).unwrap();
+    }
+
     fn id(&self) -> Pid {
         Pid::from_child(&self.child)
     }

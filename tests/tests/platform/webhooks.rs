@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use switchhook_protocol::registration::RegisterBegin;
 use switchhook_tests::{
     host::Host,
     service::{SECRET, Service},
-    waiting::until,
+    waiting::{in_time, until},
 };
 
 use crate::{ALICE, BOB, routed};
@@ -44,6 +44,40 @@ fn answer(asked: &Value) -> Value {
     } else {
         json!({ "state": "", "expires_in_ms": 60_000, "effects": [{ "bind": "own-user" }, "finish"] })
     }
+}
+
+/// INV-1
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_router_is_asked_its_caller_is_answered_what_comes_behind() -> Result<()> {
+    let (host, (release, released)) = (host().await?, std::sync::mpsc::channel());
+    let (asked, mut is_asked) = tokio::sync::mpsc::unbounded_channel();
+    let released = Arc::new(Mutex::new(released));
+    let service = Service::start(move |question| {
+        if question.get("route").is_some() && asked.send(()).is_ok() {
+            let released = released.lock().unwrap_or_else(PoisonError::into_inner);
+            tokio::task::block_in_place(|| released.recv()).unwrap_or_default();
+        }
+        answer(question)
+    })
+    .await?;
+    let (alice, _tablet) = (host.phone(ALICE).await?, host.device("tablet", BOB).await?);
+    assert_eq!(upload(&host, ROUTER, &service.upload()).await?.0, StatusCode::CREATED);
+    host.admin.changed(ROUTER, "activate", &json!({ "version": 1 })).await?;
+
+    let mut inviting = Box::pin(alice.invite(BOB));
+    let behind = async {
+        is_asked.recv().await.context("the router is asked")?;
+        Ok::<_, anyhow::Error>(in_time("the answer to what comes behind", alice.client.sync()).await??)
+    };
+    let snapshot = tokio::select! {
+        biased;
+        status = &mut inviting => bail!("the router has not answered: {status:?}"),
+        snapshot = behind => snapshot?,
+    };
+    assert_eq!(snapshot.rings.len(), 0);
+    release.send(())?;
+    assert_eq!(inviting.await?.devices.len(), 1);
+    Ok(())
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ async fn who_subscribes_while_the_bus_is_away_is_not_held_up_and_hears_when_it_i
             }
         }
     };
-    assert_eq!(in_time(said).await.unwrap().payload, "a hint");
+    assert_eq!(in_time(said).await.payload, "a hint");
 }
 
 #[tokio::test]

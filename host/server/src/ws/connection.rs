@@ -19,7 +19,7 @@ use switchhook_protocol::{
     close::CloseCode,
     error::ErrorCode,
     id::{Epoch, RequestId, TenantId},
-    server::{Answer, Leaving, PeerSignal, ServerMessage},
+    server::{Answer, Leaving, ServerMessage},
     time::Timestamp,
 };
 use switchhook_storage::StorageError;
@@ -135,11 +135,11 @@ impl Connection {
                 nudge = self.seat.next() => match nudge {
                     Nudge::Leave => Box::pin(self.point_on()).await,
                     Nudge::Replaced => Err(Some(CloseCode::Replaced)),
-                    Nudge::Signal(signal) => Box::pin(self.pass_on(signal)).await,
+                    Nudge::Signal(signal) => Box::pin(self.say(ServerMessage::Signal(signal))).await,
                     Nudge::Mailbox => Box::pin(self.deliver()).await,
                     Nudge::Stored(messages) => Box::pin(self.hand_on(messages)).await,
                 },
-                answer = self.asking.answer(&self.app, &self.caller) => Ok(self.socket.say(&answer).await?),
+                answer = self.asking.answer(&self.app, &self.caller) => Box::pin(self.say(answer)).await,
                 heard = self.socket.hear(), if self.asking.has_room() => match heard {
                     Heard::Text(text) => Box::pin(self.handle(&text)).await,
                     Heard::Alive => { self.heard = Instant::now(); Ok(()) }
@@ -171,8 +171,8 @@ impl Connection {
         Ended { socket, why, _admitted: admitted }
     }
 
-    async fn pass_on(&mut self, signal: PeerSignal) -> Result<(), Option<CloseCode>> {
-        Ok(self.socket.say(&ServerMessage::Signal(signal)).await?)
+    async fn say(&mut self, message: ServerMessage) -> Result<(), Option<CloseCode>> {
+        Ok(self.socket.say(&message).await?)
     }
 
     async fn check_silence(&mut self) -> Result<(), Option<CloseCode>> {
