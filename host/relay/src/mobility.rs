@@ -3,7 +3,7 @@
 //! The client shows its ticket in a Refresh from where it is now. It has answered a challenge there, since nonces are
 //! bound to addresses: so the way to it is known to be open, both ways, before anything moves. From then on the
 //! allocation is that address's alone, with its relayed addresses, permissions and channels, and the former one is a
-//! stranger's. (RFC 8016 §3.2.2 lets a server serve both until data comes, for it may not know that much.)
+//! stranger's. (RFC 8016 has a server serve both until data comes from the new one: it may not know that much.)
 //!
 //! The system may have put the new address to another shard than the former one. Then the request waits: the shard
 //! that has the allocation hands it over, sockets and all, and the request is handled as if the allocation had always

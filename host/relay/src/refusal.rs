@@ -1,6 +1,6 @@
 //! Why a TURN request is refused, and its error code.
 
-/// RFC 8489 §14.8, RFC 8656 §19 and RFC 8016 §5, as far as the relay decides.
+/// RFC 8489 §14.8, RFC 8656 §19 and RFC 8016, as far as the relay decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// An attribute that the request needs is missing or wrong.

@@ -171,7 +171,7 @@ impl Relaying {
         }
     }
 
-    /// A client has left. What it held ends, or waits with its ticket for as long as it lives (RFC 8016 §3.2).
+    /// A client has left. What it held ends, or waits with its ticket for as long as it lives (RFC 8016).
     pub(crate) fn forget_client(&mut self, client: Client) {
         let Some(key) = self.held_by.remove(&client) else { return };
         if self.allocations.get(key).is_some_and(|allocation| allocation.ticket.is_none()) {

@@ -64,7 +64,7 @@ impl Wanted {
             return Err(Refusal::BadRequest);
         }
         let ticket = covered(request, attribute::MOBILITY_TICKET);
-        // There is no ticket yet that could be shown (RFC 8016 §3.1.2).
+        // There is no ticket yet that could be shown (RFC 8016).
         if ticket.is_some_and(|shown| !shown.is_empty()) {
             return Err(Refusal::BadRequest);
         }
