@@ -26,6 +26,8 @@ pub struct RelayHost {
     pub relay: SocketAddr,
     /// The same over TLS.
     pub relay_tls: Option<SocketAddr>,
+    /// Where it says how it is, if it was told to.
+    pub http: Option<SocketAddr>,
     _said: Lines<BufReader<ChildStdout>>,
 }
 
@@ -48,8 +50,9 @@ impl RelayHost {
         let told: Value = serde_json::from_str(&line)?;
         let text = |name: &str| told.get(name).and_then(Value::as_str);
         let (id, relay) = (text("host").context("no id")?.to_owned(), text("relay").context("no address")?);
-        let relay_tls = text("relay_tls").map(str::parse).transpose()?;
-        Ok(Self { child, id, relay: relay.parse()?, relay_tls, _said: said })
+        let addr = |name: &str| text(name).map(str::parse).transpose();
+        let (relay_tls, http) = (addr("relay_tls")?, addr("http")?);
+        Ok(Self { child, id, relay: relay.parse()?, relay_tls, http, _said: said })
     }
 
     /// Kills it: no chance to say goodbye.

@@ -22,6 +22,7 @@ use crate::{
     relaying::Relaying,
     request::{Wanted, WantedPort, lifetime},
     reservations::ReservationToken,
+    tickets::Issued,
     wire::message_type,
 };
 
@@ -35,25 +36,24 @@ struct Bound {
 
 impl Relaying {
     pub(crate) fn allocate(&mut self, asked: &Asked<'_>) -> Result<Answer, Refusal> {
-        let Asked { caller, request, visitor, now } = *asked;
+        let Asked { caller, request, visitor, now, .. } = *asked;
         let held = self.held_by.get(&caller.client()).and_then(|key| self.allocations.get(*key));
         if let Some(held) = held {
-            let same = held.made_by == request.transaction() && held.participant == visitor.participant;
-            return if same {
-                Ok(Answer::Repeated(held.answer.clone()))
-            } else {
-                Err(Refusal::AllocationMismatch)
-            };
+            return held.repeated(request, &visitor.participant).ok_or(Refusal::AllocationMismatch);
         }
         let wanted = Wanted::read(request)?;
+        if wanted.mobile && !self.host.mobility {
+            return Err(Refusal::MobilityForbidden);
+        }
         let family = self.family(&wanted)?;
-        let place = self.host.quotas.take(&visitor.participant)?;
+        let place = self.host.quotas.take(&visitor.participant, self.host.age(self.now))?;
         let bound = self.bind(&wanted, family, visitor)?;
 
         let seconds = lifetime(request, now, visitor.expires_at);
         let until = self.now + Duration::from_secs(seconds.into());
-        let entry = self.allocations.vacant_entry();
-        let key = entry.key();
+        let key = self.allocations.vacant_key();
+        let ticket = wanted.mobile.then(|| self.issue_ticket(key, asked));
+        let next = ticket.as_ref().map(Issued::ticket);
         let mut relayed = PerFamily::NONE;
         let mut addrs = Vec::with_capacity(bound.sockets.len());
         let Bound { sockets, reserved, only_one } = bound;
@@ -66,27 +66,34 @@ impl Relaying {
             addrs.push(made.public);
             *relayed.slot_mut(family) = Some(made);
         }
-        entry.insert(Allocation {
+        self.allocations.insert(Allocation {
             caller: caller.clone(),
             peers: Peers::default(),
             meter: self.host.meters.of(&visitor.participant, self.host.age(self.now)),
             participant: visitor.participant.clone(),
             relayed,
+            heard: self.now,
+            ticket,
             made_by: request.transaction(),
             answer: Box::default(),
-            _place: place,
+            place,
         });
         self.held_by.insert(caller.client(), key);
-        if let Some(stream) = &caller.stream {
-            stream.set_holds(true);
-        }
+        caller.holds(true);
         self.host.metrics.allocated.inc();
-        Ok(Answer::Allocated { relayed: addrs, seconds, mapped: caller.addr, reserved, only_one })
+        Ok(Answer::Allocated {
+            relayed: addrs,
+            seconds,
+            mapped: caller.addr,
+            reserved,
+            only_one,
+            ticket: next,
+        })
     }
 
-    /// Keeps the answer that made an allocation, for when it is asked for again.
+    /// Keeps the answer that made an allocation or moved it, for when it is asked for again.
     pub(crate) fn keep_answer(&mut self, caller: &Caller, request: &Message<'_>, answer: &[u8]) {
-        if request.message_type() != message_type::ALLOCATE {
+        if !matches!(request.message_type(), message_type::ALLOCATE | message_type::REFRESH) {
             return;
         }
         let Some(key) = self.held_by.get(&caller.client()) else { return };

@@ -12,6 +12,7 @@ use crate::{
     peers::Peers,
     ports::GivenOut,
     quotas::{Participant, Place},
+    tickets::Issued,
 };
 
 pub(crate) struct Allocation {
@@ -20,10 +21,15 @@ pub(crate) struct Allocation {
     pub(crate) peers: Peers,
     pub(crate) meter: Meter,
     pub(crate) relayed: PerFamily<Relayed>,
-    /// The request that made it, and how it was answered: for when it comes again, its answer having been lost.
+    /// When its client last said anything, as far as all shards know.
+    pub(crate) heard: Instant,
+    /// With it the client goes on from another address, if it asked for that.
+    pub(crate) ticket: Option<Issued>,
+    /// The request that brought it where it is, and how it was answered: for when it comes again, its answer having
+    /// been lost.
     pub(crate) made_by: [u8; 12],
     pub(crate) answer: Box<[u8]>,
-    pub(crate) _place: Place,
+    pub(crate) place: Place,
 }
 
 /// A relayed transport address.
@@ -37,7 +43,7 @@ pub(crate) struct Relayed {
 }
 
 impl Allocation {
-    /// Lets go what has expired; whether something is left.
+    /// Lets go what has expired; whether something is left, and no other has its place.
     pub(crate) fn lives_at(&mut self, now: Instant) -> bool {
         for family in Family::BOTH {
             let relayed = self.relayed.slot_mut(family);
@@ -45,7 +51,7 @@ impl Allocation {
                 *relayed = None;
             }
         }
-        self.lives()
+        self.lives() && !self.place.is_given_up()
     }
 
     /// Whether it has an address.
@@ -56,8 +62,6 @@ impl Allocation {
 
 impl Drop for Allocation {
     fn drop(&mut self) {
-        if let Some(stream) = &self.caller.stream {
-            stream.set_holds(false);
-        }
+        self.caller.holds(false);
     }
 }

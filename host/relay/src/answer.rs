@@ -11,6 +11,7 @@ use crate::{
     host::Host,
     refusal::Refusal,
     reservations::ReservationToken,
+    tickets::Ticket,
     wire::{attribute, message_type, must_refuse},
 };
 
@@ -25,11 +26,15 @@ pub(crate) enum Answer {
         reserved: Option<ReservationToken>,
         /// There is no second address though the client wanted one.
         only_one: bool,
+        /// For the next address of a client that asked for one.
+        ticket: Option<Ticket>,
     },
     /// It is answered as before.
     Repeated(Box<[u8]>),
     Refreshed {
         seconds: u32,
+        /// For the next address of a client that has just come to this one.
+        ticket: Option<Ticket>,
     },
     Done,
 }
@@ -45,7 +50,7 @@ impl Answer {
         let kind = request.message_type() | message_type::SUCCESS;
         let mut writer = Writer::new(out, kind, request.transaction());
         match self {
-            Self::Allocated { relayed, seconds, mapped, reserved, only_one } => {
+            Self::Allocated { relayed, seconds, mapped, reserved, only_one, ticket } => {
                 for addr in relayed {
                     writer.xor_address(attribute::XOR_RELAYED_ADDRESS, *addr);
                 }
@@ -57,11 +62,21 @@ impl Answer {
                 if *only_one {
                     writer.attribute(attribute::ADDRESS_ERROR_CODE, &[Family::V6.wire(), 0, 4, 40]);
                 }
+                give(&mut writer, ticket.as_ref());
             }
-            Self::Refreshed { seconds } => writer.attribute(attribute::LIFETIME, &seconds.to_be_bytes()),
+            Self::Refreshed { seconds, ticket } => {
+                writer.attribute(attribute::LIFETIME, &seconds.to_be_bytes());
+                give(&mut writer, ticket.as_ref());
+            }
             Self::Repeated(_) | Self::Done => {}
         }
         writer.sign(&visitor.key, visitor.algorithm);
+    }
+}
+
+fn give(writer: &mut Writer<'_>, ticket: Option<&Ticket>) {
+    if let Some(ticket) = ticket {
+        writer.attribute(attribute::MOBILITY_TICKET, ticket.as_bytes());
     }
 }
 

@@ -48,6 +48,13 @@ impl Caller {
         Self { addr: stream.from, stream: Some(stream) }
     }
 
+    /// Whether it holds an allocation; datagrams need not be told.
+    pub(crate) fn holds(&self, holds: bool) {
+        if let Some(stream) = &self.stream {
+            stream.set_holds(holds);
+        }
+    }
+
     pub(crate) fn client(&self) -> Client {
         self.stream.as_ref().map_or(Client::Datagrams(self.addr), |stream| Client::Stream(stream.number))
     }

@@ -37,6 +37,8 @@ pub struct RelayConfig {
     pub quota: Quota,
     /// How much may be relayed.
     pub bandwidth: Bandwidth,
+    /// Whether allocations follow their clients to other addresses, if these ask for it (RFC 8016).
+    pub mobility: bool,
     /// Answers that one source gets before it has shown credentials, STUN's among them.
     pub strangers: Rate,
     /// Threads that relay; each takes a core when there is much to do.
@@ -85,6 +87,7 @@ impl RelayConfig {
             peers: PeerPolicy::default(),
             quota: Quota::default(),
             bandwidth: Bandwidth::default(),
+            mobility: true,
             // Room for some hundred devices that come back at once behind one NAT.
             strangers: Rate { burst: 1_000, per_second: 200 },
             shards: thread::available_parallelism().map_or(1, usize::from),

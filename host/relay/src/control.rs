@@ -24,24 +24,28 @@ use crate::{
 pub(crate) struct Asked<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) request: &'a Message<'a>,
+    /// The whole request.
+    pub(crate) bytes: &'a [u8],
     pub(crate) visitor: &'a Visitor,
     pub(crate) now: Timestamp,
 }
 
 impl Relaying {
-    pub(crate) fn answer_request(&mut self, caller: &Caller, request: &Message<'_>) {
+    pub(crate) fn answer_request(&mut self, caller: &Caller, request: &Message<'_>, bytes: &[u8]) {
         let host = Arc::clone(&self.host);
         let now = (host.clock)();
         let mut scratch = std::mem::take(&mut self.scratch);
         let answered = match host.authenticate(request, caller.addr, now) {
             Ok(visitor) => {
-                match self.perform(&Asked { caller, request, visitor: &visitor, now }) {
-                    Ok(answer) => answer.write(&mut scratch, request, &visitor),
+                let performed = self.perform(&Asked { caller, request, bytes, visitor: &visitor, now });
+                match &performed {
+                    Ok(Some(answer)) => answer.write(&mut scratch, request, &visitor),
+                    Ok(None) => {}
                     Err(refusal) => {
-                        host.refuse(&mut scratch, request, caller.addr, (refusal, Some(&visitor)));
+                        host.refuse(&mut scratch, request, caller.addr, (*refusal, Some(&visitor)));
                     }
                 }
-                true
+                !matches!(performed, Ok(None))
             }
             Err(refusal) => {
                 let may = host.may_answer(caller.addr.ip(), self.now);
@@ -58,20 +62,26 @@ impl Relaying {
         self.scratch = scratch;
     }
 
-    fn perform(&mut self, asked: &Asked<'_>) -> Result<Answer, Refusal> {
-        let Asked { caller, request, visitor, now } = *asked;
+    /// Nothing where the request waits for an allocation, and is handled again when that is here.
+    fn perform(&mut self, asked: &Asked<'_>) -> Result<Option<Answer>, Refusal> {
+        let Asked { caller, request, visitor, now, .. } = *asked;
         if request.covered_attributes().any(|(kind, _)| must_refuse(kind)) {
             return Err(Refusal::UnknownAttribute);
         }
         if request.message_type() == message_type::ALLOCATE {
-            return self.allocate(asked);
+            return self.allocate(asked).map(Some);
+        }
+        let is_refresh = request.message_type() == message_type::REFRESH;
+        if is_refresh && let Some(shown) = covered(request, attribute::MOBILITY_TICKET) {
+            return self.follow(asked, shown);
         }
         let key = self.held(caller, visitor)?;
-        match request.message_type() {
+        let answer = match request.message_type() {
             message_type::REFRESH => self.refresh(key, request, lifetime(request, now, visitor.expires_at)),
             message_type::CREATE_PERMISSION => self.permit(key, request),
             _ => self.bind_channel(key, request),
-        }
+        };
+        answer.map(Some)
     }
 
     /// The allocation that a request is about.
@@ -85,7 +95,12 @@ impl Relaying {
     }
 
     /// RFC 8656 §8.2. Of two addresses, a request that names a family is about one.
-    fn refresh(&mut self, key: usize, request: &Message<'_>, seconds: u32) -> Result<Answer, Refusal> {
+    pub(crate) fn refresh(
+        &mut self,
+        key: usize,
+        request: &Message<'_>,
+        seconds: u32,
+    ) -> Result<Answer, Refusal> {
         let named = covered(request, attribute::REQUESTED_ADDRESS_FAMILY).map(Family::read);
         let allocation = self.allocations.get_mut(key).ok_or(Refusal::AllocationMismatch)?;
         let about = |family: &Family| named.is_none_or(|named| named == Some(*family));
@@ -107,7 +122,7 @@ impl Relaying {
         if !allocation.lives() {
             self.end(key);
         }
-        Ok(Answer::Refreshed { seconds })
+        Ok(Answer::Refreshed { seconds, ticket: None })
     }
 
     /// RFC 8656 §10.2.

@@ -114,6 +114,11 @@ impl Datagrams {
         registry.register(&mut self.socket, token, Interest::READABLE)
     }
 
+    /// It is another's to wait for.
+    pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut self.socket)
+    }
+
     /// The address that it is bound to.
     pub(crate) const fn addr(&self) -> SocketAddr {
         self.addr

@@ -57,6 +57,11 @@ impl<T> PerFamily<T> {
         }
     }
 
+    /// Those that are there.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.v4.iter_mut().chain(&mut self.v6)
+    }
+
     /// Those that are there, with their families.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Family, &T)> {
         Family::BOTH.into_iter().filter_map(|family| Some((family, self.get(family)?)))

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::{
     Clock, RelayConfig, bandwidth::Meters, family::Family, filter::PeerFilter, limits, metrics::Metrics,
-    quotas::Quotas, reservations::Reservations,
+    quotas::Quotas, reservations::Reservations, tickets::Tickets,
 };
 
 pub(crate) struct Host {
@@ -30,6 +30,9 @@ pub(crate) struct Host {
     /// request has its answer sent there.
     strangers: Buckets<RandomState>,
     pub(crate) reservations: Reservations,
+    /// Whether allocations follow their clients.
+    pub(crate) mobility: bool,
+    pub(crate) tickets: Arc<Tickets>,
     pub(crate) metrics: Metrics,
     relayed_ports: Option<RangeInclusive<u16>>,
     started: Instant,
@@ -48,6 +51,8 @@ impl Host {
             meters: Meters::new(config.bandwidth),
             strangers: Buckets::new(config.strangers, limits::STRANGERS, RandomState::new()),
             reservations: Reservations::default(),
+            mobility: config.mobility,
+            tickets: Arc::default(),
             metrics,
             relayed_ports: config.relayed_ports,
             started: Instant::now(),

@@ -12,6 +12,8 @@
 //!   send: [`datagrams`] takes and gives many in one system call, [`outgoing`] gathers them by flow.
 //! - [`binding`] tells anybody where it is seen. [`control`] answers requests, after the [`gate`] has judged who asks; [`allocate`] makes an [`allocation`],
 //!   which lets datagrams of its [`peers`] through where the [`filter`] does.
+//! - [`mobility`] lets an allocation follow its client to another address, by one of the [`tickets`]; for a client that
+//!   moves without one, what it left behind gives way ([`silence`]).
 //! - [`host`] is what the shards share: [`quotas`], [`bandwidth`], [`reservations`], and how much
 //!   strangers get. Requests need it; a packet only where there is a limit to its bandwidth.
 //! - [`streams`] brings clients that come over TCP and TLS.
@@ -33,11 +35,14 @@ mod family;
 mod filter;
 mod forward;
 mod gate;
+mod held;
 mod host;
+mod inbox;
 mod limits;
 mod listen;
 mod losses;
 mod metrics;
+mod mobility;
 mod outgoing;
 mod peers;
 mod ports;
@@ -47,7 +52,9 @@ mod relaying;
 mod request;
 mod reservations;
 mod shard;
+mod silence;
 mod streams;
+mod tickets;
 mod wire;
 
 use std::{
@@ -73,8 +80,9 @@ pub use crate::{
 };
 use crate::{
     host::Host,
+    inbox::{Inbox, Order},
     listen::Sockets,
-    shard::{Inbox, Order, Stop},
+    shard::{Prepared, Stop},
     streams::{Door, Places},
 };
 
@@ -137,13 +145,14 @@ impl Relay {
         let host = Arc::new(Host::new(config, keys, clock));
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
 
-        let shards: io::Result<Vec<(Inbox, Stop)>> = doors
-            .into_iter()
-            .enumerate()
-            .map(|(number, doors)| shard::start(number, Arc::clone(&host), doors, tracker.token()))
-            .collect();
-        let (inboxes, stops): (Vec<_>, Vec<_>) = shards.map_err(BindError::Thread)?.into_iter().unzip();
-        let inboxes: Arc<[Inbox]> = inboxes.into();
+        let shards: io::Result<Vec<Prepared>> = doors.into_iter().map(Prepared::new).collect();
+        let shards = shards.map_err(BindError::Thread)?;
+        let inboxes: Arc<[Inbox]> = shards.iter().map(Prepared::inbox).collect();
+        let start = |(number, shard): (usize, Prepared)| {
+            shard.start((number, Arc::clone(&inboxes)), Arc::clone(&host), tracker.token())
+        };
+        let stops: io::Result<Vec<Stop>> = shards.into_iter().enumerate().map(start).collect();
+        let stops = stops.map_err(BindError::Thread)?;
         let door = Door {
             tls: None,
             places: Arc::new(Places::new()),
@@ -190,6 +199,11 @@ impl Relay {
         self.host.quotas.all()
     }
 
+    /// Returns when no allocation is held.
+    pub async fn emptied(&self) {
+        self.host.quotas.emptied().await;
+    }
+
     /// Who holds allocations now, each once.
     pub fn participants(&self) -> Vec<Participant> {
         self.host.quotas.participants()
@@ -206,7 +220,8 @@ impl Relay {
         self.host.renew_keys(keys);
     }
 
-    /// Drops all allocations of a participant.
+    /// Drops all allocations of a participant. One that goes from one shard to another meanwhile may be missed: whoever
+    /// asks [`Self::participants`] again finds it.
     pub async fn send_away(&self, participant: &Participant) {
         for inbox in self.inboxes.iter() {
             let (done, is_done) = oneshot::channel();

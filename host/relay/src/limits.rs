@@ -60,6 +60,14 @@ pub(crate) const LONGEST_LIFETIME: u32 = 3_600;
 /// request that was signed with it, can send that again for so long.
 pub(crate) const NONCE_LIFE: Duration = Duration::from_mins(10);
 
+/// How long the client of an allocation says nothing before it may give way to a newer one of the same participant.
+/// Who uses an allocation says something at least every 15 seconds (RFC 8445 §11), of which one may be lost, and who
+/// has not for 30 has no consent to send any more (RFC 7675 §5.1).
+pub(crate) const SILENCE: Duration = Duration::from_secs(30);
+
+/// How exactly that is known. A client that sends all the time is noted down so often, and not for every datagram.
+pub(crate) const HEARD_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long a port is kept for the second allocation of a pair (RFC 8656 §7.2).
 pub(crate) const RESERVATION: Duration = Duration::from_secs(30);
 

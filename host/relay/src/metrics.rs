@@ -14,6 +14,10 @@ pub struct Metrics {
     pub allocations: Gauge,
     /// Allocations made.
     pub allocated: Counter,
+    /// Allocations that gave way to a newer one of their participant, their clients having been silent.
+    pub gave_way: Counter,
+    /// Allocations that followed their clients to another address.
+    pub moved: Counter,
     /// Datagrams sent to peers.
     pub to_peer_packets: Counter,
     /// Their payload in bytes.
@@ -41,6 +45,9 @@ impl Metrics {
         let registry = registry.sub_registry_with_prefix("switchhook_relay");
         registry.register("allocations", "Allocations held now", self.allocations.clone());
         registry.register("allocated", "Allocations made", self.allocated.clone());
+        let help = "Allocations of silent clients that gave way to a newer one of their participant";
+        registry.register("gave_way", help, self.gave_way.clone());
+        registry.register("moved", "Allocations that followed their clients", self.moved.clone());
         registry.register("to_peer_packets", "Datagrams sent to peers", self.to_peer_packets.clone());
         registry.register("to_peer_bytes", "Payload sent to peers, in bytes", self.to_peer_bytes.clone());
         registry.register(

@@ -1,14 +1,16 @@
 //! How many allocations there are: of all, of each tenant, session and participant.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use switchhook_core::relay_token::RelayToken;
 use switchhook_protocol::id::{DeviceId, SessionId, TenantId};
+use tokio::sync::Notify;
 
-use crate::{metrics::Metrics, refusal::Refusal};
+use crate::{held::Held, metrics::Metrics, refusal::Refusal, silence::Seat};
 
 /// Whose an allocation is: tokens are renewed, the participant stays.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +34,8 @@ impl From<RelayToken> for Participant {
 pub struct Quota {
     /// By one participant of one session.
     ///
-    /// Two: a client that changes networks allocates anew before the old allocation is over.
+    /// Four: a browser asks by each way at once (UDP, TCP, TLS), and a client that changes networks allocates anew
+    /// before the former allocation is over. Beyond that those of silent clients give way.
     pub each_participant: usize,
     /// By all participants of one session. A session of some dozens is a conference, one of more is
     /// somebody who hands tokens on.
@@ -45,7 +48,7 @@ pub struct Quota {
 
 impl Default for Quota {
     fn default() -> Self {
-        Self { each_participant: 2, each_session: 128, each_tenant: 10_000, all: 10_000 }
+        Self { each_participant: 4, each_session: 128, each_tenant: 10_000, all: 10_000 }
     }
 }
 
@@ -53,15 +56,9 @@ impl Default for Quota {
 pub(crate) struct Quotas {
     quota: Quota,
     held: Mutex<Held>,
+    /// The last is given back.
+    empty: Notify,
     metrics: Metrics,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    all: usize,
-    tenants: BTreeMap<TenantId, usize>,
-    sessions: BTreeMap<(TenantId, SessionId), usize>,
-    participants: BTreeMap<Participant, usize>,
 }
 
 /// A place for one allocation, until this is dropped.
@@ -69,40 +66,31 @@ struct Held {
 pub(crate) struct Place {
     quotas: Arc<Quotas>,
     participant: Participant,
+    seat: Arc<Seat>,
 }
 
 impl Quotas {
-    pub(crate) const fn new(quota: Quota, metrics: Metrics) -> Self {
-        let held = Held {
-            all: 0,
-            tenants: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            participants: BTreeMap::new(),
-        };
-        Self { quota, held: Mutex::new(held), metrics }
+    pub(crate) fn new(quota: Quota, metrics: Metrics) -> Self {
+        Self { quota, held: Mutex::default(), empty: Notify::new(), metrics }
     }
 
-    /// Gives a participant a place, if its own quota and those of its session and tenant leave one, and the
-    /// relay has room.
-    pub(crate) fn take(self: &Arc<Self>, participant: &Participant) -> Result<Place, Refusal> {
-        let session = (participant.tenant.clone(), participant.session.clone());
+    /// Gives a participant a place, if its own quota and those of its session and tenant leave one, and the relay has
+    /// room; else that of one of its own allocations, if the client of that is silent. `now` is since the relay's start.
+    pub(crate) fn take(self: &Arc<Self>, participant: &Participant, now: Duration) -> Result<Place, Refusal> {
+        let seat = Arc::new(Seat::new(now));
         let mut held = self.held();
-        let reached = of(&held.participants, participant) >= self.quota.each_participant
-            || of(&held.sessions, &session) >= self.quota.each_session
-            || of(&held.tenants, &participant.tenant) >= self.quota.each_tenant;
-        if reached {
-            return Err(Refusal::QuotaReached);
+        let refusal = held.refusal(participant, &self.quota);
+        match refusal {
+            None => held.add(participant, Arc::clone(&seat)),
+            Some(refusal) => held.exchange(participant, Arc::clone(&seat), now).ok_or(refusal)?,
         }
-        if held.all >= self.quota.all {
-            return Err(Refusal::InsufficientCapacity);
-        }
-        held.all += 1;
-        *held.tenants.entry(participant.tenant.clone()).or_default() += 1;
-        *held.sessions.entry(session).or_default() += 1;
-        *held.participants.entry(participant.clone()).or_default() += 1;
         drop(held);
-        self.metrics.allocations.inc();
-        Ok(Place { quotas: Arc::clone(self), participant: participant.clone() })
+        if refusal.is_some() {
+            self.metrics.gave_way.inc();
+        } else {
+            self.metrics.allocations.inc();
+        }
+        Ok(Place { quotas: Arc::clone(self), participant: participant.clone(), seat })
     }
 
     /// How many are held.
@@ -110,9 +98,23 @@ impl Quotas {
         self.held().all
     }
 
+    /// Returns when none is held.
+    pub(crate) async fn emptied(&self) {
+        let mut told = pin!(self.empty.notified());
+        loop {
+            // Before the look: what is given back after it is told of.
+            told.as_mut().enable();
+            if self.all() == 0 {
+                return;
+            }
+            told.as_mut().await;
+            told.set(self.empty.notified());
+        }
+    }
+
     /// Who holds some, each once.
     pub(crate) fn participants(&self) -> Vec<Participant> {
-        self.held().participants.keys().cloned().collect()
+        self.held().participants()
     }
 
     /// Counts change together, at once: a panic elsewhere leaves them right.
@@ -121,28 +123,29 @@ impl Quotas {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let Participant { tenant, session, .. } = &self.participant;
-        let mut held = self.quotas.held();
-        held.all = held.all.saturating_sub(1);
-        give_back(&mut held.tenants, tenant.clone());
-        give_back(&mut held.sessions, (tenant.clone(), session.clone()));
-        give_back(&mut held.participants, self.participant.clone());
-        drop(held);
-        self.quotas.metrics.allocations.dec();
+impl Place {
+    /// Whether a newer allocation has it.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.seat.is_given_up()
+    }
+
+    /// The client of its allocation was last heard then, since the relay's start.
+    pub(crate) fn hear(&self, then: Duration) {
+        self.seat.hear(then);
     }
 }
 
-fn of<K: Ord>(counts: &BTreeMap<K, usize>, key: &K) -> usize {
-    counts.get(key).copied().unwrap_or_default()
-}
-
-fn give_back<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
-    let Entry::Occupied(mut count) = counts.entry(key) else { return };
-    *count.get_mut() -= 1;
-    if *count.get() == 0 {
-        count.remove();
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut held = self.quotas.held();
+        // Whoever has it now gives it back.
+        let Some(()) = held.remove(&self.participant, &self.seat) else { return };
+        let is_empty = held.all == 0;
+        drop(held);
+        self.quotas.metrics.allocations.dec();
+        if is_empty {
+            self.quotas.empty.notify_waiters();
+        }
     }
 }
 
@@ -159,7 +162,8 @@ mod tests {
     fn rel_3_each_quota_is_refused_by_its_own_code_until_a_place_is_free() {
         let quota = Quota { each_participant: 1, each_session: 2, each_tenant: 3, all: 4 };
         let quotas = Arc::new(Quotas::new(quota, Metrics::default()));
-        let take = |tenant, session, device| quotas.take(&participant(tenant, session, device));
+        let take =
+            |tenant, session, device| quotas.take(&participant(tenant, session, device), Duration::ZERO);
         let d1 = take("acme", "s1", "d1").unwrap();
         let _d2 = take("acme", "s1", "d2").unwrap();
         let refused = |result: Result<Place, Refusal>| result.err();
@@ -180,9 +184,56 @@ mod tests {
     #[test]
     fn who_holds_nothing_any_more_leaves_nothing() {
         let quotas = Arc::new(Quotas::new(Quota::default(), Metrics::default()));
-        drop(quotas.take(&participant("acme", "s1", "d1")).unwrap());
+        drop(quotas.take(&participant("acme", "s1", "d1"), Duration::ZERO).unwrap());
         let held = quotas.held();
-        assert!(held.tenants.is_empty() && held.sessions.is_empty() && held.participants.is_empty());
+        assert!(held.is_empty());
         drop(held);
+    }
+
+    #[test]
+    fn rel_3_whatever_is_full_a_silent_allocation_of_ones_own_gives_way() {
+        let quota = Quota { each_participant: 2, each_session: 3, each_tenant: 3, all: 3 };
+        let quotas = Arc::new(Quotas::new(quota, Metrics::default()));
+        let take = |device, now| quotas.take(&participant("acme", "s1", device), Duration::from_secs(now));
+        let [first, second] = [0, 0].map(|now| take("d1", now).unwrap());
+        let other = take("d2", 0).unwrap();
+        first.hear(Duration::from_secs(20));
+        assert_eq!(take("d1", 29).err(), Some(Refusal::QuotaReached));
+
+        let third = take("d1", 30).unwrap();
+        assert_eq!([&first, &second, &other].map(Place::is_given_up), [false, true, false]);
+        assert_eq!(take("d1", 49).err(), Some(Refusal::QuotaReached));
+        assert_eq!(take("d3", 300).err(), Some(Refusal::QuotaReached), "others' stay");
+        let _again = take("d2", 300).unwrap();
+        assert!(other.is_given_up(), "also where the session is full");
+
+        drop((second, other));
+        assert_eq!(
+            (quotas.all(), quotas.metrics.allocations.get(), quotas.metrics.gave_way.get()),
+            (3, 3, 2)
+        );
+        drop((first, third));
+        assert_eq!((quotas.all(), quotas.participants().len()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn rel_3_who_waits_for_the_last_to_go_is_told() {
+        let quotas = Arc::new(Quotas::new(Quota::default(), Metrics::default()));
+        quotas.emptied().await;
+        let [first, last] = ["d1", "d2"]
+            .map(|device| quotas.take(&participant("acme", "s1", device), Duration::ZERO).unwrap());
+        let mut emptied = pin!(quotas.emptied());
+        let mut is_told = async || {
+            tokio::select! {
+                biased;
+                () = emptied.as_mut() => true,
+                () = std::future::ready(()) => false,
+            }
+        };
+        assert!(!is_told().await);
+        drop(first);
+        assert!(!is_told().await);
+        drop(last);
+        assert!(is_told().await);
     }
 }

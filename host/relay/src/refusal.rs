@@ -1,6 +1,6 @@
 //! Why a TURN request is refused, and its error code.
 
-/// RFC 8489 §14.8 and RFC 8656 §19, as far as the relay decides.
+/// RFC 8489 §14.8, RFC 8656 §19 and RFC 8016, as far as the relay decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// An attribute that the request needs is missing or wrong.
@@ -9,6 +9,8 @@ pub(crate) enum Refusal {
     Unauthorized,
     /// The peer is one that nobody may send to.
     Forbidden,
+    /// Allocations stay where they were made.
+    MobilityForbidden,
     /// An attribute must be understood and is not.
     UnknownAttribute,
     /// The client holds no allocation.
@@ -30,10 +32,11 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
+        Self::MobilityForbidden,
         Self::UnknownAttribute,
         Self::AllocationMismatch,
         Self::StaleNonce,
@@ -50,6 +53,7 @@ impl Refusal {
             Self::BadRequest => 400,
             Self::Unauthorized => 401,
             Self::Forbidden => 403,
+            Self::MobilityForbidden => 405,
             Self::UnknownAttribute => 420,
             Self::AllocationMismatch => 437,
             Self::StaleNonce => 438,
@@ -68,6 +72,7 @@ impl Refusal {
             Self::BadRequest => "bad-request",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden-peer",
+            Self::MobilityForbidden => "mobility-forbidden",
             Self::UnknownAttribute => "unknown-attribute",
             Self::AllocationMismatch => "no-allocation",
             Self::StaleNonce => "stale-nonce",

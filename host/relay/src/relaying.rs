@@ -15,10 +15,12 @@ use tokio::time::Instant;
 
 use crate::{
     allocation::Allocation,
-    clients::{Caller, Client},
+    clients::{Caller, Client, Stream},
     datagrams::{Datagrams, Group},
     family::{Family, PerFamily},
     host::Host,
+    inbox::Inbox,
+    limits,
     metrics::Tally,
     outgoing::{Flow, Outgoing, Via},
     quotas::Participant,
@@ -27,6 +29,10 @@ use crate::{
 
 pub(crate) struct Relaying {
     pub(crate) host: Arc<Host>,
+    /// Which of the shards this is.
+    pub(crate) shard: usize,
+    /// The ways to all shards, in their order.
+    pub(crate) inboxes: Arc<[Inbox]>,
     /// The TURN port, once for each family.
     pub(crate) doors: PerFamily<Datagrams>,
     pub(crate) allocations: Slab<Allocation>,
@@ -42,9 +48,16 @@ pub(crate) struct Relaying {
 }
 
 impl Relaying {
-    pub(crate) fn new(host: Arc<Host>, doors: PerFamily<Datagrams>, registry: Registry) -> Self {
+    pub(crate) fn new(
+        host: Arc<Host>,
+        (shard, inboxes): (usize, Arc<[Inbox]>),
+        doors: PerFamily<Datagrams>,
+        registry: Registry,
+    ) -> Self {
         Self {
             host,
+            shard,
+            inboxes,
             doors,
             allocations: Slab::new(),
             held_by: HashMap::new(),
@@ -63,7 +76,7 @@ impl Relaying {
             return;
         }
         let caller = Caller::by_datagrams(group.from);
-        let held = self.held_by.get(&caller.client()).copied();
+        let held = self.hear(&caller);
         for datagram in group.datagrams() {
             let is_data = datagram.first().is_some_and(|first| is_channel_data(*first));
             match held {
@@ -71,6 +84,24 @@ impl Relaying {
                 _ => self.take_message(&caller, datagram),
             }
         }
+    }
+
+    /// Takes a message of a stream.
+    pub(crate) fn take_from(&mut self, stream: Arc<Stream>, bytes: &[u8]) {
+        let caller = Caller::by_stream(stream);
+        self.hear(&caller);
+        self.take_message(&caller, bytes);
+    }
+
+    /// A client says something: whatever it is, its allocation is in use, and all shards are told so every second.
+    fn hear(&mut self, caller: &Caller) -> Option<usize> {
+        let key = *self.held_by.get(&caller.client())?;
+        let allocation = self.allocations.get_mut(key)?;
+        if self.now.saturating_duration_since(allocation.heard) >= limits::HEARD_AGAIN {
+            allocation.heard = self.now;
+            allocation.place.hear(self.host.age(self.now));
+        }
+        Some(key)
     }
 
     /// Takes one message, however it came.
@@ -88,7 +119,7 @@ impl Relaying {
             message_type::ALLOCATE
             | message_type::REFRESH
             | message_type::CREATE_PERMISSION
-            | message_type::CHANNEL_BIND => self.answer_request(caller, &message),
+            | message_type::CHANNEL_BIND => self.answer_request(caller, &message, bytes),
             _ => {}
         }
     }
@@ -140,9 +171,10 @@ impl Relaying {
         }
     }
 
-    /// Ends the allocation of a client that has left, if it held one.
+    /// A client has left. What it held ends, or waits with its ticket for as long as it lives (RFC 8016).
     pub(crate) fn forget_client(&mut self, client: Client) {
-        if let Some(key) = self.held_by.get(&client).copied() {
+        let Some(key) = self.held_by.remove(&client) else { return };
+        if self.allocations.get(key).is_some_and(|allocation| allocation.ticket.is_none()) {
             self.end(key);
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct Wanted {
     /// One address of each family.
     pub(crate) both: bool,
     pub(crate) port: WantedPort,
+    /// It is to follow its client to other addresses.
+    pub(crate) mobile: bool,
 }
 
 /// Which port.
@@ -61,7 +63,12 @@ impl Wanted {
         if contradicts || (both && family.is_some()) {
             return Err(Refusal::BadRequest);
         }
-        Ok(Self { family, both, port })
+        let ticket = covered(request, attribute::MOBILITY_TICKET);
+        // There is no ticket yet that could be shown (RFC 8016).
+        if ticket.is_some_and(|shown| !shown.is_empty()) {
+            return Err(Refusal::BadRequest);
+        }
+        Ok(Self { family, both, port, mobile: ticket.is_some() })
     }
 }
 
@@ -145,6 +152,7 @@ mod tests {
             &[UDP, (attribute::ADDITIONAL_ADDRESS_FAMILY, &[1, 0, 0, 0])],
             &[UDP, (attribute::EVEN_PORT, &[0x80, 0, 0, 0])],
             &[UDP, (attribute::RESERVATION_TOKEN, &[7; 4])],
+            &[UDP, (attribute::MOBILITY_TICKET, &[7; 32])],
         ] {
             assert_eq!(wanted(wrong), Err(Refusal::BadRequest), "{wrong:?}");
         }
@@ -161,5 +169,7 @@ mod tests {
         assert_eq!(port((attribute::EVEN_PORT, &[0x80])), WantedPort::Pair);
         assert_eq!(port((attribute::RESERVATION_TOKEN, &[7; 8])), WantedPort::Reserved([7; 8]));
         assert!(wanted(&[UDP, (attribute::ADDITIONAL_ADDRESS_FAMILY, IPV6)]).unwrap().both);
+        assert!(wanted(&[UDP, (attribute::MOBILITY_TICKET, &[])]).unwrap().mobile);
+        assert!(!wanted(&[UDP]).unwrap().mobile);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! There is a shard for each core. Each has a socket of its own at the TURN port (the system spreads
 //! clients over them, each client always to the same), and all sockets of its clients' allocations. Shards
-//! share nothing that a packet needs. What comes from streams, and what the relay itself wants, comes
+//! share nothing that a packet needs. What comes from streams, and what the relay itself and other shards want, comes
 //! through an inbox.
 
 use std::{
@@ -16,48 +16,20 @@ use std::{
 };
 
 use mio::{Events, Poll, Token, Waker};
-use tokio::{
-    runtime::Handle,
-    sync::{
-        mpsc::{Receiver, Sender, channel},
-        oneshot,
-    },
-    time::Instant,
-};
+use tokio::{runtime::Handle, sync::mpsc::Receiver, time::Instant};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
     awaited::Awaited,
-    clients::{Caller, Client, Stream},
+    clients::Client,
     datagrams::{Datagrams, Intake, MOST},
     family::{Family, PerFamily},
     host::Host,
+    inbox::{Inbox, Order},
     limits,
     outgoing::Via,
-    quotas::Participant,
     relaying::Relaying,
 };
-
-/// What a shard is told.
-pub(crate) enum Order {
-    /// A message came out of a stream.
-    Message(Vec<u8>, Arc<Stream>),
-    /// A stream has ended, and what its client held with it.
-    Left(Arc<Stream>),
-    /// A participant takes part no more; it is told when that is done.
-    SendAway(Participant, oneshot::Sender<()>),
-}
-
-/// The way to a shard. Dropped by the last who has it, the shard goes on: [`Stop`] ends it.
-#[derive(Clone)]
-pub(crate) struct Inbox {
-    orders: Sender<Order>,
-    waker: Arc<Waker>,
-}
-
-/// The shard has ended.
-#[derive(Debug)]
-pub(crate) struct Ended;
 
 /// Dropped, it ends its shard.
 pub(crate) struct Stop {
@@ -76,51 +48,63 @@ struct Shard {
     sweep_at: Instant,
 }
 
-/// Starts a thread that relays what comes to these sockets.
-pub(crate) fn start(
-    number: usize,
-    host: Arc<Host>,
-    mut doors: PerFamily<Datagrams>,
-    until_ended: TaskTrackerToken,
-) -> io::Result<(Inbox, Stop)> {
-    let poll = Poll::new()?;
-    for family in Family::BOTH {
-        if let Some(door) = doors.slot_mut(family) {
-            door.register(poll.registry(), Awaited::Socket(Via::Door(family)).token())?;
-        }
-    }
-    let waker = Arc::new(Waker::new(poll.registry(), Awaited::Inbox.token())?);
-    let (sender, orders) = channel(limits::ARRIVALS);
-    let told = Arc::new(AtomicBool::new(false));
-    let registry = poll.registry().try_clone()?;
-    let mut shard = Shard {
-        poll,
-        relaying: Relaying::new(host, doors, registry),
-        intake: Intake::new(),
-        orders,
-        stop: Arc::clone(&told),
-        again: Vec::new(),
-        sweep_at: Instant::now() + limits::SWEEP,
-    };
-    // The time is that of whoever starts it, which a test may move.
-    let runtime = Handle::current();
-    thread::Builder::new().name(format!("relay-{number}")).spawn(move || {
-        let _runtime = runtime.enter();
-        if let Err(error) = shard.run() {
-            tracing::error!(%error, "a shard of the relay has ended");
-        }
-        drop(shard);
-        drop(until_ended);
-    })?;
-    Ok((Inbox { orders: sender, waker: Arc::clone(&waker) }, Stop { told, waker }))
+/// A shard that waits for its sockets, and is not running yet.
+pub(crate) struct Prepared {
+    poll: Poll,
+    doors: PerFamily<Datagrams>,
+    waker: Arc<Waker>,
+    inbox: Inbox,
+    orders: Receiver<Order>,
 }
 
-impl Inbox {
-    /// Waits where the shard has much to do.
-    pub(crate) async fn give(&self, order: Order) -> Result<(), Ended> {
-        self.orders.send(order).await.or(Err(Ended))?;
-        // It fails only where there is no shard to wake.
-        self.waker.wake().or(Err(Ended))
+impl Prepared {
+    pub(crate) fn new(mut doors: PerFamily<Datagrams>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        for family in Family::BOTH {
+            if let Some(door) = doors.slot_mut(family) {
+                door.register(poll.registry(), Awaited::Socket(Via::Door(family)).token())?;
+            }
+        }
+        let waker = Arc::new(Waker::new(poll.registry(), Awaited::Inbox.token())?);
+        let (inbox, orders) = Inbox::new(Arc::clone(&waker));
+        Ok(Self { poll, doors, waker, inbox, orders })
+    }
+
+    /// The way to it.
+    pub(crate) fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// Starts the thread: that of so many among these.
+    pub(crate) fn start(
+        self,
+        (number, inboxes): (usize, Arc<[Inbox]>),
+        host: Arc<Host>,
+        until_ended: TaskTrackerToken,
+    ) -> io::Result<Stop> {
+        let Self { poll, doors, waker, orders, .. } = self;
+        let told = Arc::new(AtomicBool::new(false));
+        let registry = poll.registry().try_clone()?;
+        let mut shard = Shard {
+            poll,
+            relaying: Relaying::new(host, (number, inboxes), doors, registry),
+            intake: Intake::new(),
+            orders,
+            stop: Arc::clone(&told),
+            again: Vec::new(),
+            sweep_at: Instant::now() + limits::SWEEP,
+        };
+        // The time is that of whoever starts it, which a test may move.
+        let runtime = Handle::current();
+        thread::Builder::new().name(format!("relay-{number}")).spawn(move || {
+            let _runtime = runtime.enter();
+            if let Err(error) = shard.run() {
+                tracing::error!(%error, "a shard of the relay has ended");
+            }
+            drop(shard);
+            drop(until_ended);
+        })?;
+        Ok(Stop { told, waker })
     }
 }
 
@@ -214,7 +198,7 @@ impl Shard {
             let Ok(order) = self.orders.try_recv() else { return };
             match order {
                 Order::Message(message, stream) => {
-                    self.relaying.take_message(&Caller::by_stream(stream), &message);
+                    self.relaying.take_from(stream, &message);
                     self.relaying.flush();
                 }
                 Order::Left(stream) => self.relaying.forget_client(Client::Stream(stream.number)),
@@ -222,6 +206,11 @@ impl Shard {
                     self.relaying.send_away(&participant);
                     // Whoever asked may have gone.
                     done.send(()).unwrap_or_default();
+                }
+                Order::Fetch(errand) => self.relaying.hand_over(errand),
+                Order::HandedOver(errand, allocation) => {
+                    self.relaying.take_in(&errand, allocation);
+                    self.relaying.flush();
                 }
             }
         }

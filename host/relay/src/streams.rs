@@ -6,7 +6,7 @@
 //! slow client keeps all others waiting.
 //!
 //! A stream that holds an allocation may be silent; one that holds none is closed after a while, whatever it
-//! says. When a stream ends, on whatever path, its client has left and its allocation goes.
+//! says. When a stream ends, on whatever path, its client has left: its allocation goes, unless it has a ticket.
 
 use std::{
     io,
@@ -34,9 +34,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clients::Stream,
+    inbox::{Inbox, Order},
     limits,
     metrics::Metrics,
-    shard::{Inbox, Order},
 };
 
 /// Where the streams of one port come in.

@@ -31,6 +31,8 @@ pub(crate) mod attribute {
     pub(crate) const ADDITIONAL_ADDRESS_FAMILY: u16 = 0x8000;
     pub(crate) const ADDRESS_ERROR_CODE: u16 = 0x8001;
     pub(crate) const ICMP: u16 = 0x8004;
+    /// RFC 8016.
+    pub(crate) const MOBILITY_TICKET: u16 = 0x8030;
 }
 
 /// Channel numbers that a client may bind.

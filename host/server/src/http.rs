@@ -26,12 +26,27 @@ use prometheus_client::registry::Registry;
 use switchhook_protocol::error::ErrorCode;
 
 use self::problem::Problem;
-use crate::{app::App, limits, ws};
+use crate::{app::App, limits, relay_hosts::seen::Standing, ws};
 
 /// Some answers to administrators have keys and tokens in them.
 async fn uncached(mut answer: Response) -> Response {
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
+}
+
+/// What a relay host apart answers.
+pub(crate) fn relay_host_router(standing: Arc<Standing>) -> Router {
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::relay_host_ready))
+        .route("/metrics", get(health::relay_host_metrics))
+        .fallback(nowhere)
+        .layer(DefaultBodyLimit::max(limits::HTTP_BODY))
+        .with_state(standing)
+}
+
+async fn nowhere() -> Problem {
+    ErrorCode::NotFound.into()
 }
 
 /// Everything that the server answers.
@@ -55,7 +70,7 @@ pub(crate) fn router(app: Arc<App>, registry: Arc<Registry>) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(move || async move { health::metrics(&registry) }))
-        .fallback(|| async { Problem::from(ErrorCode::NotFound) })
+        .fallback(nowhere)
         .layer(DefaultBodyLimit::max(limits::HTTP_BODY))
         .with_state(app)
 }

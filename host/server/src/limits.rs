@@ -262,8 +262,8 @@ pub(crate) const RELAY_LINK: Duration = Duration::from_secs(5);
 /// chosen again soon after the nodes are back.
 pub(crate) const RELAY_LINK_PAUSE: Duration = Duration::from_secs(8);
 
-/// How often a relay host that ends looks whether somebody still uses it.
-pub(crate) const LOOK_WHETHER_DRAINED: Duration = Duration::from_millis(500);
+/// Connections at a time to a relay host's port for operators: a balancer, a collector of metrics, somebody who looks.
+pub(crate) const WATCHERS: usize = 16;
 
 /// Messages that are handed to a connection beside its mailbox: a call has one or two at a time. They are in memory
 /// until the connection is done with what it writes.

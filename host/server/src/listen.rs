@@ -5,6 +5,7 @@
 
 pub(crate) mod doors;
 mod forwarded;
+pub(crate) mod operators;
 pub(crate) mod peer;
 pub(crate) mod tls;
 
@@ -56,7 +57,7 @@ impl Listener {
         if let Some(tls) = self.tls() {
             app.tasks.spawn(tls.watch(app.stop.clone()));
         }
-        while let Some((stream, addr)) = self.next(&app.stop).await {
+        while let Some((stream, addr)) = next(&self.tcp, &app.stop).await {
             let peer = Peer { ip: addr.ip(), certificates: None };
             let Ok(place) = app.doors.connection(peer.ip) else {
                 app.metrics.refused(ErrorCode::TooManyConnections);
@@ -69,21 +70,22 @@ impl Listener {
             });
         }
     }
+}
 
-    async fn next(&self, stop: &CancellationToken) -> Option<(TcpStream, SocketAddr)> {
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = stop.cancelled() => return None,
-                accepted = self.tcp.accept() => accepted,
-            };
-            match accepted {
-                Ok(accepted) => return Some(accepted),
-                Err(error) => {
-                    // Out of file descriptors: others must end before another can begin.
-                    warn!(%error, "a connection could not be taken");
-                    time::sleep(limits::ACCEPT_PAUSE).await;
-                }
+/// The next connection; none when told to stop.
+async fn next(tcp: &TcpListener, stop: &CancellationToken) -> Option<(TcpStream, SocketAddr)> {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return None,
+            accepted = tcp.accept() => accepted,
+        };
+        match accepted {
+            Ok(accepted) => return Some(accepted),
+            Err(error) => {
+                // Out of file descriptors: others must end before another can begin.
+                warn!(%error, "a connection could not be taken");
+                time::sleep(limits::ACCEPT_PAUSE).await;
             }
         }
     }

@@ -7,6 +7,7 @@
 pub(crate) mod apart;
 pub(crate) mod built_in;
 pub(crate) mod link;
+pub(crate) mod seen;
 pub(crate) mod told;
 
 use std::{net::IpAddr, time::Duration};

@@ -171,6 +171,11 @@ pub struct Relay {
     /// Networks that it is near to, whatever their devices say of their region.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub near: Vec<AddressRange>,
+    /// Whether allocations follow clients that go to another address, if these ask for it (RFC 8016).
+    pub mobility: bool,
+    /// For `switchhook relay`: where to answer `/healthz`, `/readyz` and `/metrics`, by plain HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_listen: Option<SocketAddr>,
     /// For `switchhook relay`: where the nodes are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerUrl>,
@@ -296,6 +301,8 @@ impl Default for Relay {
             bytes_per_second_of_tenant: 0,
             region: String::from("local"),
             near: Vec::new(),
+            mobility: true,
+            http_listen: None,
             server: None,
             token_file: None,
             // Longer than most calls still last.

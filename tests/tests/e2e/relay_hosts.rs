@@ -172,7 +172,8 @@ impl Stage {
 /// A new relay host of this installation.
 async fn start(host: &Host, id: &str, listen: &str, region: &str) -> Result<RelayHost> {
     let token = host.admin.add_relay_host(id).await?;
-    RelayHost::start(PROGRAM, (host.addresses().http, &token), listen, ["--region", region]).await
+    let options = ["--region", region, "--http-listen", "127.0.0.1:0"];
+    RelayHost::start(PROGRAM, (host.addresses().http, &token), listen, options).await
 }
 
 fn relay_of(accepted: &Accepted) -> Result<&RelayCredentials> {

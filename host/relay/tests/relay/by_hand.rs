@@ -77,6 +77,12 @@ impl ByHand {
         self.signed_with(kind, attributes, &[(key, Algorithm::Sha1)])
     }
 
+    /// The last request once more, byte for byte.
+    pub(crate) fn signed_again(&mut self, kind: u16, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+        self.transactions -= 1;
+        self.signed(kind, attributes)
+    }
+
     /// A request that is signed with each of these, one after the other.
     pub(crate) fn signed_with(
         &mut self,

@@ -36,6 +36,14 @@ async fn coturns_client_relays_over_tls() {
     running.stop().await;
 }
 
+/// It opens a socket anew before it refreshes, closes the former one before or after that, and says everything twice.
+/// (Over TLS it frees its former connection twice, now and then, and ends.)
+#[tokio::test]
+async fn rel_3_coturns_client_moves_with_its_ticket() {
+    relays(&["-M"]).await;
+    relays(&["-M", "-t"]).await;
+}
+
 async fn relays(transport: &[&str]) {
     // One name for all of coturn's clients, which also close and open again as they like.
     let roots = RootKeys::new([1; 32], []);
@@ -54,6 +62,9 @@ async fn relays(transport: &[&str]) {
         assert!(text.contains("Total lost packets 0 "), "{text}");
     }
     assert_eq!(running.relay.metrics().refused_peer_packets.get(), 0);
+    let metrics = running.relay.metrics();
+    let moves = if transport.contains(&"-M") { metrics.allocated.get() } else { 0 };
+    assert_eq!(metrics.moved.get(), moves, "each moves once");
     running.stop().await;
 }
 

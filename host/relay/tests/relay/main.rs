@@ -15,6 +15,7 @@ mod coturn;
 mod data;
 mod families;
 mod losses;
+mod moves;
 mod pairs;
 mod passwords;
 mod refusals;

@@ -7,6 +7,7 @@ use switchhook_core::{
     seal::RootKeys,
     stun::{Algorithm, Key},
 };
+use switchhook_relay::Quota;
 use tokio::net::UdpSocket;
 
 use crate::{
@@ -71,8 +72,9 @@ async fn rel_3_an_old_or_a_strange_nonce_is_stale() {
 }
 
 #[tokio::test]
-async fn rel_3_one_participant_holds_two_allocations_and_no_more() {
-    let running = Running::start().await;
+async fn rel_3_one_participant_holds_so_many_allocations_and_no_more() {
+    let quota = Quota { each_participant: 2, ..Quota::default() };
+    let running = Running::start_with(RootKeys::new([1; 32], []), |config| config.quota = quota).await;
     let (mut first, _) = ByHand::allocated(&running, "s1", "d1").await;
     let _second = ByHand::allocated(&running, "s1", "d1").await;
 

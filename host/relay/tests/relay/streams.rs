@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use switchhook_core::stun::attribute as stun_attribute;
+use switchhook_core::{seal::RootKeys, stun::attribute as stun_attribute};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream, UdpSocket},
@@ -14,6 +14,7 @@ use crate::{
         ALLOCATE, ByHand, CHANNEL_BIND, CHANNEL_NUMBER, CREATE_PERMISSION, DATA, LIFETIME, PEER, REFRESH,
         RELAYED, SEND, Said, UDP,
     },
+    moves::{MOBILE, TICKET, on_four_shards},
     running::{GUARD, Running},
 };
 
@@ -106,6 +107,44 @@ async fn a_stream_that_ends_takes_its_allocation_with_it() {
         tokio::task::yield_now().await;
     }
     assert_eq!(running.relay.metrics().allocations.get(), 1);
+    running.stop().await;
+}
+
+/// REL-3.tcp
+#[tokio::test]
+async fn rel_3_an_allocation_with_a_ticket_outlives_its_stream_and_follows_its_client() {
+    let running = Running::start_with(RootKeys::new([1; 32], []), on_four_shards).await;
+    let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut client = Stream::connected(&running, "d1", TcpSocket::new_v4().unwrap()).await;
+    client.hand.nonce = client.challenge().await.value(stun_attribute::NONCE);
+    let said = client.ask(ALLOCATE, &[UDP, MOBILE]).await;
+    assert_eq!(said.outcome(), Ok(()));
+    let (relayed, mut ticket) = (said.address(RELAYED), said.value(TICKET));
+    let value = client.hand.peer(&peer.local_addr().unwrap().to_string());
+    let bound = client.ask(CHANNEL_BIND, &[(CHANNEL_NUMBER, &CHANNEL), (PEER, &value)]).await;
+    assert_eq!(bound.outcome(), Ok(()));
+
+    // Streams take turns in choosing a shard: each is on another one than the last.
+    for _ in 0..4 {
+        client.tcp = TcpStream::connect(running.relay.addr()).await.unwrap();
+        while running.relay.metrics().streams.get() > 1 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(running.relay.allocations(), 1, "it waits");
+        client.hand.nonce = client.challenge().await.value(stun_attribute::NONCE);
+        let said = client.ask(REFRESH, &[(TICKET, &ticket)]).await;
+        assert_eq!(said.outcome(), Ok(()));
+        ticket = said.value(TICKET);
+        client.write(b"\x40\x01\0\x04data").await;
+        assert_eq!(received(&peer).await, 4);
+        peer.send_to(b"answer", relayed).await.unwrap();
+        let mut answer = [0; 12];
+        timeout(GUARD, client.tcp.read_exact(&mut answer)).await.expect("data").unwrap();
+        assert_eq!(&answer, b"\x40\x01\0\x06answer\0\0");
+    }
+
+    let said = client.ask(REFRESH, &[(LIFETIME, &[0; 4])]).await;
+    assert_eq!((said.outcome(), running.relay.allocations()), (Ok(()), 0));
     running.stop().await;
 }
 

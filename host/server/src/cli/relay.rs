@@ -17,6 +17,7 @@ use crate::{
     relay_hosts::{
         apart::{self, Apart},
         link::Link,
+        seen::{Standing, Window},
     },
     settings::{ServerUrl, Settings},
 };
@@ -42,6 +43,9 @@ pub(crate) struct Relay {
     /// Where to listen for TURN; overrides the settings.
     #[arg(long)]
     listen: Option<SocketAddr>,
+    /// Where to answer `/healthz`, `/readyz` and `/metrics`; overrides `relay.http_listen`. Without either, nowhere.
+    #[arg(long)]
+    http_listen: Option<SocketAddr>,
     /// Name of the region where it stands; overrides the settings.
     #[arg(long)]
     region: Option<String>,
@@ -61,6 +65,11 @@ impl Relay {
             settings.relay.server.clone().context("no server: set `relay.server`, or say --server")?;
         let link = Link::new(server, token(settings.relay.token_file.as_ref())?)?;
         let (mut stop, mut hangup) = (Stop::new()?, signal(SignalKind::hangup())?);
+        let standing = Arc::new(Standing::default());
+        let window = match settings.relay.http_listen {
+            Some(addr) => Some(Window::open(addr, Arc::clone(&standing)).await?),
+            None => None,
+        };
         let orders = tokio::select! {
             biased;
             () = stop.told() => {
@@ -69,10 +78,10 @@ impl Relay {
             }
             orders = apart::enter(&link) => orders?,
         };
-        let apart = Apart::start(&settings, link, &orders).await.context("the relay host does not start")?;
-        let apart = Arc::new(apart);
+        let apart = Apart::start(&settings, link, &orders, standing).await;
+        let apart = Arc::new(apart.context("the relay host does not start")?);
         apart.run();
-        self.print(&apart)?;
+        self.print(&apart, window.as_ref().map(|window| window.addr))?;
         loop {
             tokio::select! {
                 () = stop.told() => break,
@@ -80,6 +89,9 @@ impl Relay {
             }
         }
         apart.shutdown(stop.told()).await;
+        if let Some(window) = window {
+            window.close().await;
+        }
         Ok(())
     }
 
@@ -92,16 +104,17 @@ impl Relay {
         relay.server = self.server.clone().or_else(|| relay.server.take());
         relay.token_file = self.token_file.clone().or_else(|| relay.token_file.take());
         relay.listen = self.listen.unwrap_or(relay.listen);
+        relay.http_listen = self.http_listen.or(relay.http_listen);
         relay.region = self.region.clone().unwrap_or_else(|| relay.region.clone());
         relay.allow_loopback |= self.allow_loopback;
         Ok(settings)
     }
 
-    fn print(&self, apart: &Apart) -> io::Result<()> {
+    fn print(&self, apart: &Apart, http: Option<SocketAddr>) -> io::Result<()> {
         let (addr, tls) = (apart.relay.addr(), apart.relay.tls_addr());
         let mut out = io::stdout().lock();
         if self.json {
-            let line = serde_json::json!({ "host": apart.id, "relay": addr, "relay_tls": tls });
+            let line = serde_json::json!({ "host": apart.id, "relay": addr, "relay_tls": tls, "http": http });
             writeln!(out, "{line}")?;
             return out.flush();
         }
@@ -109,6 +122,9 @@ impl Relay {
         writeln!(out, "  relay        turn udp and tcp {addr}")?;
         if let Some(tls) = tls {
             writeln!(out, "               turn tls {tls}")?;
+        }
+        if let Some(http) = http {
+            writeln!(out, "  health       http://{http}/readyz and /metrics")?;
         }
         out.flush()
     }

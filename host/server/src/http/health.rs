@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::header, response::IntoResponse};
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use switchhook_protocol::error::ErrorCode;
+use switchhook_protocol::error::{ErrorBody, ErrorCode};
 
 use super::problem::Problem;
-use crate::app::App;
+use crate::{
+    app::App,
+    relay_hosts::seen::{NotReady, Standing},
+};
 
 /// The process runs; says nothing of the database.
 pub(crate) async fn alive() -> &'static str {
@@ -21,6 +24,20 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, P
     }
     app.storage.ping().await?;
     Ok("ready\n")
+}
+
+/// People are sent to this relay host.
+pub(crate) async fn relay_host_ready(State(standing): State<Arc<Standing>>) -> Result<&'static str, Problem> {
+    let why = |why: NotReady| ErrorBody { message: why.to_string(), ..ErrorCode::Overloaded.into() };
+    standing.is_ready().map_err(why)?;
+    Ok("ready\n")
+}
+
+/// What this relay host counts: nothing before it has entered.
+pub(crate) async fn relay_host_metrics(
+    State(standing): State<Arc<Standing>>,
+) -> Result<impl IntoResponse, Problem> {
+    standing.registry().map_or_else(|| metrics(&Registry::default()), metrics)
 }
 
 /// `OpenMetrics` text.

@@ -185,6 +185,7 @@ pub(crate) async fn relay(
             each_session: rate(settings.bytes_per_second_of_session),
             each_tenant: rate(settings.bytes_per_second_of_tenant),
         },
+        mobility: settings.mobility,
         realm: realm.to_owned(),
         peers: PeerPolicy {
             allow_loopback: settings.allow_loopback,

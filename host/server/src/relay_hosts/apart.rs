@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 use super::{
     built_in::said,
     link::{Link, LinkError},
+    seen::Standing,
     told::{Beat, Orders},
 };
 use crate::{StartError, causes::Causes, lifecycle::parts, limits, listen::tls::Tls, settings::Settings};
@@ -31,6 +32,7 @@ pub(crate) struct Apart {
     pub(crate) relay: Relay,
     pub(crate) tls: Option<Arc<Tls>>,
     link: Link,
+    standing: Arc<Standing>,
     said: Mutex<Said>,
     drain: Duration,
     tasks: TaskTracker,
@@ -56,7 +58,12 @@ pub(crate) async fn enter(link: &Link) -> Result<Orders, LinkError> {
 
 impl Apart {
     /// Binds the ports; from now on whoever has a token is relayed for.
-    pub(crate) async fn start(settings: &Settings, link: Link, orders: &Orders) -> Result<Self, StartError> {
+    pub(crate) async fn start(
+        settings: &Settings,
+        link: Link,
+        orders: &Orders,
+        standing: Arc<Standing>,
+    ) -> Result<Self, StartError> {
         let tls = match (&settings.tls, settings.relay.tls_port) {
             (Some(files), Some(_)) => Some(Arc::new(Tls::new(files).await?)),
             (Some(_) | None, _) => None,
@@ -64,6 +71,7 @@ impl Apart {
         let keys = orders.keys().map_err(|why| StartError::Setup(format!("the server's keys: {why}")))?;
         let relay = parts::relay(&settings.relay, &orders.host, (keys, &orders.realm), tls.clone()).await?;
         relay.know(orders.peers.clone());
+        standing.counts(relay.metrics());
         let said = Said { knows_until: orders.as_of, ..said(&settings.relay, &relay) };
         said.check().map_err(|why| StartError::Setup(format!("`relay` in the settings: {why}")))?;
         Ok(Self {
@@ -71,6 +79,7 @@ impl Apart {
             relay,
             tls,
             link,
+            standing,
             said: Mutex::new(said),
             drain: Duration::from_secs(settings.relay.drain_s.into()),
             tasks: TaskTracker::new(),
@@ -94,9 +103,10 @@ impl Apart {
             allocations = self.relay.allocations(),
             "ending when nobody uses it any more; once more to stop at once"
         );
+        self.standing.leaves();
         self.leaving.cancel();
         tokio::select! {
-            () = self.drained() => {}
+            () = self.relay.emptied() => {}
             () = hurry => warn!("told again to stop: dropping what is relayed"),
             () = time::sleep(self.drain) => warn!("the time to drain is over: dropping what is relayed"),
         }
@@ -114,12 +124,6 @@ impl Apart {
         tls.reload();
     }
 
-    async fn drained(&self) {
-        while self.relay.allocations() > 0 {
-            time::sleep(limits::LOOK_WHETHER_DRAINED).await;
-        }
-    }
-
     /// Says that it lives until it has ended.
     async fn beats(self: Arc<Self>) {
         let (mut missed, mut leaving) = (0, false);
@@ -133,6 +137,9 @@ impl Apart {
                     BEAT
                 }
                 Err(trouble) => {
+                    if trouble.is_final() {
+                        self.standing.refused();
+                    }
                     // The same trouble is told once.
                     if missed == 0 {
                         say(&trouble);
@@ -159,6 +166,7 @@ impl Apart {
             said.clone()
         };
         let orders = self.link.beat(&Beat::from(said)).await?;
+        self.standing.heard();
         self.relay.renew_keys(orders.keys().or(Err(LinkError::Strange))?);
         self.relay.know(orders.peers.clone());
         self.know(orders.as_of);

@@ -1,9 +1,15 @@
 //! Relay hosts die, come back, and end; the server goes away.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use reqwest::StatusCode;
 use serde_json::json;
 use switchhook_client::relay::Allocation;
-use switchhook_tests::{phone::open, relay_host::RelayHost, waiting::in_time};
+use switchhook_tests::{
+    admin::Admin,
+    phone::open,
+    relay_host::RelayHost,
+    waiting::{in_time, until},
+};
 
 use super::{Agreed, PROGRAM, Stage, relay_of};
 
@@ -60,6 +66,33 @@ async fn a_relay_host_that_is_told_to_end_takes_nobody_and_ends_when_nobody_uses
     stage.host.admin.relay_host_is(&stage.eu.id, &json!({ "state": "leaving", "held": 1 })).await?;
     let Agreed { inviter: (_, inviter), .. } = stage.agree().await?;
     assert_eq!(relay_of(&inviter)?.server, stage.us.relay);
+
+    drop(hers);
+    assert!(stage.eu.ended().await?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_operator_sees_whether_people_are_sent_to_a_relay_host_and_what_it_counts() -> Result<()> {
+    let mut stage = Stage::start().await?;
+    let eu = Admin::new(stage.eu.http.context("no port for operators")?, "");
+    assert_eq!(eu.public("healthz").await?, (StatusCode::OK, "ok\n".to_owned()));
+    until("readiness", async || Ok((eu.public("readyz").await?.0 == StatusCode::OK).then_some(()))).await?;
+    assert_eq!(eu.metric("switchhook_relay_allocations").await?, Some(0.0));
+    let Agreed { inviter: (_, inviter), .. } = stage.agree().await?;
+    let hers = in_time("the allocation", Allocation::open(&*open(), relay_of(&inviter)?)).await??;
+    assert_eq!(eu.metric("switchhook_relay_allocations").await?, Some(1.0));
+
+    stage.eu.terminate()?;
+    let leaving = async || {
+        let (status, said) = eu.public("readyz").await?;
+        Ok((status != StatusCode::OK).then_some((status, said)))
+    };
+    let (status, said) = until("the end of readiness", leaving).await?;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(said.contains("ends when nobody uses it any more"), "{said}");
+    assert_eq!(eu.public("healthz").await?.0, StatusCode::OK, "it lives on");
+    assert_eq!(eu.public("admin/v1/relay-hosts").await?.0, StatusCode::NOT_FOUND);
 
     drop(hers);
     assert!(stage.eu.ended().await?.success());

@@ -12,7 +12,7 @@ use switchhook_protocol::{
     id::{DeviceId, SessionId},
     relay::RelayCredentials,
 };
-use switchhook_relay::{Quota, Relay, RelayConfig};
+use switchhook_relay::{Relay, RelayConfig};
 use tokio::runtime::Runtime;
 
 use super::NOW;
@@ -32,13 +32,8 @@ impl LabRelay {
     pub(super) fn start(lab: &Lab) -> Result<Self> {
         let runtime = lab.server().enter(Runtime::new)??;
         let keys = RootKeys::new([1; 32], []).ring(Scope::Relay(&HOST.parse()?));
-        let config = RelayConfig {
-            ip: lab.server().ip().into(),
-            port: 3478,
-            // Allocations that a change of address has cut off count until they are over.
-            quota: Quota { each_participant: 8, ..Quota::default() },
-            ..RelayConfig::new(HOST.parse()?)
-        };
+        let config =
+            RelayConfig { ip: lab.server().ip().into(), port: 3478, ..RelayConfig::new(HOST.parse()?) };
         let bound = || runtime.block_on(Relay::bind(config, keys.clone(), Arc::new(|| NOW)));
         let relay = lab.server().enter(bound)??;
         Ok(Self { addr: relay.addr(), _relay: relay, runtime: Some(runtime), keys })
