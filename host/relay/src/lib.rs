@@ -32,6 +32,8 @@ mod datagrams;
 mod family;
 mod filter;
 mod forward;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gate;
 mod host;
 mod limits;

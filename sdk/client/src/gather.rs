@@ -14,7 +14,7 @@ use std::{collections::VecDeque, time::Instant};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use switchhook_protocol::{
     connection_data::{Candidate, CandidateKind, Claims, ConnectionData},
-    server::{CdxAddresses, CdxPorts, Welcome},
+    server::{CdxAddresses, CdxKey, CdxPorts, Welcome},
 };
 use tokio::time::{sleep_until, timeout_at};
 
@@ -51,8 +51,12 @@ pub(crate) struct Gathered {
 impl Observer {
     /// As the host says.
     pub(crate) fn of(welcome: &Welcome) -> Self {
-        let secret = welcome.cdx_key.as_ref().and_then(|key| Secret::new(key, now()));
-        Self { cdx: welcome.cdx, secret }
+        Self::under(welcome.cdx, welcome.cdx_key.as_ref(), now())
+    }
+
+    /// CDX there, asked under this key if there is one.
+    pub(crate) fn under(cdx: CdxAddresses, key: Option<&CdxKey>, now: Instant) -> Self {
+        Self { cdx, secret: key.and_then(|key| Secret::new(key, now)) }
     }
 }
 
