@@ -39,6 +39,7 @@ mod host;
 mod limits;
 mod listen;
 mod losses;
+mod memory;
 mod metrics;
 mod outgoing;
 mod peers;
