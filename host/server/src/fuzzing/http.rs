@@ -34,7 +34,10 @@ pub fn http_signature(bytes: &[u8]) -> bool {
         (headers::SIGNATURE_INPUT, Some(strict.as_bytes())),
         (headers::SIGNATURE, Some(b"sig=::")),
     ]));
-    assert!(again.is_ok_and(|again| again.params == read.params && again.covered == read.covered), "{strict}");
+    assert!(
+        again.is_ok_and(|again| again.params == read.params && again.covered == read.covered),
+        "{strict}"
+    );
     let now = Timestamp::from_millis(read.created.unwrap_or_default().saturating_mul(1_000));
     if let Ok(claim) = read.claim(now) {
         assert!(NONCE.contains(&claim.nonce.len()) && now.until(claim.expires) <= LIFE);

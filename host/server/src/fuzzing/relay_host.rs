@@ -17,7 +17,8 @@ pub fn relay_host(bytes: &[u8]) -> bool {
     reads_back::<Gone>(bytes);
     let keys = reads_back::<Orders>(bytes).and_then(|orders| orders.keys().ok().zip(Some(orders)));
     if let Some((keys, orders)) = &keys {
-        let told = Orders::new((orders.host.clone(), &orders.realm), keys, (orders.peers.clone(), orders.as_of));
+        let told =
+            Orders::new((orders.host.clone(), &orders.realm), keys, (orders.peers.clone(), orders.as_of));
         assert_eq!(json(&told), json(orders), "other keys");
     }
     let said = reads_back::<Beat>(bytes).map(Said::from).filter(|said| said.check().is_ok());
