@@ -17,13 +17,18 @@ use crate::{keys::cdx_keys, stun};
 pub fn cdx(bytes: &[u8]) -> bool {
     let (keys, now) = (cdx_keys(), Timestamp::from_millis(0));
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 3479));
-    let route = Route { from: SocketAddr::from(([192, 0, 2, 1], 9)), to, others: Others { port: 3480, ip: None } };
+    let route =
+        Route { from: SocketAddr::from(([192, 0, 2, 1], 9)), to, others: Others { port: 3480, ip: None } };
     let mut out = Vec::new();
     let answered = answer(bytes, route, &keys, now, &mut StdRng::seed_from_u64(1), &mut out);
     if let Ok(reply) = answered {
         let excess = if reply.answer == Answer::Observation { 0 } else { STANDARD_EXCESS };
         assert!(out.len() <= bytes.len() + excess, "{} bytes for {}", out.len(), bytes.len());
-        assert_ne!(reply.origin, Origin { other_ip: true, ..reply.origin }, "from an address that CDX has not");
+        assert_ne!(
+            reply.origin,
+            Origin { other_ip: true, ..reply.origin },
+            "from an address that CDX has not"
+        );
         assert!(stun(&out), "an answer is a message");
     }
     let mut out = Vec::new();

@@ -36,13 +36,13 @@ pub use records::records;
 pub use rollout::rollout;
 pub use sealed::sealed;
 pub use stun::stun;
-pub use texts::texts;
-pub use turn::turn;
-pub use webhooks::webhooks;
 pub use switchhook_client::fuzzing::{datagram as client_datagram, mail};
 pub use switchhook_delivery::smpp::fuzzing::pdus as smsc;
 pub use switchhook_relay::fuzzing::request as relay_request;
 pub use switchhook_server::fuzzing::{forwarded, http_signature, relay_host};
+pub use texts::texts;
+pub use turn::turn;
+pub use webhooks::webhooks;
 
 /// A rule about any bytes; whether these came as far as the rule.
 pub type Body = fn(&[u8]) -> bool;
