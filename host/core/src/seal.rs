@@ -152,7 +152,7 @@ pub fn hmac_sha256<'a>(key: &[u8], parts: impl IntoIterator<Item = &'a [u8]>) ->
 
 #[cfg(test)]
 mod tests {
-    use alloc::borrow::ToOwned as _;
+    use alloc::{borrow::ToOwned as _, string::String};
 
     use super::{
         ring::{HEADER, TAG},

@@ -1,7 +1,7 @@
 //! What no bytes of a stranger may do to the client's own decoders, which nobody outside sees. A broken rule
 //! is a panic; each function says whether the bytes came as far as its rule.
 
-use std::{net::SocketAddr, time::Instant};
+use std::net::SocketAddr;
 
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_protocol::{
@@ -45,7 +45,7 @@ fn is_believed_of_cdx(bytes: &[u8]) -> bool {
     let [primary, secondary] = [3479, 3480].map(|port| SocketAddr::from(([192, 0, 2, 9], port)));
     let cdx = CdxAddresses { primary, secondary, other_family: None };
     let key = CdxKey { handle: "aGFuZGxl".to_owned(), key: KeyBytes(vec![7; 32]), expires_in_ms: 60_000 };
-    let now = Instant::now();
+    let now = tokio::time::Instant::now().into_std();
     let observer = Observer::under(cdx, Some(&key), now);
     let mut gathering = Gathering::new(&observer, now, StdRng::seed_from_u64(1));
     gathering.handle_datagram(primary, bytes, now);

@@ -22,14 +22,14 @@ pub fn frames(bytes: &[u8]) -> bool {
 fn by_server(text: &str) -> bool {
     match ClientMessage::decode(text) {
         Ok(ClientMessage::Enrol(enrol)) => {
-            is_said(&ClientMessage::Enrol(enrol.clone()), &Said::Enrol(&enrol))
+            is_said(&ClientMessage::Enrol(enrol.clone()), &Said::Enrol(&enrol));
         }
         Ok(ClientMessage::Hello(hello)) => {
-            is_said(&ClientMessage::Hello(hello.clone()), &Said::Hello(&hello))
+            is_said(&ClientMessage::Hello(hello.clone()), &Said::Hello(&hello));
         }
         Ok(ClientMessage::Ack(ack)) => is_said(&ClientMessage::Ack(ack), &Said::Ack(&ack)),
         Ok(ClientMessage::Signal(signal)) => {
-            is_said(&ClientMessage::Signal(signal.clone()), &Said::Signal(&signal))
+            is_said(&ClientMessage::Signal(signal.clone()), &Said::Signal(&signal));
         }
         Ok(ClientMessage::Ping) => is_said(&ClientMessage::Ping, &Said::Ping),
         Ok(ClientMessage::Request(_, operation)) => {

@@ -48,7 +48,7 @@ fn from_outside(keys: &KeyRing, bytes: &[u8]) {
     let attempt = "attempt".parse().expect("an id");
     match password::fill(keys, &attempt, text) {
         Ok(filled) => {
-            assert!(!password::names_one(text) && filled.as_str() == text, "a password of nobody's")
+            assert!(!password::names_one(text) && filled.as_str() == text, "a password of nobody's");
         }
         Err(_) => assert!(password::names_one(text)),
     }

@@ -1,7 +1,11 @@
 //! Every body bears its corpus with some bytes changed: what a fuzzer finds first, without a fuzzer.
 //!
 //! More of it: `SWITCHHOOK_FUZZ_ROUNDS=100000 cargo nextest run --workspace -E 'test(bytes_that_were_changed)'`.
-#![expect(clippy::unwrap_used, reason = "a corpus that cannot be read fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a corpus that cannot be read fails the test, and ranges are within"
+)]
 
 use std::{env, fs, path::PathBuf, thread};
 

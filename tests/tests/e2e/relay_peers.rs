@@ -69,9 +69,10 @@ struct Relayed {
 impl Relayed {
     async fn start(change: impl FnOnce(&mut Relay) -> Result<()>) -> Result<Self> {
         let mut changed = Ok(());
-        let host = Host::with(|settings| changed = change(&mut settings.relay)).await?;
+        let host = Box::pin(Host::with(|settings| changed = change(&mut settings.relay))).await?;
         changed?;
-        let call = connect(&host, (&nat(), &nat()), (Claims::default(), Claims::default()), true).await?;
+        let claims = (Claims::default(), Claims::default());
+        let call = Box::pin(connect(&host, (&nat(), &nat()), claims, true)).await?;
         let Path::Relay { relay, .. } = &call.inviter.path else {
             bail!("not the relay: {:?}", call.inviter.path)
         };

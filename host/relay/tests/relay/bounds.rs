@@ -121,6 +121,8 @@ async fn rel_3_after_ten_thousand_allocations_and_silence_nothing_is_left() {
     let running = Running::start_with(RootKeys::new([1; 32], []), |config| {
         config.quota = Quota { each_session: MANY.into(), each_participant: MANY.into(), ..Quota::default() };
         config.strangers = Rate::UNLIMITED;
+        // So that each has many.
+        config.shards = 2;
     })
     .await;
     let credentials = running.credentials("s1", "d1");

@@ -126,8 +126,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use axum::Router;
-    use tokio::net::TcpListener;
-    use tokio_util::task::AbortOnDropHandle;
+    use tokio::{net::TcpListener, task::JoinSet};
 
     use super::*;
 
@@ -136,7 +135,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let server = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let always = Router::new().fallback(move || std::future::ready(answer.clone()));
-        let _serving = AbortOnDropHandle::new(tokio::spawn(axum::serve(listener, always).into_future()));
+        let _serving = JoinSet::from_iter([axum::serve(listener, always).into_future()]);
         Link::new(server, Zeroizing::new("token".to_owned())).unwrap().enter().await
     }
 
