@@ -83,7 +83,7 @@ fn fuzz(repository: &Repository, target: &str, seconds: u64) -> Result<()> {
     let mut fuzz = fuzzer(repository, "run");
     fuzz.args(["--fuzz-dir", FUZZ, "--features", "libfuzzer", "--target-dir"]).arg(kept.join("build"));
     fuzz.arg(target).arg(learned).arg(repository.path(FUZZ).join("corpus").join(target));
-    // Four programs of some hundred MB are linked; optimising them as a whole takes longer than it saves.
+    // Programs of some hundred MB are linked; optimising them as a whole takes longer than it saves.
     fuzz.env("CARGO_PROFILE_RELEASE_LTO", "off");
     fuzz.args(["--", ONE_INPUT, MEMORY, &format!("-max_total_time={seconds}")]);
     fuzz.arg(format!("-artifact_prefix={}/{target}-", found.display()));

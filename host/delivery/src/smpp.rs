@@ -7,6 +7,8 @@
 //! parts were taken; what was not yet submitted was never seen. Texts and receipts that come in are handed to whoever started the gateway, and answered to
 //! the SMSC when they have been taken: what is not taken comes again.
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod heard;
 mod parts;
 mod session;

@@ -71,6 +71,19 @@ impl Meters {
         let tenant = limited(each_tenant).map(|rate| (rate, shared.tenants.get(tenant.clone(), now)));
         Meter { session, tenant }
     }
+
+    /// Whether there are no buckets.
+    pub(crate) fn is_empty(&self) -> bool {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.tenants.held.is_empty() && shared.sessions.held.is_empty()
+    }
+
+    /// Lets go the buckets that say no more than new ones would, at `now` since the relay's start.
+    pub(crate) fn sweep(&self, now: Duration) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.tenants.sweep(now);
+        shared.sessions.sweep(now);
+    }
 }
 
 impl Meter {
@@ -101,11 +114,15 @@ impl<K> Default for Buckets<K> {
 impl<K: Ord> Buckets<K> {
     fn get(&mut self, key: K, now: Duration) -> Arc<Bucket> {
         if self.held.len() >= self.roomy {
-            // What is full and nobody's says no more than a new one.
-            self.held.retain(|_, bucket| Arc::strong_count(bucket) > 1 || !bucket.is_full(now));
-            self.roomy = limits::BUCKETS.max(2 * self.held.len());
+            self.sweep(now);
         }
         Arc::clone(self.held.entry(key).or_default())
+    }
+
+    /// What is full and nobody's says no more than a new one.
+    fn sweep(&mut self, now: Duration) {
+        self.held.retain(|_, bucket| Arc::strong_count(bucket) > 1 || !bucket.is_full(now));
+        self.roomy = limits::BUCKETS.max(2 * self.held.len());
     }
 }
 
@@ -157,5 +174,22 @@ mod tests {
         assert!(meters.shared.lock().unwrap().sessions.held.len() <= 1 + limits::BUCKETS);
         assert!(held.lets_pass(100, Duration::ZERO));
         assert!(!meters.of(&participant("held", "d2"), Duration::ZERO).lets_pass(1, Duration::ZERO), "kept");
+    }
+
+    #[test]
+    fn rel_3_when_everybody_is_gone_and_every_bucket_full_none_is_left() {
+        let rate = Rate { burst: 100, per_second: 100 };
+        let meters = Meters::new(Bandwidth { each_session: rate, each_tenant: rate });
+        for number in 0..10 {
+            assert!(
+                meters
+                    .of(&participant(&format!("s{number}"), "d1"), Duration::ZERO)
+                    .lets_pass(10, Duration::ZERO)
+            );
+        }
+        meters.sweep(Duration::ZERO);
+        assert!(!meters.is_empty(), "what was used counts on");
+        meters.sweep(Duration::from_secs(1));
+        assert!(meters.is_empty());
     }
 }

@@ -34,6 +34,8 @@ mod datagrams;
 mod family;
 mod filter;
 mod forward;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gate;
 mod held;
 mod host;
@@ -41,6 +43,7 @@ mod inbox;
 mod limits;
 mod listen;
 mod losses;
+mod memory;
 mod metrics;
 mod mobility;
 mod outgoing;

@@ -83,6 +83,10 @@ pub(crate) const BUCKETS: usize = 64;
 /// Buckets for answers to strangers: 8 bytes each. Two sources of ten thousand rarely share one.
 pub(crate) const STRANGERS: NonZeroU64 = NonZeroU64::new(16 * 1024).unwrap();
 
+/// After so many allocations of a shard at a time, the system gets their memory back when all are gone: some MiB. For
+/// fewer it is not worth the time in which other threads wait for memory.
+pub(crate) const MANY: usize = 1_024;
+
 /// How often a shard looks for what has expired.
 pub(crate) const SWEEP: Duration = Duration::from_secs(1);
 

@@ -20,7 +20,7 @@ use crate::{
     family::{Family, PerFamily},
     host::Host,
     inbox::Inbox,
-    limits,
+    limits, memory,
     metrics::Tally,
     outgoing::{Flow, Outgoing, Via},
     quotas::Participant,
@@ -200,9 +200,18 @@ impl Relaying {
         }
         self.host.reservations.sweep(now);
         if self.allocations.is_empty() {
-            // After many, their memory goes back too.
-            self.allocations.shrink_to_fit();
-            self.held_by.shrink_to_fit();
+            self.let_memory_go();
+        }
+    }
+
+    /// After many allocations, what they took goes back.
+    fn let_memory_go(&mut self) {
+        let were_many = self.allocations.capacity() >= limits::MANY;
+        self.allocations.shrink_to_fit();
+        self.held_by.shrink_to_fit();
+        self.host.meters.sweep(self.host.age(self.now));
+        if were_many {
+            memory::give_back();
         }
     }
 
@@ -216,6 +225,7 @@ impl Relaying {
 
     /// Whether there is nothing that could expire, and no memory that is to go back.
     pub(crate) fn is_idle(&self) -> bool {
-        self.allocations.capacity() == 0 && self.host.reservations.is_empty()
+        let Host { reservations, meters, .. } = &*self.host;
+        self.allocations.capacity() == 0 && reservations.is_empty() && meters.is_empty()
     }
 }

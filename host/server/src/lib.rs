@@ -17,6 +17,8 @@ mod clock;
 mod decisions;
 pub mod demo;
 mod flows;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod granted;
 mod http;
 #[cfg(feature = "in-process")]

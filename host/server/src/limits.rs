@@ -258,6 +258,10 @@ pub(crate) const RELAYED_TOLD: usize = 200;
 /// How long a relay host apart waits for a node's answer: the next beat is due long before.
 pub(crate) const RELAY_LINK: Duration = Duration::from_secs(5);
 
+/// Bytes of such an answer: keys and addresses of all relay hosts take some thousands, and of those asked about no more
+/// than were asked.
+pub(crate) const RELAY_LINK_ANSWER: usize = HTTP_BODY;
+
 /// Longest pause of a relay host apart between two tries to reach a node; shorter than its lease, so that it is
 /// chosen again soon after the nodes are back.
 pub(crate) const RELAY_LINK_PAUSE: Duration = Duration::from_secs(8);

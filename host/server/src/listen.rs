@@ -4,7 +4,7 @@
 //! answered to its end.
 
 pub(crate) mod doors;
-mod forwarded;
+pub(crate) mod forwarded;
 pub(crate) mod operators;
 pub(crate) mod peer;
 pub(crate) mod tls;

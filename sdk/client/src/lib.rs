@@ -59,6 +59,8 @@ mod connection;
 mod enrolment;
 mod exchange;
 pub mod fake;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gather;
 pub mod identity;
 pub mod limits;

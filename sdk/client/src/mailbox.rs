@@ -11,7 +11,7 @@
 //! mails only, and of each a bounded beginning.
 
 mod imap;
-mod token;
+pub(crate) mod token;
 
 use core::fmt;
 use std::{collections::BTreeSet, sync::Arc};

@@ -162,6 +162,22 @@ fn route_address(family: IpAddr) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    use core::net::SocketAddr;
+
+    use super::{DatagramSocket, recv_from};
+    use crate::limits;
+
+    /// The next datagram, and where it came from.
+    pub(crate) async fn received(socket: &dyn DatagramSocket) -> (Vec<u8>, SocketAddr) {
+        let mut buffer = [0; 64];
+        let waited = tokio::time::timeout(limits::RELAY, recv_from(socket, &mut buffer));
+        let (length, from) = waited.await.unwrap().unwrap();
+        (buffer[..length].to_vec(), from)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::limits;

@@ -310,3 +310,32 @@ async fn farewell(client: TurnClient, sending: Option<(JoinHandle<()>, Relayed)>
     }
     _ = client.close().await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials(servers: &str) -> RelayCredentials {
+        let text = format!(
+            r#"{{"server":"192.0.2.10:3478","servers":{servers},"realm":"r","username":"u","password":"p","expires_in_ms":1}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn rel_3_a_transport_of_a_later_version_is_passed_over_and_takes_no_others_place() {
+        let strange = r#"{"transport":"quic","addr":"192.0.2.10:443"}"#;
+        let known = r#"{"transport":"tcp","addr":"192.0.2.10:3478"}"#;
+        let many = [strange; limits::RELAY_WAYS].join(",");
+
+        let mixed = ways(&credentials(&format!("[{many},{known}]")));
+
+        assert_eq!(mixed.iter().map(|way| way.transport).collect::<Vec<_>>(), [Transport::Tcp]);
+        // UDP is what every relay host has.
+        let plain =
+            RelayServer { transport: Transport::Udp, addr: "192.0.2.10:3478".parse().unwrap(), name: None };
+        for nothing_known in [format!("[{many}]"), "[]".to_owned()] {
+            assert_eq!(ways(&credentials(&nothing_known)), core::slice::from_ref(&plain));
+        }
+    }
+}

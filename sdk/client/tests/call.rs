@@ -7,17 +7,24 @@
 
 use core::{
     future::Future,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
-use std::sync::Arc;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
 
 use switchhook_client::{
     Client, Events,
     call::{Call, CallFailed, MAX_DATAGRAM, Prepared, SendError, Side},
     fake::{FakeConnection, FakeHost},
     identity::DeviceKey,
-    network::{Network, SystemNetwork, nat::SymmetricNat},
+    network::{DatagramSocket, Network, SystemNetwork, nat::SymmetricNat},
 };
 use switchhook_protocol::{
     call::{Done, Operation, PathKind, PathReport},
@@ -26,7 +33,7 @@ use switchhook_protocol::{
     invitation::Accepted,
     peer::{Guessing, Path, Peer},
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{io::ReadBuf, sync::mpsc, task::JoinSet, time::Instant};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -265,4 +272,70 @@ async fn a_peer_whose_session_key_its_device_key_has_not_signed_is_not_called() 
     let foreign = accepted(peer, callee.candidates(), KEY);
     let call = Call::start(&inviter.client, inviter.network, inviter.prepared, Side::Inviter, foreign);
     assert!(matches!(soon(call).await, Err(CallFailed::Key(_))));
+}
+
+#[tokio::test]
+async fn a_call_ends_without_waiting_though_its_network_and_the_host_are_away() {
+    let host = FakeHost::start().await.unwrap();
+    let away = Arc::new(AtomicBool::new(false));
+    let ways = [(); 2].map(|()| Arc::new(Cuttable { away: Arc::clone(&away) }));
+    let [one, two] = ways;
+    let devices = pair(&host, one, two).await;
+    let ([one, two], rest) = start(devices, [KEY, KEY]).await;
+    let (one, mut two) = (one.unwrap(), two.unwrap());
+    carries(&one, &mut two, b"hello").await;
+
+    away.store(true, Ordering::Relaxed);
+    drop((host, rest));
+    // From here on a moment passes only where something is waited for.
+    tokio::time::pause();
+    let begun = Instant::now();
+    one.close().await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    let sender = two.sender();
+    drop(two);
+    while sender.send(b"x").is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+/// The system's network until it is away: then nothing leaves and nothing comes.
+#[derive(Debug)]
+struct Cuttable {
+    away: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct Cut {
+    socket: Arc<dyn DatagramSocket>,
+    away: Arc<AtomicBool>,
+}
+
+impl Network for Cuttable {
+    fn bind(&self) -> io::Result<Arc<dyn DatagramSocket>> {
+        let socket = SystemNetwork::on(LOOPBACK).bind()?;
+        Ok(Arc::new(Cut { socket, away: Arc::clone(&self.away) }))
+    }
+}
+
+impl DatagramSocket for Cut {
+    fn send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::NetworkUnreachable.into());
+        }
+        self.socket.send_to(datagram, to)
+    }
+
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<SocketAddr>> {
+        if self.away.load(Ordering::Relaxed) { Poll::Pending } else { self.socket.poll_recv_from(cx, buffer) }
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    fn host_addresses(&self) -> Vec<SocketAddr> {
+        self.socket.host_addresses()
+    }
 }

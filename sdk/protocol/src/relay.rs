@@ -51,7 +51,8 @@ pub enum Transport {
     Tcp,
     /// Over TLS, where nothing else does.
     Tls,
-    /// One that this version does not know: to be passed over.
+    /// One that this version does not know: to be passed over. Where no other is left, the address of the credentials
+    /// themselves is tried over UDP.
     #[serde(other)]
     Unknown,
 }

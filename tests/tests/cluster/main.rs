@@ -3,4 +3,5 @@
 mod calls;
 mod deaths;
 mod operation;
+mod relays;
 mod stage;

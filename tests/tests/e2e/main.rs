@@ -33,6 +33,7 @@ mod push_token;
 mod reach;
 mod registration;
 mod relay_hosts;
+mod relay_peers;
 mod repeat;
 mod routing;
 mod sandbox;

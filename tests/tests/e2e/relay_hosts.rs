@@ -1,5 +1,6 @@
 //! Relay hosts in processes of their own: a call through two of them, and their lives.
 
+mod keys;
 mod lives;
 mod operator;
 mod ways;

@@ -121,10 +121,12 @@ async fn rel_3_after_ten_thousand_allocations_and_silence_nothing_is_left() {
     let running = Running::start_with(RootKeys::new([1; 32], []), |config| {
         config.quota = Quota { each_session: MANY.into(), each_participant: MANY.into(), ..Quota::default() };
         config.strangers = Rate::UNLIMITED;
+        // So that each has many.
+        config.shards = 2;
     })
     .await;
     let credentials = running.credentials("s1", "d1");
-    let files = files();
+    let (files, memory) = (files(), resident());
     for number in 0..MANY {
         let [high, low] = number.to_be_bytes();
         let mut client = ByHand::new(&running, credentials.clone()).await;
@@ -135,6 +137,7 @@ async fn rel_3_after_ten_thousand_allocations_and_silence_nothing_is_left() {
     }
     assert_eq!(running.relay.allocations(), usize::from(MANY));
     assert_eq!(self::files(), files + usize::from(MANY));
+    let held = resident().saturating_sub(memory);
 
     tokio::time::pause();
     tokio::time::advance(Duration::from_mins(11)).await;
@@ -144,7 +147,18 @@ async fn rel_3_after_ten_thousand_allocations_and_silence_nothing_is_left() {
     tokio::time::resume();
     assert_eq!(self::files(), files);
     assert!(running.relay.participants().is_empty());
+    // A shard gives memory back after it has counted, and before it ends.
     running.stop().await;
+    let left = resident().saturating_sub(memory);
+    println!("resident: {held} KiB with all of them, {left} KiB when they are gone");
+    assert!(left < held / 2, "{left} of {held} KiB are left");
+}
+
+/// Memory of this process, in KiB.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// Files that this process has open.

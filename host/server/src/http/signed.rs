@@ -5,7 +5,7 @@
 //! whatever else of the request it covers ([`parts`]).
 
 mod digest;
-mod headers;
+pub(crate) mod headers;
 mod parts;
 
 use std::sync::Arc;

@@ -73,7 +73,7 @@ impl Link {
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, LinkError> {
         let answer = request.bearer_auth(self.token.as_str()).send().await.map_err(LinkError::Away)?;
         match answer.error_for_status_ref() {
-            Ok(_) if answer.status().is_success() => answer.json().await.or(Err(LinkError::Strange)),
+            Ok(_) if answer.status().is_success() => read(answer).await,
             Ok(_) => Err(LinkError::Strange),
             Err(error) if answer.status().is_client_error() => Err(refused(answer, error).await),
             Err(error) => Err(LinkError::Away(error)),
@@ -81,8 +81,21 @@ impl Link {
     }
 }
 
+/// Reads an answer that is not endless, whoever gives it.
+async fn read<T: DeserializeOwned>(mut answer: Response) -> Result<T, LinkError> {
+    // There are keys in it.
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(piece) = answer.chunk().await.map_err(LinkError::Away)? {
+        if body.len() + piece.len() > limits::RELAY_LINK_ANSWER {
+            return Err(LinkError::Strange);
+        }
+        body.extend_from_slice(&piece);
+    }
+    serde_json::from_slice(&body).or(Err(LinkError::Strange))
+}
+
 async fn refused(answer: Response, error: reqwest::Error) -> LinkError {
-    match answer.json::<Problem>().await {
+    match read::<Problem>(answer).await {
         Ok(Problem { code, .. }) if matches!(code.as_str(), "unauthorized" | "forbidden") => {
             LinkError::Unknown(code)
         }
@@ -105,5 +118,35 @@ impl LinkError {
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use axum::Router;
+    use tokio::{net::TcpListener, task::JoinSet};
+
+    use super::*;
+
+    /// What is made of this answer.
+    async fn asked(answer: String) -> Result<Orders, LinkError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let always = Router::new().fallback(move || std::future::ready(answer.clone()));
+        let _serving = JoinSet::from_iter([axum::serve(listener, always).into_future()]);
+        Link::new(server, Zeroizing::new("token".to_owned())).unwrap().enter().await
+    }
+
+    #[tokio::test]
+    async fn what_answers_with_more_than_orders_can_be_is_no_node() {
+        let with = |more: usize| {
+            let keys = "A".repeat(more);
+            format!(r#"{{"host":"eu-1","realm":"r","keys":"{keys}","peers":[],"as_of":1}}"#)
+        };
+        assert!(asked(with(1_000)).await.is_ok());
+        let endless = asked(with(limits::RELAY_LINK_ANSWER)).await;
+        assert!(matches!(endless, Err(LinkError::Strange)), "{endless:?}");
     }
 }

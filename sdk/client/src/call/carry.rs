@@ -11,18 +11,25 @@
 //! reserve, else by asking for it. A line through the relay that answers no more is mended where this side's leg of it
 //! is broken. All that is [made](making) beside, while datagrams go on over what there is.
 
+mod hearing;
 mod making;
 mod moving;
+mod receiving;
+mod taking;
 
-use core::{net::SocketAddr, ops::ControlFlow};
-use std::{io, sync::Arc, time::Instant};
+use core::ops::ControlFlow;
+use std::{sync::Arc, time::Instant};
 
 use tokio::{
     sync::mpsc::{Receiver, Sender},
     time::{interval, sleep_until},
 };
 
-use self::making::{Making, made};
+pub(super) use self::receiving::is_passing;
+use self::{
+    making::{Making, made},
+    receiving::{Via, receive},
+};
 use super::{
     Wish,
     attempt::{Attempt, now},
@@ -33,7 +40,7 @@ use super::{
 use crate::{
     limits,
     network::{DatagramSocket, recv_from},
-    secure::{Kind, MAX_SEALED, is_data},
+    secure::Kind,
 };
 
 /// How carrying ended.
@@ -66,13 +73,6 @@ pub(super) struct Carrying<'a> {
     idle_line: Instant,
     /// A way through the relay that is not there yet.
     making: Option<Making>,
-}
-
-/// Which socket a datagram came in at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Via {
-    Line,
-    Beside,
 }
 
 impl<'a> Carrying<'a> {
@@ -171,68 +171,6 @@ impl<'a> Carrying<'a> {
         Flow::Continue(())
     }
 
-    fn received(&mut self, via: Via, received: io::Result<(usize, SocketAddr)>, buffer: &[u8]) -> Flow {
-        match received {
-            Ok((length, from)) => self.take_in(via, from, buffer.get(..length).unwrap_or_default()),
-            Err(error) if is_passing(&error) => Flow::Continue(()),
-            Err(error) => self.lost(via, &error),
-        }
-    }
-
-    fn take_in(&mut self, via: Via, from: SocketAddr, datagram: &[u8]) -> Flow {
-        if is_data(datagram) {
-            return self.deliver(datagram, via);
-        }
-        match (via, &mut self.engine.direct) {
-            (Via::Beside, Some(way)) => way.handle_datagram(from, datagram),
-            // A repeat of the handshake among others: the other side has missed our answer.
-            (Via::Line, _) | (Via::Beside, None) => {
-                self.line.handle_datagram(from, datagram);
-                self.line.repeat();
-            }
-        }
-        Flow::Continue(())
-    }
-
-    fn deliver(&mut self, datagram: &[u8], via: Via) -> Flow {
-        let mut out = [0; MAX_SEALED];
-        let Some((kind, payload)) = self.in_use.established.transport.open(datagram, &mut out) else {
-            return Flow::Continue(());
-        };
-        self.heard = now();
-        if via == Via::Line {
-            self.idle_line = self.heard;
-        }
-        match kind {
-            Kind::Application => {
-                // Full, the newest is lost, as in a network; gone, the application only sends.
-                if self.application.datagrams.try_send(payload.to_vec()).is_err() {
-                    tracing::trace!("a datagram is lost at the application's queue");
-                }
-                Flow::Continue(())
-            }
-            Kind::Alive => Flow::Continue(()),
-            Kind::Bye => Flow::Break(Ended::Over),
-        }
-    }
-
-    /// A socket fails for good: the other one may go on alone.
-    fn lost(&mut self, via: Via, error: &io::Error) -> Flow {
-        tracing::info!(%error, "a socket of the call fails");
-        match via {
-            Via::Beside => {
-                self.engine.direct = None;
-                let line = self.line_in_use();
-                self.take(line)
-            }
-            Via::Line if self.carries_beside() => {
-                self.drop_reserve();
-                Flow::Continue(())
-            }
-            Via::Line => Flow::Break(Ended::Over),
-        }
-    }
-
     /// Sends what both ways have to send, and acts on what became known.
     fn settle(&mut self) -> Flow {
         while let Some(news) = self.line.way.perform() {
@@ -243,17 +181,4 @@ impl<'a> Carrying<'a> {
         }
         Flow::Continue(())
     }
-}
-
-/// Receives where there is a socket, else never.
-async fn receive(socket: Option<&dyn DatagramSocket>, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-    match socket {
-        Some(socket) => recv_from(socket, buffer).await,
-        None => core::future::pending().await,
-    }
-}
-
-/// Windows reports here that an earlier datagram found nobody; the next may.
-pub(super) fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
 }

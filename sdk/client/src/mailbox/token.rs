@@ -14,7 +14,7 @@ const TOKEN: usize = 48;
 /// What may be the token; nothing if the mail is from somebody else, or to somebody else.
 ///
 /// The text is looked through as it reads: a transfer encoding that splits lines (quoted-printable) has been undone.
-pub(super) fn tokens(mail: &[u8], expected: Expected<'_>) -> Vec<String> {
+pub(crate) fn tokens(mail: &[u8], expected: Expected<'_>) -> Vec<String> {
     let Some(message) = MessageParser::default().parse(mail) else { return Vec::new() };
     if !is(message.from(), expected.sender) || !is(message.to(), expected.address) {
         return Vec::new();

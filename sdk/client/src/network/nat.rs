@@ -123,16 +123,9 @@ mod tests {
     use core::net::Ipv4Addr;
 
     use super::*;
-    use crate::network::SystemNetwork;
+    use crate::network::{SystemNetwork, testing::received};
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-    async fn received(socket: &dyn DatagramSocket) -> (Vec<u8>, SocketAddr) {
-        let mut buffer = [0; 64];
-        let waited = tokio::time::timeout(limits::RELAY, recv_from(socket, &mut buffer));
-        let (length, from) = waited.await.unwrap().unwrap();
-        (buffer[..length].to_vec(), from)
-    }
 
     #[tokio::test]
     async fn each_destination_sees_another_port_and_nobody_else_gets_in() {

@@ -1,8 +1,10 @@
+use core::time::Duration;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rand::SeedableRng as _;
 
 use super::*;
+use crate::limits;
 
 /// How the lab's NATs behave (RFC 4787 §4.1 and §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,11 @@
 //! It goes past the lab, over this machine's loopback. What the lab carries are datagrams: those of both devices,
 //! those of CDX, and those of the relay.
 
+mod device;
 mod line;
 mod place;
 mod relay;
+mod talk;
 
 use std::{
     collections::HashMap,
@@ -16,29 +18,24 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_cdx::{Cdx, CdxConfig, Clock, Ip};
 use switchhook_client::{
-    Client, Events,
-    call::{Call, Prepared, Side},
-    fake::{CdxKeys, FakeConnection, FakeHost},
-    identity::DeviceKey,
-    network::Network,
+    call::{Call, Side},
+    fake::{CdxKeys, FakeHost},
 };
 use switchhook_core::{
     connection_key::ConnectionKey,
     exchange::between,
     guessing,
-    network::NetworkFacts,
     policy::nat::Guessing,
     seal::{KeyRing, RootKeys, Scope},
 };
 use switchhook_netlab::Lab;
 use switchhook_protocol::{
     id::{DeviceId, SessionId},
-    invitation::Accepted,
-    peer::{Path, Peer},
+    peer::Path,
     server::CdxAddresses,
     time::Timestamp,
 };
@@ -50,14 +47,14 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(crate) use self::place::Place;
 use self::{
+    device::Device,
     line::{Known, Line},
     relay::LabRelay,
 };
+pub(crate) use self::{place::Place, talk::Talk};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-const MEDIA_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// How long a path is looked for: some round trips of the lab, and repeats on a busy machine.
 const PATIENCE_MS: u32 = 2_500;
@@ -85,28 +82,6 @@ pub(crate) enum Verdict {
     Direct(Guessing),
     /// Through the relay, for good or until the callee shows where it is.
     Relay { until_accepted: bool },
-}
-
-/// Both sides of a call, and what serves them.
-pub(crate) struct Talk {
-    pub(crate) calls: [Call; 2],
-    _clients: [(Client, Events); 2],
-    _serving: JoinSet<()>,
-}
-
-struct Device {
-    client: Client,
-    events: Events,
-    connection: FakeConnection,
-    network: Arc<dyn Network>,
-    prepared: Prepared,
-    facts: NetworkFacts,
-}
-
-impl Device {
-    fn id(&self) -> &DeviceId {
-        &self.client.identity().device
-    }
 }
 
 impl Switchboard {
@@ -157,7 +132,7 @@ impl Switchboard {
         let (one, other) = tokio::join!(self.device(one), self.device(other));
         let (one, other) = (one?, other?);
         let [to_one, to_other] = self.paths(verdict, &session, [&one, &other])?;
-        let (to_one, to_other) = (accepted(&session, &other, to_one), accepted(&session, &one, to_other));
+        let (to_one, to_other) = (other.accepted(&session, to_one), one.accepted(&session, to_other));
         let facts = [&one, &other].map(|device| (device.id().clone(), device.facts.clone()));
         let facts = Mutex::new(HashMap::from(facts));
         let known = Arc::new(Known { session, keys: self.keys.clone(), relay: self.relay.clone(), facts });
@@ -176,23 +151,6 @@ impl Switchboard {
         let (caller, callee) = timeout(GUARD, Box::pin(async { tokio::join!(caller, callee) })).await?;
         let clients = [(one.client, one.events), (other.client, other.events)];
         Ok(Talk { calls: [caller?, callee?], _clients: clients, _serving: serving })
-    }
-
-    async fn device(&self, place: Place) -> Result<Device> {
-        let (client, events, connection) = {
-            let _alone = self.door.lock().await;
-            let key = DeviceKey::generate(&mut rand::rng());
-            let identity = Client::enrol(&self.fake.settings(), key).await?;
-            let (client, events) = Client::connect(self.fake.settings(), identity).await?;
-            let connection =
-                self.fake.connection_of(&client.identity().device).await.context("a connection")?;
-            (client, events, connection)
-        };
-        let network: Arc<dyn Network> = Arc::new(place);
-        let prepared = Prepared::new(&client, &*network).await?;
-        let read = NetworkFacts::read(prepared.connection_data(), &self.keys, NOW);
-        let facts = read.ok().context("the observations of CDX")?;
-        Ok(Device { client, events, connection, network, prepared, facts })
     }
 
     /// What each side is told.
@@ -221,46 +179,6 @@ impl Switchboard {
             guessing,
         };
         Ok([path(other, for_one, one_guesses), path(one, for_other, other_guesses)])
-    }
-}
-
-impl Talk {
-    /// Sends from each side until the other has it: a datagram may be lost.
-    pub(crate) async fn carries(&mut self) -> Result<()> {
-        let [one, other] = &mut self.calls;
-        carries(one, other).await?;
-        carries(other, one).await
-    }
-}
-
-async fn carries(from: &Call, to: &mut Call) -> Result<()> {
-    const SAID: &[u8] = b"hello";
-    let send = async {
-        let mut again = tokio::time::interval(Duration::from_millis(50));
-        while from.send(SAID).is_ok() {
-            again.tick().await;
-        }
-    };
-    tokio::select! {
-        heard = timeout(GUARD, to.recv()) => heard?.map(drop).context("the call is over"),
-        () = send => bail!("the call is over"),
-    }
-}
-
-fn accepted(session: &SessionId, peer: &Device, path: Path) -> Accepted {
-    Accepted {
-        session: session.clone(),
-        ticket: "ticket".into(),
-        peer: Peer {
-            alias: "alias".into(),
-            endpoint: "+15550100".parse().unwrap_or_else(|_| unreachable!("a number")),
-            device_key: peer.client.identity().key.public(),
-            session_key: peer.prepared.session_key().clone(),
-        },
-        path,
-        media_key: MEDIA_KEY.into(),
-        retry: false,
-        awaits_take: false,
     }
 }
 

@@ -8,11 +8,11 @@ use switchhook_protocol::error::ErrorCode;
 use super::parts::field;
 use crate::http::problem::Problem;
 
-const SIGNATURE: &str = "signature";
-const SIGNATURE_INPUT: &str = "signature-input";
+pub(crate) const SIGNATURE: &str = "signature";
+pub(crate) const SIGNATURE_INPUT: &str = "signature-input";
 
 /// The one signature of a request.
-pub(super) fn signature(headers: &HeaderMap) -> Result<HttpSignature, Problem> {
+pub(crate) fn signature(headers: &HeaderMap) -> Result<HttpSignature, Problem> {
     let (label, input) = only(dictionary(headers, SIGNATURE_INPUT)?, SIGNATURE_INPUT)?;
     let (signed, signature) = only(dictionary(headers, SIGNATURE)?, SIGNATURE)?;
     let ListEntry::InnerList(input) = input else {

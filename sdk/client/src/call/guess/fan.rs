@@ -118,19 +118,9 @@ mod tests {
     use core::net::{IpAddr, Ipv4Addr};
 
     use super::*;
-    use crate::{
-        limits,
-        network::{SystemNetwork, recv_from},
-    };
+    use crate::network::{SystemNetwork, testing::received};
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-    async fn received(socket: &dyn DatagramSocket) -> (Vec<u8>, SocketAddr) {
-        let mut buffer = [0; 64];
-        let waited = tokio::time::timeout(limits::RELAY, recv_from(socket, &mut buffer));
-        let (length, from) = waited.await.unwrap().unwrap();
-        (buffer[..length].to_vec(), from)
-    }
 
     #[tokio::test]
     async fn the_first_socket_at_which_the_peer_is_heard_leads_to_it_and_the_others_are_closed() {

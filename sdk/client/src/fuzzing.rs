@@ -1,0 +1,72 @@
+//! What no bytes of a stranger may do to the client's own decoders, which nobody outside sees. A broken rule
+//! is a panic; each function says whether the bytes came as far as its rule.
+
+use std::net::SocketAddr;
+
+use rand::{SeedableRng as _, rngs::StdRng};
+use switchhook_protocol::{
+    device_key::KeyBytes,
+    server::{CdxAddresses, CdxKey},
+};
+
+use crate::{
+    gather::{Gathering, Observer},
+    mailbox::{Expected, token::tokens},
+    stun::{Checks, is_answer_or_indication, observation_answer, observation_request, read_observation},
+};
+
+/// Letters and digits of a token in a mail.
+const TOKEN: usize = 48;
+
+/// A datagram on a socket of a call: without the keys nobody has checked a path or answered for CDX, and an answer
+/// of standard STUN is read the same when it is written anew.
+///
+/// # Panics
+///
+/// When a rule is broken.
+pub fn datagram(bytes: &[u8]) -> bool {
+    let checks = Checks::new("key".to_owned(), "s:inviter".to_owned(), "s:callee".to_owned());
+    assert_eq!(checks.read(bytes), None, "a check under no key");
+    assert!(!is_believed_of_cdx(bytes), "an answer under no key");
+    let Some(observed) = read_observation(bytes) else { return false };
+    assert!(is_answer_or_indication(bytes));
+    let Some(sealed) = &observed.sealed else { return true };
+    assert!(sealed.len() < bytes.len());
+    let request = observation_request(observed.transaction);
+    let anew = request.and_then(|request| observation_answer(&request, observed.address, sealed));
+    // What came beside it may have left no room for the padding of the last attribute.
+    let read = anew.filter(|anew| anew.len() <= bytes.len()).map(|anew| read_observation(&anew));
+    assert!(read.is_none_or(|read| read.as_ref() == Some(&observed)), "{observed:?}");
+    true
+}
+
+/// Whether a client that has a key takes this for an answer.
+fn is_believed_of_cdx(bytes: &[u8]) -> bool {
+    let [primary, secondary] = [3479, 3480].map(|port| SocketAddr::from(([192, 0, 2, 9], port)));
+    let cdx = CdxAddresses { primary, secondary, other_family: None };
+    let key = CdxKey { handle: "aGFuZGxl".to_owned(), key: KeyBytes(vec![7; 32]), expires_in_ms: 60_000 };
+    let now = tokio::time::Instant::now().into_std();
+    let observer = Observer::under(cdx, Some(&key), now);
+    let mut gathering = Gathering::new(&observer, now, StdRng::seed_from_u64(1));
+    gathering.handle_datagram(primary, bytes, now);
+    !gathering.gathered(Vec::new()).candidates.is_empty()
+}
+
+/// A mail: what may be a token has its letters and digits, is named once, and there are no more than have room.
+/// True if there are any.
+///
+/// # Panics
+///
+/// When a rule is broken.
+pub fn mail(bytes: &[u8]) -> bool {
+    let [sender, address] = ["no-reply@acme.example", "bob@example.com"].map(str::parse);
+    let (Ok(sender), Ok(address)) = (sender, address) else { return false };
+    let tokens = tokens(bytes, Expected { sender: &sender, address: &address });
+    for (at, token) in tokens.iter().enumerate() {
+        assert_eq!(token.len(), TOKEN, "{token}");
+        assert!(token.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7')), "{token}");
+        assert!(!tokens.iter().take(at).any(|before| before == token), "{token} twice");
+    }
+    assert!(tokens.len() * TOKEN <= bytes.len(), "{} tokens in {} bytes", tokens.len(), bytes.len());
+    !tokens.is_empty()
+}
