@@ -68,13 +68,18 @@ const SLOTS: usize = 64 * 1024;
 impl Rates {
     /// All of them full.
     pub(crate) fn new() -> Self {
-        Self { full_at: Mutex::new(vec![0; SLOTS].into()), hasher: RandomState::new() }
+        Self::with_slots(SLOTS)
+    }
+
+    /// All of them full, so many: the slower they fill, the more keys of a day fall together.
+    pub(crate) fn with_slots(slots: usize) -> Self {
+        Self { full_at: Mutex::new(vec![0; slots].into()), hasher: RandomState::new() }
     }
 
     /// Takes one from the key's bucket; an error says how long to wait for it. A rate of none gives nothing.
     pub(crate) fn take(&self, rate: Rate, key: impl Hash, now: Timestamp) -> Result<(), Duration> {
-        let slot = usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % SLOTS;
         let mut table = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % table.len().max(1);
         table.get_mut(slot).map_or(Ok(()), |full_at| rate.take(full_at, now))
     }
 }
