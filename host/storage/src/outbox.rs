@@ -25,7 +25,9 @@ const IN_DOUBT: &str = "SELECT entry, kind, attempt, gateway, payload, state, qu
 const FROM: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
      WHERE tenant = $1 AND entry > $2 ORDER BY entry LIMIT CAST($3 AS BIGINT)";
 const FAILED: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
-     WHERE tenant = $1 AND attempt = $2 AND state = 'failed' AND kind = 'text' LIMIT 1";
+     WHERE tenant = $1 AND attempt = $2 AND kind = 'text' AND state = 'failed' AND NOT EXISTS \
+         (SELECT 1 FROM outbox AS o WHERE o.tenant = $1 AND o.attempt = $2 AND o.kind = 'text' AND o.state <> 'failed') \
+     LIMIT 1";
 const FORGET: &str = "DELETE FROM outbox WHERE tenant = $1 AND entry = $2";
 const CLAIM: &str = "UPDATE outbox SET state = 'performing', node = $3 WHERE (tenant, entry) IN \
      (SELECT tenant, entry FROM outbox WHERE state = 'queued' AND kind = $1 AND ($1 = 'fetch' OR ( \
@@ -131,8 +133,8 @@ impl TenantStorage {
         self.storage().all(query, |row| decode(row).map(|(_, entry)| entry)).await
     }
 
-    /// Whether a text of this attempt has failed, as far back as entries are kept.
-    pub async fn has_failed_text(&self, attempt: &AttemptId) -> Result<bool, StorageError> {
+    /// Whether this attempt has had texts and all have failed, as far back as entries are kept.
+    pub async fn has_failed_texts(&self, attempt: &AttemptId) -> Result<bool, StorageError> {
         let query = Query::from(FAILED)
             .bind(self.tenant().as_str().to_owned())
             .bind(attempt.as_str().to_owned());

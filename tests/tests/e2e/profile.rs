@@ -15,7 +15,7 @@ use switchhook_tests::{
     host::Host,
     phone::Phone,
     profile::{PASSWORD, email, register, sign_in, states, user, validate},
-    waiting::in_time,
+    waiting::{in_time, until},
 };
 
 const BOB: &str = "bob@example.org";

@@ -111,7 +111,7 @@ async fn heard(
 async fn has_failed(app: &App, (tenant, _): &Whose, answered: &TransitAnswer) -> Result<bool, StorageError> {
     let accepted: Option<TextAccepted> = serde_json::from_str(&answered.answer).ok();
     match accepted.as_ref().and_then(TextAccepted::attempt) {
-        Some(attempt) => app.storage.of(tenant).has_failed_text(attempt).await,
+        Some(attempt) => app.storage.of(tenant).has_failed_texts(attempt).await,
         None => Ok(false),
     }
 }
