@@ -135,9 +135,8 @@ impl TenantStorage {
 
     /// Whether this attempt has had texts and all have failed, as far back as entries are kept.
     pub async fn has_failed_texts(&self, attempt: &AttemptId) -> Result<bool, StorageError> {
-        let query = Query::from(FAILED)
-            .bind(self.tenant().as_str().to_owned())
-            .bind(attempt.as_str().to_owned());
+        let query =
+            Query::from(FAILED).bind(self.tenant().as_str().to_owned()).bind(attempt.as_str().to_owned());
         Ok(self.storage().one(query, decode).await?.is_some())
     }
 

@@ -32,7 +32,8 @@ const FULL: &str = "CREATE TRIGGER full BEFORE UPDATE OF state ON outbox WHEN NE
      BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
 
 /// Lets no method hear anything.
-const DEAF: &str = "CREATE TRIGGER deaf BEFORE UPDATE ON attempts BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+const DEAF: &str =
+    "CREATE TRIGGER deaf BEFORE UPDATE ON attempts BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
 
 #[tokio::test]
 async fn reg_5_a_text_goes_by_the_gateway_that_serves_its_number() -> Result<()> {

@@ -3,7 +3,11 @@
 use anyhow::{Context as _, Result, ensure};
 use reqwest::{Method, StatusCode};
 use switchhook_client::mailbox::{Expected, Mailbox, MailboxError, validate};
-use switchhook_protocol::{endpoint::EndpointId, error::ErrorCode, registration::{RegisterLink, RegistrationProgress}};
+use switchhook_protocol::{
+    endpoint::EndpointId,
+    error::ErrorCode,
+    registration::{RegisterLink, RegistrationProgress},
+};
 use switchhook_tests::{
     dovecot::Dovecot,
     phone::{Phone, refusal},

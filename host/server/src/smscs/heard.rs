@@ -12,7 +12,12 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use data_encoding::BASE32_NOPAD;
 use sha2::{Digest as _, Sha256};
-use switchhook_core::{mint, row::{TextPart, TransitAnswer}, seal::Purpose, transit::keyword};
+use switchhook_core::{
+    mint,
+    row::{TextPart, TransitAnswer},
+    seal::Purpose,
+    transit::keyword,
+};
 use switchhook_delivery::smpp::{Answer, Heard, Part, Received};
 use switchhook_protocol::{endpoint::EndpointId, error::ErrorCode, id::GatewayId, time::millis};
 use switchhook_storage::StorageError;

@@ -2,7 +2,7 @@
 
 use std::str::FromStr as _;
 
-use switchhook_core::row::{Attempt, OutboxState, SecretKind, Target, Write};
+use switchhook_core::row::{Attempt, OutboxEntry, OutboxState, SecretKind, Target, Write};
 use switchhook_protocol::{endpoint::EndpointId, time::Timestamp};
 use switchhook_storage::{PutAttempt, StorageError, TenantStorage, limits};
 

@@ -191,13 +191,15 @@ mod tests {
     }
 
     #[test]
-    fn reg_5_a_number_that_strangers_type_on_and_on_gets_some_texts_a_day_and_what_it_texts_itself_is_answered() {
+    fn reg_5_a_number_that_strangers_type_on_and_on_gets_some_texts_a_day_and_what_it_texts_itself_is_answered()
+     {
         let rates = TextRates::default();
         let tenant = "acme".parse().unwrap();
         let number: EndpointId = "+15550100".parse().unwrap();
         let texts = |answers: bool| {
             let (each, day) = (Duration::from_secs(30), Duration::from_hours(24));
-            let tries = (0..day.as_secs() / each.as_secs()).map(|n| NOW.after(each * u32::try_from(n).unwrap()));
+            let tries =
+                (0..day.as_secs() / each.as_secs()).map(|n| NOW.after(each * u32::try_from(n).unwrap()));
             let taken = tries.enumerate().filter(|(n, now)| {
                 let device = format!("device-{n}").parse().unwrap();
                 rates.take((&tenant, &device), answers, &[&number], &mut Taken::default(), *now).is_ok()
