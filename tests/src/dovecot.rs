@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener},
+    io::ErrorKind,
+    net::{Ipv4Addr, Ipv6Addr, TcpListener},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -54,22 +55,14 @@ impl Dovecot {
         let certified = authority.server()?;
         fs::write(folder.path().join("certificate.pem"), certified.certificate)?;
         fs::write(folder.path().join("key.pem"), certified.key)?;
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let file = folder.path().join("dovecot.conf");
-        fs::write(&file, configuration(folder.path(), port))?;
-        let mut command = process::Command::new("dovecot");
-        command.arg("-F").arg("-c").arg(&file).kill_on_drop(true);
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let mut said = BufReader::new(child.stderr.take().context("it says nothing")?).lines();
-        in_time("the mailboxes", async {
-            while let Some(line) = said.next_line().await? {
-                if line.contains("starting up") {
-                    return Ok(());
-                }
+        let mut tries = 0..5;
+        let (child, said, port) = loop {
+            match run(folder.path()).await {
+                Ok(running) => break running,
+                // Somebody else was faster to take the port.
+                Err(trouble) => tries.next().map(drop).ok_or(trouble)?,
             }
-            anyhow::bail!("Dovecot has ended")
-        })
-        .await??;
+        };
         Ok(Some(Self { _child: child, _said: said, port, authority, folder }))
     }
 
@@ -105,16 +98,44 @@ impl Dovecot {
     }
 }
 
+/// Runs it at a port that is free at both addresses of this machine.
+async fn run(folder: &Path) -> Result<(Child, Lines<BufReader<ChildStderr>>, u16)> {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = free.local_addr()?.port();
+    let listen = match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
+        Ok(_) => "127.0.0.1, ::1",
+        Err(taken) if taken.kind() == ErrorKind::AddrInUse => return Err(taken.into()),
+        Err(_) => "127.0.0.1",
+    };
+    drop(free);
+    let file = folder.join("dovecot.conf");
+    fs::write(&file, configuration(folder, listen, port))?;
+    let mut command = process::Command::new("dovecot");
+    command.arg("-F").arg("-c").arg(&file).kill_on_drop(true);
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut said = BufReader::new(child.stderr.take().context("it says nothing")?).lines();
+    in_time("the mailboxes", async {
+        while let Some(line) = said.next_line().await? {
+            if line.contains("starting up") {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("Dovecot has ended")
+    })
+    .await??;
+    Ok((child, said, port))
+}
+
 /// Its owner is another user than the test's.
 fn open_to_all(folder: &Path) -> Result<()> {
     Ok(fs::set_permissions(folder, fs::Permissions::from_mode(0o777))?)
 }
 
-fn configuration(folder: &Path, port: u16) -> String {
+fn configuration(folder: &Path, listen: &str, port: u16) -> String {
     let folder = folder.display();
     format!(
         "base_dir = {folder}/run\nstate_dir = {folder}/run\nlog_path = /dev/stderr\nprotocols = imap\n\
-         listen = 127.0.0.1, ::1\nssl = required\nssl_cert = <{folder}/certificate.pem\nssl_key = <{folder}/key.pem\n\
+         listen = {listen}\nssl = required\nssl_cert = <{folder}/certificate.pem\nssl_key = <{folder}/key.pem\n\
          mail_location = maildir:{folder}/mail/%n\nfirst_valid_uid = 1\n\
          passdb {{\n  driver = static\n  args = password={PASSWORD}\n}}\n\
          userdb {{\n  driver = static\n  args = uid={OWNER} gid={OWNER} home={folder}/mail/%n\n}}\n\

@@ -59,6 +59,17 @@ pub fn is_valid(number: &EndpointId) -> bool {
     valid(number.reveal(), None).is_ok()
 }
 
+/// Whether a number as people type it abroad is written as its country's plan writes it: no prefix of calls inside of the
+/// country is left in (`+49 (0)30 …`), and it is neither too long nor too short.
+///
+/// Whether there are such numbers is not asked: plans get new ones before the library's tables do. Of a country that the
+/// tables do not know, nothing is known against a number.
+pub fn is_possible(number: &EndpointId) -> bool {
+    let Ok(read) = PHONE_NUMBER_UTIL.parse(number.reveal(), None) else { return true };
+    PHONE_NUMBER_UTIL.is_possible_number(&read)
+        && PHONE_NUMBER_UTIL.format(&read, PhoneNumberFormat::E164) == number.reveal()
+}
+
 /// Whether it has neither a prefix for calls abroad nor one for calls out of the area: none is left out when it is read.
 fn is_local(country: Country, dialled: &str) -> bool {
     let read = PHONE_NUMBER_UTIL.parse(dialled, Some(country)).ok();
@@ -150,6 +161,32 @@ mod tests {
         }
         for country in ["", "D", "DEU", "XX", "de\0"] {
             assert_eq!(completed(country, "", "030 123456"), Err(Incomplete::UnknownCountry), "{country}");
+        }
+    }
+
+    #[test]
+    fn reg_5_a_number_with_a_prefix_of_calls_at_home_is_told() {
+        let possible = |number: &str| is_possible(&number.parse().unwrap());
+        for number in
+            ["+49030123456", "+440207946095", "+330142685300", "+3160612345678", "+4930", "+1415555267155"]
+        {
+            assert!(!possible(number), "{number}");
+        }
+        // Italian numbers keep their zero; seven digits reach an area of America; the last country is none.
+        for number in
+            ["+4930123456", "+442079460958", "+390669821234", "+15550100", "+78005553535", "+99912345678"]
+        {
+            assert!(possible(number), "{number}");
+        }
+    }
+
+    #[test]
+    fn reg_5_no_countrys_own_example_is_impossible() {
+        for country in PHONE_NUMBER_UTIL.get_supported_regions() {
+            if let Ok(example) = PHONE_NUMBER_UTIL.get_example_number(country) {
+                let number = PHONE_NUMBER_UTIL.format(&example, PhoneNumberFormat::E164).parse().unwrap();
+                assert!(is_possible(&number), "{country:?}");
+            }
         }
     }
 

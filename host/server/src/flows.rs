@@ -88,6 +88,23 @@ impl FlowError {
         Self::Refused(ErrorBody { retry_after_ms: Some(millis(wait)), ..ErrorCode::Overloaded.into() })
     }
 
+    /// Whether it is the host's own trouble of a moment: the same may be done later.
+    pub(crate) const fn passes(&self) -> bool {
+        match self {
+            Self::Refused(body) => matches!(body.code, ErrorCode::Overloaded),
+            Self::Storage(trouble) => match trouble {
+                StorageError::Away(_)
+                | StorageError::Busy
+                | StorageError::Abandoned
+                | StorageError::Closed => true,
+                // What is stored does not change by waiting.
+                StorageError::Corrupt { .. }
+                | StorageError::Conflict { .. }
+                | StorageError::NoSuchDevice { .. } => false,
+            },
+        }
+    }
+
     /// As it crosses the wire; what is the host's own trouble is logged here, once.
     pub(crate) fn into_body(self, flow: &'static str) -> ErrorBody {
         match self {
@@ -98,5 +115,22 @@ impl FlowError {
                 ErrorCode::Internal.into()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_told_from_what_is_said_for_good() {
+        let corrupt = StorageError::Corrupt { table: "attempts", row: "one".to_owned() };
+        for trouble in [StorageError::Busy, StorageError::Abandoned, StorageError::Closed] {
+            assert!(FlowError::from(trouble).passes());
+        }
+        assert!(FlowError::overloaded().passes());
+        assert!(!FlowError::from(corrupt).passes());
+        assert!(!FlowError::from(ErrorCode::Conflict).passes());
+        assert!(!FlowError::from(ErrorCode::RegistrationRefused).passes());
     }
 }

@@ -135,6 +135,14 @@ pub(crate) const TEXTS_TO_BLOCK: Rate = Rate { burst: 100, every: Duration::from
 /// Texts to one number: a person who tries again and again has room, a stranger's bill has not.
 pub(crate) const TEXTS_TO_NUMBER: Rate = Rate { burst: 8, every: Duration::from_secs(30) };
 
+/// The same in a day, whoever types it: a family's devices in one evening, then one an hour. Strangers with a device each
+/// would otherwise wake somebody all night, at the tenant's cost.
+pub(crate) const TEXTS_TO_NUMBER_BY_DAY: Rate = Rate { burst: 20, every: Duration::from_hours(1) };
+
+/// Buckets of these: two numbers that share one seldom want many texts on one day, also at ten million texts a day. 8 MiB
+/// if all are used.
+pub(crate) const NUMBERS_TEXTED: usize = 1 << 20;
+
 /// Mails that one device asks for: a person's addresses, some of them mistyped.
 pub(crate) const MAILS_OF_DEVICE: Rate = Rate { burst: 10, every: Duration::from_mins(2) };
 
@@ -169,6 +177,10 @@ pub(crate) const LOOK_AT_GATEWAYS: Duration = Duration::from_secs(5);
 /// Step of time within which, and within the next, a text that an SMSC hands in a second time is the same: SMSCs try
 /// again after a minute or two, and so does a person who got no answer.
 pub(crate) const HANDED_IN: Duration = Duration::from_mins(2);
+
+/// How often a text that is the same is heard while each answer to it fails: by then its gateway is broken, and the SMSC is
+/// told to try later.
+pub(crate) const HEARD_AGAIN: u8 = 4;
 
 /// Pauses before each look for the text of a receipt, which may come before the gateway's own answer has
 /// been noted: a commit is over by the third.
@@ -354,6 +366,10 @@ pub(crate) const ADDRESSES_OF_USER: usize = 32;
 
 /// How long the end of an attempt's time waits that could not be told: as long as a timer at most.
 pub(crate) const DEADLINE_PAUSE: Duration = Duration::from_secs(10);
+
+/// Entries of the outbox that are opened at once where one person's are looked for: 16 MiB with the largest requests of
+/// methods, and some thousand texts.
+pub(crate) const OUTBOX_PAGE: u32 = 256;
 
 /// Entries of one page of a list.
 pub(crate) const PAGE: u32 = 500;

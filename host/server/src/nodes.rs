@@ -52,7 +52,7 @@ pub(crate) async fn leave(app: &App) {
 }
 
 /// Enters: among others it says that it is here; alone it takes up what the process before left.
-pub(crate) async fn enter(app: &App) -> Result<(), StorageError> {
+pub(crate) async fn enter(app: &Arc<App>) -> Result<(), StorageError> {
     let nodes = app.storage.nodes();
     if app.storage.is_shared() {
         return nodes.beat(&row(app)).await;
@@ -154,7 +154,7 @@ async fn rouse(app: &App, since: Duration) -> Result<(), StorageError> {
 }
 
 /// Buries who is dead; who lives is where this node's clients can go.
-async fn bury_dead(app: &App, watch: &mut Watch, started: Instant) -> Result<(), StorageError> {
+async fn bury_dead(app: &Arc<App>, watch: &mut Watch, started: Instant) -> Result<(), StorageError> {
     let mut others = app.storage.nodes().all().await?;
     others.retain(|node| node.id != app.me.id);
     let dead = watch.look(&others, started.elapsed());

@@ -10,7 +10,7 @@ mod mails;
 mod onward;
 mod texts;
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use switchhook_core::{
     policy::registration::{Delivery, Event},
@@ -119,29 +119,55 @@ async fn free(app: &App, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit
     Some(free)
 }
 
-/// Reports what a node that is no more left in doubt.
-pub(crate) async fn report_doubt(app: &App, doubtful: Vec<(TenantId, OutboxEntry)>) {
-    for (tenant, entry) in doubtful {
-        let event = match entry.kind {
-            OutboxKind::Text => {
-                warn!(tenant.id = %tenant, text.id = %entry.id, "whether a text was sent is in doubt; it is not sent again");
-                app.metrics.text(OutboxState::InDoubt);
-                Event::TextSent(Delivery::InDoubt)
-            }
-            OutboxKind::Mail => {
-                warn!(tenant.id = %tenant, mail.id = %entry.id, "whether a mail was sent is in doubt; it is not sent again");
-                app.metrics.mail(OutboxState::InDoubt);
-                Event::MailSent(Delivery::InDoubt)
-            }
-            // Made again, with its key.
-            OutboxKind::Fetch => continue,
-        };
-        if let Err(refused) =
-            tell(app, &tenant, &entry, event, Onward::to(OutboxState::InDoubt, IN_DOUBT)).await
-        {
-            not_heard(&tenant, &entry, &refused);
+/// Reports what a node that is no more left in doubt. Methods that cannot be told at once are told in the background.
+pub(crate) async fn report_doubt(app: &Arc<App>, doubtful: Vec<(TenantId, OutboxEntry)>) {
+    let doubts = doubtful.into_iter().filter_map(|(tenant, entry)| {
+        let event = doubt(app, &tenant, &entry)?;
+        Some((tenant, entry, event))
+    });
+    let mut untold = tell_doubts(app, doubts.collect()).await;
+    if untold.is_empty() {
+        return;
+    }
+    let telling = Arc::clone(app);
+    app.tasks.spawn(async move {
+        while !untold.is_empty() && pause(&telling).await {
+            untold = tell_doubts(&telling, untold).await;
+        }
+    });
+}
+
+/// What a method hears of an entry that is in doubt; requests are made again, with their keys.
+fn doubt(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Option<Event> {
+    match entry.kind {
+        OutboxKind::Text => {
+            warn!(tenant.id = %tenant, text.id = %entry.id, "whether a text was sent is in doubt; it is not sent again");
+            app.metrics.text(OutboxState::InDoubt);
+            Some(Event::TextSent(Delivery::InDoubt))
+        }
+        OutboxKind::Mail => {
+            warn!(tenant.id = %tenant, mail.id = %entry.id, "whether a mail was sent is in doubt; it is not sent again");
+            app.metrics.mail(OutboxState::InDoubt);
+            Some(Event::MailSent(Delivery::InDoubt))
+        }
+        OutboxKind::Fetch => None,
+    }
+}
+
+/// Tells methods of their doubts; those that could not be told.
+async fn tell_doubts(
+    app: &App,
+    doubts: Vec<(TenantId, OutboxEntry, Event)>,
+) -> Vec<(TenantId, OutboxEntry, Event)> {
+    let mut untold = Vec::new();
+    for (tenant, entry, event) in doubts {
+        let onward = Onward::to(OutboxState::InDoubt, IN_DOUBT);
+        if let Err(trouble) = tell(app, &tenant, &entry, event.clone(), onward).await {
+            not_stored(&tenant, &entry, &trouble);
+            untold.push((tenant, entry, event));
         }
     }
+    untold
 }
 
 async fn perform(app: &Arc<App>, tenant: TenantId, entry: OutboxEntry) {
@@ -165,11 +191,18 @@ async fn conclude(
 ) {
     while let Err(trouble) = end(app, tenant, entry, event.clone(), state).await {
         not_stored(tenant, entry, &trouble);
-        tokio::select! {
-            biased;
-            () = app.stop.cancelled() => return,
-            () = time::sleep(limits::LOOK_AGAIN) => {}
+        if !pause(app).await {
+            return;
         }
+    }
+}
+
+/// Waits until trouble may have passed; false when told to stop.
+async fn pause(app: &App) -> bool {
+    tokio::select! {
+        biased;
+        () = app.stop.cancelled() => false,
+        () = time::sleep(limits::LOOK_AGAIN) => true,
     }
 }
 
@@ -181,20 +214,35 @@ async fn end(
     entry: &OutboxEntry,
     event: Option<Event>,
     state: OutboxState,
-) -> Result<(), StorageError> {
-    if let Some(event) = event {
-        match tell(app, tenant, entry, event, Onward::to(state, PERFORMING)).await {
-            Ok(Told::Method) => return Ok(()),
-            Ok(Told::Over) => {}
-            Err(refused) => not_heard(tenant, entry, &refused),
-        }
+) -> Result<(), FlowError> {
+    let onward = Onward::to(state, PERFORMING);
+    if let Some(event) = event
+        && tell(app, tenant, entry, event, onward.clone()).await? == Told::Method
+    {
+        return Ok(());
     }
-    go_on(app, tenant, entry, Onward::to(state, PERFORMING)).await.map(drop)
+    Ok(go_on(app, tenant, entry, onward).await.map(drop)?)
 }
 
 /// The method hears what came of its effect, if its attempt still runs: with that step, and only then, the entry goes
-/// on.
+/// on. A method that refuses what it hears hears it no more; an error passes, and it is to be told again.
 pub(crate) async fn tell(
+    app: &App,
+    tenant: &TenantId,
+    entry: &OutboxEntry,
+    event: Event,
+    onward: Onward,
+) -> Result<Told, FlowError> {
+    match step_with(app, tenant, entry, event, onward).await {
+        Err(refused) if !refused.passes() => {
+            info!(tenant.id = %tenant, entry.id = %entry.id, %refused, "a method took no note of what came of its effect");
+            Ok(Told::Nobody)
+        }
+        told => told,
+    }
+}
+
+async fn step_with(
     app: &App,
     tenant: &TenantId,
     entry: &OutboxEntry,
@@ -203,8 +251,8 @@ pub(crate) async fn tell(
 ) -> Result<Told, FlowError> {
     let storage = app.storage.of(tenant);
     let attempt = storage.attempts().get(&entry.attempt).await?;
-    let Some(attempt) = attempt.filter(|attempt| !attempt.finished) else { return Ok(Told::Over) };
-    let Some(device) = storage.devices().get(&attempt.device).await? else { return Ok(Told::Over) };
+    let Some(attempt) = attempt.filter(|attempt| !attempt.finished) else { return Ok(Told::Nobody) };
+    let Some(device) = storage.devices().get(&attempt.device).await? else { return Ok(Told::Nobody) };
     let caller = Caller { tenant: tenant.clone(), device };
     // What follows an answer to a text answers it too; what follows one that failed may go by another gateway.
     let answers = attempt.is_texted() && event != Event::TextSent(Delivery::Failed);
@@ -219,8 +267,8 @@ pub(crate) async fn tell(
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     Method,
-    /// Nobody: the attempt is over.
-    Over,
+    /// The attempt is over, or the method took no note.
+    Nobody,
 }
 
 /// Moves an entry on without its method; false if it is in none of the states that it goes on from.
@@ -234,12 +282,7 @@ pub(crate) async fn go_on(
     storage.run("outbox-sent", async move |tx| onward.go(tx, &id, now).await).await
 }
 
-/// A method that refuses what it hears hears it no more.
-pub(crate) fn not_heard(tenant: &TenantId, entry: &OutboxEntry, refused: &FlowError) {
-    info!(tenant.id = %tenant, entry.id = %entry.id, %refused, "a method took no note of what came of its effect");
-}
-
-fn not_stored(tenant: &TenantId, entry: &OutboxEntry, trouble: &StorageError) {
+fn not_stored(tenant: &TenantId, entry: &OutboxEntry, trouble: &dyn Error) {
     let error = Causes(trouble);
     error!(tenant.id = %tenant, entry.id = %entry.id, %error, "what became of an effect is not stored");
 }

@@ -64,23 +64,25 @@ pub(crate) struct Rates {
     hasher: RandomState,
 }
 
-const SLOTS: u64 = 64 * 1024;
+const SLOTS: usize = 64 * 1024;
 
 impl Rates {
     /// All of them full.
     pub(crate) fn new() -> Self {
-        Self {
-            full_at: Mutex::new(vec![0; usize::try_from(SLOTS).unwrap_or_default()].into()),
-            hasher: RandomState::new(),
-        }
+        Self::with_slots(SLOTS)
+    }
+
+    /// All of them full, so many: the slower they fill, the more keys of a day fall together.
+    pub(crate) fn with_slots(slots: usize) -> Self {
+        Self { full_at: Mutex::new(vec![0; slots].into()), hasher: RandomState::new() }
     }
 
     /// Takes one from the key's bucket; an error says how long to wait for it. A rate of none gives nothing.
     pub(crate) fn take(&self, rate: Rate, key: impl Hash, now: Timestamp) -> Result<(), Duration> {
         let hash = self.hasher.hash_one(key);
-        let slots =
-            [hash, hash.rotate_right(32)].map(|hash| usize::try_from(hash % SLOTS).unwrap_or_default());
         let mut table = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let among = |hash| usize::try_from(hash).unwrap_or_default() % table.len().max(1);
+        let slots = [hash, hash.rotate_right(32)].map(among);
         let mut emptied = slots.iter().filter_map(|slot| table.get(*slot)).copied().min().unwrap_or_default();
         rate.take(&mut emptied, now)?;
         for slot in slots {

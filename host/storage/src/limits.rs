@@ -104,6 +104,10 @@ pub const ADOPTED: u32 = 10_000;
 /// gateways repeat for days.
 pub const KEPT: Duration = Duration::from_hours(7 * 24);
 
+/// How long a text or mail in doubt can be looked up and sent again, from when it was queued: nobody waits for it after a
+/// month, and its number stays sealed no longer.
+pub const DOUBT_KEPT: Duration = Duration::from_hours(30 * 24);
+
 /// Days for which it counts how direct paths between two networks have fared: a network that was changed is
 /// judged anew within a month.
 pub const PATHS: u64 = 30;

@@ -6,7 +6,7 @@
 //! second one harmless (DESIGN §2.8).
 
 use switchhook_core::row::{OutboxEntry, OutboxKind, OutboxState};
-use switchhook_protocol::id::{GatewayId, MessageId, NodeId, TenantId};
+use switchhook_protocol::id::{AttemptId, GatewayId, MessageId, NodeId, TenantId};
 
 use crate::{
     cells::Cells,
@@ -20,6 +20,15 @@ use crate::{
 
 const IN_STATE: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
      WHERE state = $1 AND kind = $2 ORDER BY queued_at LIMIT CAST($3 AS BIGINT)";
+const IN_DOUBT: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
+     WHERE tenant = $1 AND state = 'in-doubt' AND kind = $2 ORDER BY queued_at LIMIT CAST($3 AS BIGINT)";
+const FROM: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
+     WHERE tenant = $1 AND entry > $2 ORDER BY entry LIMIT CAST($3 AS BIGINT)";
+const FAILED: &str = "SELECT entry, kind, attempt, gateway, payload, state, queued_at, tenant FROM outbox \
+     WHERE tenant = $1 AND attempt = $2 AND kind = 'text' AND state = 'failed' AND NOT EXISTS \
+         (SELECT 1 FROM outbox AS o WHERE o.tenant = $1 AND o.attempt = $2 AND o.kind = 'text' AND o.state <> 'failed') \
+     LIMIT 1";
+const FORGET: &str = "DELETE FROM outbox WHERE tenant = $1 AND entry = $2";
 const CLAIM: &str = "UPDATE outbox SET state = 'performing', node = $3 WHERE (tenant, entry) IN \
      (SELECT tenant, entry FROM outbox WHERE state = 'queued' AND kind = $1 AND ($1 = 'fetch' OR ( \
          (tenant, COALESCE(gateway, '')) NOT IN \
@@ -106,6 +115,31 @@ impl TenantStorage {
         self.storage().one(query, |row| decode(row).map(|(_, entry)| entry)).await
     }
 
+    /// The tenant's entries of a kind that are in doubt, the oldest first, at most so many.
+    pub async fn in_doubt(&self, kind: OutboxKind, limit: u32) -> Result<Vec<OutboxEntry>, StorageError> {
+        let query =
+            Query::from(IN_DOUBT).bind(self.tenant().as_str().to_owned()).bind(kind.word()).bind(limit);
+        self.storage().all(query, |row| decode(row).map(|(_, entry)| entry)).await
+    }
+
+    /// The tenant's entries by their ids, from behind this one, at most so many.
+    pub async fn outbox_page(
+        &self,
+        after: Option<&MessageId>,
+        limit: u32,
+    ) -> Result<Vec<OutboxEntry>, StorageError> {
+        let after = after.map_or("", MessageId::as_str).to_owned();
+        let query = Query::from(FROM).bind(self.tenant().as_str().to_owned()).bind(after).bind(limit);
+        self.storage().all(query, |row| decode(row).map(|(_, entry)| entry)).await
+    }
+
+    /// Whether this attempt has had texts and all have failed, as far back as entries are kept.
+    pub async fn has_failed_texts(&self, attempt: &AttemptId) -> Result<bool, StorageError> {
+        let query =
+            Query::from(FAILED).bind(self.tenant().as_str().to_owned()).bind(attempt.as_str().to_owned());
+        Ok(self.storage().one(query, decode).await?.is_some())
+    }
+
     /// The entry that a gateway calls so.
     pub async fn outbox_by_reference(
         &self,
@@ -139,6 +173,12 @@ impl Transaction<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Forgets an entry, whatever its state.
+    pub async fn forget_outbox(&mut self, entry: &MessageId) -> Result<(), StorageError> {
+        let query = Query::from(FORGET).bind(self.tenant().to_owned()).bind(entry.as_str().to_owned());
+        self.write(query).await.map(drop)
     }
 
     /// Notes what the other side calls an entry.

@@ -5,8 +5,9 @@
 //! and pairs that plugins wrote. Rows are found by their columns, texts by looking into them. A device that nothing
 //! else reaches belongs to the person and goes with it; one that has other identifiers stays for these.
 //!
-//! What is sealed or hashed (the parts of a text on its way, a router's course) is nobody's to search; it ends
-//! with its session or attempt, which are found, or within hours. A tenant's own settings are the tenant's to edit.
+//! What is sealed or hashed (the parts of a text on its way, a router's course) is not found here; it ends with its
+//! session or attempt, which are found, or within hours. What the outbox keeps for longer is opened by who has the keys,
+//! page by page ([`TenantStorage::outbox_page`]). A tenant's own settings are the tenant's to edit.
 
 mod erase;
 

@@ -38,6 +38,9 @@ const PATHS: &str = "DELETE FROM path_outcomes WHERE (tenant, networks, day) IN 
      (SELECT tenant, networks, day FROM path_outcomes WHERE day < $1 ORDER BY day LIMIT $2)";
 const OUTBOX: &str = "DELETE FROM outbox WHERE (tenant, entry) IN \
      (SELECT tenant, entry FROM outbox WHERE state IN ('sent', 'delivered', 'failed') AND queued_at <= $1 LIMIT $2)";
+const DOUBTS: &str = "DELETE FROM outbox WHERE (tenant, entry) IN \
+     (SELECT tenant, entry FROM outbox WHERE state = 'in-doubt' AND kind IN ('text', 'mail') AND queued_at <= $1 \
+      LIMIT $2)";
 const PARTS: &str = "DELETE FROM text_parts WHERE (tenant, gateway, message, number) IN \
      (SELECT tenant, gateway, message, number FROM text_parts WHERE at <= $1 ORDER BY at LIMIT $2)";
 const CREDENTIALS: &str = "DELETE FROM credentials WHERE (tenant, profile, device, scope, endpoint) IN \
@@ -63,8 +66,10 @@ pub struct Swept {
     pub transit_answers: u64,
     /// Answers to requests with an idempotency key.
     pub answers: u64,
-    /// Outbox entries that were performed or refused. Those in doubt stay.
+    /// Outbox entries that were performed or refused.
     pub outbox: u64,
+    /// Those in doubt for long enough.
+    pub doubts: u64,
     /// Nonces of signed requests.
     pub nonces: u64,
     /// Hours of how texts have fared by gateways.
@@ -92,6 +97,7 @@ impl Swept {
             transit_answers,
             answers,
             outbox,
+            doubts,
             nonces,
             conversions,
             conversions_of_prefix,
@@ -101,7 +107,7 @@ impl Swept {
             validations,
         } = *self;
         let most = u64::from(limits::SWEEP);
-        let rows = [messages, sessions, attempts, secrets, transit_answers, answers, outbox, nonces];
+        let rows = [messages, sessions, attempts, secrets, transit_answers, answers, outbox, doubts, nonces];
         rows.into_iter()
             .chain([conversions, conversions_of_prefix, paths, text_parts, credentials, validations])
             .any(|count| count >= most)
@@ -116,6 +122,7 @@ impl Storage {
                 Timestamp::from_millis(now.as_millis().saturating_sub(switchhook_protocol::time::millis(age)))
             };
             let kept = before(limits::KEPT);
+            let doubts = before(limits::DOUBT_KEPT);
             let parts = before(limits::PARTS_KEPT);
             let over = hour(now).saturating_sub(limits::LATELY);
             let old = day(now).saturating_sub(limits::PATHS);
@@ -129,6 +136,7 @@ impl Storage {
                     .await?,
                 answers: tx.write(Query::from(ANSWERS).bind(millis(now)).bind(limits::SWEEP)).await?,
                 outbox: tx.write(Query::from(OUTBOX).bind(millis(kept)).bind(limits::SWEEP)).await?,
+                doubts: tx.write(Query::from(DOUBTS).bind(millis(doubts)).bind(limits::SWEEP)).await?,
                 nonces: tx.write(Query::from(NONCES).bind(millis(now)).bind(limits::SWEEP)).await?,
                 conversions: tx
                     .write(Query::from(CONVERSIONS).bind(integer(over)).bind(limits::SWEEP))

@@ -42,8 +42,12 @@ pub const MAILBOX_PACE: Duration = Duration::from_secs(5);
 /// How long one look may take: connection, sign-in, and the newest mails.
 pub const MAILBOX_LOOK: Duration = Duration::from_secs(30);
 
-/// Mails that one look fetches: those of one sender to one address, so the last tries.
+/// Mails that one look fetches: those of one sender to one address, so the last tries. The next look passes over those that
+/// brought nothing, so that forged ones hide nothing for long.
 pub const MAILBOX_NEWEST: usize = 8;
+
+/// Words of one mail that are taken for tokens: a true mail has one, in its header and in its text.
+pub const TOKENS_OF_MAIL: usize = 4;
 
 /// Of each mail so many bytes: a template is at most 16 KiB, and headers of every relay on the way.
 pub const MAIL: usize = 128 * 1024;

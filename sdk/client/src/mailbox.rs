@@ -2,10 +2,11 @@
 //!
 //! While a registration waits for its link, [`validate`] looks into the mailbox by IMAP every few seconds, without
 //! changing anything there: for mails of the tenant's sender to the address that is to be proven. The token stands in
-//! the header `Switchhook-Token` and in the text. What the host refuses as another's is a decoy and is passed over.
+//! the header `Switchhook-Token` and in the text. What the host refuses is a decoy and is passed over: anybody can send
+//! mails with tokens that are another's, late or used. So nothing that comes by mail ends it.
 //!
 //! It is a race with the person, who may open the link first: whoever hears that the address is validated drops the
-//! future, and a token that was used by then is answered `link-used`.
+//! future. Its own token is then used, and so passed over like a decoy.
 //!
 //! A mailbox is the user's own, and its server may still be anybody's: TLS always, deadlines for each look, the newest
 //! mails only, and of each a bounded beginning.
@@ -25,6 +26,7 @@ use switchhook_protocol::{
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
+use self::imap::Place;
 use crate::{
     client::{CallError, Client},
     limits,
@@ -113,15 +115,32 @@ impl Mailbox {
 
     /// Looks once; the tokens that stand in the mails expected, the newest first.
     pub async fn look(&self, expected: Expected<'_>) -> Result<Vec<String>, MailboxError> {
-        let looked = timeout(limits::MAILBOX_LOOK, Box::pin(imap::mails(self, expected))).await;
-        let mails = looked.unwrap_or(Err(MailboxError::Deadline))?;
-        Ok(mails.iter().flat_map(|mail| token::tokens(mail, expected)).collect())
+        let mails = self.unread(expected, &BTreeSet::new()).await?;
+        Ok(mails.into_iter().flat_map(|mail| mail.tokens).collect())
     }
+
+    /// Looks once at those that have not been read.
+    async fn unread(
+        &self,
+        expected: Expected<'_>,
+        read: &BTreeSet<Place>,
+    ) -> Result<Vec<Found>, MailboxError> {
+        let looked = timeout(limits::MAILBOX_LOOK, Box::pin(imap::mails(self, expected, read))).await;
+        let mails = looked.unwrap_or(Err(MailboxError::Deadline))?.into_iter();
+        let found = mails.map(|(place, mail)| Found { place, tokens: token::tokens(&mail, expected) });
+        Ok(found.collect())
+    }
+}
+
+/// A mail, and what may be its token.
+struct Found {
+    place: Place,
+    tokens: Vec<String>,
 }
 
 /// Looks into the mailbox until the host has taken a token for this address, for at most [`limits::MAILBOX`].
 ///
-/// A mailbox that is away for a while is asked again; one that says no is not.
+/// A mailbox or a host that is away for a while is asked again; a mailbox that says no is not.
 pub async fn validate(
     client: &Client,
     mailbox: &Mailbox,
@@ -136,21 +155,12 @@ async fn look_until_taken(
     mailbox: &Mailbox,
     expected: Expected<'_>,
 ) -> Result<RegistrationProgress, MailboxError> {
-    let mut decoys = BTreeSet::new();
+    let mut tried = Tried::default();
     loop {
-        match mailbox.look(expected).await {
-            Ok(tokens) => {
-                for token in tokens {
-                    if decoys.contains(&token) {
-                        continue;
-                    }
-                    let request = RegisterLink { address: expected.address.clone(), token };
-                    match client.register_link(&request).await {
-                        Err(CallError::Refused(error)) if is_another(error.code) => {
-                            decoys.insert(request.token);
-                        }
-                        answer => return Ok(answer?),
-                    }
+        match mailbox.unread(expected, &tried.mails).await {
+            Ok(found) => {
+                if let Some(validated) = tried.post(client, expected, found).await? {
+                    return Ok(validated);
                 }
             }
             Err(MailboxError::Network(_) | MailboxError::Deadline) => {}
@@ -160,9 +170,47 @@ async fn look_until_taken(
     }
 }
 
-/// Not the token that is waited for: another's, or one of an earlier try.
-const fn is_another(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::RegistrationMismatch | ErrorCode::RegistrationExpired)
+/// What has brought nothing.
+#[derive(Default)]
+struct Tried {
+    tokens: BTreeSet<String>,
+    mails: BTreeSet<Place>,
+}
+
+impl Tried {
+    /// Posts what was found until the host takes a token, or cannot answer for now.
+    async fn post(
+        &mut self,
+        client: &Client,
+        expected: Expected<'_>,
+        found: Vec<Found>,
+    ) -> Result<Option<RegistrationProgress>, CallError> {
+        for Found { place, tokens } in found {
+            for token in tokens {
+                if self.tokens.contains(&token) {
+                    continue;
+                }
+                let request = RegisterLink { address: expected.address.clone(), token };
+                match client.register_link(&request).await {
+                    Ok(validated) => return Ok(Some(validated)),
+                    Err(trouble) if passes(&trouble) => return Ok(None),
+                    Err(CallError::Refused(_)) => drop(self.tokens.insert(request.token)),
+                    Err(trouble) => return Err(trouble),
+                }
+            }
+            self.mails.insert(place);
+        }
+        Ok(None)
+    }
+}
+
+/// Whether the same token may be taken a little later.
+fn passes(trouble: &CallError) -> bool {
+    match trouble {
+        CallError::ConnectionLost | CallError::Deadline => true,
+        CallError::Refused(error) => error.code == ErrorCode::RateLimited || error.code.status() >= 500,
+        CallError::Closed | CallError::Malformed => false,
+    }
 }
 
 /// Masked: user and password are personal.

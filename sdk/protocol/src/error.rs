@@ -116,7 +116,7 @@ codes! {
     OptedOut = "opted-out", 403, "Text START to the tenant's number first.";
     /// The country is none that numbers are known of, or the device has named none and the number neither.
     UnknownCountry = "unknown-country", 422, "Say in `hello` in which country the user is, or dial with `+` and the country's code.";
-    /// What was dialled is no number of the country that it leads to.
+    /// What was dialled or typed is no number of the country that it leads to.
     InvalidNumber = "invalid-number", 422, "Let the user dial again.";
     /// The identifier that the device speaks for is not registered to it.
     NotYourIdentifier = "not-your-identifier", 403, "Register the identifier first.";

@@ -44,8 +44,7 @@ pub(crate) async fn check(
     if let Some(last) = texts.checked_sub(1) {
         in_time("the SMS", stage.transit.carrier.next_text(&number, last)).await?;
     }
-    // Performed in the order in which they were queued: had the text in doubt been queued again, it
-    // would have come before this one.
+    // Others' texts go on, and it stays where it is.
     another().await?;
     assert_eq!(stage.transit.count(&number), texts);
     assert_eq!(stage.admin.in_doubt().await?.len(), in_doubt);

@@ -11,21 +11,29 @@ use switchhook_client::{CallError, registration::begin_text};
 use switchhook_protocol::{
     error::ErrorCode,
     registration::{RegisterBegin, RegisterCode, RegistrationProgress},
+    time::millis,
 };
 use switchhook_server::{NotTaken, TextAccepted};
 use switchhook_tests::{
     host::{Host, Transit, tenant},
     phone::{Phone, refusal},
-    waiting::{in_time, until},
+    waiting::{GUARD, in_time, now, until},
 };
 
 const BERLIN: &str = "+4915112345678";
 const BOSTON: &str = "+16175550100";
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
+/// A day in milliseconds.
+const DAY: u64 = 86_400_000;
+
 /// Lets no entry of the outbox end as sent.
 const FULL: &str = "CREATE TRIGGER full BEFORE UPDATE OF state ON outbox WHEN NEW.state = 'sent' \
      BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+
+/// Lets no method hear anything.
+const DEAF: &str =
+    "CREATE TRIGGER deaf BEFORE UPDATE ON attempts BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
 
 #[tokio::test]
 async fn reg_5_a_text_goes_by_the_gateway_that_serves_its_number() -> Result<()> {
@@ -186,6 +194,10 @@ async fn reg_5_texts_of_a_day_end_at_the_tenants_cap() -> Result<()> {
     let host = Host::start().await?;
     policy(&host, &json!({ "per_day": 1 })).await?;
     let phone = host.stranger().await?;
+    until("a day that does not end meanwhile", async || {
+        Ok((now().as_millis() % DAY < DAY - millis(GUARD)).then_some(()))
+    })
+    .await?;
     begin(&phone, BOSTON).await?;
     let before = until("what its gateway made of the text", async || {
         let stored = host.stored().await?;
@@ -315,6 +327,68 @@ async fn reg_5_the_end_of_a_text_that_could_not_be_stored_is_stored_later() -> R
         Ok((ended == 2).then_some(()))
     })
     .await
+}
+
+/// REG-3
+#[tokio::test]
+async fn reg_5_a_method_hears_what_came_of_its_text_though_it_could_not_be_stored_at_first() -> Result<()> {
+    let mut host = Host::start().await?;
+    host.stop().await;
+    ask(&host, DEAF).await?;
+    host.start_again().await?;
+    let phone = host.stranger().await?;
+    begin(&phone, BOSTON).await?;
+    until("the note of the text", async || {
+        Ok((ask(&host, "SELECT hour FROM conversions").await? == 1).then_some(()))
+    })
+    .await?;
+
+    ask(&host, "DROP TRIGGER deaf").await?;
+
+    until("what the method hears", async || {
+        let heard = ask(&host, "SELECT attempt FROM attempts WHERE version = 2").await?;
+        Ok((heard == 1).then_some(()))
+    })
+    .await?;
+    ensure!(ask(&host, "SELECT entry FROM outbox WHERE state = 'sent'").await? == 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn reg_5_a_number_with_a_zero_of_calls_at_home_is_refused_and_nothing_is_stored() -> Result<()> {
+    let host = Host::start().await?;
+    let phone = host.stranger().await?;
+    let before = host.stored().await?;
+    for typed in ["+49 (0)151 12345678", "+44 (0)20 7946 0958"] {
+        let refused = in_time("the answer", phone.client.register_begin(&request(typed))).await?;
+        ensure!(refusal(refused)? == ErrorCode::InvalidNumber, "{typed}");
+    }
+    ensure!(host.stored().await? == before, "something is stored");
+    begin(&phone, BERLIN).await.map(drop)
+}
+
+/// REG-3
+#[tokio::test]
+async fn reg_11_a_text_outlives_its_attempt_and_is_shown_and_erased_with_its_person() -> Result<()> {
+    let host = Host::start().await?;
+    let phone = host.stranger().await?;
+    for number in [BOSTON, BERLIN] {
+        begin(&phone, number).await?;
+    }
+    ensure!(host.stored().await?.get("outbox") == Some(&2));
+    // As sweeps do, some minutes later.
+    for table in ["DELETE FROM deadlines", "DELETE FROM secrets", "DELETE FROM attempts"] {
+        ask(&host, table).await?;
+    }
+    let path = "person?endpoint=%2B16175550100";
+    let shown = host.admin.get(path).await?;
+    ensure!(shown["outgoing"][0]["kind"] == "text" && shown["outgoing"][0]["state"] == "sent", "{shown}");
+
+    let (status, _) = host.admin.ask_tenant(Method::DELETE, path, None).await?;
+
+    ensure!(status.is_success() && host.admin.get(path).await?["outgoing"] == json!([]), "{status}");
+    ensure!(host.stored().await?.get("outbox") == Some(&1), "another's is gone");
+    Ok(())
 }
 
 /// Asks the host's database from outside; how many rows it answers.

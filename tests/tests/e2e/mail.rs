@@ -167,7 +167,7 @@ async fn reg_7_a_mail_of_which_nobody_knows_is_in_doubt_and_sent_again_on_reques
     let mails = mails.await?;
 
     desk.smtp.tell(&json!({ "answer": "take" })).await?;
-    // Performed in the order in which they were queued: had the one in doubt been queued again, it would come first.
+    // Others' mails go on, and it stays where it is.
     begin(&phone, ANNE).await??;
     ensure!(desk.smtp.next_mail().await?.to == [ANNE] && desk.in_doubt().await? == mails);
 

@@ -141,6 +141,24 @@ async fn reg_2_a_text_that_an_smsc_hands_in_again_is_answered_once() -> Result<(
 }
 
 #[tokio::test]
+async fn reg_2_a_text_whose_answer_failed_is_heard_again() -> Result<()> {
+    let test = "reg_2_a_text_whose_answer_failed_is_heard_again";
+    let Some(mut desk) = Desk::open(test).await? else { return Ok(()) };
+    desk.smsc.tell(&json!({ "answer": 0x0b })).await?;
+    let text = begin_text(&desk.phone.identity);
+    ensure!(desk.smsc.text(ALICE, &text).await? == 0, "the text is refused");
+    desk.smsc.next("submitted").await?;
+    until("the failure", async || {
+        let person = desk.host.admin.get("person?endpoint=%2B15550100").await?;
+        Ok((person["outgoing"][0]["state"] == "failed").then_some(()))
+    })
+    .await?;
+
+    desk.smsc.tell(&json!({ "answer": 0 })).await?;
+    desk.registers().await
+}
+
+#[tokio::test]
 async fn reg_2_a_gateway_that_is_removed_is_left() -> Result<()> {
     let Some(mut desk) = Desk::open("reg_2_a_gateway_that_is_removed_is_left").await? else { return Ok(()) };
     let path = format!("gateways/{GATEWAY}");

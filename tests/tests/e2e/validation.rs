@@ -52,7 +52,8 @@ async fn reg_18_a_service_asks_for_an_address_and_learns_that_its_mail_was_read(
     let token = mail.token()?;
     let (status, _, page) = desk.browse(Method::GET, &token).await?;
     ensure!(status == StatusCode::OK && page.contains("<form method=\"post\">"), "{page}");
-    // Performed in the order in which they were queued: had another mail been queued for the same, it would come first.
+    // A mail is queued before its request is answered.
+    assert_eq!(desk.host.stored().await?["outbox"], 1);
     let annes = json!({ "address": ANNE });
     let looked = crm.ask(&[(&own, "GET", &order, Value::Null), (&own, "PUT", &other, annes)]).await?;
     assert_eq!(

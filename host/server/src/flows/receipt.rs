@@ -75,14 +75,11 @@ async fn hear(
     delivery: Delivery,
     onward: Onward,
 ) -> Result<bool, FlowError> {
-    match outbox::tell(app, tenant, entry, Event::TextSent(delivery), onward.clone()).await {
-        Ok(Told::Method) => return Ok(true),
-        Ok(Told::Over) => {}
-        // The gateway tells it again.
-        Err(trouble @ FlowError::Storage(_)) => return Err(trouble),
-        Err(refused @ FlowError::Refused(_)) => outbox::not_heard(tenant, entry, &refused),
+    // Of an error the gateway hears, and tells it again.
+    match outbox::tell(app, tenant, entry, Event::TextSent(delivery), onward.clone()).await? {
+        Told::Method => Ok(true),
+        Told::Nobody => Ok(outbox::go_on(app, tenant, entry, onward).await?),
     }
-    Ok(outbox::go_on(app, tenant, entry, onward).await?)
 }
 
 async fn find(

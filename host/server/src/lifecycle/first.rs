@@ -1,6 +1,6 @@
 //! The first rows: who administers, whose keys these are, the tenant that a laptop begins with.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use switchhook_protocol::error::ErrorCode;
 use switchhook_storage::{AdminToken, AuditEntry, KeysProof};
@@ -70,7 +70,7 @@ pub(super) async fn check_keys(app: &App) -> Result<(), StartError> {
 }
 
 /// First rows, or settings and plugins; then it enters, where what the process before left in doubt is reported.
-pub(super) async fn set_up(app: &App, data: &Path, admin_token: &str) -> Result<(), FlowError> {
+pub(super) async fn set_up(app: &Arc<App>, data: &Path, admin_token: &str) -> Result<(), FlowError> {
     first_administrator(app, admin_token).await?;
     if app.storage.tenants().list().await?.is_empty() {
         first_tenant(app, data).await?;

@@ -12,22 +12,31 @@ use switchhook_core::{
         password::{self, NoSuchPassword},
         perform::open_fetch,
     },
-    row::{OutboxEntry, OutboxState},
+    row::{Attempt, OutboxEntry, OutboxState},
 };
 use switchhook_delivery::OutboundRequest;
 use switchhook_protocol::id::TenantId;
 use tokio::time;
-use tracing::debug;
+use tracing::{debug, error};
 
-use super::conclude;
+use super::{conclude, pause};
 use crate::{
     app::App,
-    fail_point, limits,
+    causes::Causes,
+    fail_point,
+    flows::FlowError,
+    limits,
     outbound::{self, Asking},
 };
 
 pub(super) async fn perform(app: &App, tenant: &TenantId, entry: &OutboxEntry) {
-    let Some(fetched) = ask(app, tenant, entry).await else {
+    // A process that stops leaves it: the next one makes it again.
+    let Ok(attempt) = attempt(app, tenant, entry).await else { return };
+    let fetched = match attempt {
+        Some(attempt) => ask(app, tenant, entry, &attempt).await,
+        None => None,
+    };
+    let Some(fetched) = fetched else {
         return conclude(app, tenant, entry, None, OutboxState::Failed).await;
     };
     fail_point("effect.fetch.after");
@@ -35,13 +44,29 @@ pub(super) async fn perform(app: &App, tenant: &TenantId, entry: &OutboxEntry) {
     conclude(app, tenant, entry, Some(Event::Fetched(fetched)), state).await;
 }
 
-/// The service's answer; none if the entry cannot be read or its attempt is gone.
-async fn ask(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Option<Fetched> {
+/// Whose request it is, if that attempt is still there; an error if the process stops before storage says.
+async fn attempt(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Result<Option<Attempt>, FlowError> {
+    loop {
+        let trouble = match app.storage.of(tenant).attempts().get(&entry.attempt).await {
+            Ok(attempt) => return Ok(attempt),
+            Err(trouble) => FlowError::from(trouble),
+        };
+        error!(tenant.id = %tenant, fetch.id = %entry.id, error = %Causes(&trouble), "whose request it is cannot be read");
+        if !trouble.passes() {
+            return Ok(None);
+        }
+        if !pause(app).await {
+            return Err(trouble);
+        }
+    }
+}
+
+/// The service's answer; none if the entry cannot be read.
+async fn ask(app: &App, tenant: &TenantId, entry: &OutboxEntry, attempt: &Attempt) -> Option<Fetched> {
     let mut fetch = open_fetch(&app.keys.of(tenant), &entry.payload)?;
     if let Err(why) = fill(app, tenant, entry, &mut fetch) {
         return Some(Fetched { id: fetch.id, outcome: Err(why.to_string()) });
     }
-    let attempt = app.storage.of(tenant).attempts().get(&entry.attempt).await.ok()??;
     let grants = app.granted.of(tenant, Slot::RegistrationMethod, &attempt.method);
     let plugin = (Slot::RegistrationMethod, &attempt.method);
     let asking = Asking { tenant, plugin, grants: &grants, key: entry.id.as_str() };

@@ -2,7 +2,7 @@
 //!
 //! SMPP has no ids for texts of phones, and an SMSC that has not heard the answer hands a text in again. So a text's
 //! id is made of what it says, from whom to whom, and of the time in steps of [`limits::HANDED_IN`]: what was
-//! taken in this step or the one before is not taken again. Whoever wants texts no more, or again, is heeded each
+//! taken in this step or the one before is not taken again, unless the text that answers it has failed. Whoever wants texts no more, or again, is heeded each
 //! time: between two such wishes there may be another.
 //!
 //! Parts are rows, sealed, until all have come, to whichever node; they are forgotten with the commit that takes the
@@ -12,9 +12,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use data_encoding::BASE32_NOPAD;
 use sha2::{Digest as _, Sha256};
-use switchhook_core::{mint, row::TextPart, seal::Purpose, transit::keyword};
+use switchhook_core::{
+    mint,
+    row::{TextPart, TransitAnswer},
+    seal::Purpose,
+    transit::keyword,
+};
 use switchhook_delivery::smpp::{Answer, Heard, Part, Received};
-use switchhook_protocol::{endpoint::EndpointId, id::GatewayId, time::millis};
+use switchhook_protocol::{endpoint::EndpointId, error::ErrorCode, id::GatewayId, time::millis};
 use switchhook_storage::StorageError;
 use tokio::sync::mpsc;
 use tracing::debug;
@@ -25,7 +30,7 @@ use crate::{
     flows::{
         FlowError,
         receipt::{self, About},
-        text::{self, Origin, TextReport},
+        text::{self, Origin, TextAccepted, TextReport},
     },
     limits,
 };
@@ -75,28 +80,59 @@ async fn take_text(app: &App, whose: &Whose, handed: Text, parts: Option<&str>) 
     let id = if keyword::wish(&handed.says).is_some() {
         mint::message(&mut app.rng()).to_string()
     } else {
-        let before = id(app, whose, &handed, step.saturating_sub(1));
-        if app.storage.of(tenant).gateways().answer(gateway, &before).await?.is_some() {
-            return Ok(());
-        }
-        id(app, whose, &handed, step)
+        let Some(id) = unheard(app, whose, &handed, step).await? else { return Ok(()) };
+        id
     };
     let origin = Origin { digest: Sha256::digest(&id).into(), parts };
     let Text { from, to, says: text, .. } = handed;
     text::text(app, tenant, gateway, &TextReport { id, from, to, text }, origin).await.map(drop)
 }
 
+/// The id by which a text is to be heard; none if it has been. What was heard and whose answer then failed is heard again,
+/// as another: nobody else brings its sender an answer.
+async fn unheard(app: &App, whose: &Whose, handed: &Text, step: u64) -> Result<Option<String>, FlowError> {
+    for turn in 0..limits::HEARD_AGAIN {
+        let id = id(app, whose, handed, (step, turn));
+        let before = self::id(app, whose, handed, (step.saturating_sub(1), turn));
+        let (of_now, of_before) = (heard(app, whose, &id).await?, heard(app, whose, &before).await?);
+        match of_now.or(of_before) {
+            None => return Ok(Some(id)),
+            Some(answered) if !has_failed(app, whose, &answered).await? => return Ok(None),
+            Some(_) => {}
+        }
+    }
+    Err(ErrorCode::RateLimited.into())
+}
+
+async fn heard(
+    app: &App,
+    (tenant, gateway): &Whose,
+    id: &str,
+) -> Result<Option<TransitAnswer>, StorageError> {
+    app.storage.of(tenant).gateways().answer(gateway, id).await
+}
+
+/// Whether the text that answered is known not to have been sent.
+async fn has_failed(app: &App, (tenant, _): &Whose, answered: &TransitAnswer) -> Result<bool, StorageError> {
+    let accepted: Option<TextAccepted> = serde_json::from_str(&answered.answer).ok();
+    match accepted.as_ref().and_then(TextAccepted::attempt) {
+        Some(attempt) => app.storage.of(tenant).has_failed_texts(attempt).await,
+        None => Ok(false),
+    }
+}
+
 /// The id of a text: the same for one that comes again, and of no use to whoever reads it.
-fn id(app: &App, (tenant, gateway): &Whose, handed: &Text, step: u64) -> String {
+fn id(app: &App, (tenant, gateway): &Whose, handed: &Text, (step, turn): (u64, u8)) -> String {
     let Text { from, to, says, reference, total } = handed;
     let place = [reference.to_be_bytes().as_slice(), &[*total]].concat();
-    let parts: [&[u8]; 6] = [
+    let parts: [&[u8]; 7] = [
         gateway.as_str().as_bytes(),
         from.reveal().as_bytes(),
         to.as_bytes(),
         says.as_bytes(),
         &place,
         &step.to_be_bytes(),
+        &[turn],
     ];
     let (_, mac) = app.keys.of(tenant).mac("text-handed-in", &parts);
     BASE32_NOPAD.encode(&mac)
@@ -175,14 +211,24 @@ fn joined(came: Vec<(u8, String)>, total: u8) -> Option<String> {
 /// What an SMSC is told.
 fn said(taken: Result<(), FlowError>) -> Answer {
     let Err(refused) = taken else { return Answer::Taken };
-    // The host's own trouble passes.
-    let passes = refused.into_body("smpp").code.status() >= 500;
+    // The host's own trouble passes, and so does a time with too many texts.
+    let code = refused.into_body("smpp").code;
+    let passes = code == ErrorCode::RateLimited || code.status() >= 500;
     if passes { Answer::Later } else { Answer::Refused }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn reg_2_a_text_too_many_is_to_come_later_and_one_that_nobody_wants_is_not() {
+        assert_eq!(said(Err(FlowError::too_often(Duration::from_secs(1)))), Answer::Later);
+        assert_eq!(said(Err(FlowError::overloaded())), Answer::Later);
+        assert_eq!(said(Err(ErrorCode::NotClaimed.into())), Answer::Refused);
+    }
 
     #[test]
     fn reg_2_a_text_is_whole_when_all_its_parts_have_come() {

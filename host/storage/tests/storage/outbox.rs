@@ -100,6 +100,59 @@ on_each_database! {
     }
 }
 
+on_each_database! {
+    async fn a_tenant_sees_its_own_doubts_however_many_another_has(fixture) {
+        let (acme, other) = (fixture.acme(), fixture.storage.of(&"other".parse().unwrap()));
+        let doubtful = |name: &str, at| OutboxEntry { state: OutboxState::InDoubt, ..entry(name, at) };
+        let many = (0..20).map(|n| Write::Enqueue(doubtful(&format!("text-{n}"), EARLIER))).collect();
+        other.commit("transit", many).await.unwrap();
+        let mail = OutboxEntry { kind: OutboxKind::Mail, ..doubtful("mail", NOW) };
+        let mine = [doubtful("second", LATER), doubtful("first", NOW), mail, entry("queued", NOW)];
+        acme.commit("transit", mine.map(Write::Enqueue).into()).await.unwrap();
+
+        let names = async |limit| {
+            let doubts = acme.in_doubt(OutboxKind::Text, limit).await.unwrap();
+            doubts.iter().map(|entry| entry.id.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(9).await, ["first", "second"]);
+        assert_eq!(names(1).await, ["first"]);
+    }
+
+    async fn a_tenants_outbox_is_read_page_by_page_and_an_entry_is_forgotten(fixture) {
+        let acme = fixture.acme();
+        let entries = ["c", "a", "b"].map(|name| Write::Enqueue(entry(name, NOW)));
+        acme.commit("transit", entries.into()).await.unwrap();
+        let other = fixture.storage.of(&"other".parse().unwrap());
+        other.commit("transit", vec![Write::Enqueue(entry("b", NOW))]).await.unwrap();
+        let page = async |after: Option<&str>| {
+            let after = after.map(message_id);
+            let page = acme.outbox_page(after.as_ref(), 2).await.unwrap();
+            page.iter().map(|entry| entry.id.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!((page(None).await, page(Some("b")).await), (vec!["a".into(), "b".into()], vec!["c".into()]));
+
+        acme.run("erase", async |tx| tx.forget_outbox(&message_id("b")).await).await.unwrap();
+
+        assert_eq!((page(None).await, page(Some("c")).await), (vec!["a".to_owned(), "c".to_owned()], vec![]));
+        assert!(other.outbox_entry(&message_id("b")).await.unwrap().is_some());
+    }
+
+    async fn whether_all_texts_of_an_attempt_have_failed_is_known(fixture) {
+        let acme = fixture.acme();
+        let put = async |name: &str, state| {
+            let text = OutboxEntry { state, ..entry(name, NOW) };
+            acme.commit("transit", vec![Write::Enqueue(text)]).await.unwrap();
+        };
+        let failed = async |attempt: &str| acme.has_failed_texts(&attempt.parse().unwrap()).await.unwrap();
+        assert!(!failed("attempt-1").await);
+        put("failed", OutboxState::Failed).await;
+        assert!(failed("attempt-1").await);
+        assert!(!failed("attempt-2").await);
+        put("another", OutboxState::Sent).await;
+        assert!(!failed("attempt-1").await, "another one arrived");
+    }
+}
+
 async fn moves(storage: &TenantStorage, from: &'static [OutboxState], to: OutboxState) -> bool {
     storage.run("settle", async move |tx| tx.move_outbox(&message_id("text"), from, to).await).await.unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr as _;
 
-use switchhook_core::row::{Attempt, OutboxState, SecretKind, Target, Write};
+use switchhook_core::row::{Attempt, OutboxEntry, OutboxState, SecretKind, Target, Write};
 use switchhook_protocol::{endpoint::EndpointId, time::Timestamp};
 use switchhook_storage::{PutAttempt, StorageError, TenantStorage, limits};
 
@@ -185,7 +185,9 @@ on_each_database! {
         acme.run("fill", async |tx| {
             tx.put_secret(&secret("code")).await?;
             tx.put_transit_answer(&transit_answer("m-1")).await?;
-            tx.apply(vec![Write::Enqueue(entry("sent", NOW)), Write::Enqueue(entry("waits", NOW))]).await?;
+            let doubtful = OutboxEntry { state: OutboxState::InDoubt, ..entry("doubt", NOW) };
+            let entries = [entry("sent", NOW), entry("waits", NOW), doubtful];
+            tx.apply(entries.map(Write::Enqueue).into()).await?;
             tx.move_outbox(&message_id("sent"), &[OutboxState::Queued], OutboxState::Sent).await
         })
         .await
@@ -193,9 +195,14 @@ on_each_database! {
 
         let swept = fixture.storage.sweep(LATER).await.unwrap();
         assert_eq!((swept.attempts, swept.secrets, swept.transit_answers, swept.outbox), (1, 1, 0, 0));
-        let weeks_later = Timestamp::from_millis(NOW.as_millis() + 30 * 24 * 3_600_000);
+        let days_later = |days: u64| Timestamp::from_millis(NOW.as_millis() + days * 24 * 3_600_000);
+        assert_eq!(fixture.storage.sweep(days_later(6)).await.unwrap().outbox, 0);
+        let weeks_later = days_later(29);
         let swept = fixture.storage.sweep(weeks_later).await.unwrap();
         assert_eq!((swept.attempts, swept.secrets, swept.transit_answers, swept.outbox), (0, 0, 1, 1));
+        assert!(acme.outbox_entry(&message_id("doubt")).await.unwrap().is_some());
+        assert_eq!(fixture.storage.sweep(days_later(30)).await.unwrap().doubts, 1);
+        assert!(acme.outbox_entry(&message_id("doubt")).await.unwrap().is_none());
         assert!(acme.outbox_entry(&message_id("waits")).await.unwrap().is_some());
     }
 }

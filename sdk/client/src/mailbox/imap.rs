@@ -1,6 +1,6 @@
 //! One look into a mailbox: sign in, search, fetch, sign out.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_imap::{Session, error::Error};
 use futures_util::TryStreamExt as _;
@@ -11,19 +11,28 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::{Expected, Mailbox, MailboxError};
 use crate::{connection::dial::web_tls, limits};
 
-/// The newest mails that the server finds for sender and address, the newest first.
-pub(super) async fn mails(mailbox: &Mailbox, expected: Expected<'_>) -> Result<Vec<Vec<u8>>, MailboxError> {
+/// A mail's place in its mailbox: which numbering of the mailbox counts (UIDVALIDITY), and its number (UID).
+pub(super) type Place = (Option<u32>, u32);
+
+/// The newest mails that the server finds for sender and address, the newest first, but for those that were read.
+pub(super) async fn mails(
+    mailbox: &Mailbox,
+    expected: Expected<'_>,
+    read: &BTreeSet<Place>,
+) -> Result<Vec<(Place, Vec<u8>)>, MailboxError> {
     let mut session = session(mailbox).await?;
     // Only reads: nothing is marked as seen.
-    session.examine(&mailbox.folder).await?;
+    let numbering = session.examine(&mailbox.folder).await?.uid_validity;
     let mut found: Vec<u32> = session.uid_search(query(expected)).await?.into_iter().collect();
+    found.retain(|uid| !read.contains(&(numbering, *uid)));
     found.sort_unstable_by(|one, other| other.cmp(one));
     found.truncate(limits::MAILBOX_NEWEST);
     let mut mails = Vec::new();
     for uid in found {
         let part = format!("(UID BODY.PEEK[]<0.{}>)", limits::MAIL);
         let fetched: Vec<_> = session.uid_fetch(uid.to_string(), part).await?.try_collect().await?;
-        mails.extend(fetched.iter().filter_map(|mail| mail.body().map(<[u8]>::to_vec)));
+        let bodies = fetched.iter().filter_map(|mail| mail.body());
+        mails.extend(bodies.map(|body| ((numbering, uid), body.to_vec())));
     }
     // It has said what was asked for; whether it hears the goodbye is all the same.
     drop(session.logout().await);

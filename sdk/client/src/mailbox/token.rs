@@ -4,6 +4,7 @@ use mail_parser::{Address, Message, MessageParser};
 use switchhook_protocol::endpoint::EndpointId;
 
 use super::Expected;
+use crate::limits;
 
 /// The header of a mail that has a token.
 const HEADER: &str = "Switchhook-Token";
@@ -23,7 +24,10 @@ pub(crate) fn tokens(mail: &[u8], expected: Expected<'_>) -> Vec<String> {
     let parts = message.text_body.len();
     for text in (0..parts).filter_map(|part| message.body_text(part)) {
         for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
-            if is_token(word) && !tokens.iter().any(|known| known == word) {
+            if tokens.len() < limits::TOKENS_OF_MAIL
+                && is_token(word)
+                && !tokens.iter().any(|known| known == word)
+            {
                 tokens.push(word.to_owned());
             }
         }

@@ -25,11 +25,17 @@ pub(crate) struct TextRates {
     of_device: Rates,
     to_block: Rates,
     to_number: Rates,
+    to_number_by_day: Rates,
 }
 
 impl Default for TextRates {
     fn default() -> Self {
-        Self { of_device: Rates::new(), to_block: Rates::new(), to_number: Rates::new() }
+        Self {
+            of_device: Rates::new(),
+            to_block: Rates::new(),
+            to_number: Rates::new(),
+            to_number_by_day: Rates::with_slots(limits::NUMBERS_TEXTED),
+        }
     }
 }
 
@@ -42,7 +48,8 @@ impl TextRates {
     ///
     /// What answers a text is asked for by the number itself, at its own cost: it is bounded by number, apart from
     /// what strangers type, so that they lock out nobody. What somebody typed is bounded by device, by block of
-    /// numbers and by number, in this order: a device over its bound takes nothing from others.
+    /// numbers and by number, in this order: a device over its bound takes nothing from others. By number there are two
+    /// bounds, one for a person's minutes and one for a victim's day.
     pub(super) fn take(
         &self,
         (tenant, device): (&TenantId, &DeviceId),
@@ -57,6 +64,9 @@ impl TextRates {
                 self.to_block.take(limits::TEXTS_TO_BLOCK, (tenant, block(to)), now)?;
             }
             self.to_number.take(limits::TEXTS_TO_NUMBER, (tenant, answers, to), now)?;
+            if !answers {
+                self.to_number_by_day.take(limits::TEXTS_TO_NUMBER_BY_DAY, (tenant, to), now)?;
+            }
             taken.add(to);
         }
         Ok(())
@@ -83,9 +93,9 @@ impl Taken {
     }
 }
 
-/// Whether these numbers may be texted at all: texts cost money and wake people. The tenant says to which countries
-/// it texts, and whether numbers must be such as there are, unless they have just texted; whoever wants no texts gets
-/// none.
+/// Whether these numbers may be texted at all: texts cost money and wake people. What was typed has to be written as its
+/// country writes numbers. The tenant says to which countries it texts, and whether numbers must be such as there are,
+/// unless they have just texted; whoever wants no texts gets none.
 pub(super) async fn check(
     app: &App,
     tenant: &TenantId,
@@ -98,6 +108,9 @@ pub(super) async fn check(
     let storage = app.storage.of(tenant);
     let policy = storage.text_policy().await?;
     for to in numbers {
+        if !(answers || switchhook_numbering::is_possible(to)) {
+            return Err(ErrorCode::InvalidNumber.into());
+        }
         let exists = answers || !policy.only_valid || switchhook_numbering::is_valid(to);
         if !(exists && policy.allows(to)) {
             return Err(ErrorCode::NotTexted.into());
@@ -175,6 +188,26 @@ mod tests {
             assert_eq!(take(&rates, &["+15550100"], &mut Taken::default()), Ok(()));
         }
         take(&rates, &["+15550100"], &mut Taken::default()).unwrap_err();
+    }
+
+    #[test]
+    fn reg_5_a_number_that_strangers_type_on_and_on_gets_some_texts_a_day_and_what_it_texts_itself_is_answered()
+     {
+        let rates = TextRates::default();
+        let tenant = "acme".parse().unwrap();
+        let number: EndpointId = "+15550100".parse().unwrap();
+        let texts = |answers: bool| {
+            let (each, day) = (Duration::from_secs(30), Duration::from_hours(24));
+            let tries =
+                (0..day.as_secs() / each.as_secs()).map(|n| NOW.after(each * u32::try_from(n).unwrap()));
+            let taken = tries.enumerate().filter(|(n, now)| {
+                let device = format!("device-{n}").parse().unwrap();
+                rates.take((&tenant, &device), answers, &[&number], &mut Taken::default(), *now).is_ok()
+            });
+            taken.count()
+        };
+        assert!((20..=48).contains(&texts(false)), "by strangers");
+        assert_eq!(texts(true), 2_880, "by its own");
     }
 
     #[test]

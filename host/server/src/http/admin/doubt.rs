@@ -14,15 +14,13 @@ use crate::{app::App, http::problem::Problem};
 /// Most entries of one answer.
 const MOST: u32 = 1_000;
 
-/// A tenant's entries of this kind.
+/// A tenant's entries of this kind, the oldest first.
 pub(super) async fn list(
     app: &App,
     tenant: &TenantId,
     kind: OutboxKind,
 ) -> Result<impl Iterator<Item = OutboxEntry>, Problem> {
-    let entries = app.storage.outbox().in_state(kind, OutboxState::InDoubt, MOST).await?;
-    let tenant = tenant.clone();
-    Ok(entries.into_iter().filter(move |(whose, _)| *whose == tenant).map(|(_, entry)| entry))
+    Ok(app.storage.of(tenant).in_doubt(kind, MOST).await?.into_iter())
 }
 
 /// Queues an entry of this kind again, and notes it as this action.

@@ -1,12 +1,14 @@
 //! One person's data: handed out to whom it is about, or erased (REG-11).
 #![expect(unused_qualifications, reason = "what the macro writes for parameters")]
 
+mod outgoing;
+
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use switchhook_core::row::{Attempt, Device, Session};
+use switchhook_core::row::{Attempt, Device, OutboxEntry, Session};
 use switchhook_protocol::{
     endpoint::EndpointId,
     id::{ApplicationId, DeviceId, MethodName, ProfileId, SessionId},
@@ -16,6 +18,7 @@ use switchhook_protocol::{
 use switchhook_storage::{Erased, Person, StorageError, Transaction};
 use utoipa::{IntoParams, ToSchema};
 
+use self::outgoing::OutgoingShown;
 use super::{OfTenant, schemas, users::UserShown};
 use crate::{
     app::App,
@@ -60,6 +63,8 @@ pub(crate) struct Exported {
     profiles: Vec<ProfileShown>,
     /// Events that wait for the person's devices.
     waiting: Vec<WaitingShown>,
+    /// Texts and mails to the person, and requests of methods that name them, as long as they are kept.
+    outgoing: Vec<OutgoingShown>,
 }
 
 /// A device of the person.
@@ -150,10 +155,11 @@ pub(crate) async fn export(
 ) -> Result<Json<Exported>, Problem> {
     let storage = app.storage.of(&tenant);
     let person = storage.person(&endpoint).await?;
+    let outgoing = outgoing::naming(&app, &tenant, &endpoint).await?;
     let (masked, now) = (endpoint.to_string(), app.now());
     let note = async move |tx: &mut Transaction<'_>| who.note(tx, ("person.export", &masked), now).await;
     storage.run("export-person", note).await?;
-    Ok(Json(exported(endpoint, person, now)))
+    Ok(Json(exported(endpoint, (person, outgoing), now)))
 }
 
 /// Erases everything of one identifier; devices that nothing else reaches go with it.
@@ -165,8 +171,12 @@ pub(crate) async fn erase(
     Query(Who { endpoint }): Query<Who>,
 ) -> Result<Json<ErasedShown>, Problem> {
     let now = app.now();
+    let outgoing = outgoing::naming(&app, &tenant, &endpoint).await?;
     let erase = async move |tx: &mut Transaction<'_>| {
         let erased = tx.erase_person(&endpoint).await?;
+        for entry in &outgoing {
+            tx.forget_outbox(&entry.id).await?;
+        }
         let detail = json!({ "devices": erased.devices, "sessions": erased.sessions }).to_string();
         who.note_detail(tx, ("person.erase", &endpoint.to_string()), detail, now).await?;
         Ok::<_, StorageError>(erased)
@@ -179,7 +189,11 @@ pub(crate) async fn erase(
     Ok(Json(ErasedShown { devices, shared_devices: shared, sessions, events: messages }))
 }
 
-fn exported(endpoint: EndpointId, person: Person, now: Timestamp) -> Exported {
+fn exported(
+    endpoint: EndpointId,
+    (person, outgoing): (Person, Vec<OutboxEntry>),
+    now: Timestamp,
+) -> Exported {
     let began = |session: &Session| session.inviter_endpoint == endpoint;
     let sessions = person.sessions.into_iter().map(|session| SessionShown {
         began: began(&session),
@@ -211,6 +225,7 @@ fn exported(endpoint: EndpointId, person: Person, now: Timestamp) -> Exported {
             .into_iter()
             .map(|(device, text)| WaitingShown { device, event: event(text) })
             .collect(),
+        outgoing: outgoing.into_iter().map(OutgoingShown::from).collect(),
         endpoint,
     }
 }
