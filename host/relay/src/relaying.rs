@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::{
     allocation::Allocation,
-    clients::{Caller, Client},
+    clients::{Caller, Client, Room},
     datagrams::{Datagrams, Group},
     family::{Family, PerFamily},
     host::Host,
@@ -37,6 +37,8 @@ pub(crate) struct Relaying {
     pub(crate) tally: Tally,
     /// Where answers are written.
     pub(crate) scratch: Vec<u8>,
+    /// Room for the answer to what is handled now, if that came by a stream.
+    pub(crate) room: Option<Room>,
     /// The time of what is done now.
     pub(crate) now: Instant,
 }
@@ -52,6 +54,7 @@ impl Relaying {
             outgoing: Outgoing::default(),
             tally: Tally::default(),
             scratch: Vec::new(),
+            room: None,
             now: Instant::now(),
         }
     }
@@ -90,6 +93,14 @@ impl Relaying {
             | message_type::CREATE_PERMISSION
             | message_type::CHANNEL_BIND => self.answer_request(caller, &message),
             _ => {}
+        }
+    }
+
+    /// Answers what is handled now.
+    pub(crate) fn answer(&mut self, caller: &Caller, answer: &[u8]) {
+        match self.room.take() {
+            Some(room) => drop(room.send(answer.to_vec())),
+            None => self.deliver(caller, answer, &[], None),
         }
     }
 

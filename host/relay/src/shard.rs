@@ -28,7 +28,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
     awaited::Awaited,
-    clients::{Caller, Client, Stream},
+    clients::{Caller, Client, Room, Stream},
     datagrams::{Datagrams, Intake, MOST},
     family::{Family, PerFamily},
     host::Host,
@@ -40,8 +40,8 @@ use crate::{
 
 /// What a shard is told.
 pub(crate) enum Order {
-    /// A message came out of a stream.
-    Message(Vec<u8>, Arc<Stream>),
+    /// A message came out of a stream, and the answer to it has room.
+    Message(Vec<u8>, Arc<Stream>, Option<Room>),
     /// A stream has ended, and what its client held with it.
     Left(Arc<Stream>),
     /// A participant takes part no more; it is told when that is done.
@@ -213,8 +213,10 @@ impl Shard {
         for _ in 0..limits::ARRIVALS {
             let Ok(order) = self.orders.try_recv() else { return };
             match order {
-                Order::Message(message, stream) => {
+                Order::Message(message, stream, room) => {
+                    self.relaying.room = room;
                     self.relaying.take_message(&Caller::by_stream(stream), &message);
+                    self.relaying.room = None;
                     self.relaying.flush();
                 }
                 Order::Left(stream) => self.relaying.forget_client(Client::Stream(stream.number)),
