@@ -59,6 +59,14 @@ impl Bucket {
         self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
     }
 
+    /// Gives back what was just taken and not used.
+    pub fn give_back(&self, rate: Rate, amount: u64) {
+        let cost = rate.time_for(amount).unwrap_or_default();
+        let given = |full_at: u64| Some(full_at.saturating_sub(cost));
+        // It always gives a number, so that it never fails.
+        self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, given).unwrap_or_default();
+    }
+
     /// Whether nothing taken is still to be refilled, so that a new bucket would be the same; `now` as in
     /// [`Self::take`].
     pub fn is_full(&self, now: Duration) -> bool {

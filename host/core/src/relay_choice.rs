@@ -6,16 +6,14 @@
 //! host; in two regions each gets a host of its own, since the way between two relay hosts is usually better than
 //! the public one; a region without a relay host leans on the other's.
 //!
-//! A participant gets a host that it reaches by an address of its family. Two hosts meet in a family that both have,
-//! and only if each has heard of the other: else it would refuse what the other relays.
+//! A participant gets a host that it reaches by an address of its family. Two hosts meet in the family of
+//! what they relay from when nobody names one (RFC 8656 §7.2), and only if each has heard of the other: else it
+//! would refuse what the other relays.
 //!
 //! The answer follows from the facts alone: whoever asks with the same ones gets the same.
 
 use alloc::{string::String, vec::Vec};
-use core::{
-    cmp::Ordering,
-    net::{IpAddr, SocketAddr},
-};
+use core::{cmp::Ordering, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::time::Timestamp;
@@ -92,9 +90,8 @@ impl Place {
 }
 
 fn meet(one: &RelayHost, other: &RelayHost) -> bool {
-    let same_family =
-        |addr: SocketAddr| other.said.addresses.all().any(|theirs| theirs.is_ipv4() == addr.is_ipv4());
-    one.id != other.id && one.knows(other) && other.knows(one) && one.said.addresses.all().any(same_family)
+    let same_family = one.said.addresses.allocates_ipv4() == other.said.addresses.allocates_ipv4();
+    one.id != other.id && one.knows(other) && other.knows(one) && same_family
 }
 
 #[cfg(test)]
@@ -174,8 +171,11 @@ mod tests {
         let hosts = [v4.clone(), v6.clone()];
         assert_eq!(ids(choose(&hosts, &place("eu"), &six_only, NOW)), None, "they cannot meet");
         assert_eq!(ids(choose(&hosts, &six_only, &six_only, NOW)), Some(("six", "six")));
-        let hosts = [v4, v6, both];
-        assert_eq!(ids(choose(&hosts, &place("eu"), &six_only, NOW)), Some(("both", "six")));
+        let hosts = [v4.clone(), v6.clone(), both.clone()];
+        let choice = ids(choose(&hosts, &place("eu"), &six_only, NOW));
+        assert_eq!(choice, Some(("four", "both")), "both relays from IPv4 unless it is told otherwise");
+        assert_eq!(ids(choose(&[v6, both.clone()], &place("eu"), &six_only, NOW)), Some(("both", "both")));
+        assert_eq!(ids(choose(&[v4, both], &place("eu"), &place("asia"), NOW)), Some(("four", "both")));
     }
 
     /// REL-4.two-hosts

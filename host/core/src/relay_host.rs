@@ -32,6 +32,10 @@ pub const MAX_HOSTS: u32 = 64;
 /// By now an entry that was begun is committed, and the clocks of nodes differ by less.
 const HEARD: Duration = Duration::from_secs(1);
 
+/// How long the clients of the others may reach what a relay host relays after it was seen: one that no node hears
+/// goes on, and its calls with it. Whoever comes back later enters anew.
+pub const REACHED: Duration = Duration::from_hours(1);
+
 /// Networks that one relay host is near to.
 pub const MAX_NEAR: usize = 64;
 
@@ -128,6 +132,11 @@ impl RelayHost {
         self.seen_at.until(now) <= LEASE
     }
 
+    /// Whether others may let their clients reach what it relays.
+    pub fn is_reached(&self, now: Timestamp) -> bool {
+        self.seen_at.until(now) <= REACHED
+    }
+
     /// Whether its clients may reach what the other one relays.
     pub fn knows(&self, other: &Self) -> bool {
         self.id == other.id || other.entered_at.after(HEARD) <= self.said.knows_until
@@ -164,6 +173,11 @@ impl RelayAddresses {
     /// One of each family at most.
     pub fn all(&self) -> impl Iterator<Item = SocketAddr> + use<> {
         iter::once(self.main).chain(self.other)
+    }
+
+    /// Whether an allocation is of IPv4 when its client names no family.
+    pub fn allocates_ipv4(&self) -> bool {
+        self.all().any(|addr| addr.is_ipv4())
     }
 
     /// The addresses that it gives out to be relayed from.
@@ -266,6 +280,15 @@ mod tests {
         assert!(!takes(&|host| host.said.capacity = 0));
         assert!(!takes(&|host| host.said.leaving = true));
         assert!(!takes(&|host| host.drain = true));
+    }
+
+    #[test]
+    fn rel_4_what_a_relay_host_relays_is_reached_for_an_hour_after_it_was_seen() {
+        let host = host("eu-1", "eu", 0);
+        let end = NOW.after(REACHED);
+        assert!(host.is_reached(NOW.after(LEASE).after(LEASE)), "dead, and perhaps only unheard");
+        assert!(host.is_reached(end));
+        assert!(!host.is_reached(end.after(Duration::from_millis(1))));
     }
 
     #[test]

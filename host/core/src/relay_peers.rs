@@ -52,27 +52,51 @@ pub enum RefusedPeer {
 impl PeerPolicy {
     /// Whether clients may have datagrams sent to this peer.
     pub fn judge(&self, peer: IpAddr) -> Result<(), RefusedPeer> {
-        let peer = canonical(peer);
-        if names_no_one_host(peer) {
+        let meant = meant(peer);
+        if names_no_one_host(meant) {
             return Err(RefusedPeer::NotOneHost);
         }
-        let covers = |ranges: &[AddressRange]| ranges.iter().any(|range| range.contains(peer));
-        if covers(&self.allowed) {
+        if self.allowed.iter().any(|range| range.contains(meant)) {
             return Ok(());
         }
-        if covers(&self.refused) {
+        // As it is written, too: an operator may want nobody to use a translator.
+        if self.refused.iter().any(|range| range.contains(meant) || range.contains(peer)) {
             return Err(RefusedPeer::Operator);
         }
-        match special(peer) {
+        match special(meant) {
             Some(RefusedPeer::Loopback) if self.allow_loopback => Ok(()),
             Some(reason) => Err(reason),
             None => Ok(()),
         }
     }
+
+    /// Whether another relay host may be at this address: it may be in a private range, and in no other that is refused.
+    pub fn judge_relay_host(&self, addr: IpAddr) -> Result<(), RefusedPeer> {
+        match self.judge(addr) {
+            Err(RefusedPeer::Private | RefusedPeer::Reserved) => Ok(()),
+            judged => judged,
+        }
+    }
+
+    /// Refuses a rule that would allow nothing.
+    pub fn check(&self) -> Result<(), AllowsNothing> {
+        match self.allowed.iter().find(|range| range.is_ipv4_in_ipv6()) {
+            Some(range) => Err(AllowsNothing(*range)),
+            None => Ok(()),
+        }
+    }
 }
 
-/// IPv4 in an IPv6 form is judged as IPv4: mapped (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
-fn canonical(addr: IpAddr) -> IpAddr {
+/// A rule allows a range of IPv4 addresses in a form of IPv6. Peers there are judged as IPv4, so it never matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} holds IPv4 addresses in a form of IPv6, which are judged as IPv4: allow a range of IPv4 instead"
+)]
+pub struct AllowsNothing(AddressRange);
+
+/// The address that is reached in the end: of IPv4 in an IPv6 form the IPv4 address. Such are mapped addresses
+/// (RFC 4291), those of NAT64 (RFC 6052) and of 6to4 (RFC 3056).
+pub fn meant(addr: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = addr.to_canonical() else {
         return addr.to_canonical();
     };
@@ -143,7 +167,10 @@ const fn special_v6(addr: Ipv6Addr) -> Option<RefusedPeer> {
     }
 }
 
-/// A range of addresses, written `10.0.0.0/8` or as one address.
+/// Bits of an IPv6 address before the IPv4 address that it maps.
+const MAPPED: u8 = 96;
+
+/// A range of addresses, written `10.0.0.0/8` or as one address. One of mapped IPv4 addresses is the range of those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AddressRange {
@@ -157,6 +184,16 @@ pub struct AddressRange {
 pub struct InvalidRange;
 
 impl AddressRange {
+    /// Whether all its addresses are IPv4 in the form of NAT64 or 6to4.
+    fn is_ipv4_in_ipv6(&self) -> bool {
+        let IpAddr::V6(base) = self.base else { return false };
+        match base.segments() {
+            [0x64, 0xFF9B, 0, 0, 0, 0, ..] => self.prefix >= 96,
+            [0x2002, ..] => self.prefix >= 16,
+            _ => false,
+        }
+    }
+
     /// Whether the address is in the range.
     pub fn contains(&self, addr: IpAddr) -> bool {
         match (self.base, addr) {
@@ -180,8 +217,14 @@ impl FromStr for AddressRange {
         let (base, prefix) = text.split_once('/').map_or((text, None), |(base, prefix)| (base, Some(prefix)));
         let base: IpAddr = base.parse().or(Err(InvalidRange))?;
         let longest = if base.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(longest), str::parse).or(Err(InvalidRange))?;
-        if prefix > longest { Err(InvalidRange) } else { Ok(Self { base, prefix }) }
+        let prefix: u8 = prefix.map_or(Ok(longest), str::parse).or(Err(InvalidRange))?;
+        if prefix > longest {
+            return Err(InvalidRange);
+        }
+        match (base.to_canonical(), prefix.checked_sub(MAPPED)) {
+            (mapped @ IpAddr::V4(_), Some(prefix)) if base.is_ipv6() => Ok(Self { base: mapped, prefix }),
+            (IpAddr::V4(_) | IpAddr::V6(_), _) => Ok(Self { base, prefix }),
+        }
     }
 }
 
@@ -261,6 +304,46 @@ mod tests {
         assert_eq!(policy.judge(addr("8.8.8.8")), Err(RefusedPeer::Operator));
         assert_eq!(policy.judge(addr("2606:4700::1111")), Err(RefusedPeer::Operator));
         assert_eq!(policy.judge(addr("224.0.0.1")), Err(RefusedPeer::NotOneHost), "no rule allows it");
+    }
+
+    #[test]
+    fn rel_4_ranges_of_ipv4_in_a_form_of_ipv6_count_or_are_no_rule() {
+        let range = |text: &str| text.parse::<AddressRange>().unwrap();
+        let refusing = |text| PeerPolicy { refused: vec![range(text)], ..PeerPolicy::default() };
+        for (refused, peer) in [
+            ("64:ff9b::/96", "64:ff9b::808:808"),
+            ("2002::/16", "2002:808:808::1"),
+            ("::ffff:8.8.0.0/112", "8.8.8.8"),
+            ("8.8.8.8", "64:ff9b::808:808"),
+        ] {
+            assert_eq!(refusing(refused).judge(addr(peer)), Err(RefusedPeer::Operator), "{refused}");
+        }
+        assert_eq!(refusing("64:ff9b::/96").judge(addr("8.8.8.8")), Ok(()));
+
+        let allowing = |text| PeerPolicy { allowed: vec![range(text)], ..PeerPolicy::default() };
+        for text in ["64:ff9b::/96", "64:ff9b::a00:1", "2002::/16", "2002:a00::/24"] {
+            assert_eq!(allowing(text).check(), Err(AllowsNothing(range(text))), "{text}");
+        }
+        for text in ["10.0.0.0/8", "fd00::/8", "::/0", "::ffff:10.0.0.0/104"] {
+            assert_eq!(allowing(text).check(), Ok(()), "{text}");
+        }
+        assert_eq!(allowing("::ffff:10.0.0.0/104").judge(addr("10.1.1.1")), Ok(()));
+    }
+
+    #[test]
+    fn rel_4_another_relay_host_may_be_in_a_private_range_and_not_where_the_operator_refuses() {
+        let policy = PeerPolicy { refused: vec!["10.9.0.0/16".parse().unwrap()], ..PeerPolicy::default() };
+        for fine in ["10.0.0.1", "192.0.2.1", "fd00::1", "8.8.8.8"] {
+            assert_eq!(policy.judge_relay_host(addr(fine)), Ok(()), "{fine}");
+        }
+        for (wrong, reason) in [
+            ("10.9.0.1", RefusedPeer::Operator),
+            ("127.0.0.1", RefusedPeer::Loopback),
+            ("169.254.169.254", RefusedPeer::LinkLocal),
+            ("224.0.0.1", RefusedPeer::NotOneHost),
+        ] {
+            assert_eq!(policy.judge_relay_host(addr(wrong)), Err(reason), "{wrong}");
+        }
     }
 
     #[test]

@@ -94,10 +94,16 @@ impl Meter {
 
     /// Whether so many bytes may pass, at `now` since the relay's start.
     pub(crate) fn lets_pass(&self, bytes: u64, now: Duration) -> bool {
-        [&self.session, &self.tenant]
-            .into_iter()
-            .flatten()
-            .all(|(rate, bucket)| bucket.take(*rate, bytes, now))
+        let takes = |(rate, bucket): &(Rate, Arc<Bucket>)| bucket.take(*rate, bytes, now);
+        if !self.session.as_ref().is_none_or(takes) {
+            return false;
+        }
+        let passes = self.tenant.as_ref().is_none_or(takes);
+        // What the tenant has no room for is not the session's.
+        if !passes && let Some((rate, bucket)) = &self.session {
+            bucket.give_back(*rate, bytes);
+        }
+        passes
     }
 }
 
@@ -147,6 +153,21 @@ mod tests {
         assert!(bob.lets_pass(40, now));
         assert!(!other.lets_pass(60, now), "the tenant's is used up");
         assert!(other.lets_pass(60, now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn rel_3_what_the_tenant_has_no_room_for_is_not_taken_from_the_session() {
+        let rate = |burst| Rate { burst, per_second: 10 };
+        let meters = Meters::new(Bandwidth { each_session: rate(100), each_tenant: rate(100) });
+        let now = Duration::from_secs(1);
+        let [first, second] = ["s1", "s2"].map(|session| meters.of(&participant(session, "d1"), now));
+        assert!(first.lets_pass(100, now));
+        assert!((0..9).all(|_| !second.lets_pass(100, now)));
+        assert!(
+            second.lets_pass(100, now + Duration::from_secs(10)),
+            "the tenant's is full again, and its own"
+        );
+        assert!(!second.lets_pass(1, now + Duration::from_secs(10)));
     }
 
     #[test]

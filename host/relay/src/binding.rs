@@ -28,7 +28,7 @@ impl Relaying {
             writer.error_code(420);
             writer.attribute(attribute::UNKNOWN_ATTRIBUTES, &unknown);
         }
-        self.deliver(caller, &scratch, &[], None);
+        self.answer(caller, &scratch);
         self.scratch = scratch;
     }
 }

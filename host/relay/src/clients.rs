@@ -8,7 +8,9 @@ use std::{
     },
 };
 
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::limits;
 
 /// Who asks, for as long as it may be asked about: an address of datagrams, or one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,10 +35,17 @@ pub(crate) struct Stream {
     pub(crate) number: u64,
     pub(crate) from: SocketAddr,
     answers: Sender<Vec<u8>>,
+    data: Sender<Vec<u8>>,
     /// Whether it holds an allocation: then it may be silent.
     holds: AtomicBool,
     /// Whether it has ever held one: then data may still be on its way.
     has_held: AtomicBool,
+}
+
+/// What waits for the client of a stream.
+pub(crate) struct Waiting {
+    answers: Receiver<Vec<u8>>,
+    data: Receiver<Vec<u8>>,
 }
 
 impl Caller {
@@ -61,11 +70,23 @@ impl Caller {
 }
 
 impl Stream {
-    pub(crate) const fn new(number: u64, from: SocketAddr, answers: Sender<Vec<u8>>) -> Self {
-        Self { number, from, answers, holds: AtomicBool::new(false), has_held: AtomicBool::new(false) }
+    pub(crate) fn new(number: u64, from: SocketAddr) -> (Self, Waiting) {
+        let (answers, waiting_answers) = channel(limits::ANSWERS);
+        let (data, waiting_data) = channel(limits::WAITING);
+        let [holds, has_held] = [false, false].map(AtomicBool::new);
+        let waiting = Waiting { answers: waiting_answers, data: waiting_data };
+        (Self { number, from, answers, data, holds, has_held }, waiting)
     }
 
-    /// Puts a message in, or loses it where there is no room, as datagrams are: one slow client must not
+    /// Puts an answer in: it is lost to those of requests that nobody waited for, and never to data, since over a stream
+    /// nobody asks again (RFC 8489 §6.2.2).
+    pub(crate) fn answer(&self, answer: &[u8]) {
+        if self.answers.try_send(answer.to_vec()).is_err() {
+            tracing::trace!(client = %self.from, "no room for an answer");
+        }
+    }
+
+    /// Puts data in, or loses it where there is no room, as datagrams are: one slow client must not
     /// keep all others waiting.
     pub(crate) fn deliver(&self, head: &[u8], data: &[u8]) {
         let length = head.len() + data.len();
@@ -74,7 +95,7 @@ impl Stream {
         message.extend_from_slice(data);
         // Streams pad the data of channels (RFC 8656 §12.5); STUN messages end so anyway.
         message.resize(length.next_multiple_of(4), 0);
-        if self.answers.try_send(message).is_err() {
+        if self.data.try_send(message).is_err() {
             tracing::trace!(client = %self.from, "no room for a message");
         }
     }
@@ -90,5 +111,43 @@ impl Stream {
 
     pub(crate) fn holds(&self) -> bool {
         self.holds.load(Ordering::Relaxed)
+    }
+}
+
+impl Waiting {
+    /// The next message for the client; answers come before data, for nobody repeats them. None when the stream's
+    /// client has left.
+    pub(crate) async fn next(&mut self) -> Option<Vec<u8>> {
+        tokio::select! {
+            biased;
+            Some(answer) = self.answers.recv() => Some(answer),
+            Some(data) = self.data.recv() => Some(data),
+            else => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// REL-2.streams
+    #[tokio::test]
+    async fn rel_2_data_takes_no_room_from_answers_and_answers_come_first() {
+        let (stream, mut waiting) = Stream::new(1, "192.0.2.1:9".parse().unwrap());
+        for _ in 0..2 * limits::WAITING {
+            stream.deliver(&[1; 4], &[]);
+        }
+        for _ in 0..2 * limits::ANSWERS {
+            stream.answer(&[2]);
+        }
+        for _ in 0..limits::ANSWERS {
+            assert_eq!(waiting.next().await, Some(vec![2]));
+        }
+        for _ in 0..limits::WAITING {
+            assert_eq!(waiting.next().await, Some(vec![1; 4]));
+        }
+        drop(stream);
+        assert_eq!(waiting.next().await, None, "what was too much is lost");
     }
 }

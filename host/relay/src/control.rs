@@ -57,7 +57,7 @@ impl Relaying {
         };
         if answered {
             self.keep_answer(caller, request, &scratch);
-            self.deliver(caller, &scratch, &[], None);
+            self.answer(caller, &scratch);
         }
         self.scratch = scratch;
     }

@@ -190,11 +190,6 @@ pub(crate) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    /// Bytes of all together.
-    pub(crate) const fn length(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.bytes.len().div_ceil(self.size.max(1)).max(1)

@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use switchhook_core::relay_peers::PeerPolicy;
+use switchhook_core::relay_peers::{PeerPolicy, RefusedPeer, meant};
 
 use crate::{
     Ip,
@@ -32,6 +32,12 @@ struct Own {
     inside: IpAddr,
     public: IpAddr,
     ports: Arc<Ports>,
+}
+
+impl Own {
+    fn is_at(&self, ip: IpAddr) -> bool {
+        self.public == ip || self.inside == ip
+    }
 }
 
 impl PeerFilter {
@@ -66,17 +72,20 @@ impl PeerFilter {
 
     /// Whether a client may have a permission for this address.
     pub(crate) fn may_permit(&self, peer: IpAddr) -> bool {
-        // An IPv4 address in the form of IPv6 would leave by another family than it is looked up by.
+        if self.own_of(peer).is_some_and(|own| own.public == peer) {
+            return true;
+        }
+        // A mapped address would leave by another family than it is looked up by.
         let is_plain = peer.to_canonical() == peer;
-        let is_own = self.own_of(peer).is_some_and(|own| own.public == peer);
-        is_plain && (is_own || self.policy.judge(peer).is_ok() || self.is_relay_host(peer))
+        is_plain
+            && !self.is_own_in_disguise(peer)
+            && (self.policy.judge(peer).is_ok() || self.is_relay_host(peer))
     }
 
     /// Where a datagram to a permitted peer goes, if it may.
     pub(crate) fn towards(&self, peer: SocketAddr) -> Option<SocketAddr> {
-        let is_own = |own: &&Own| own.public == peer.ip() || own.inside == peer.ip();
-        let Some(own) = self.own_of(peer.ip()).filter(is_own) else {
-            return (peer.port() != 0).then_some(peer);
+        let Some(own) = self.own_of(peer.ip()).filter(|own| own.is_at(peer.ip())) else {
+            return (peer.port() != 0 && !self.is_own_in_disguise(peer.ip())).then_some(peer);
         };
         if own.ports.has(peer.port()) {
             return Some(SocketAddr::new(own.inside, peer.port()));
@@ -100,8 +109,19 @@ impl PeerFilter {
         ip.is_loopback() && self.policy.judge(ip).is_ok()
     }
 
+    /// Whether this is an IPv6 form of the relay's own IPv4 address: by a translator all ports there are reached.
+    fn is_own_in_disguise(&self, ip: IpAddr) -> bool {
+        let meant = meant(ip);
+        meant != ip && self.own_of(meant).is_some_and(|own| own.is_at(meant))
+    }
+
     fn is_relay_host(&self, ip: IpAddr) -> bool {
-        self.relay_hosts.read().unwrap_or_else(PoisonError::into_inner).contains(&ip)
+        let may_be_there = match self.policy.judge_relay_host(ip) {
+            // On loopback are all or none.
+            Err(RefusedPeer::Loopback) => self.own_of(ip).is_some_and(|own| own.inside.is_loopback()),
+            judged => judged.is_ok(),
+        };
+        may_be_there && self.relay_hosts.read().unwrap_or_else(PoisonError::into_inner).contains(&ip)
     }
 
     const fn own_of(&self, ip: IpAddr) -> Option<&Own> {
@@ -159,6 +179,37 @@ mod tests {
         assert_eq!(filter.from(addr("8.8.4.4:3478")), None);
         assert_eq!(filter.towards(addr("8.8.8.8:0")), None, "no port");
         assert!(!filter.may_permit("::ffff:8.8.4.4".parse().unwrap()), "the same in another form");
+    }
+
+    #[test]
+    fn rel_4_by_a_translator_the_relays_own_ports_are_not_reached_either() {
+        let own = Ip { bind: "10.0.0.1".parse().unwrap(), public: Some("8.8.4.4".parse().unwrap()) };
+        let policy = PeerPolicy { allowed: vec!["10.0.0.0/8".parse().unwrap()], ..PeerPolicy::default() };
+        let filter = PeerFilter::new(policy, [own].into_iter());
+        let _given = filter.ports(Family::V4).unwrap().give_out(50_000);
+        for written in ["64:ff9b::8.8.4.4", "2002:808:404::1", "64:ff9b::10.0.0.1", "2002:a00:1::"] {
+            let ip: IpAddr = written.parse().unwrap();
+            assert!(!filter.may_permit(ip), "{written}");
+            for port in [22, 50_000] {
+                assert_eq!(filter.towards(SocketAddr::new(ip, port)), None, "{written}");
+            }
+        }
+    }
+
+    /// REL-4.two-hosts
+    #[test]
+    fn rel_4_another_relay_host_is_not_permitted_where_the_operator_refuses() {
+        let policy = PeerPolicy { refused: vec!["10.9.0.0/16".parse().unwrap()], ..PeerPolicy::default() };
+        let filter = PeerFilter::new(policy, std::iter::empty());
+        let hosts = ["10.8.0.1", "10.9.0.1", "127.0.0.1", "169.254.169.254"].map(|ip| ip.parse().unwrap());
+        filter.know(hosts.to_vec());
+        assert_eq!(hosts.map(|ip| filter.may_permit(ip)), [true, false, false, false]);
+
+        let own = Ip { bind: "127.0.0.2".parse().unwrap(), public: None };
+        let filter = PeerFilter::new(PeerPolicy::default(), [own].into_iter());
+        filter.know(hosts.to_vec());
+        let last = hosts.map(|ip| filter.may_permit(ip))[2..].to_vec();
+        assert_eq!(last, [true, false], "on one machine");
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Relaying {
             self.host.metrics.refused_peer_packets.inc();
             return;
         };
-        if self.passes(key, 1, data.len()) {
+        if self.passes(key, data.len()) {
             self.tally.to_peer.add(1, bytes(data.len()));
             self.send(Flow { via: Via::Relayed(key, Family::of(to.ip())), to, ecn }, &[], data);
         }
@@ -87,11 +87,12 @@ impl Relaying {
             return;
         }
         let (caller, channel) = (allocation.caller.clone(), allocation.peers.channel_to(peer, self.now));
-        if !self.passes(key, count(group), group.length()) {
-            return;
-        }
-        self.tally.from_peer.add(count(group), bytes(group.length()));
+        // Merged or not, each is metered by itself: all together may be more than ever fits.
         for data in group.datagrams() {
+            if !self.passes(key, data.len()) {
+                continue;
+            }
+            self.tally.from_peer.add(1, bytes(data.len()));
             if let Some(channel) = channel {
                 let Some(head) = channel_header(channel, data.len()) else { continue };
                 self.deliver(&caller, &head, data, group.ecn);
@@ -112,12 +113,12 @@ impl Relaying {
     }
 
     /// Whether the bandwidth of session and tenant leaves room.
-    fn passes(&self, key: usize, datagrams: u64, length: usize) -> bool {
+    fn passes(&self, key: usize, length: usize) -> bool {
         let meter = self.allocations.get(key).map(|Allocation { meter, .. }| meter);
         let passes = meter
             .is_some_and(|meter| meter.is_open() || meter.lets_pass(bytes(length), self.host.age(self.now)));
         if !passes {
-            self.host.metrics.limited_packets.inc_by(datagrams);
+            self.host.metrics.limited_packets.inc();
         }
         passes
     }

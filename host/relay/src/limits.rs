@@ -13,7 +13,11 @@ pub(crate) const STREAMS_EACH: usize = 256;
 /// Messages of all streams that wait for a shard. Full, the streams wait, and their clients with them.
 pub(crate) const ARRIVALS: usize = 1_024;
 
-/// Messages that wait for one client. Full, the next are lost: its path is slower than what its peer sends.
+/// Answers that wait for the client of one stream: it asks for an allocation, permissions and some channels at once, and
+/// reads what it asked for.
+pub(crate) const ANSWERS: usize = 64;
+
+/// Messages with data that wait for one client. Full, the next are lost: its path is slower than what its peer sends.
 pub(crate) const WAITING: usize = 64;
 
 /// The longest message that the relay takes from a stream which has not held an allocation: a request, with room to

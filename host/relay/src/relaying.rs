@@ -124,6 +124,14 @@ impl Relaying {
         }
     }
 
+    /// Answers a client: on a stream before all data, which takes no room from answers.
+    pub(crate) fn answer(&mut self, caller: &Caller, answer: &[u8]) {
+        match &caller.stream {
+            Some(stream) => stream.answer(answer),
+            None => self.deliver(caller, answer, &[], None),
+        }
+    }
+
     /// Sends a message of two parts to a client.
     pub(crate) fn deliver(
         &mut self,

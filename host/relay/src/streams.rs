@@ -2,8 +2,9 @@
 //!
 //! Each stream has a task that takes messages out of it and puts answers in. All messages of a stream go through
 //! the inbox of one shard, which handles them one at a time, like datagrams; a full inbox holds the streams up.
-//! Answers wait in a bounded queue of their stream's; a full one loses them, because a relay that waits for one
-//! slow client keeps all others waiting.
+//! What is for the client waits in two bounded queues of the stream's. A full one of data loses it, because a relay
+//! that waits for one slow client keeps all others waiting. Answers are not lost to data, since over a stream nobody
+//! asks again (RFC 8489 §6.2.2).
 //!
 //! A stream that holds an allocation may be silent; one that holds none is closed after a while, whatever it
 //! says. When a stream ends, on whatever path, its client has left: its allocation goes, unless it has a ticket.
@@ -26,14 +27,13 @@ use tokio::{
         BufReader,
     },
     net::{TcpListener, TcpStream},
-    sync::mpsc::{Receiver, channel},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    clients::Stream,
+    clients::{Stream, Waiting},
     inbox::{Inbox, Order},
     limits,
     metrics::Metrics,
@@ -93,22 +93,21 @@ impl Door {
             // Media does not wait for more to fill a segment.
             drop(stream.set_nodelay(true));
             let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-            let (sender, answers) = channel(limits::WAITING);
-            let known = Arc::new(Stream::new(number, from, sender));
-            tracker.spawn(self.clone().admit(stream, known, answers, place));
+            let (known, waiting) = Stream::new(number, from);
+            tracker.spawn(self.clone().admit(stream, Arc::new(known), waiting, place));
         }
     }
 
     /// Serves a stream, after its handshake if it has one.
-    async fn admit(self, stream: TcpStream, known: Arc<Stream>, answers: Receiver<Vec<u8>>, _place: Place) {
+    async fn admit(self, stream: TcpStream, known: Arc<Stream>, waiting: Waiting, _place: Place) {
         self.metrics.streams.inc();
         match &self.tls {
-            None => self.serve(stream, &known, answers).await,
+            None => self.serve(stream, &known, waiting).await,
             Some(tls) => {
                 let shaken =
                     self.stop.run_until_cancelled(timeout(limits::HANDSHAKE, tls.accept(stream))).await;
                 match shaken {
-                    Some(Ok(Ok(stream))) => self.serve(stream, &known, answers).await,
+                    Some(Ok(Ok(stream))) => self.serve(stream, &known, waiting).await,
                     Some(Ok(Err(error))) => tracing::debug!(%error, "a TLS handshake failed"),
                     Some(Err(_)) | None => {}
                 }
@@ -117,19 +116,14 @@ impl Door {
         self.metrics.streams.dec();
     }
 
-    async fn serve(
-        &self,
-        stream: impl AsyncRead + AsyncWrite,
-        known: &Arc<Stream>,
-        answers: Receiver<Vec<u8>>,
-    ) {
+    async fn serve(&self, stream: impl AsyncRead + AsyncWrite, known: &Arc<Stream>, waiting: Waiting) {
         let Some(inbox) = self.inbox(known) else { return };
         let (input, output) = tokio::io::split(stream);
         tokio::select! {
             () = self.stop.cancelled() => {}
             () = holds_nothing(known) => {}
             () = take_in(BufReader::new(input), known, inbox) => {}
-            () = give_out(output, answers) => {}
+            () = give_out(output, waiting) => {}
         }
         // Without a shard there is nothing left to give up.
         drop(inbox.give(Order::Left(Arc::clone(known))).await);
@@ -164,8 +158,8 @@ async fn take_in(mut input: impl AsyncBufRead + Unpin, stream: &Arc<Stream>, inb
     }
 }
 
-async fn give_out(mut output: impl AsyncWrite + Unpin, mut answers: Receiver<Vec<u8>>) {
-    while let Some(message) = answers.recv().await {
+async fn give_out(mut output: impl AsyncWrite + Unpin, mut waiting: Waiting) {
+    while let Some(message) = waiting.next().await {
         if !matches!(timeout(limits::MESSAGE, write(&mut output, &message)).await, Ok(Ok(()))) {
             return;
         }

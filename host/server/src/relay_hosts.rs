@@ -51,9 +51,9 @@ pub(crate) async fn leave(app: &App) -> Result<(), StorageError> {
     app.storage.relay_hosts().leave(&app.relay.id).await
 }
 
-/// Where the others relay from.
-pub(crate) fn others(hosts: &[RelayHost], own: &RelayHostId) -> Vec<IpAddr> {
-    let others = hosts.iter().filter(|host| host.id != *own);
+/// Where the others relay from, those that were not seen for long left out.
+pub(crate) fn others(hosts: &[RelayHost], own: &RelayHostId, now: Timestamp) -> Vec<IpAddr> {
+    let others = hosts.iter().filter(|host| host.id != *own && host.is_reached(now));
     let mut addresses: Vec<_> = others.flat_map(|host| host.said.addresses.relayed()).collect();
     addresses.sort_unstable();
     addresses.dedup();

@@ -4,6 +4,7 @@
 //! `switchhook-data` in the current one, loopback, built-in relay and CDX.
 
 mod addresses;
+mod ports;
 
 use std::{
     fs, io,
@@ -15,9 +16,12 @@ use serde::{Deserialize, Serialize};
 use switchhook_core::{limits::Limits, relay_peers::AddressRange};
 use switchhook_plugin_runtime::Deadlines;
 
-pub use self::addresses::{
-    BusUrl, DatabaseUrl, NodeUrl, NotANetwork, NotANodeUrl, NotAPostgresUrl, NotAPublicUrl, NotAServerUrl,
-    Proxy, PublicUrl, ServerUrl,
+pub use self::{
+    addresses::{
+        BusUrl, DatabaseUrl, NodeUrl, NotANetwork, NotANodeUrl, NotAPostgresUrl, NotAPublicUrl,
+        NotAServerUrl, Proxy, PublicUrl, ServerUrl,
+    },
+    ports::{NotAPortRange, PortRange},
 };
 
 /// Everything.
@@ -158,6 +162,9 @@ pub struct Relay {
     /// The name that this certificate is for: clients are told of the port with it, and not without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_name: Option<String>,
+    /// Ports of allocations; without, the system's choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ports: Option<PortRange>,
     /// Allocations that there may be; 0 sends nobody there.
     pub allocations: usize,
     /// Allocations that one tenant may hold.
@@ -295,6 +302,7 @@ impl Default for Relay {
             other_public_ip: None,
             tls_port: None,
             tls_name: None,
+            ports: None,
             allocations: 10_000,
             allocations_of_tenant: 10_000,
             bytes_per_second_of_session: 0,

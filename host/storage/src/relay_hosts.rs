@@ -3,8 +3,11 @@
 //! A host's beat takes no turn with the transactions of tenants, like that of a node: whoever waits behind a slow one
 //! is alive. What the operator changes is a transaction, with the note of who did.
 
-use switchhook_core::relay_host::{MAX_HOSTS, RelayHost, Said};
-use switchhook_protocol::{id::RelayHostId, time::Timestamp};
+use switchhook_core::relay_host::{MAX_HOSTS, REACHED, RelayHost, Said};
+use switchhook_protocol::{
+    id::RelayHostId,
+    time::{self, Timestamp},
+};
 
 use crate::{
     audit::AuditEntry,
@@ -17,7 +20,7 @@ use crate::{
 
 const ALL: &str = "SELECT host, built_in, region, near, addresses, capacity, held, leaving, drain, entered_at, \
      knows_until, seen_at FROM relay_hosts ORDER BY host LIMIT $1";
-/// One that has moved enters anew: the others have to hear of its addresses.
+/// One that has moved, or was not seen for long, enters anew: the others have to hear of its addresses.
 const BEAT: &str = "INSERT INTO relay_hosts (host, built_in, region, near, addresses, capacity, held, leaving, \
          drain, entered_at, knows_until, seen_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $9) \
@@ -25,7 +28,10 @@ const BEAT: &str = "INSERT INTO relay_hosts (host, built_in, region, near, addre
          near = excluded.near, addresses = excluded.addresses, capacity = excluded.capacity, \
          held = excluded.held, leaving = excluded.leaving, knows_until = excluded.knows_until, \
          seen_at = excluded.seen_at, entered_at = CASE WHEN relay_hosts.addresses = excluded.addresses \
-             THEN relay_hosts.entered_at ELSE excluded.entered_at END";
+             AND relay_hosts.seen_at >= $11 THEN relay_hosts.entered_at ELSE excluded.entered_at END";
+/// Its token counts no more, so that it was removed.
+const FORGET_REMOVED: &str = "DELETE FROM relay_hosts WHERE host = $1 AND built_in = 0 AND NOT EXISTS \
+     (SELECT 1 FROM admin_tokens WHERE relay_host = $1 AND revoked_at IS NULL)";
 const DRAIN: &str = "UPDATE relay_hosts SET drain = $2 WHERE host = $1";
 const REMOVE: &str = "DELETE FROM relay_hosts WHERE host = $1";
 const REVOKE_TOKENS: &str =
@@ -56,6 +62,7 @@ impl RelayHosts<'_> {
         said: &Said,
         now: Timestamp,
     ) -> Result<(), StorageError> {
+        let reached_since = now.as_millis().saturating_sub(time::millis(REACHED));
         let beat = Query::from(BEAT)
             .bind(host.as_str())
             .bind(u32::from(built_in))
@@ -66,12 +73,29 @@ impl RelayHosts<'_> {
             .bind(said.held)
             .bind(u32::from(said.leaving))
             .bind(millis(now))
-            .bind(millis(said.knows_until));
+            .bind(millis(said.knows_until))
+            .bind(millis(Timestamp::from_millis(reached_since)));
         if self.0.is_shared() {
             return Ok(self.0.readers().execute_apart(beat).await?);
         }
         self.0
             .run("relay-host-beat", async move |tx: &mut Transaction<'_>| tx.write(beat).await.map(drop))
+            .await
+    }
+
+    /// Forgets a host without a token that counts.
+    ///
+    /// To be called after a beat that came with a token: [`Self::remove`] may have come between, and the beat has
+    /// brought the host back. Where the beat was later this finds the token revoked, else there is nothing to do.
+    pub async fn forget_removed(&self, host: &RelayHostId) -> Result<(), StorageError> {
+        let forget = Query::from(FORGET_REMOVED).bind(host.as_str());
+        if self.0.is_shared() {
+            return Ok(self.0.readers().execute_apart(forget).await?);
+        }
+        self.0
+            .run("relay-host-forget-removed", async move |tx: &mut Transaction<'_>| {
+                tx.write(forget).await.map(drop)
+            })
             .await
     }
 

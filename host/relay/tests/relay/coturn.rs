@@ -30,7 +30,11 @@ async fn coturns_client_relays_over_tls() {
     let mut command = Command::new("turnutils_uclient");
     command.args(["-y", "-c", "-t", "-S", "-n", "10", "-m", "2", "-l", "400", "-p", &port]);
     command.args(["-u", &credentials.username, "-w", &credentials.password]);
-    let Some(output) = run(command.arg("127.0.0.1")).await else { return };
+    let Some(output) =
+        run("rel_3_coturns_client_relays_by_channels_and_by_indications", command.arg("127.0.0.1")).await
+    else {
+        return;
+    };
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("tot_send_msgs=20, tot_recv_msgs=20"), "{text}");
     running.stop().await;
@@ -55,7 +59,14 @@ async fn relays(transport: &[&str]) {
         // Two clients of one participant, each sending to the other's allocation, no RTCP beside.
         command.args(["-y", "-c", "-n", "10", "-m", "2", "-l", "400", "-p", &port]);
         command.args(transport).args(["-u", &credentials.username, "-w", &credentials.password]);
-        let Some(output) = run(command.args(method).arg("127.0.0.1")).await else { return };
+        let Some(output) = run(
+            "rel_3_coturns_client_relays_by_channels_and_by_indications",
+            command.args(method).arg("127.0.0.1"),
+        )
+        .await
+        else {
+            return;
+        };
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{text}");
         assert!(text.contains("tot_send_msgs=20, tot_recv_msgs=20"), "{text}");
@@ -75,7 +86,11 @@ async fn rel_3_coturns_client_with_a_wrong_password_gets_no_allocation() {
     let port = running.relay.addr().port().to_string();
     let mut command = Command::new("turnutils_uclient");
     command.args(["-y", "-c", "-n", "1", "-m", "2", "-p", &port, "-u", &credentials.username, "-w", "guess"]);
-    let Some(output) = run(command.arg("127.0.0.1")).await else { return };
+    let Some(output) =
+        run("rel_3_coturns_client_with_a_wrong_password_gets_no_allocation", command.arg("127.0.0.1")).await
+    else {
+        return;
+    };
     assert!(!output.status.success(), "{output:?}");
     assert_eq!(running.relay.metrics().allocated.get(), 0);
     assert!(running.relay.metrics().refused_with(401) > 0);
@@ -83,11 +98,11 @@ async fn rel_3_coturns_client_with_a_wrong_password_gets_no_allocation() {
 }
 
 /// What the client printed; nothing if coturn's tools are not installed.
-async fn run(command: &mut Command) -> Option<Output> {
+async fn run(test: &str, command: &mut Command) -> Option<Output> {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
     let output = timeout(GUARD, output).await.expect("the client ends");
     if output.is_err() {
-        println!("skipped: rel_3_coturns_client: turnutils_uclient is not installed (Debian package coturn)");
+        println!("skipped: {test}: turnutils_uclient is not installed (Debian package coturn)");
     }
     output.ok()
 }

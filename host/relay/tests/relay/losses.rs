@@ -1,5 +1,7 @@
 //! Datagrams that do not reach their peer (RFC 8656 §11.6).
 
+use std::net::SocketAddr;
+
 use switchhook_core::stun::{self, Message};
 use tokio::{net::UdpSocket, time::timeout};
 
@@ -14,7 +16,8 @@ const ICMP: u16 = 0x8004;
 #[tokio::test]
 async fn rel_3_a_client_is_told_that_nobody_listens_at_its_peers_port() {
     let running = Running::start_with_loopback().await;
-    let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Nobody else binds this address.
+    let closed = SocketAddr::from(([127, 7, 7, 9], 9));
     let open = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let (mut client, _) = ByHand::allocated(&running, "s1", "d1").await;
     let value = client.peer(&closed.to_string());

@@ -168,6 +168,12 @@ pub(crate) async fn relay(
         (Some(port), Some(tls)) => Some(TlsPort { port, config: tls.for_protocol(switchhook_relay::ALPN)? }),
     };
     let rate = |per_second| Rate { per_second, burst: per_second };
+    let peers = PeerPolicy {
+        allow_loopback: settings.allow_loopback,
+        allowed: settings.allow.clone(),
+        refused: settings.refuse.clone(),
+    };
+    peers.check().map_err(|why| StartError::Setup(format!("`relay.allow` in the settings: {why}")))?;
     let config = RelayConfig {
         ip: settings.listen.ip(),
         port: settings.listen.port(),
@@ -187,11 +193,8 @@ pub(crate) async fn relay(
         },
         mobility: settings.mobility,
         realm: realm.to_owned(),
-        peers: PeerPolicy {
-            allow_loopback: settings.allow_loopback,
-            allowed: settings.allow.clone(),
-            refused: settings.refuse.clone(),
-        },
+        peers,
+        relayed_ports: settings.ports.as_ref().map(settings::PortRange::ports),
         ..RelayConfig::new(host.clone())
     };
     let relay = Relay::bind(config, keys, Arc::new(clock::now)).await?;

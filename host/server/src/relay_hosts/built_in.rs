@@ -128,7 +128,7 @@ pub(crate) async fn work(app: Arc<App>, relay: Arc<Relay>) {
 async fn beat(app: &App, relay: &Relay, leaving: bool) -> Result<(), StorageError> {
     let now = app.now();
     let hosts = all(app).await?;
-    relay.know(others(&hosts, &app.relay.id));
+    relay.know(others(&hosts, &app.relay.id, now));
     let said = {
         let mut said = app.relay.lock();
         said.held = u32::try_from(relay.allocations()).unwrap_or(u32::MAX);

@@ -1,6 +1,8 @@
 //! Relay hosts: of no tenant, each with a row that it keeps itself.
 
-use switchhook_core::relay_host::{MAX_HOSTS, RelayAddresses, RelayHost, Said, TlsDoor};
+use std::time::Duration;
+
+use switchhook_core::relay_host::{MAX_HOSTS, REACHED, RelayAddresses, RelayHost, Said, TlsDoor};
 use switchhook_protocol::{id::RelayHostId, time::Timestamp};
 use switchhook_storage::{AdminToken, AuditEntry};
 
@@ -70,6 +72,34 @@ on_each_database! {
         assert_eq!(tokens.get(&[2; 32]).await.unwrap(), Some(token(2, "us-1")));
         assert!(!hosts.remove(&id("eu-1"), noted("remove")).await.unwrap());
         assert!(hosts.remove(&id("us-1"), noted("remove")).await.unwrap(), "it had a token, and no row");
+    }
+
+    async fn rel_1_a_beat_that_was_late_brings_no_removed_relay_host_back(fixture) {
+        let (hosts, tokens) = (fixture.storage.relay_hosts(), fixture.storage.admin_tokens());
+        for (byte, host) in [(1, "eu-1"), (2, "us-1")] {
+            tokens.put(&token(byte, host), noted("token.create")).await.unwrap();
+            hosts.beat((&id(host), false), &said("192.0.2.1:3478"), NOW).await.unwrap();
+        }
+        hosts.beat((&id("node-1"), true), &said("192.0.2.2:3478"), NOW).await.unwrap();
+        assert!(hosts.remove(&id("eu-1"), noted("remove")).await.unwrap());
+        hosts.beat((&id("eu-1"), false), &said("192.0.2.1:3478"), NOW).await.unwrap();
+
+        for host in ["eu-1", "us-1", "node-1"] {
+            hosts.forget_removed(&id(host)).await.unwrap();
+        }
+        let left: Vec<_> = hosts.all().await.unwrap().into_iter().map(|host| host.id).collect();
+        assert_eq!(left, [id("node-1"), id("us-1")]);
+    }
+
+    /// REL-4.two-hosts
+    async fn rel_1_a_relay_host_that_was_away_for_long_enters_anew(fixture) {
+        let hosts = fixture.storage.relay_hosts();
+        let back = NOW.after(REACHED);
+        let later = back.after(REACHED).after(Duration::from_millis(1));
+        for (at, entered_at) in [(NOW, NOW), (back, NOW), (later, later)] {
+            hosts.beat((&id("eu-1"), false), &said("192.0.2.1:3478"), at).await.unwrap();
+            assert_eq!(hosts.all().await.unwrap()[0].entered_at, entered_at);
+        }
     }
 
     async fn the_relay_host_of_a_node_that_is_gone_is_forgotten_and_no_other(fixture) {

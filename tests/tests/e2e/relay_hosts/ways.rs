@@ -2,7 +2,7 @@
 
 use std::{fs, net::Ipv4Addr, sync::Arc};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use switchhook_client::relay::{Allocation, RelayError};
 use switchhook_protocol::relay::{RelayServer, Transport};
 use switchhook_tests::{
@@ -28,6 +28,33 @@ async fn rel_3_where_no_datagram_gets_out_a_client_relays_over_tcp() -> Result<(
     let allocation = in_time("the allocation", Allocation::open(&*open(), &credentials)).await??;
     assert_eq!(allocation.relayed().ip(), stage.eu.relay.ip());
     stage.host.admin.relay_host_is(&stage.eu.id, &serde_json::json!({ "held": 1 })).await
+}
+
+#[tokio::test]
+async fn rel_3_allocations_have_the_ports_that_the_operator_names() -> Result<()> {
+    let mut stage = Stage::start().await?;
+    stage.eu.kill().await?;
+    let folder = tempfile::tempdir()?;
+    let settings = folder.path().join("settings.toml");
+    // One that the system does not choose.
+    fs::write(&settings, "[relay]\nregion = \"eu\"\nports = \"31200-31200\"\n")?;
+    let token = stage.host.admin.add_relay_host("eu-1").await?;
+    let server = (stage.host.addresses().http, &*token);
+    let options = ["--settings".as_ref(), settings.as_os_str()];
+    stage.eu = RelayHost::start(PROGRAM, server, "127.0.0.2:0", options).await?;
+    let relay_host = serde_json::json!({ "knows_others": true, "addresses": { "main": stage.eu.relay } });
+    stage.host.admin.relay_host_is("eu-1", &relay_host).await?;
+    stage.host.admin.relay_host_is("us-1", &serde_json::json!({ "knows_others": true })).await?;
+    let Agreed { inviter: (_, inviter), .. } = stage.agree().await?;
+    let told = relay_of(&inviter)?;
+    assert_eq!(told.server, stage.eu.relay);
+
+    let allocation = in_time("the allocation", Allocation::open(&*open(), told)).await??;
+    assert_eq!(allocation.relayed().port(), 31_200);
+    let refused = in_time("the refusal", Allocation::open(&*open(), told)).await?;
+    let Err(RelayError::Turn(refused)) = refused else { bail!("not refused: {refused:?}") };
+    assert!(refused.to_string().contains("508"), "{refused}");
+    Ok(())
 }
 
 /// REL-2: the name is verified, and nobody but the relay of that name gets the token.

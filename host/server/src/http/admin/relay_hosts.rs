@@ -143,6 +143,7 @@ pub(crate) async fn beat(
     }
     let moved = before.is_none_or(|before| before.said.addresses != said.addresses);
     app.storage.relay_hosts().beat((&host, false), &said, app.now()).await?;
+    app.storage.relay_hosts().forget_removed(&host).await?;
     if moved {
         app.relay.news.notify_one();
     }
@@ -169,7 +170,7 @@ pub(crate) async fn taking_part(
 async fn orders(app: &App, host: RelayHostId) -> Result<Json<Orders>, Problem> {
     // Before the rows are read: what enters meanwhile is not among them.
     let as_of = app.now();
-    let peers = others(&all(app).await?, &host);
+    let peers = others(&all(app).await?, &host, as_of);
     let keys = app.keys.relay(&host);
     Ok(Json(Orders::new((host, app.relay_realm()), &keys, (peers, as_of))))
 }
