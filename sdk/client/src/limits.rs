@@ -158,6 +158,13 @@ pub const INVITER_GRACE: Duration = Duration::from_millis(1_500);
 /// Allocation, the peer's address, checks and handshake through the relay.
 pub const RELAY: Duration = Duration::from_secs(15);
 
+/// How long a path through the relay that answers no more is looked for before the relay is asked for anew: each side may
+/// be making its leg anew, or a relay has started again and knows of no allocation.
+pub const RELAY_AGAIN: Duration = Duration::from_secs(6);
+
+/// Between two tries to get other credentials of the relay, where a quarter of an hour is left.
+pub const RENEW_AGAIN: Duration = Duration::from_mins(1);
+
 /// Until the next way to a relay is tried: datagrams to it, asked again after 0.2, 0.6 and 1.4 s, are lost for good.
 pub const RELAY_WAY: Duration = Duration::from_secs(3);
 

@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
@@ -91,7 +91,7 @@ async fn rel_3_what_a_session_sends_beyond_its_bandwidth_is_lost() {
 #[tokio::test]
 async fn rel_3_a_flood_of_strangers_is_answered_within_bounds_and_clients_are_served() {
     let strangers = Rate { burst: 10, per_second: 1 };
-    let started = Instant::now();
+    let started = tokio::time::Instant::now();
     let running =
         Running::start_with(RootKeys::new([1; 32], []), |config| config.strangers = strangers).await;
     let (mut client, _) = ByHand::allocated(&running, "s1", "d1").await;

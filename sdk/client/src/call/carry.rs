@@ -20,6 +20,7 @@ mod taking;
 use core::ops::ControlFlow;
 use std::{sync::Arc, time::Instant};
 
+use switchhook_protocol::call::PathKind;
 use tokio::{
     sync::mpsc::{Receiver, Sender},
     time::{interval, sleep_until},
@@ -40,6 +41,7 @@ use super::{
 use crate::{
     limits,
     network::{DatagramSocket, recv_from},
+    path::Pace,
     secure::Kind,
 };
 
@@ -79,11 +81,14 @@ impl<'a> Carrying<'a> {
     /// None if the line is not established.
     pub(super) fn new(
         engine: &'a mut Engine,
-        line: Attempt,
+        mut line: Attempt,
         live: &'a Live,
         application: &'a mut OfApplication,
     ) -> Option<Self> {
         let in_use = line.path()?;
+        if line.way.kind == PathKind::Relay {
+            line.way.search.set_pace(Pace::hurried(limits::RELAY_AGAIN));
+        }
         live.set(Some(in_use.clone()));
         let begun = now();
         let (heard, idle_line) = (begun, begun);
@@ -148,9 +153,10 @@ impl<'a> Carrying<'a> {
     fn next_timeout(&self) -> Instant {
         let ways = [self.line.way.poll_timeout(), self.engine.direct.as_ref().and_then(Way::poll_timeout)];
         let reserve = self.carries_beside().then(|| self.idle_line + limits::RESERVE);
+        let renewal = self.renewal();
         let silence = self.heard + limits::PATH_SILENCE;
         let again = self.engine.whereabouts.poll_timeout();
-        ways.into_iter().chain([reserve, again]).flatten().fold(silence, Instant::min)
+        ways.into_iter().chain([reserve, renewal, again]).flatten().fold(silence, Instant::min)
     }
 
     fn handle_timeout(&mut self) -> Flow {
@@ -168,7 +174,15 @@ impl<'a> Carrying<'a> {
         if self.carries_beside() && self.idle_line + limits::RESERVE <= now() {
             self.drop_reserve();
         }
+        if self.renewal().is_some_and(|at| at <= now()) {
+            self.renew_relay();
+        }
         Flow::Continue(())
+    }
+
+    /// When the relay is asked for other credentials: a reserve does not last so long.
+    fn renewal(&self) -> Option<Instant> {
+        self.line.leg.as_ref().filter(|_| !self.carries_beside()).map(|leg| leg.renewal)
     }
 
     /// Sends what both ways have to send, and acts on what became known.

@@ -8,9 +8,12 @@
 //! says so. So who hears nothing over the relay asks it for its own address: another one than before, or no answer,
 //! says that it is this side's leg that is to be made anew. The peer is told of the new one (relay update) and keeps
 //! its own; the keys stay.
+//!
+//! An allocation ends with the credentials that it was made with. Before that another line is made, as if the relay were
+//! asked for, while this one carries.
 
 use core::{net::SocketAddr, time::Duration};
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use switchhook_protocol::{
     call::PathKind,
@@ -20,7 +23,7 @@ use tokio::time::timeout;
 
 use super::{
     CallFailed,
-    attempt::{Attempt, Outcome},
+    attempt::{Attempt, Outcome, now},
     footing::Footing,
     inbox::Inbox,
     way::Way,
@@ -32,17 +35,23 @@ use crate::{limits, path::Pace, relay::Allocation, secure::Side, sessions::Sessi
 pub(super) struct Leg {
     allocation: Arc<Allocation>,
     credentials: RelayCredentials,
+    /// When to ask for others: the allocation ends with them.
+    pub(super) renewal: Instant,
 }
 
 impl Leg {
     /// Gets an address at the relay, and tells the peer of it.
-    async fn open(footing: &Footing, credentials: RelayCredentials) -> Result<Self, CallFailed> {
+    async fn open(
+        footing: &Footing,
+        credentials: RelayCredentials,
+        renewal: Instant,
+    ) -> Result<Self, CallFailed> {
         let allocation =
             Arc::new(Allocation::open_trusting(&*footing.network, &credentials, footing.client.tls()).await?);
         let (relayed, observed) = (allocation.relayed(), allocation.observed());
         let ticket = footing.ticket.clone();
         footing.client.relay_update(&RelayUpdate { ticket, relayed, observed }).await?;
-        Ok(Self { allocation, credentials })
+        Ok(Self { allocation, credentials, renewal })
     }
 
     /// A way that begins here, to where the peer's relay has put it.
@@ -72,7 +81,7 @@ pub(super) async fn mend(footing: Footing, leg: Leg) -> Result<Option<Leg>, Call
     if leg.allocation.is_seen_as_before().await {
         return Ok(None);
     }
-    Leg::open(&footing, leg.credentials.clone()).await.map(Some)
+    Leg::open(&footing, leg.credentials.clone(), leg.renewal).await.map(Some)
 }
 
 impl Footing {
@@ -96,7 +105,8 @@ impl Footing {
         credentials: RelayCredentials,
         inbox: &mut Inbox,
     ) -> Result<Attempt, CallFailed> {
-        let leg = Leg::open(self, credentials).await?;
+        let life = Duration::from_millis(credentials.expires_in_ms);
+        let leg = Leg::open(self, credentials, now() + life * 3 / 4).await?;
         let way = leg.way(self, inbox.relayed);
         let mut attempt = Attempt::new(way, &self.secrets, self.side, limits::RELAY)?;
         attempt.leg = Some(leg);

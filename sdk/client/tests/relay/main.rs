@@ -232,6 +232,25 @@ async fn rel_2_a_call_that_the_verdict_sends_through_the_relay_carries_bytes_bot
     server.close().await.unwrap();
 }
 
+/// REL-3
+#[tokio::test]
+async fn rel_2_before_its_credentials_end_a_call_goes_on_with_others() {
+    let (host, (server, addr)) = (FakeHost::start().await.unwrap(), relay().await);
+    let (devices, _serving) = devices(&host, addr).await;
+    // Later than the verdict's own wish for the relay.
+    let brief = RelayCredentials { expires_in_ms: 8_000, ..credentials(addr, "password") };
+    let path = Path::Relay { relay: brief, until_accepted: false };
+    let ([one, mut two], _clients) = start(devices, [path.clone(), path]).await;
+    carries(&one, &mut two, b"before").await;
+    for call in [&one, &two] {
+        let before = call.peer_addr().unwrap();
+        let elsewhere = |(kind, peer): (_, SocketAddr)| kind == PathKind::Relay && peer != before;
+        soon(call.path_becomes(|path| path.is_none_or(elsewhere))).await;
+    }
+    carries(&one, &mut two, b"before").await;
+    server.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn nat_4_when_patience_is_over_either_side_asks_for_the_relay_and_the_other_follows() {
     let (host, (server, addr)) = (FakeHost::start().await.unwrap(), relay().await);

@@ -4,13 +4,24 @@ use super::{
     Carrying, Ended, Flow,
     making::{Made, Making},
 };
-use crate::call::{CallFailed, attempt::now, engine::Engine, relaying::Leg};
+use crate::{
+    call::{CallFailed, attempt::now, engine::Engine, relaying::Leg},
+    limits,
+};
 
 impl Carrying<'_> {
     /// Makes a way through the relay, unless one is in the making.
     pub(super) fn make<T>(&mut self, making: impl FnOnce(&Engine, T) -> Making, of: T) {
         if self.making.is_none() {
             self.making = Some(making(self.engine, of));
+        }
+    }
+
+    /// Makes another line in time: this one ends with its credentials.
+    pub(super) fn renew_relay(&mut self) {
+        if let Some(leg) = &mut self.line.leg {
+            leg.renewal = now() + limits::RENEW_AGAIN;
+            self.make(|engine, ()| Making::asking(engine), ());
         }
     }
 
