@@ -87,8 +87,9 @@ impl Namespace {
         let far = other.path();
         let far = far.display();
         self.ip(&[&format!("link add name {here} index {index} type veth peer name {there} netns {far}")])?;
-        self.ip(&[&format!("link set {here} up")])?;
-        other.ip(&[&format!("link set {there} up")])?;
+        // What a host sends merged leaves it as datagrams, as by a real cable: a gateway here reads what a cable carries.
+        self.ip(&[&format!("link set {here} up gso_max_segs 1")])?;
+        other.ip(&[&format!("link set {there} up gso_max_segs 1")])?;
         self.wait_until_up(here)?;
         other.wait_until_up(there)
     }

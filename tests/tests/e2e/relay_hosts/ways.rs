@@ -42,7 +42,7 @@ async fn rel_3_allocations_have_the_ports_that_the_operator_names() -> Result<()
     let server = (stage.host.addresses().http, &*token);
     let options = ["--settings".as_ref(), settings.as_os_str()];
     stage.eu = RelayHost::start(PROGRAM, server, "127.0.0.2:0", options).await?;
-    let relay_host = serde_json::json!({ "knows_others": true, "addresses": { "main": stage.eu.relay } });
+    let relay_host = serde_json::json!({ "knows_others": true, "addresses": { "main": stage.eu.relay, "other": null, "tls": null } });
     stage.host.admin.relay_host_is("eu-1", &relay_host).await?;
     stage.host.admin.relay_host_is("us-1", &serde_json::json!({ "knows_others": true })).await?;
     let Agreed { inviter: (_, inviter), .. } = stage.agree().await?;

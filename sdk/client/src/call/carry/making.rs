@@ -35,14 +35,14 @@ pub(super) enum Made {
 impl Making {
     /// Asks for the relay.
     pub(super) fn asking(engine: &Engine) -> Self {
-        let (tell, inbox) = inbox(engine);
+        let (tell, inbox) = inbox();
         let line = relaying::ask(engine.footing.clone(), inbox);
         Self { making: Box::pin(async { Made::Line(line.await) }), tell: Some(tell) }
     }
 
     /// The other side has asked for it.
     pub(super) fn following(engine: &Engine, given: RelayCredentials) -> Self {
-        let (tell, inbox) = inbox(engine);
+        let (tell, inbox) = inbox();
         let line = relaying::follow(engine.footing.clone(), given, inbox);
         Self { making: Box::pin(async { Made::Line(line.await) }), tell: Some(tell) }
     }
@@ -71,7 +71,8 @@ pub(super) async fn made(making: &mut Option<Making>) -> Made {
     }
 }
 
-fn inbox(engine: &Engine) -> (Sender<SessionEvent>, Inbox) {
+/// Each side makes its part of another line anew: where the other one's was until now leads to the line that is left.
+fn inbox() -> (Sender<SessionEvent>, Inbox) {
     let (tell, events) = channel(limits::SESSION_EVENTS);
-    (tell, Inbox::new(events, engine.inbox.relayed))
+    (tell, Inbox::new(events, None))
 }
