@@ -131,9 +131,9 @@ impl Waiting {
 mod tests {
     use super::*;
 
-    /// REL-2.streams
+    /// REL-3.tcp
     #[tokio::test]
-    async fn rel_2_data_takes_no_room_from_answers_and_answers_come_first() {
+    async fn rel_3_data_takes_no_room_from_answers_and_answers_come_first() {
         let (stream, mut waiting) = Stream::new(1, "192.0.2.1:9".parse().unwrap());
         for _ in 0..2 * limits::WAITING {
             stream.deliver(&[1; 4], &[]);
