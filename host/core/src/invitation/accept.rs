@@ -353,6 +353,27 @@ mod tests {
     }
 
     #[test]
+    fn inv_11_who_left_since_the_invite_does_not_know_the_key_of_who_accepts() {
+        let mut ringing = ringing(&[PHONE]);
+        let keys_of = |ringing: &RungCall| {
+            let Taken { writes, accepted } = take(ringing, PHONE).unwrap();
+            let sent = appended(&writes);
+            let Some((_, Event::Accept(pushed))) = sent.last() else { panic!("{sent:?}") };
+            assert_eq!(pushed.media_key, accepted.media_key, "both sides have the same");
+            accepted.media_key
+        };
+        let invited = keys_of(&ringing);
+        assert_eq!(invited, ringing.accepting(PHONE, false).0.media_key.reveal());
+
+        ringing.session.generation += 1;
+        let after_one_left = keys_of(&ringing);
+        assert_ne!(after_one_left, invited);
+        assert_eq!(keys_of(&ringing), after_one_left, "who says it again gets the same answer");
+        ringing.session.generation += 1;
+        assert_ne!(keys_of(&ringing), after_one_left);
+    }
+
+    #[test]
     fn inv_5_both_sides_get_each_others_candidates_and_the_same_media_key() {
         let ringing = ringing(&[PHONE]);
         let Taken { writes, accepted } = take(&ringing, PHONE).unwrap();
