@@ -198,8 +198,8 @@ impl Metrics {
     }
 }
 
-/// How far an effect is, as a label.
-const fn outcome(state: OutboxState) -> &'static str {
+/// The word for how far an effect is.
+pub(crate) const fn outcome(state: OutboxState) -> &'static str {
     match state {
         OutboxState::Queued => "queued",
         OutboxState::Performing => "performing",

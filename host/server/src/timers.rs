@@ -30,14 +30,13 @@ pub(crate) async fn work(app: Arc<App>) {
                 limits::LOOK_AGAIN
             }
         };
-        let looked = time::sleep(wait);
         tokio::select! {
             biased;
             () = app.stop.cancelled() => break,
             // Many invites a second arm timers; one look serves all of them.
             () = app.timers.notified() => firing.go_on_for(PACE).await,
             () = firing.go_on() => {}
-            () = looked => {}
+            () = time::sleep(wait) => {}
         }
     }
     if let Err(trouble) = firing.finish().await {

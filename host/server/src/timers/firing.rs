@@ -101,8 +101,7 @@ impl<'a> Firing<'a> {
     /// Waits until something is fired; for ever, if nothing is being.
     pub(super) async fn go_on(&mut self) {
         let Some((due, fired)) = self.under_way.next().await else { return std::future::pending().await };
-        if let Err(trouble) = self.fired(&due, fired) {
-            error!(tenant.id = %due.tenant(), error = %Causes(&trouble), "what came of a timer is not stored");
+        if !self.is_stored(&due, fired) {
             // What storage does not take is not tried again at once.
             self.go_on_for(limits::TIMER_PAUSE).await;
         }
@@ -115,11 +114,7 @@ impl<'a> Firing<'a> {
         loop {
             tokio::select! {
                 () = &mut pause => return,
-                Some((due, fired)) = self.under_way.next() => {
-                    if let Err(trouble) = self.fired(&due, fired) {
-                        error!(tenant.id = %due.tenant(), error = %Causes(&trouble), "what came of a timer is not stored");
-                    }
-                }
+                Some((due, fired)) = self.under_way.next() => { self.is_stored(&due, fired); }
                 else => {
                     pause.await;
                     return;
@@ -131,14 +126,18 @@ impl<'a> Firing<'a> {
     /// Fires all that is under way to its end.
     pub(super) async fn finish(mut self) -> Result<(), StorageError> {
         while let Some((due, fired)) = self.under_way.next().await {
-            self.fired(&due, fired)?;
+            self.places.take_back(&due);
+            fired?;
         }
         Ok(())
     }
 
-    fn fired(&mut self, due: &Due, fired: Result<(), StorageError>) -> Result<(), StorageError> {
+    /// One is fired: whether storage took what came of it.
+    fn is_stored(&mut self, due: &Due, fired: Result<(), StorageError>) -> bool {
         self.places.take_back(due);
-        fired
+        let Err(trouble) = fired else { return true };
+        error!(tenant.id = %due.tenant(), error = %Causes(&trouble), "what came of a timer is not stored");
+        false
     }
 }
 

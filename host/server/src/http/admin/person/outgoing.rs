@@ -7,7 +7,7 @@ use serde::Serialize;
 use switchhook_core::{
     policy::registration::Fetch,
     registration::perform::{open_fetch, open_mail, open_outgoing},
-    row::{OutboxEntry, OutboxKind, OutboxState},
+    row::{OutboxEntry, OutboxKind},
     seal::KeyRing,
 };
 use switchhook_protocol::{
@@ -18,7 +18,7 @@ use switchhook_protocol::{
 use switchhook_storage::StorageError;
 use utoipa::ToSchema;
 
-use crate::{app::App, limits};
+use crate::{app::App, limits, metrics::outcome};
 
 /// A text or mail to the person, or a request that names them. What it says is not shown: it may prove the identifier.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,14 +70,6 @@ impl From<OutboxEntry> for OutgoingShown {
             OutboxKind::Mail => "mail",
             OutboxKind::Fetch => "request",
         };
-        let state = match entry.state {
-            OutboxState::Queued => "queued",
-            OutboxState::Performing => "performing",
-            OutboxState::Sent => "sent",
-            OutboxState::Delivered => "delivered",
-            OutboxState::Failed => "failed",
-            OutboxState::InDoubt => "in-doubt",
-        };
-        Self { id: entry.id, kind, state, queued_at: entry.queued_at }
+        Self { id: entry.id, kind, state: outcome(entry.state), queued_at: entry.queued_at }
     }
 }
