@@ -5,6 +5,7 @@
 //! and not performed again by itself; a request is queued again, since its idempotency key makes the
 //! second one harmless (DESIGN §2.8).
 
+use futures_util::future::join_all;
 use switchhook_core::row::{OutboxEntry, OutboxKind, OutboxState};
 use switchhook_protocol::id::{AttemptId, GatewayId, MessageId, NodeId, TenantId};
 
@@ -29,18 +30,33 @@ const FAILED: &str = "SELECT entry, kind, attempt, gateway, payload, state, queu
          (SELECT 1 FROM outbox AS o WHERE o.tenant = $1 AND o.attempt = $2 AND o.kind = 'text' AND o.state <> 'failed') \
      LIMIT 1";
 const FORGET: &str = "DELETE FROM outbox WHERE tenant = $1 AND entry = $2";
-const CLAIM: &str = "UPDATE outbox SET state = 'performing', node = $3 WHERE (tenant, entry) IN \
-     (SELECT tenant, entry FROM outbox WHERE state = 'queued' AND kind = $1 AND ($1 = 'fetch' OR ( \
-         (tenant, COALESCE(gateway, '')) NOT IN \
-             (SELECT busy.tenant, COALESCE(busy.gateway, '') FROM outbox AS busy \
-              WHERE busy.state = 'performing' AND busy.kind = $1 AND busy.node = $3 \
-              GROUP BY busy.tenant, COALESCE(busy.gateway, '') HAVING COUNT(*) >= CAST($4 AS BIGINT)) \
-         AND tenant NOT IN \
-             (SELECT busy.tenant FROM outbox AS busy \
-              WHERE busy.state = 'performing' AND busy.kind = $1 AND busy.node = $3 \
-              GROUP BY busy.tenant HAVING COUNT(*) >= 2 * CAST($4 AS BIGINT)))) \
-      ORDER BY queued_at LIMIT CAST($2 AS BIGINT)) \
-     RETURNING entry, kind, attempt, gateway, payload, state, queued_at, tenant";
+/// What a node may begin of a kind: nothing for whom it is performing as much already.
+macro_rules! may_begin {
+    () => {
+        "state = 'queued' AND kind = $1 AND ($1 = 'fetch' OR ( \
+             (tenant, COALESCE(gateway, '')) NOT IN \
+                 (SELECT busy.tenant, COALESCE(busy.gateway, '') FROM outbox AS busy \
+                  WHERE busy.state = 'performing' AND busy.kind = $1 AND busy.node = $3 \
+                  GROUP BY busy.tenant, COALESCE(busy.gateway, '') HAVING COUNT(*) >= CAST($4 AS BIGINT)) \
+             AND tenant NOT IN \
+                 (SELECT busy.tenant FROM outbox AS busy \
+                  WHERE busy.state = 'performing' AND busy.kind = $1 AND busy.node = $3 \
+                  GROUP BY busy.tenant HAVING COUNT(*) >= 2 * CAST($4 AS BIGINT)))) \
+         ORDER BY queued_at LIMIT CAST($2 AS BIGINT)"
+    };
+}
+
+const LONGEST: &str = concat!(
+    "SELECT tenant, COUNT(*) FROM (SELECT tenant FROM outbox WHERE ",
+    may_begin!(),
+    ") AS longest GROUP BY tenant"
+);
+const CLAIM: &str = concat!(
+    "UPDATE outbox SET state = 'performing', node = $3 WHERE tenant = $5 AND entry IN \
+     (SELECT entry FROM outbox WHERE tenant = $5 AND ",
+    may_begin!(),
+    ") RETURNING entry, kind, attempt, gateway, payload, state, queued_at, tenant"
+);
 const DOUBT: &str = "UPDATE outbox SET state = 'in-doubt' WHERE state = 'performing' AND kind IN ('text', 'mail') \
      AND (node IS NULL OR node NOT IN (SELECT node FROM nodes)) \
      RETURNING entry, kind, attempt, gateway, payload, state, queued_at, tenant";
@@ -74,26 +90,35 @@ impl Outbox<'_> {
     /// Of texts at most [`limits::GATEWAY_SHARE`] at a time, and none for a gateway by which the node is sending as many
     /// already, nor for a tenant with twice as many: a gateway that does not answer holds up nobody else's texts. A
     /// tenant's mail server is to mails what a gateway is to texts.
+    ///
+    /// Whose entries wait longest is read, and each of these tenants' is claimed in a transaction of its own, which
+    /// holds up no other tenant at no node. If another node was faster with all of them, it looks again.
     pub async fn claim(
         &self,
         node: &NodeId,
         kind: OutboxKind,
         limit: u32,
     ) -> Result<Vec<OfTenant>, StorageError> {
-        // Whoever looks and finds nothing has not troubled the writer.
-        if self.in_state(kind, OutboxState::Queued, 1).await?.is_empty() {
-            return Ok(Vec::new());
-        }
         let share = match kind {
             OutboxKind::Text => limits::GATEWAY_SHARE,
             OutboxKind::Mail => limits::MAIL_SERVER_SHARE,
             OutboxKind::Fetch => limit,
         };
-        let query =
-            Query::from(CLAIM).bind(kind.word()).bind(limit.min(share)).bind(node.as_str()).bind(share);
-        let mut claimed = self.0.run("claim-outbox", async move |tx| tx.all(query, decode).await).await?;
-        claimed.sort_by_key(|(_, entry)| entry.queued_at);
-        Ok(claimed)
+        let of = |statement: &'static str, limit: u32| {
+            Query::from(statement).bind(kind.word()).bind(limit).bind(node.as_str()).bind(share)
+        };
+        loop {
+            let longest = self.0.all(of(LONGEST, limit.min(share)), waiting).await?;
+            let claims = longest.iter().map(|(tenant, count)| {
+                let claim = of(CLAIM, *count).bind(tenant.as_str().to_owned());
+                let of_tenant = self.0.of(tenant);
+                async move { of_tenant.run("claim-outbox", async move |tx| tx.all(claim, decode).await).await }
+            });
+            let claimed = all_claimed(join_all(claims).await)?;
+            if longest.is_empty() || !claimed.is_empty() {
+                return Ok(claimed);
+            }
+        }
     }
 
     /// Entries of a kind in this state, the oldest first, at most so many.
@@ -196,6 +221,28 @@ impl Transaction<'_> {
 pub(crate) async fn take_up(tx: &mut Transaction<'_>) -> Result<Vec<OfTenant>, StorageError> {
     tx.write(Query::from(QUEUE_AGAIN)).await?;
     tx.all(Query::from(DOUBT), decode).await
+}
+
+/// What was claimed of all tenants, the oldest first. What fails for some of them waits on; it fails if it does for all.
+fn all_claimed(claims: Vec<Result<Vec<OfTenant>, StorageError>>) -> Result<Vec<OfTenant>, StorageError> {
+    let (mut claimed, mut failed) = (Vec::new(), None);
+    for claim in claims {
+        match claim {
+            Ok(entries) => claimed.extend(entries),
+            Err(trouble) => failed = Some(trouble),
+        }
+    }
+    claimed.sort_by_key(|(_, entry): &OfTenant| entry.queued_at);
+    match failed {
+        Some(trouble) if claimed.is_empty() => Err(trouble),
+        Some(_) | None => Ok(claimed),
+    }
+}
+
+/// A tenant, and how many of its entries are among those that wait longest.
+fn waiting(row: &Row) -> Result<(TenantId, u32), StorageError> {
+    let mut cells = Cells::of("outbox", row);
+    Ok((cells.parsed()?, cells.number()?))
 }
 
 fn decode(row: &Row) -> Result<OfTenant, StorageError> {

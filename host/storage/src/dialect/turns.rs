@@ -5,7 +5,7 @@
 //! transaction-level advisory lock for each tenant of its group, held until the commit. Hence the
 //! transactions of one tenant are serial over all nodes, and those of different tenants run side by side.
 //!
-//! - The host's own jobs (sweeping, claiming outside effects, making a tenant) touch every tenant. A group that
+//! - The host's own jobs (sweeping, making a tenant) touch every tenant. A group that
 //!   has one takes a lock on the whole alone, and it is the only one that writes meanwhile. Every other
 //!   group shares that lock first.
 //! - All locks are taken in one statement, those of tenants in the order of their keys: two groups

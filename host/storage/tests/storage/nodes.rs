@@ -151,6 +151,17 @@ on_two_nodes! {
         held.release().await;
     }
 
+    async fn effects_of_a_tenant_are_claimed_while_another_tenants_transaction_takes_long(fixture, other) {
+        let neighbour = fixture.storage.of(&tenant("other"));
+        neighbour.commit("transit", vec![Write::Enqueue(entry("text", NOW))]).await.unwrap();
+        let held = Held::hold(&fixture.acme()).await;
+
+        let claimed = other.outbox().claim(&node("there"), OutboxKind::Text, 9).await.unwrap();
+
+        assert_eq!(claimed.len(), 1);
+        held.release().await;
+    }
+
     async fn the_hosts_own_transactions_wait_for_those_of_every_tenant(fixture, other) {
         let held = Held::hold(&fixture.acme()).await;
 
