@@ -23,7 +23,7 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use crate::{admin::Admin, phone::Phone, stored, waiting::GUARD};
+use crate::{admin::Admin, phone::Phone, port::Port, stored, waiting::GUARD};
 
 /// A running server; it ends when dropped.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub struct Host {
     pub transit: Transit,
     /// The operator, at the first tenant.
     pub admin: Admin,
+    /// Where it answers, also after a restart.
+    _port: Port,
     folder: TempDir,
 }
 
@@ -58,33 +60,25 @@ impl Host {
 
     /// Starts a new installation on free ports, with these settings changed.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let (folder, port) = (tempfile::tempdir()?, Port::any()?);
         let mut settings = Settings::on_free_ports(folder.path().join("data"));
+        settings.http.listen = port.addr;
         settings.gateways.allow_loopback = true;
         settings.deadlines.webhook = GUARD;
         change(&mut settings);
         let server = Server::start(&settings).await?;
         let addresses = server.addresses();
-        // After a restart it answers where it did before.
-        settings.http.listen = addresses.http;
-        settings.cdx.ports = [addresses.cdx.primary.port(), addresses.cdx.secondary.port()];
-        settings.relay.listen = addresses.relay;
         let token = fs::read_to_string(settings.data.join(ADMIN_TOKEN))?;
         let admin = Admin::new(addresses.http, token.trim());
         let secret = SandboxFile::read(&settings.data)?.secret;
         let transit = Transit::start(addresses.http, &tenant(DEFAULT_TENANT)?, secret).await?;
         admin.put_gateway(&transit.send_url, &transit.secret).await?;
-        Ok(Self { server: Some(server), settings, addresses, transit, admin, folder })
+        Ok(Self { server: Some(server), settings, addresses, transit, admin, _port: port, folder })
     }
 
-    /// Where it answers.
+    /// Where it answers; CDX and the relay elsewhere after each start.
     pub const fn addresses(&self) -> Addresses {
         self.addresses
-    }
-
-    /// Where it takes TURN over TLS, if it does.
-    pub fn relay_tls(&self) -> Option<SocketAddr> {
-        self.server.as_ref()?.addresses().relay_tls
     }
 
     /// Its data folder.
@@ -119,7 +113,7 @@ impl Host {
         stored::rows(self.data()).await
     }
 
-    /// Stops, lets a test change what is stored, and starts again on the same ports.
+    /// Stops, lets a test change what is stored, and starts again where it was.
     pub async fn restart(&mut self, between: impl AsyncFnOnce(TenantStorage) -> Result<()>) -> Result<()> {
         self.stop().await;
         let storage = Storage::open(switchhook_storage::Settings::new(
@@ -132,19 +126,21 @@ impl Host {
         self.start_again().await
     }
 
-    /// Starts again on the same ports, after [`Self::stop`].
+    /// Starts again where it was, after [`Self::stop`].
     pub async fn start_again(&mut self) -> Result<()> {
-        self.server = Some(Server::start(&self.settings).await.context("it does not start again")?);
+        let server = Server::start(&self.settings).await.context("it does not start again")?;
+        self.addresses = server.addresses();
+        self.server = Some(server);
         Ok(())
     }
 
-    /// Starts again on the same ports with another data folder, after [`Self::stop`].
+    /// Starts again where it was with another data folder, after [`Self::stop`].
     pub async fn start_on(&mut self, data: impl Into<PathBuf>) -> Result<()> {
         self.settings.data = data.into();
         self.start_again().await
     }
 
-    /// Starts again on the same ports with these settings changed, after [`Self::stop`].
+    /// Starts again where it was with these settings changed, after [`Self::stop`].
     pub async fn start_with(&mut self, change: impl FnOnce(&mut Settings)) -> Result<()> {
         change(&mut self.settings);
         self.start_again().await

@@ -26,7 +26,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::{
     deaths::{Death, at_each, death},
-    stage::{Stage, registrations},
+    stage::{PROGRAM, Stage, registrations},
 };
 
 const METHOD: &str = "registration-method/register-badge";
@@ -114,7 +114,7 @@ impl Service {
 /// A server whose tenant has such a method.
 async fn start() -> Result<(Stage, Service)> {
     let service = Service::open().await?;
-    let stage = Stage::with("[plugins]\nallow_loopback = true\n").await?;
+    let stage = Stage::with(PROGRAM, "[plugins]\nallow_loopback = true\n").await?;
     let (status, uploaded) = stage.admin.upload(METHOD, guests::REGISTER_BADGE.to_vec()).await?;
     ensure!(status.is_success(), "{status} {uploaded}");
     let version = uploaded.get("version").cloned().unwrap_or(Value::Null);

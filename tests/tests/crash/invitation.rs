@@ -4,7 +4,7 @@ use anyhow::Result;
 use switchhook_client::ClientEvent;
 use switchhook_tests::phone::Phone;
 
-use crate::stage::Stage;
+use crate::stage::{PROGRAM, Stage};
 
 const ALICE: &str = "+15550100";
 const BOB: &str = "+15550101";
@@ -12,7 +12,7 @@ const BOB: &str = "+15550101";
 /// INV-11.restart
 #[tokio::test]
 async fn inv_11_a_ticket_completes_the_call_after_the_host_was_killed() -> Result<()> {
-    let mut stage = Stage::start().await?;
+    let mut stage = Stage::start(PROGRAM).await?;
     let (mut alice, mut bob) = (stage.phone().await?, stage.phone().await?);
     alice.register(&stage.transit.carrier, &ALICE.parse()?).await?;
     bob.register(&stage.transit.carrier, &BOB.parse()?).await?;

@@ -14,7 +14,7 @@ use switchhook_tests::{phone::Phone, smtp::Smtp, waiting::in_time};
 
 use crate::{
     deaths::{Death, at_each, death},
-    stage::{Stage, mails_in_doubt, post_link, registrations, resend_mail},
+    stage::{PROGRAM, Stage, mails_in_doubt, post_link, registrations, resend_mail},
 };
 
 const BOB: &str = "bob@example.com";
@@ -129,7 +129,7 @@ async fn register_until_death(stage: &mut Stage, smtp: &mut Smtp, phone: &Phone)
 /// A server whose tenant registers by mail, in words that need no address of the web.
 async fn start(test: &str) -> Result<Option<(Stage, Smtp)>> {
     let Some(smtp) = Smtp::start(test).await? else { return Ok(None) };
-    let stage = Stage::start().await?;
+    let stage = Stage::start(PROGRAM).await?;
     let method = "registration-method/mails";
     let (status, uploaded) = stage.admin.upload(method, guests::MAILS.to_vec()).await?;
     ensure!(status.is_success(), "{status} {uploaded}");

@@ -16,7 +16,7 @@ use switchhook_tests::{phone::Phone, waiting::in_time};
 
 use crate::{
     deaths::{Death, at_each},
-    stage::{Stage, registrations},
+    stage::{PROGRAM, Stage, registrations},
     texts::{self, ALICE, BYSTANDER, TEXT_IS_DONE, Texted, death},
 };
 
@@ -59,7 +59,7 @@ async fn reg_5_a_typed_number_is_texted_once_and_registered_wherever_the_process
 
 /// The points that a registration passes, from the request to its end, with a wrong code on the way.
 async fn points() -> Result<BTreeSet<String>> {
-    let mut stage = Stage::start().await?;
+    let mut stage = Stage::start(PROGRAM).await?;
     let phone = stage.phone().await?;
     let attempt = in_time("the answer", begin(&phone, BYSTANDER)).await??;
     ensure!(stage.process.passes(TEXT_IS_DONE, 1).await?, "the process died");
@@ -68,7 +68,7 @@ async fn points() -> Result<BTreeSet<String>> {
 }
 
 async fn die_and_go_on(death: &Death<Texted<Then>>) -> Result<()> {
-    let mut stage = Stage::start().await?;
+    let mut stage = Stage::start(PROGRAM).await?;
     let (bystander, alice) = (stage.phone().await?, stage.phone().await?);
     let number: EndpointId = ALICE.parse()?;
     register(&stage, &bystander, BYSTANDER).await?;

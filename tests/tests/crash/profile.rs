@@ -11,7 +11,7 @@ use switchhook_tests::{
     waiting::in_time,
 };
 
-use crate::stage::{Stage, registrations};
+use crate::stage::{PROGRAM, Stage, registrations};
 
 const BOB: &str = "bob@example.org";
 
@@ -39,7 +39,7 @@ async fn reg_9_an_e_mail_registration_goes_on_wherever_the_process_dies() -> Res
 }
 
 async fn die_and_go_on(point: &'static str) -> Result<()> {
-    let mut stage = Stage::start().await?;
+    let mut stage = Stage::start(PROGRAM).await?;
     user(&stage.admin, "bob", &[BOB]).await?;
     let (before, phone) = (stage.phone().await?, stage.phone().await?);
     let confirmed = in_time("the registration", register(&before)).await??;

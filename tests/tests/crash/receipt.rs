@@ -14,7 +14,7 @@ use switchhook_tests::{
     waiting::{in_time, now, until},
 };
 
-use crate::stage::Stage;
+use crate::stage::{PROGRAM, Stage};
 
 const NUMBER: &str = "+15550100";
 
@@ -23,7 +23,7 @@ const THEN: &str = "+15550101";
 
 #[tokio::test]
 async fn reg_5_a_receipt_is_heard_by_the_method_although_the_process_dies_of_it() -> Result<()> {
-    let mut stage = Stage::start().await?;
+    let mut stage = Stage::start(PROGRAM).await?;
     install(&stage).await?;
     let phone = stage.phone().await?;
     stage.transit.carrier.refuse(Some(503));

@@ -18,7 +18,7 @@ use switchhook_tests::{
 
 use crate::{
     deaths::{Death, at_each},
-    stage::{Stage, registrations},
+    stage::{PROGRAM, Stage, registrations},
     texts::{self, ALICE, BYSTANDER, TEXT_IS_DONE, Texted, death},
 };
 
@@ -61,7 +61,7 @@ async fn reg_4_nothing_confirmed_is_lost_wherever_the_process_dies() -> Result<(
 
 /// The points that a registration passes, from the transit's report to the confirmation.
 async fn points() -> Result<BTreeSet<String>> {
-    let mut stage = Stage::start().await?;
+    let mut stage = Stage::start(PROGRAM).await?;
     let mut phone = stage.phone().await?;
     register_and_settle(&stage, &mut phone, BYSTANDER).await?;
     stage.passed_since_enrolment().await
@@ -77,7 +77,7 @@ async fn register_and_settle(stage: &Stage, phone: &mut Phone, number: &str) -> 
 }
 
 async fn die_and_go_on(death: &Death<Texted<Then>>) -> Result<()> {
-    let mut stage = Stage::start().await?;
+    let mut stage = Stage::start(PROGRAM).await?;
     let (mut bystander, mut alice) = (stage.phone().await?, stage.phone().await?);
     register_and_settle(&stage, &mut bystander, BYSTANDER).await?;
     let report = report("alice", ALICE, &alice)?;

@@ -6,7 +6,7 @@ mod operator;
 mod ways;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
 };
 
@@ -27,6 +27,7 @@ use switchhook_protocol::{
 use switchhook_tests::{
     host::Host,
     phone::{Net, Phone, open},
+    port,
     relay_host::RelayHost,
     waiting::in_time,
 };
@@ -35,6 +36,9 @@ pub(crate) use crate::tls::PROGRAM;
 
 const ALICE: &str = "+15550100";
 const BOB: &str = "+15550101";
+
+/// The address of the relay host in Europe.
+const EU: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 /// Alice in Europe, Bob in America, and a relay host in each. No peer on loopback is allowed: what one host relays
 /// the other permits only because it is registered.
@@ -126,10 +130,10 @@ async fn rel_3_the_end_of_a_session_drops_its_allocations_on_both_relay_hosts() 
 impl Stage {
     async fn start() -> Result<Self> {
         let host = Host::start().await?;
-        let (eu, us) = (
-            start(&host, "eu-1", "127.0.0.2:0", "eu").await?,
-            start(&host, "us-1", "127.0.0.3:0", "us").await?,
-        );
+        // Where it may come back.
+        let at = SocketAddr::new(EU, port::of_nobody(EU)?).to_string();
+        let (eu, us) =
+            (start(&host, "eu-1", &at, "eu").await?, start(&host, "us-1", "127.0.0.3:0", "us").await?);
         for id in [&eu.id, &us.id] {
             host.admin.relay_host_is(id, &json!({ "state": "alive", "knows_others": true })).await?;
         }

@@ -1,6 +1,9 @@
 //! The relay as TURN clients of others meet it, with the credentials of a call.
 
-use std::{net::SocketAddr, process::Stdio};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    process::Stdio,
+};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
@@ -12,6 +15,7 @@ use switchhook_tests::{
     certificates::{Authority, Certified},
     host::Host,
     node::Node,
+    port,
     python::Python,
     skipped,
     waiting::in_time,
@@ -113,15 +117,15 @@ struct Call {
 
 impl Call {
     async fn relayed() -> Result<Self> {
+        let port = port::of_nobody(Ipv4Addr::LOCALHOST.into())?;
         let mut host = Host::with(|settings| {
             settings.relay.allow_loopback = true;
+            // On a port of its own its relay is the same one after the next start.
+            settings.relay.listen.set_port(port);
             // Its devices do not come back: they have no TLS.
             settings.sessions.lost_after_s = 3_600;
         })
         .await?;
-        // On a port of its own its relay is the same one after the next start.
-        host.stop().await;
-        host.start_again().await?;
         let claims = (Claims::default(), Claims::default());
         let connected = connect(&host, (&nat(), &nat()), claims, true).await?;
         let [inviters, callees] = [relay_of(&connected.inviter)?, relay_of(&connected.callee)?];
@@ -136,7 +140,7 @@ impl Call {
             settings.relay.tls_port = Some(0);
         })
         .await?;
-        let (relay, relay_tls) = (inviters.server, host.relay_tls().context("no TURN over TLS")?);
+        let (relay, relay_tls) = (inviters.server, host.addresses().relay_tls.context("no TURN over TLS")?);
         Ok(Self { host, inviters, callees, relay, relay_tls, authority, certified })
     }
 }

@@ -11,7 +11,7 @@ use switchhook_tests::{
 };
 
 use super::{BOB, Death, Left, Step};
-use crate::stage::{Stage, registrations};
+use crate::stage::{PROGRAM, Stage, registrations};
 
 /// The last point that a mail passes, from the request to the step in which the method hears of its sending.
 const MAIL_IS_DONE: &str = "commit.register-sent.after";
@@ -30,7 +30,7 @@ pub(super) struct Cast {
 impl Cast {
     pub(super) async fn start(test: &str) -> Result<Option<Self>> {
         let Some(mut smtp) = Smtp::start(test).await? else { return Ok(None) };
-        let stage = Stage::start().await?;
+        let stage = Stage::start(PROGRAM).await?;
         let words = |settings: &mut Value| {
             if let Some(settings) = settings.as_object_mut() {
                 settings.insert("template".to_owned(), json!({ "subject": "Hello", "text": "{token}" }));
