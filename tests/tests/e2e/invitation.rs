@@ -1,5 +1,7 @@
 //! Invites, from ring to silence: who rings, who is taken, who stops, and who is told.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use reqwest::StatusCode;
 use serde_json::json;
@@ -7,16 +9,20 @@ use switchhook_client::ClientEvent;
 use switchhook_protocol::{
     error::ErrorCode,
     event::Event,
-    invitation::{Cancel, StopReason, UserOutcome},
+    invitation::{Cancel, InviteStatus, StopReason, UserOutcome},
 };
 use switchhook_tests::{
     host::Host,
     phone::{Phone, open, refusal},
     raw::{Raw, code_of},
+    stage::Stage,
     waiting::in_time,
 };
 
-use crate::three::{ALICE, BOB, Three};
+use crate::{
+    three::{ALICE, BOB, Three},
+    tls::PROGRAM,
+};
 
 /// INV-3, INV-1
 #[tokio::test]
@@ -149,23 +155,25 @@ async fn inv_4_after_one_decline_the_other_device_may_accept() -> Result<()> {
 
 #[tokio::test]
 async fn inv_4_when_the_ring_time_is_over_everybody_hears_it() -> Result<()> {
-    let mut three = Three::start().await?;
-    let shorter = json!({ "ring_time_seconds": 1 });
-    let (status, _) = three.host.admin.configure("invite-router/route-ring-all", &shorter).await?;
+    let stage = Stage::start(PROGRAM).await?;
+    let shorter = json!({ "ring_time_seconds": 25 });
+    let (status, _) = stage.admin.configure("invite-router/route-ring-all", &shorter).await?;
     assert_eq!(status, StatusCode::OK);
-    let rings = three.ring().await?;
-    let session = &rings.status.session;
-    assert_eq!(rings.status.ring_ms, 1_000);
+    let (mut alice, mut phone) = (stage.device("phone", ALICE).await?, stage.device("phone", BOB).await?);
+    let mut tablet = stage.device("tablet", BOB).await?;
+    let InviteStatus { session, ring_ms, .. } = alice.invite(BOB).await?;
+    assert_eq!(ring_ms, 25_000);
+    let (at_phone, _) = (phone.expect_invite().await?, tablet.expect_invite().await?);
 
-    let outcome = three.alice.expect_outcome(session).await?;
+    stage.is_later(Duration::from_millis(ring_ms))?;
 
-    assert_eq!(outcome.outcome, UserOutcome::NoAnswer);
-    for phone in [&mut three.phone, &mut three.tablet] {
-        assert_eq!(phone.expect_cancel(session).await?, StopReason::NoAnswer);
-        three.host.admin.leg_is(session, phone.device(), "stop-confirmed").await?;
+    assert_eq!(alice.expect_outcome(&session).await?.outcome, UserOutcome::NoAnswer);
+    for device in [&mut phone, &mut tablet] {
+        assert_eq!(device.expect_cancel(&session).await?, StopReason::NoAnswer);
+        stage.admin.leg_is(&session, device.device(), "stop-confirmed").await?;
     }
-    assert_eq!(three.host.admin.invitation_state(session).await?, "no-answer");
-    let late = three.phone.accept(&rings.at_phone).await?;
+    assert_eq!(stage.admin.invitation_state(&session).await?, "no-answer");
+    let late = phone.accept(&at_phone).await?;
     assert_eq!(refusal(late)?, ErrorCode::NoLongerRinging);
     Ok(())
 }
