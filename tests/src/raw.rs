@@ -111,6 +111,13 @@ impl Raw {
         Ok(self.socket.send(Message::text(text.into())).await?)
     }
 
+    /// Says a text frame again and again and reads nothing, until the connection breaks.
+    pub async fn pour(&mut self, text: &str) -> Result<()> {
+        loop {
+            self.say(text).await?;
+        }
+    }
+
     /// Says a binary frame.
     pub async fn say_binary(&mut self, bytes: &[u8]) -> Result<()> {
         Ok(self.socket.send(Message::binary(bytes.to_vec())).await?)

@@ -14,7 +14,11 @@ use switchhook_tests::{
     raw::Raw,
     waiting::in_time,
 };
-use tokio::{net::TcpListener, process::Command};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    process::Command,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_switchhook-under-test");
 
@@ -75,6 +79,28 @@ async fn a_server_that_is_asked_to_end_sends_its_clients_away_and_ends_well() ->
             matches!(event, ClientEvent::Disconnected { .. }).then_some(())
         })
         .await?;
+    assert!(process.ended().await?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_ends_says_that_it_is_not_ready() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut process = Process::start(PROGRAM, &folder.path().join("data"), None).await?;
+    let mut balancer = TcpStream::connect(process.http).await?;
+    // Connections are taken in turn: with this one the balancer's is there.
+    let mut stranger = Raw::connect(process.http, "default").await?;
+    stranger.challenge().await?;
+    process.terminate()?;
+    assert_eq!(stranger.close_code().await?, 1012);
+
+    balancer.write_all(b"GET /readyz HTTP/1.1\r\nhost: switchhook\r\n\r\n").await?;
+    let mut said = String::new();
+    in_time("the answer", balancer.read_to_string(&mut said)).await??;
+
+    assert!(said.starts_with("HTTP/1.1 503 "), "{said}");
+    assert!(said.contains(r#""code":"overloaded""#), "{said}");
+    drop((balancer, stranger));
     assert!(process.ended().await?.success());
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! Devices that were away, and come back: what still counts, once, on one connection.
 
+use std::time::Duration;
+
 use anyhow::Result;
+use serde_json::json;
 use switchhook_client::{CallError, ClientEvent};
 use switchhook_protocol::{
     client::Cursor,
@@ -8,9 +11,12 @@ use switchhook_protocol::{
     invitation::{Cancel, StopReason},
     server::Resumed,
 };
-use switchhook_tests::{host::Host, phone::Phone, waiting::in_time};
+use switchhook_tests::{host::Host, phone::Phone, raw::Raw, stage::Stage, waiting::in_time};
 
-use crate::three::{ALICE, BOB};
+use crate::{
+    three::{ALICE, BOB},
+    tls::PROGRAM,
+};
 
 /// PUSH-3
 #[tokio::test]
@@ -70,14 +76,64 @@ async fn a_client_goes_on_after_the_last_event_that_it_has() -> Result<()> {
 
     let mut bob = Phone::connect(settings.cursor(Some(cursor)), identity).await?;
 
-    let resumed = bob
-        .expect("welcome", |event| {
-            if let ClientEvent::Connected(welcome) = event { Some(welcome.resumed) } else { None }
-        })
-        .await?;
-    assert_eq!(resumed, Resumed::Full);
+    assert_eq!(resumed(&mut bob).await?, Resumed::Full);
     assert_eq!(bob.expect_cancel(&first.session).await?, StopReason::Cancelled);
     assert_eq!(bob.expect_invite().await?.session, second.session, "the first ring does not come again");
+    Ok(())
+}
+
+/// PUSH-3: a ring that is over is not told of any more, and whoever missed it knows that something is missing.
+#[tokio::test]
+async fn who_missed_what_has_expired_is_told_partial_and_a_sync_says_what_counts() -> Result<()> {
+    let stage = Stage::start(PROGRAM).await?;
+    let (alice, mut bob) = (stage.device("phone", ALICE).await?, stage.device("phone", BOB).await?);
+    let first = alice.invite(BOB).await?;
+    in_time("the cancel", alice.client.cancel(&Cancel { ticket: first.ticket })).await??;
+    let last = |event: &ClientEvent| {
+        let ClientEvent::Event(delivered) = event else { return None };
+        let is_last = matches!(delivered.event, Event::Cancel(_));
+        is_last.then(|| Cursor { epoch: delivered.epoch.clone(), seq: delivered.seq })
+    };
+    let cursor = bob.expect("the cancel", last).await?;
+    let (settings, identity) = bob.leave().await;
+    let missed = alice.invite(BOB).await?;
+
+    stage.is_later(Duration::from_millis(missed.ring_ms))?;
+    let mut bob = Phone::connect(settings.cursor(Some(cursor)), identity).await?;
+
+    assert_eq!(resumed(&mut bob).await?, Resumed::Partial);
+    let counts = in_time("sync", bob.client.sync()).await??;
+    assert_eq!((counts.rings.len(), counts.registrations), (0, vec![BOB.parse()?]));
+    // What comes now comes as always.
+    let status = alice.invite(BOB).await?;
+    let rung = bob.expect_invite().await?;
+    assert_eq!(rung.session, status.session, "the ring that is over does not come");
+    assert_eq!(in_time("sync", bob.client.sync()).await??.rings.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_not_acknowledged_comes_again_and_says_so() -> Result<()> {
+    let host = Host::start().await?;
+    let (alice, bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let (settings, identity) = bob.leave().await;
+    let connect = async || Raw::welcomed(host.addresses().http, &settings.tenant, &identity).await;
+    let mut raw = connect().await?;
+    let status = alice.invite(BOB).await?;
+    let first = raw.message().await?;
+    assert_eq!((&first["kind"], &first["redelivered"]), (&json!("invite"), &json!(false)));
+    // That it was sent is noted a moment after.
+    host.admin.leg_is(&status.session, &identity.device, "pushed").await?;
+
+    let mut raw = connect().await?;
+    let again = raw.message().await?;
+    assert_eq!((&again["message_id"], &again["redelivered"]), (&first["message_id"], &json!(true)));
+
+    raw.say(json!({ "type": "ack", "seq": again["seq"] }).to_string()).await?;
+    assert!(raw.serves().await?, "the ack was read before that");
+    let mut raw = connect().await?;
+    raw.say(json!({ "type": "request", "id": "r", "op": "sync", "body": {} }).to_string()).await?;
+    assert_eq!(raw.message().await?["id"], json!("r"), "nothing comes a third time");
     Ok(())
 }
 
@@ -99,4 +155,13 @@ async fn a_second_connection_of_a_device_takes_the_place_of_the_first() -> Resul
     let refused = in_time("the answer", first.client.sync()).await?;
     assert_eq!(refused, Err(CallError::Closed));
     Ok(())
+}
+
+/// What the host says that the device missed.
+async fn resumed(device: &mut Phone) -> Result<Resumed> {
+    device
+        .expect("welcome", |event| {
+            if let ClientEvent::Connected(welcome) = event { Some(welcome.resumed) } else { None }
+        })
+        .await
 }

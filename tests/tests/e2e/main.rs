@@ -9,10 +9,12 @@
     reason = "tests: what is missing fails them"
 )]
 
+mod away;
 mod backup;
 mod call;
 mod carriers;
 mod certificates;
+mod closing;
 mod email;
 mod exchange;
 mod explain;

@@ -1,5 +1,7 @@
 //! Tickets and aliases: whom they serve, and where.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::json;
 use switchhook_protocol::{
@@ -7,10 +9,15 @@ use switchhook_protocol::{
     error::ErrorCode,
     event::Rung,
     invitation::{Ringing, Stopped},
+    relay::RelayRequest,
+    session::{End, SessionRenew, SessionUpdate},
 };
-use switchhook_tests::{phone::refusal, waiting::in_time};
+use switchhook_tests::{phone::refusal, stage::Stage, waiting::in_time};
 
-use crate::three::Three;
+use crate::{
+    three::{ALICE, BOB, Three},
+    tls::PROGRAM,
+};
 
 #[tokio::test]
 async fn inv_11_an_alias_passes_live_messages_in_its_session_and_in_no_other() -> Result<()> {
@@ -60,5 +67,37 @@ async fn inv_11_a_ticket_serves_its_holder_alone() -> Result<()> {
     assert_eq!(refusal(three.phone.accept_by_hand(&inviters).await?)?, ErrorCode::BadTicket);
 
     three.phone.accept(&rings.at_phone).await??;
+    Ok(())
+}
+
+/// Longer than a ticket lives.
+const DAYS: Duration = Duration::from_hours(49);
+
+#[tokio::test]
+async fn inv_11_a_ticket_that_is_old_opens_nothing_and_a_new_session_is_what_is_left() -> Result<()> {
+    let stage = Stage::start(PROGRAM).await?;
+    let (mut alice, mut bob) = (stage.device("phone", ALICE).await?, stage.device("phone", BOB).await?);
+    let status = alice.invite(BOB).await?;
+    let rung = bob.expect_invite().await?;
+    bob.accept(&rung).await??;
+    let ticket = alice.expect_accept(&status.session).await?.ticket;
+    let update = SessionUpdate { ticket: ticket.clone(), data: json!("still there?"), idempotency_key: None };
+    in_time("the update", alice.client.session_update(&update)).await??;
+
+    stage.is_later(DAYS)?;
+
+    let client = &alice.client;
+    let old = |ticket: &str| ticket.to_owned();
+    let refused = [
+        refusal(in_time("the update", client.session_update(&update)).await?)?,
+        refusal(in_time("the relay", client.relay_request(&RelayRequest { ticket: old(&ticket) })).await?)?,
+        refusal(in_time("the renewal", client.session_renew(&SessionRenew { ticket: old(&ticket) })).await?)?,
+        refusal(
+            in_time("the end", client.end(&End { ticket: old(&ticket), reason: "x".to_owned() })).await?,
+        )?,
+    ];
+    assert_eq!(refused, [ErrorCode::TicketExpired; 4]);
+    let status = alice.invite(BOB).await?;
+    assert_eq!(bob.expect_invite().await?.session, status.session);
     Ok(())
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use axum::{extract::State, http::header, response::IntoResponse};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use switchhook_protocol::error::{ErrorBody, ErrorCode};
+use tracing::warn;
 
 use super::problem::Problem;
 use crate::{
     app::App,
+    causes::Causes,
     relay_hosts::seen::{NotReady, Standing},
 };
 
@@ -22,7 +24,10 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, P
     if app.stop.is_cancelled() {
         return Err(ErrorCode::Overloaded.into());
     }
-    app.storage.ping().await?;
+    if let Err(trouble) = app.storage.ping().await {
+        warn!(error = %Causes(&trouble), "not ready: the database is away");
+        return Err(ErrorCode::Overloaded.into());
+    }
     Ok("ready\n")
 }
 

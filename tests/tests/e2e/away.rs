@@ -1,0 +1,107 @@
+//! The database goes away, and comes back.
+
+use anyhow::{Context as _, Result};
+use reqwest::StatusCode;
+use serde_json::Value;
+use switchhook_programs::postgres;
+use switchhook_protocol::id::{DeviceId, SessionId};
+use switchhook_tests::{
+    host::Host,
+    line::Line,
+    phone::Phone,
+    skipped,
+    waiting::{in_time, now, until},
+};
+
+use crate::three::{ALICE, BOB};
+
+/// Seconds after which a participant is lost.
+const LOST_AFTER: u16 = 8;
+
+#[tokio::test]
+async fn a_server_whose_database_is_away_is_not_ready_and_comes_back_with_it() -> Result<()> {
+    let name = "a_server_whose_database_is_away_is_not_ready_and_comes_back_with_it";
+    let Some((host, line)) = host(name).await? else { return Ok(()) };
+    assert_eq!(ready(&host).await?, StatusCode::OK);
+    for leaves in [Line::freeze, Line::cut] {
+        leaves(&line);
+        assert_eq!(ready(&host).await?, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(host.admin.public("healthz").await?.0, StatusCode::OK, "the process lives");
+
+        line.mend();
+        is_back(&host).await?;
+    }
+    host.phone(ALICE).await?;
+    Ok(())
+}
+
+/// INV-11: nobody was marked while the database was away, and whoever lost the connection meanwhile could not come back.
+#[tokio::test]
+async fn no_session_ends_because_the_database_was_away_for_longer_than_a_device_may_be() -> Result<()> {
+    let name = "no_session_ends_because_the_database_was_away_for_longer_than_a_device_may_be";
+    let Some((host, line)) = host(name).await? else { return Ok(()) };
+    let (mut alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let status = alice.invite(BOB).await?;
+    let rung = bob.expect_invite().await?;
+    bob.accept(&rung).await??;
+    alice.expect_accept(&status.session).await?;
+    let (alices, bobs) = (alice.device().clone(), bob.device().clone());
+
+    line.cut();
+    let (settings, identity) = alice.leave().await;
+    let over = now().after(std::time::Duration::from_secs(u64::from(LOST_AFTER) + 1));
+    until("the time after which she would be lost", async || Ok((now() >= over).then_some(()))).await?;
+    line.mend();
+    is_back(&host).await?;
+
+    // Whoever is marked twice was looked at once, from the first to the last of them.
+    let mut last = now().as_millis();
+    for look in ["a look", "another look"] {
+        last = until(look, async || {
+            let seen = seen_at(&host, &status.session, &bobs).await?.context("Bob is out")?;
+            Ok((seen > last).then_some(seen))
+        })
+        .await?;
+    }
+    assert!(seen_at(&host, &status.session, &alices).await?.is_some(), "she has time to come back");
+    let alice = Phone::connect(settings, identity).await?;
+    let running = in_time("sync", alice.client.sync()).await??;
+    assert_eq!(running.sessions.len(), 1);
+    Ok(())
+}
+
+/// A host on a database at the end of a line; none, and the test says so, where there is no PostgreSQL.
+async fn host(test: &str) -> Result<Option<(Host, Line)>> {
+    let database = match postgres::database().await {
+        Ok(database) => database,
+        Err(why) => {
+            skipped::say(test, &why);
+            return Ok(None);
+        }
+    };
+    let line = Line::to(&database).await?;
+    let url = line.url.clone().try_into()?;
+    let host = Host::with(|settings| {
+        settings.database = Some(url);
+        // The tests' server ends with its machine.
+        settings.allow_lossy_database = true;
+        settings.sessions.lost_after_s = LOST_AFTER;
+    });
+    Ok(Some((host.await?, line)))
+}
+
+async fn ready(host: &Host) -> Result<StatusCode> {
+    Ok(in_time("the answer", host.admin.public("readyz")).await??.0)
+}
+
+async fn is_back(host: &Host) -> Result<()> {
+    until("the database", async || Ok((ready(host).await? == StatusCode::OK).then_some(()))).await
+}
+
+/// When a participant was last marked, in milliseconds; none if it takes no part.
+async fn seen_at(host: &Host, session: &SessionId, device: &DeviceId) -> Result<Option<u64>> {
+    let shown = host.admin.session(session).await?;
+    let all = shown.get("participants").and_then(Value::as_array).context("participants")?;
+    let own = all.iter().find(|it| it.get("device").and_then(Value::as_str) == Some(device.as_str()));
+    Ok(own.and_then(|it| it.get("seen_at")).and_then(Value::as_u64))
+}
