@@ -2,6 +2,8 @@
 
 mod calls;
 mod deaths;
+mod flows;
 mod operation;
+mod people;
 mod relays;
 mod stage;

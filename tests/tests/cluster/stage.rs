@@ -2,8 +2,9 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr},
+    net::Ipv4Addr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -15,11 +16,17 @@ use switchhook_tests::{
     front::Front,
     host::{Transit, client_settings, tenant},
     phone::Phone,
+    port::Port,
     process::Process,
-    skipped,
+    service::Service,
+    skipped, stage,
     waiting::until,
 };
 use tempfile::TempDir;
+
+/// Services of tenants are on this machine, and one pair of people may do what a test has it do.
+const SETTINGS: &str = "[plugins]\nallow_loopback = true\n[limits]\ninvites_of_pair = 10000\n\
+    invites_of_device = 10000\ninvites_of_identifier = 10000\n";
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_switchhook-under-test");
 
@@ -32,6 +39,7 @@ pub(crate) struct Stage {
     pub(crate) bus: nats::Cluster,
     pub(crate) transit: Transit,
     folder: TempDir,
+    _router: Option<Service>,
 }
 
 /// One node.
@@ -39,6 +47,7 @@ pub(crate) struct Node {
     pub(crate) process: Process,
     pub(crate) admin: Admin,
     data: PathBuf,
+    port: Port,
     /// What the others call it, and send their clients to.
     _public: Front,
 }
@@ -54,9 +63,18 @@ pub(crate) struct Somebody {
 impl Stage {
     /// A new installation; none, and the test says so, where a server is missing.
     pub(crate) async fn start(test: &str) -> Result<Option<Self>> {
+        Self::with(test, None).await
+    }
+
+    /// The same, whose invites a tenant's service routes.
+    pub(crate) async fn routed_by(test: &str, router: Service) -> Result<Option<Self>> {
+        Self::with(test, Some(router)).await
+    }
+
+    async fn with(test: &str, router: Option<Service>) -> Result<Option<Self>> {
         let servers = async { Ok::<_, String>((postgres::database().await?, nats::Cluster::start()?)) };
         match servers.await {
-            Ok((database, bus)) => Self::on(&database, bus).await.map(Some),
+            Ok((database, bus)) => Self::on(&database, bus, router).await.map(Some),
             Err(why) => {
                 skipped::say(test, &why);
                 Ok(None)
@@ -64,7 +82,7 @@ impl Stage {
         }
     }
 
-    async fn on(database: &str, bus: nats::Cluster) -> Result<Self> {
+    async fn on(database: &str, bus: nats::Cluster, router: Option<Service>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let shared =
             format!("database = \"{database}\"\nallow_lossy_database = true\nbus = \"{}\"\n", bus.url());
@@ -73,12 +91,16 @@ impl Stage {
         let secret = SandboxFile::read(&first.data)?.secret;
         let transit = Transit::start(first.process.http, &tenant(DEFAULT_TENANT)?, secret).await?;
         first.admin.put_gateway(&transit.send_url, &transit.secret).await?;
+        // Before the others read what there is.
+        if let Some(router) = &router {
+            router.install_by(&first.admin, "invite-router/own").await?;
+        }
         let mut nodes = vec![first];
         for number in 1..NODES {
             let node = Node::start(folder.path(), number, (&shared, nodes.first())).await?;
             nodes.push(node);
         }
-        Ok(Self { nodes, bus, transit, folder })
+        Ok(Self { nodes, bus, transit, folder, _router: router })
     }
 
     /// One of the nodes.
@@ -105,16 +127,22 @@ impl Stage {
         Ok(Somebody { phone, front, node })
     }
 
-    /// The same process on the same port, after it has ended.
+    /// Another process in its place, after it has ended.
     pub(crate) async fn start_again(&mut self, number: usize) -> Result<()> {
         let node = self.nodes.get_mut(number).context("no such node")?;
-        node.process = serve(&settings(&node.data), &node.data, Some(node.process.http)).await?;
+        node.process = serve(&settings(&node.data), &node.data, &node.port).await?;
         Ok(())
+    }
+
+    /// From now on the time of all nodes is so much later than the system's.
+    pub(crate) fn is_later(&self, by: Duration) -> Result<()> {
+        stage::is_later(self.folder.path(), by)
     }
 
     /// A node whose secrets are its own.
     pub(crate) async fn foreign_node(&self) -> Result<Process> {
-        serve(&settings(&self.node(0)?.data), &self.folder.path().join("foreign"), None).await
+        let port = Port::any()?;
+        serve(&settings(&self.node(0)?.data), &self.folder.path().join("foreign"), &port).await
     }
 }
 
@@ -122,18 +150,20 @@ impl Node {
     async fn start(folder: &Path, number: usize, (shared, first): (&str, Option<&Self>)) -> Result<Self> {
         let data = folder.join(format!("node-{number}"));
         let public = Front::of((Ipv4Addr::LOCALHOST, 0).into()).await?;
-        fs::write(settings(&data), format!("{shared}[http]\npublic_url = \"ws://{}\"\n", public.addr))?;
+        let public_url = format!("[http]\npublic_url = \"ws://{}\"\n", public.addr);
+        fs::write(settings(&data), format!("{shared}{public_url}{SETTINGS}"))?;
         if let Some(first) = first {
             fs::create_dir(&data)?;
             for secret in [ROOT_KEYS, ADMIN_TOKEN] {
                 fs::copy(first.data.join(secret), data.join(secret))?;
             }
         }
-        let process = serve(&settings(&data), &data, None).await?;
+        let port = Port::any()?;
+        let process = serve(&settings(&data), &data, &port).await?;
         public.prefer(process.http);
         let token = fs::read_to_string(data.join(ADMIN_TOKEN))?;
         let admin = Admin::new(process.http, token.trim());
-        Ok(Self { process, admin, data, _public: public })
+        Ok(Self { process, admin, data, port, _public: public })
     }
 }
 
@@ -159,10 +189,9 @@ impl Somebody {
     }
 }
 
-async fn serve(settings: &Path, data: &Path, listen: Option<SocketAddr>) -> Result<Process> {
-    let mut options = vec!["--settings".to_owned(), settings.display().to_string()];
-    options.extend(listen.into_iter().flat_map(|listen| ["--listen".to_owned(), listen.to_string()]));
-    Process::with(PROGRAM, data, options).await
+async fn serve(settings: &Path, data: &Path, port: &Port) -> Result<Process> {
+    let (settings, listen) = (settings.display().to_string(), port.addr.to_string());
+    Process::with(PROGRAM, data, ["--settings", &settings, "--listen", &listen]).await
 }
 
 /// Beside a node's data.
