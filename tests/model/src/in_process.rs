@@ -144,11 +144,26 @@ impl System for InProcess {
         Ok(())
     }
 
-    async fn invite(&mut self, invited: &[&str], router: Router, choose: bool) -> Result<()> {
-        let invite = known::invite(invited, router, choose, &self.people[&INVITER].session_key)?;
-        let answer =
-            self.node().perform(&self.tenant, &self.people[&INVITER].row, Operation::Invite(invite.into()));
-        let answer = answer.await.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
+    async fn invite(
+        &mut self,
+        invited: &[&str],
+        routed: (Router, bool),
+        dies_after: Option<u32>,
+    ) -> Result<()> {
+        let key = known::key(self.now(), self.sessions.len())?;
+        let invite = known::invite(invited, routed, (&self.people[&INVITER].session_key, key))?;
+        let perform = || {
+            let operation = Operation::Invite(invite.clone().into());
+            Box::pin(self.node().perform(&self.tenant, &self.people[&INVITER].row, operation))
+        };
+        let answer = match watched(perform(), dies_after).await {
+            Some(answer) => answer,
+            None => {
+                self.wait_for_writer().await?;
+                perform().await
+            }
+        };
+        let answer = answer.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
         let InviteStatus { session, ticket, .. } = serde_json::from_str(answer.get())?;
         self.sessions.push(Known::new(session, ticket));
         Ok(())

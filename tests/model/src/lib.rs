@@ -11,7 +11,8 @@
 //! are cut. Only the clock and the router are the test's ([`router`]: both sides ask the same one).
 //!
 //! **Compared** after each step: the answer, what every device has heard, each user's state, each device's
-//! leg, who takes part. A step in whose middle the node dies is done or is not done, and nothing between.
+//! leg, who takes part. A step in whose middle the node dies is done or is not done, and nothing between;
+//! an invite is asked again by its key, and done once.
 //!
 //! A run is its seed. A difference says the seed and every step up to it.
 #![expect(
@@ -106,7 +107,7 @@ impl<S: System> Run<'_, S> {
         match step {
             Step::Invite { invited, router, choose } => {
                 let (session, outcome) = Session::invite(&invited, (router, choose), self.system.now());
-                self.system.invite(&invited, router, choose).await?;
+                self.system.invite(&invited, (router, choose), dies_after).await?;
                 let index = self.sessions.len();
                 self.sessions.push(session);
                 let heard = outcome.heard.into_iter().map(|(device, words)| (index, device, words));

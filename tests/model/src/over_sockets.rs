@@ -25,9 +25,10 @@ use switchhook_server::{ADMIN_TOKEN, DEFAULT_TENANT, SandboxFile};
 use switchhook_tests::{
     admin::Admin,
     host::Transit,
+    port::Port,
     process::Process,
     service::Service,
-    waiting::{in_time, now},
+    waiting::{in_time, now, until},
 };
 use tempfile::TempDir;
 use tokio::time;
@@ -62,6 +63,7 @@ const ROUTER: &str = "invite-router/model";
 pub(crate) struct OverSockets {
     program: String,
     folder: TempDir,
+    port: Port,
     process: Process,
     admin: Admin,
     clock: AtomicU64,
@@ -72,11 +74,11 @@ pub(crate) struct OverSockets {
 
 impl OverSockets {
     pub(crate) async fn start(program: &str) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let (folder, port) = (tempfile::tempdir()?, Port::any()?);
         let clock = AtomicU64::new(now().as_millis());
         set(folder.path(), &clock)?;
         fs::write(settings(folder.path()), "[plugins]\nallow_loopback = true\n")?;
-        let process = serve(program, folder.path(), None).await?;
+        let process = serve(program, folder.path(), &port).await?;
         let token = fs::read_to_string(data(folder.path()).join(ADMIN_TOKEN))?;
         let admin = Admin::new(process.http, token.trim());
         let tenant: TenantId = DEFAULT_TENANT.parse()?;
@@ -90,7 +92,7 @@ impl OverSockets {
             people.insert(device, Person::register(device, process.http, &transit).await?);
         }
         let (program, sessions) = (program.to_owned(), vec![]);
-        Ok(Self { program, folder, process, admin, clock, people, sessions, _service: service })
+        Ok(Self { program, folder, port, process, admin, clock, people, sessions, _service: service })
     }
 
     fn person(&self, device: Device) -> &Person {
@@ -122,10 +124,29 @@ impl System for OverSockets {
         set(self.folder.path(), &self.clock)
     }
 
-    async fn invite(&mut self, invited: &[&str], router: Router, choose: bool) -> Result<()> {
+    async fn invite(
+        &mut self,
+        invited: &[&str],
+        routed: (Router, bool),
+        dies_after: Option<u32>,
+    ) -> Result<()> {
         let inviter = self.person(INVITER);
-        let invite = known::invite(invited, router, choose, &inviter.session_key)?;
-        let status = in_time("the invite", inviter.client.invite(&invite)).await??;
+        let key = known::key(self.now(), self.sessions.len())?;
+        let invite = known::invite(invited, routed, (&inviter.session_key, key))?;
+        let client = inviter.client.clone();
+        let asking = until("the invite", async || match client.invite(&invite).await {
+            Ok(status) => Ok(Some(status)),
+            // It has asked again by itself for as long as an answer may take.
+            Err(CallError::Deadline) => Ok(None),
+            Err(other) => Err(other.into()),
+        });
+        let status = if dies(dies_after) {
+            let (status, died) = tokio::join!(asking, self.die());
+            died?;
+            status?
+        } else {
+            asking.await?
+        };
         self.sessions.push(Known::new(status.session, status.ticket));
         Ok(())
     }
@@ -222,7 +243,7 @@ impl System for OverSockets {
 
     async fn die(&mut self) -> Result<()> {
         self.process.kill().await?;
-        self.process = serve(&self.program, self.folder.path(), Some(&self.process)).await?;
+        self.process = serve(&self.program, self.folder.path(), &self.port).await?;
         self.all_here().await
     }
 
@@ -251,10 +272,9 @@ async fn routers() -> Result<Service> {
     .await
 }
 
-async fn serve(program: &str, folder: &Path, before: Option<&Process>) -> Result<Process> {
-    let mut options = vec!["--settings".to_owned(), settings(folder).display().to_string()];
-    options.extend(before.into_iter().flat_map(|it| ["--listen".to_owned(), it.http.to_string()]));
-    Process::with(program, &data(folder), options).await
+async fn serve(program: &str, folder: &Path, port: &Port) -> Result<Process> {
+    let (settings, listen) = (settings(folder).display().to_string(), port.addr.to_string());
+    Process::with(program, &data(folder), ["--settings", &settings, "--listen", &listen]).await
 }
 
 /// The whole file at once: who reads it meanwhile has the time before or after.

@@ -25,8 +25,13 @@ pub(crate) trait System {
     /// From now on it is that late.
     async fn set_clock(&mut self, now: Time) -> Result<()>;
 
-    /// Alice invites.
-    async fn invite(&mut self, invited: &[&str], router: Router, choose: bool) -> Result<()>;
+    /// Alice invites; where the node dies before it answers she asks again, by the same key.
+    async fn invite(
+        &mut self,
+        invited: &[&str],
+        routed: (Router, bool),
+        dies_after: Option<u32>,
+    ) -> Result<()>;
 
     /// A device does something, and perhaps the node dies meanwhile. None: it died before it answered.
     async fn act(

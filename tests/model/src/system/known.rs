@@ -7,7 +7,7 @@ use switchhook_protocol::{
     call::Operation,
     connection_data::ConnectionData,
     event::{Event, Rung},
-    id::SessionId,
+    id::{IdempotencyKey, SessionId},
     invitation::{Accept, Accepted, Cancel, Decline, Invite, Ringing, Stopped, Take, TakeMode},
     peer::SessionKey,
     session::{End, SessionUpdate},
@@ -16,6 +16,7 @@ use switchhook_protocol::{
 use super::words;
 use crate::{
     people::{ALICE, Device, INVITER},
+    reference::Time,
     router::Router,
     step::Does,
 };
@@ -23,9 +24,8 @@ use crate::{
 /// What Alice asks for.
 pub(crate) fn invite(
     invited: &[&str],
-    router: Router,
-    choose: bool,
-    session_key: &SessionKey,
+    (router, choose): (Router, bool),
+    (session_key, key): (&SessionKey, IdempotencyKey),
 ) -> Result<Invite> {
     Ok(Invite {
         invited: invited.iter().map(|endpoint| endpoint.parse()).collect::<Result<_, _>>()?,
@@ -36,8 +36,13 @@ pub(crate) fn invite(
         connection_data: ConnectionData::default(),
         session_key: session_key.clone(),
         take: if choose { TakeMode::Choose } else { TakeMode::First },
-        idempotency_key: None,
+        idempotency_key: Some(key),
     })
+}
+
+/// By which an invite is asked again: that of this time, after so many.
+pub(crate) fn key(now: Time, sessions: usize) -> Result<IdempotencyKey> {
+    Ok(format!("invite-{now}-{sessions}").parse()?)
 }
 
 /// What devices know of a session.
