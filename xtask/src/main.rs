@@ -55,7 +55,7 @@ enum Task {
         #[arg(long)]
         without_tests: bool,
     },
-    /// Runs what takes longer than CI may: the model test at length, and the fuzzing targets
+    /// Runs what takes longer than CI may: the model test at length, every death of a node, and the fuzzing targets
     Soak {
         /// For each target
         #[arg(long, default_value_t = 300)]
@@ -63,9 +63,9 @@ enum Task {
         /// Runs of the model test
         #[arg(long, default_value_t = 10_000)]
         runs: u64,
-        /// Seed of the first of them; CI plays those from 0
-        #[arg(long, default_value_t = 1_000)]
-        seed: u64,
+        /// Seed of the first of them, to repeat what an earlier soak has printed; otherwise the time's
+        #[arg(long)]
+        seed: Option<u64>,
     },
     /// Formats all workspaces
     Fmt {

@@ -1,10 +1,10 @@
-//! What takes longer than CI may: many runs of the model test, then each fuzzing target of `tests/fuzz` for so
-//! many seconds.
+//! What takes longer than CI may: many runs of the model test, every death of one of three nodes, then each fuzzing
+//! target of `tests/fuzz` for so many seconds.
 //!
 //! What a fuzzer learns on its way is kept below `target/soak` and serves the next run; what breaks a
 //! rule lands in `target/soak/found`, and fails. Its bytes belong into the corpus, with the mend.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -25,8 +25,9 @@ const OVER_SOCKETS: u64 = 50;
 /// The compiler of components is let near a gigabyte; what wants more is a bomb.
 const MEMORY: &str = "-rss_limit_mb=4096";
 
-pub(crate) fn soak(repository: &Repository, seconds: u64, runs: u64, seed: u64) -> Result<()> {
-    model(repository, runs, seed)?;
+pub(crate) fn soak(repository: &Repository, seconds: u64, runs: u64, seed: Option<u64>) -> Result<()> {
+    model(repository, runs, seed.map_or_else(of_now, Ok)?)?;
+    deaths(repository)?;
     require_fuzzer(repository)?;
     // The fuzzed crates build the plugins that ship.
     let mut target = Command::new("rustup");
@@ -43,13 +44,27 @@ pub(crate) fn soak(repository: &Repository, seconds: u64, runs: u64, seed: u64) 
 /// Invitations at random; a difference says the seed of its run.
 fn model(repository: &Repository, runs: u64, seed: u64) -> Result<()> {
     let over_sockets = runs / OVER_SOCKETS;
-    println!("── model: {runs} runs from seed {seed}, {over_sockets} of them also over sockets");
+    println!("── model: {runs} runs, {over_sockets} of them also over sockets; again by --seed {seed}");
     let mut model = repository.cargo();
     // Not under nextest, which ends what takes long.
     model.args(["test", "--workspace", "--test", "invitations", "--test", "over_sockets"]);
     model.env("SWITCHHOOK_MODEL_RUNS", runs.to_string()).env("SWITCHHOOK_MODEL_SEED", seed.to_string());
     model.env("SWITCHHOOK_MODEL_RUNS_OVER_SOCKETS", over_sockets.to_string());
     command::run(&mut model)
+}
+
+/// A seed that no soak has begun with, and above those from 0, which CI plays.
+#[expect(clippy::disallowed_methods, reason = "a tool that a person calls, once")]
+fn of_now() -> Result<u64> {
+    Ok(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs())
+}
+
+/// Of three nodes each is killed and frozen at each place of each flow, where CI strikes one of them one way.
+fn deaths(repository: &Repository) -> Result<()> {
+    println!("── deaths of nodes");
+    let mut deaths = repository.cargo();
+    deaths.args(["test", "--workspace", "--test", "cluster", "goes_on_when_a_node_dies_or_freezes"]);
+    command::run(deaths.env("SWITCHHOOK_EVERY_DEATH", "1"))
 }
 
 fn require_fuzzer(repository: &Repository) -> Result<()> {
