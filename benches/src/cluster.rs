@@ -2,10 +2,12 @@
 //!
 //! PostgreSQL keeps what it confirms; a cluster of three NATS servers connects the nodes. Inviter and
 //! invited are at different nodes. The yardstick is one node on the same servers with both of them. The
-//! processor time is that of the nodes, without the servers below them. Then a node is killed, see
-//! [`death`].
+//! processor time is that of the nodes, without the servers below them. Then servers of the bus freeze and are killed,
+//! see [`bus`], and a node is killed, see [`death`].
 
+mod bus;
 mod death;
+mod rung;
 
 use switchhook_programs::{nats, postgres};
 
@@ -14,8 +16,11 @@ use crate::{
     installation::{Installation, Server, Shared},
     invite::Way,
     one_thread,
-    report::Report,
+    report::{Bound, Report},
 };
+
+/// How late a ring may be at most, in milliseconds, whatever dies or freezes below it.
+const LATEST: f64 = 2_500.0;
 
 /// Nodes.
 const NODES: usize = 3;
@@ -25,6 +30,7 @@ const NODES: usize = 3;
 struct Found {
     three: Way,
     one: Way,
+    bus: bus::Found,
     death: death::Found,
 }
 
@@ -32,7 +38,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     one_thread()?.block_on(async {
         let mut report = Report::new("durable invite to ring, three nodes with PostgreSQL and NATS");
         let servers = async { Ok((postgres::durable_database().await?, nats::Cluster::start()?)) };
-        let (database, bus) = match servers.await {
+        let (database, mut bus) = match servers.await {
             Ok(servers) => servers,
             Err::<_, String>(why) => {
                 report.skipped("three nodes", &why);
@@ -42,15 +48,20 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         let shared = Some(Shared { database, bus: bus.url() });
         let devices = (2 * options.pairs).max(death::DEVICES);
         let prepared = Installation::prepare_on(shared, options.server()?, options.on_disk()?, devices);
-        Ok(measured(options, &prepared.await?).await?.report(report, options.pairs))
+        Ok(measured(options, &prepared.await?, &mut bus).await?.report(report, options.pairs))
     })
 }
 
-async fn measured(options: &Options, installation: &Installation) -> anyhow::Result<Found> {
+async fn measured(
+    options: &Options,
+    installation: &Installation,
+    bus: &mut nats::Cluster,
+) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    for _ in 0..options.rounds {
+    for round in 1..=options.rounds {
         let nodes = start(options, installation, NODES)?;
         found.three.round(installation, options.pairs, &nodes).await?;
+        found.bus.round(installation, &nodes, (bus, round == options.rounds)).await?;
         found.death.round(installation, nodes).await?;
         found.one.round(installation, options.pairs, &start(options, installation, 1)?).await?;
     }
@@ -71,6 +82,11 @@ impl Found {
         report.figure("  until the last of them does", "ms", longest);
         report.figure("  longest pause between rings at another node", "ms", elsewhere);
         report.figure("  the same before", "ms", before);
+        report.target("  until the last of them does, ms", longest, Bound::AtMost(LATEST));
+        let bus::Found { before, frozen, killed } = &self.bus;
+        report.figure("longest pause between rings", "ms", before);
+        report.target("  while one NATS server after the other is frozen, ms", frozen, Bound::AtMost(LATEST));
+        report.target("  after one is killed, ms", killed, Bound::AtMost(LATEST));
         report
     }
 }
