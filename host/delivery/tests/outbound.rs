@@ -12,7 +12,7 @@ use axum::{
 };
 use switchhook_core::{policy::Grants, relay_peers::PeerPolicy};
 use switchhook_delivery::{Outbound, OutboundError, OutboundRequest};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// A service on loopback; its port.
 async fn service() -> u16 {
@@ -103,8 +103,11 @@ async fn what_goes_wrong_is_told_apart() {
     let port = service().await;
     assert_eq!(ask(port, "/large").await, Err(OutboundError::TooLarge));
     assert_eq!(ask(port, "/broken").await, Err(OutboundError::Status(503)));
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port();
-    assert_eq!(ask(free, "/echo").await, Err(OutboundError::NotReached));
+    // Bound, so that nobody else takes it, and not listened on.
+    let deaf = TcpSocket::new_v4().unwrap();
+    deaf.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let port = deaf.local_addr().unwrap().port();
+    assert_eq!(ask(port, "/echo").await, Err(OutboundError::NotReached));
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! Servers of a cluster die and freeze; who was connected to them goes to another one.
 
+use std::net::Ipv4Addr;
+
 use bytes::Bytes;
 use switchhook_bus::{Bus, ConnectError, Subscription};
 use switchhook_programs::nats::Cluster;
+use tokio::net::TcpSocket;
 
 use super::promises::{cluster, in_time, meet, subject};
 
@@ -83,7 +86,10 @@ async fn who_subscribes_while_the_bus_is_away_is_not_held_up_and_hears_when_it_i
 
 #[tokio::test]
 async fn a_bus_that_is_not_there_is_away_and_what_is_no_address_is_refused() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound, so that nobody else takes it, and not listened on.
+    let deaf = TcpSocket::new_v4().unwrap();
+    deaf.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let nobody = deaf.local_addr().unwrap();
     let away = in_time(Bus::connect(&format!("nats://{nobody}"))).await.unwrap();
     assert!(!away.is_up());
     let wrong = in_time(Bus::connect("nats://no port: at all")).await;
