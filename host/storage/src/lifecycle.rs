@@ -163,7 +163,7 @@ impl Storage {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        self.one(Query::from("SELECT 1"), |_| Ok(())).await.map(drop)
+        Ok(self.inner.readers.ping().await?)
     }
 
     pub(crate) fn readers(&self) -> &Pool {

@@ -57,6 +57,13 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long PostgreSQL works at one statement, waiting for other nodes included.
 pub const STATEMENT: Duration = Duration::from_secs(5);
 
+/// How long whoever reads waits for PostgreSQL's answer. Later than the database itself gives up, and before a request
+/// does, so that this is for a network that swallows its word: then the connection is given up, and no reader hangs on it.
+pub const ANSWER: Duration = Duration::from_secs(6);
+
+/// How long PostgreSQL may take to say whether it is there: whoever asks (a balancer) waits no longer.
+pub const PING: Duration = Duration::from_secs(2);
+
 /// Instructions of SQLite's machine for one statement that reads: seconds of work. By key it takes some hundred.
 pub const INSTRUCTIONS: u32 = 100_000_000;
 

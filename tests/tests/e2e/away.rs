@@ -1,10 +1,13 @@
 //! The database goes away, and comes back.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use reqwest::StatusCode;
 use serde_json::Value;
 use switchhook_programs::postgres;
 use switchhook_protocol::id::{DeviceId, SessionId};
+use switchhook_storage::{Clock, Database, Storage};
 use switchhook_tests::{
     host::Host,
     line::Line,
@@ -35,6 +38,29 @@ async fn a_server_whose_database_is_away_is_not_ready_and_comes_back_with_it() -
     Ok(())
 }
 
+/// Whatever looks on and on looks again, also if the network has swallowed what it asked last.
+#[tokio::test]
+async fn no_reader_waits_for_ever_for_a_database_that_stands_still() -> Result<()> {
+    let name = "no_reader_waits_for_ever_for_a_database_that_stands_still";
+    let Some(line) = line(name).await? else { return Ok(()) };
+    let settings = switchhook_storage::Settings {
+        allow_lossy_database: true,
+        ..switchhook_storage::Settings::new(Database::Postgres { url: line.url.clone() }, Clock::new(now))
+    };
+    let storage = Storage::open(settings).await?;
+    storage.timers().next_due().await?;
+
+    line.freeze();
+    in_time("the end of a read", storage.timers().next_due()).await?.unwrap_err();
+
+    // Not all readers are lost with it: the next has a connection.
+    line.mend();
+    let reads = async || Ok(storage.timers().next_due().await.ok());
+    assert_eq!(until("a read", reads).await?, None);
+    storage.close().await;
+    Ok(())
+}
+
 /// INV-11: nobody was marked while the database was away, and whoever lost the connection meanwhile could not come back.
 #[tokio::test]
 async fn no_session_ends_because_the_database_was_away_for_longer_than_a_device_may_be() -> Result<()> {
@@ -49,7 +75,7 @@ async fn no_session_ends_because_the_database_was_away_for_longer_than_a_device_
 
     line.cut();
     let (settings, identity) = alice.leave().await;
-    let over = now().after(std::time::Duration::from_secs(u64::from(LOST_AFTER) + 1));
+    let over = now().after(Duration::from_secs(u64::from(LOST_AFTER) + 1));
     until("the time after which she would be lost", async || Ok((now() >= over).then_some(()))).await?;
     line.mend();
     is_back(&host).await?;
@@ -72,14 +98,7 @@ async fn no_session_ends_because_the_database_was_away_for_longer_than_a_device_
 
 /// A host on a database at the end of a line; none, and the test says so, where there is no PostgreSQL.
 async fn host(test: &str) -> Result<Option<(Host, Line)>> {
-    let database = match postgres::database().await {
-        Ok(database) => database,
-        Err(why) => {
-            skipped::say(test, &why);
-            return Ok(None);
-        }
-    };
-    let line = Line::to(&database).await?;
+    let Some(line) = line(test).await? else { return Ok(None) };
     let url = line.url.clone().try_into()?;
     let host = Host::with(|settings| {
         settings.database = Some(url);
@@ -88,6 +107,16 @@ async fn host(test: &str) -> Result<Option<(Host, Line)>> {
         settings.sessions.lost_after_s = LOST_AFTER;
     });
     Ok(Some((host.await?, line)))
+}
+
+async fn line(test: &str) -> Result<Option<Line>> {
+    match postgres::database().await {
+        Ok(database) => Line::to(&database).await.map(Some),
+        Err(why) => {
+            skipped::say(test, &why);
+            Ok(None)
+        }
+    }
 }
 
 async fn ready(host: &Host) -> Result<StatusCode> {

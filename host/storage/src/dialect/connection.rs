@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 
 use rusqlite::types::FromSql;
-use sqlx::{Connection as _, Decode, PgConnection, PgPool, Postgres, Row as _, Type, postgres::PgRow};
+use sqlx::{
+    Connection as _, Decode, PgConnection, PgPool, Postgres, Row as _, Type, pool::PoolConnection,
+    postgres::PgRow,
+};
+use tokio::time::{error::Elapsed, timeout};
 
 use super::{
     BEGIN, Query, Script, Statement, postgres,
     sqlite::{Readers, SqliteConnection, SqliteRow},
     turns,
 };
-use crate::error::DriverError;
+use crate::{error::DriverError, limits};
 
 /// One connection.
 #[derive(Debug)]
@@ -129,7 +133,10 @@ impl Pool {
                 Ok(readers.read(|reader| reader.fetch_optional(&query))?.map(Row::Sqlite))
             }
             Self::Postgres { readers, .. } => {
-                Ok(query.postgres().fetch_optional(readers).await?.map(Row::Postgres))
+                let mut connection = readers.acquire().await?;
+                let asked = query.postgres().fetch_optional(&mut *connection);
+                let answer = timeout(limits::ANSWER, asked).await;
+                Ok(answered(answer, connection)?.map(Row::Postgres))
             }
         }
     }
@@ -138,7 +145,23 @@ impl Pool {
         match self {
             Self::Sqlite(readers) => Ok(rows(readers.read(|reader| reader.fetch_all(&query))?, Row::Sqlite)),
             Self::Postgres { readers, .. } => {
-                Ok(rows(query.postgres().fetch_all(readers).await?, Row::Postgres))
+                let mut connection = readers.acquire().await?;
+                let asked = query.postgres().fetch_all(&mut *connection);
+                let answer = timeout(limits::ANSWER, asked).await;
+                Ok(rows(answered(answer, connection)?, Row::Postgres))
+            }
+        }
+    }
+
+    /// Whether the database answers.
+    pub(crate) async fn ping(&self) -> Result<(), DriverError> {
+        match self {
+            Self::Sqlite(_) => self.fetch_optional("SELECT 1".into()).await.map(drop),
+            Self::Postgres { readers, .. } => {
+                let mut connection =
+                    timeout(limits::PING, readers.acquire()).await.or(Err(DriverError::Late))??;
+                let answer = timeout(limits::PING, connection.ping()).await;
+                answered(answer, connection)
             }
         }
     }
@@ -171,8 +194,10 @@ impl Pool {
         match self {
             Self::Sqlite(_) => Ok(()),
             Self::Postgres { apart, .. } => {
-                query.postgres().execute(apart).await?;
-                Ok(())
+                let mut connection = apart.acquire().await?;
+                let asked = query.postgres().execute(&mut *connection);
+                let answer = timeout(limits::BEAT * 2, asked).await;
+                answered(answer, connection).map(drop)
             }
         }
     }
@@ -202,6 +227,18 @@ impl Row {
 pub(crate) trait Cell: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres> {}
 
 impl<T: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres>> Cell for T {}
+
+/// What was answered in time. A connection on which nothing was is given up: whoever had it next would wait for the same.
+fn answered<T>(
+    answer: Result<sqlx::Result<T>, Elapsed>,
+    connection: PoolConnection<Postgres>,
+) -> Result<T, DriverError> {
+    let Ok(answer) = answer else {
+        drop(connection.detach());
+        return Err(DriverError::Late);
+    };
+    Ok(answer?)
+}
 
 fn rows<R>(rows: Vec<R>, of: fn(R) -> Row) -> Vec<Row> {
     rows.into_iter().map(of).collect()
