@@ -156,12 +156,11 @@ impl System for InProcess {
             let operation = Operation::Invite(invite.clone().into());
             Box::pin(self.node().perform(&self.tenant, &self.people[&INVITER].row, operation))
         };
-        let answer = match watched(perform(), dies_after).await {
-            Some(answer) => answer,
-            None => {
-                self.wait_for_writer().await?;
-                perform().await
-            }
+        let answer = if let Some(answer) = watched(perform(), dies_after).await {
+            answer
+        } else {
+            self.wait_for_writer().await?;
+            perform().await
         };
         let answer = answer.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
         let InviteStatus { session, ticket, .. } = serde_json::from_str(answer.get())?;

@@ -16,14 +16,14 @@ use crate::{
 #[tokio::test]
 async fn inv_11_a_call_goes_on_when_a_node_is_killed_between_any_two_of_its_messages() -> Result<()> {
     let name = "inv_11_a_call_goes_on_when_a_node_is_killed_between_any_two_of_its_messages";
-    at_each_place(name, &[Flow::Call], |place| vec![(place % NODES, Blow::Kill)]).await
+    Box::pin(at_each_place(name, &[Flow::Call], |place| vec![(place % NODES, Blow::Kill)])).await
 }
 
 /// INV-11.nodes
 #[tokio::test]
 async fn inv_11_a_call_goes_on_when_a_node_freezes_between_any_two_of_its_messages() -> Result<()> {
     let name = "inv_11_a_call_goes_on_when_a_node_freezes_between_any_two_of_its_messages";
-    at_each_place(name, &[Flow::Call], |place| vec![(place % NODES, Blow::Freeze)]).await
+    Box::pin(at_each_place(name, &[Flow::Call], |place| vec![(place % NODES, Blow::Freeze)])).await
 }
 
 /// INV-4, INV-6.choose, INV-11.nodes, INV-17
@@ -31,14 +31,14 @@ async fn inv_11_a_call_goes_on_when_a_node_freezes_between_any_two_of_its_messag
 async fn inv_11_whatever_rings_goes_on_when_a_node_dies_or_freezes_between_any_two_messages() -> Result<()> {
     let name = "inv_11_whatever_rings_goes_on_when_a_node_dies_or_freezes_between_any_two_messages";
     let flows = [Flow::Cancel, Flow::Decline, Flow::Forward, Flow::Choose, Flow::NoAnswer];
-    at_each_place(name, &flows, hows).await
+    Box::pin(at_each_place(name, &flows, hows)).await
 }
 
 /// INV-8, INV-11.nodes, NAT-4
 #[tokio::test]
 async fn inv_11_whatever_runs_goes_on_when_a_node_dies_or_freezes_between_any_two_messages() -> Result<()> {
     let name = "inv_11_whatever_runs_goes_on_when_a_node_dies_or_freezes_between_any_two_messages";
-    at_each_place(name, &[Flow::Tell, Flow::Relay, Flow::Leave], hows).await
+    Box::pin(at_each_place(name, &[Flow::Tell, Flow::Relay, Flow::Leave], hows)).await
 }
 
 /// Each node and each blow has its turns; `cargo xtask soak` has every node struck both ways at each place.

@@ -46,7 +46,8 @@ async fn a_method_waits_over_a_restart_tells_its_device_and_asks_its_user() -> R
         }
         match field(event, "answered", "badge") {
             Some(badge) => json!([{ "bind": badge }, "finish"]),
-            None => json!([{ "after-ms": 1_500 }]),
+            // Longer than the device needs to leave.
+            None => json!([{ "after-ms": 8_000 }]),
         }
     });
     let _method = installed(&host, method.await?).await?;
