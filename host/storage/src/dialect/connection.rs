@@ -133,10 +133,14 @@ impl Pool {
                 Ok(readers.read(|reader| reader.fetch_optional(&query))?.map(Row::Sqlite))
             }
             Self::Postgres { readers, .. } => {
-                let mut connection = readers.acquire().await?;
-                let asked = query.postgres().fetch_optional(&mut *connection);
-                let answer = timeout(limits::ANSWER, asked).await;
-                Ok(answered(answer, connection)?.map(Row::Postgres))
+                // Boxed, as the driver's own future was: it stands in that of every flow.
+                let reading = Box::pin(async {
+                    let mut connection = readers.acquire().await?;
+                    let asked = query.postgres().fetch_optional(&mut *connection);
+                    let answer = timeout(limits::ANSWER, asked).await;
+                    answered(answer, connection)
+                });
+                Ok(reading.await?.map(Row::Postgres))
             }
         }
     }
@@ -145,10 +149,13 @@ impl Pool {
         match self {
             Self::Sqlite(readers) => Ok(rows(readers.read(|reader| reader.fetch_all(&query))?, Row::Sqlite)),
             Self::Postgres { readers, .. } => {
-                let mut connection = readers.acquire().await?;
-                let asked = query.postgres().fetch_all(&mut *connection);
-                let answer = timeout(limits::ANSWER, asked).await;
-                Ok(rows(answered(answer, connection)?, Row::Postgres))
+                let reading = Box::pin(async {
+                    let mut connection = readers.acquire().await?;
+                    let asked = query.postgres().fetch_all(&mut *connection);
+                    let answer = timeout(limits::ANSWER, asked).await;
+                    answered(answer, connection)
+                });
+                Ok(rows(reading.await?, Row::Postgres))
             }
         }
     }
@@ -194,10 +201,13 @@ impl Pool {
         match self {
             Self::Sqlite(_) => Ok(()),
             Self::Postgres { apart, .. } => {
-                let mut connection = apart.acquire().await?;
-                let asked = query.postgres().execute(&mut *connection);
-                let answer = timeout(limits::BEAT * 2, asked).await;
-                answered(answer, connection).map(drop)
+                let telling = Box::pin(async {
+                    let mut connection = apart.acquire().await?;
+                    let asked = query.postgres().execute(&mut *connection);
+                    let answer = timeout(limits::BEAT * 2, asked).await;
+                    answered(answer, connection).map(drop)
+                });
+                telling.await
             }
         }
     }
