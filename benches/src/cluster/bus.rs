@@ -4,6 +4,8 @@
 //! bus. What a server that stands still was to hand on is lost: the nodes find it by looking, each second. Whichever
 //! server a node is at, each of them freezes in its turn; after the last round one is killed.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
 use switchhook_programs::nats;
@@ -11,7 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    death::{AFTER, PATIENCE, RUNG, WELL},
+    death::{PATIENCE, RUNG},
     rung::{Inviting, Rung, Watched, pause},
 };
 use crate::{
@@ -19,6 +21,13 @@ use crate::{
     installation::{Installation, Server},
     series::Series,
 };
+
+/// How often each is rung: what is looked for is a second and more, and the servers have little to do.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// How often each rings while all goes well, and then after a blow.
+const WELL: usize = 8;
+const AFTER: usize = 16;
 
 /// NATS servers.
 const SERVERS: usize = 3;
@@ -47,7 +56,7 @@ impl Found {
             rung.push(Rung::connect(installation, to, [&node.door, &node.door]).await?);
         }
         let (end, mut all) = (CancellationToken::new(), Watched::all(rung.iter()));
-        let invites = try_join_all(inviting.iter_mut().map(|inviting| inviting.invite(&end)));
+        let invites = try_join_all(inviting.iter_mut().map(|inviting| inviting.invite(EVERY, &end)));
         let rings = try_join_all(rung.iter_mut().map(|rung| rung.listen(&end)));
         let striking = async {
             timeout(PATIENCE, all.have_rung(WELL, now())).await.context("a device does not ring")??;

@@ -24,9 +24,12 @@ pub(super) const RUNG: u32 = 8;
 /// Devices that take part.
 pub(super) const DEVICES: u32 = 4 * RUNG;
 
+/// How often each is rung.
+const EVERY: Duration = Duration::from_millis(50);
+
 /// How often each rings while all goes well, and then after the kill.
-pub(super) const WELL: usize = 40;
-pub(super) const AFTER: usize = 40;
+const WELL: usize = 40;
+const AFTER: usize = 40;
 
 /// Until a device is given up that does not ring so often.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
@@ -59,7 +62,7 @@ impl Found {
             group.push(Rung::connect(installation, to, [door, other]).await?);
         }
         let (end, all) = (CancellationToken::new(), Watched::all(there.iter().chain(&elsewhere)));
-        let invites = try_join_all(inviting.iter_mut().map(|inviting| inviting.invite(&end)));
+        let invites = try_join_all(inviting.iter_mut().map(|inviting| inviting.invite(EVERY, &end)));
         let rings = try_join_all(there.iter_mut().chain(&mut elsewhere).map(|rung| rung.listen(&end)));
         let killed = timeout(PATIENCE, killed(all, &mut second, &end));
         let killing = async { killed.await.context("a device rings no more")? };

@@ -21,9 +21,6 @@ use crate::{
     socket::{Door, Socket},
 };
 
-/// How often each is rung.
-const EVERY: Duration = Duration::from_millis(50);
-
 /// A device that is rung.
 pub(super) struct Rung<'a> {
     installation: &'a Installation,
@@ -69,8 +66,9 @@ impl Inviting {
         Ok(Self { socket, invite: load::invite(installation, from, to)? })
     }
 
-    pub(super) async fn invite(&mut self, end: &CancellationToken) -> anyhow::Result<()> {
-        let mut due = interval(EVERY);
+    /// Again and again, at this pace.
+    pub(super) async fn invite(&mut self, every: Duration, end: &CancellationToken) -> anyhow::Result<()> {
+        let mut due = interval(every);
         while !end.is_cancelled() {
             due.tick().await;
             self.socket.say(self.invite.as_str()).await?;
