@@ -25,7 +25,11 @@ fn main() -> ExitCode {
     if let Some(beside) = data.map(PathBuf::from).and_then(|data| Some(data.parent()?.join(stage::LATER))) {
         LATER.get_or_init(|| beside);
     }
-    switchhook_server::cli::main_by(now, |settings| settings.deadlines.webhook = GUARD)
+    switchhook_server::cli::main_by(now, |settings| {
+        settings.deadlines.webhook = GUARD;
+        // In this process: one of its own steps back for others, and beside a busy machine the start takes minutes.
+        settings.compiler = None;
+    })
 }
 
 fn now() -> Timestamp {
