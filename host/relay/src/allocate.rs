@@ -103,15 +103,11 @@ impl Relaying {
         }
     }
 
-    /// The family of the first address: IPv4 unasked, where there is one.
+    /// The family of the first address: unasked IPv4 and no other (RFC 8656 §7.2), which is all that a client expects that
+    /// does not know of families.
     fn family(&self, wanted: &Wanted) -> Result<Family, Refusal> {
-        let has = |family: &Family| self.host.filter.inside_ip(*family).is_some();
-        let unasked = || Family::BOTH.into_iter().find(has);
-        wanted
-            .family
-            .filter(has)
-            .or_else(|| if wanted.family.is_none() { unasked() } else { None })
-            .ok_or(Refusal::AddressFamily)
+        let family = wanted.family.unwrap_or(Family::V4);
+        self.host.filter.inside_ip(family).map(|_| family).ok_or(Refusal::AddressFamily)
     }
 
     fn bind(&self, wanted: &Wanted, family: Family, visitor: &Visitor) -> Result<Bound, Refusal> {

@@ -2,7 +2,8 @@
 
 use std::{
     hash::RandomState,
-    net::{IpAddr, SocketAddr},
+    iter,
+    net::{IpAddr, SocketAddr, UdpSocket},
     ops::RangeInclusive,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -74,30 +75,41 @@ impl Host {
         now.saturating_duration_since(self.started)
     }
 
-    /// A socket for an allocation, at a port that others cannot guess (RFC 6056).
-    pub(crate) fn bind(&self, family: Family, even: bool) -> Option<std::net::UdpSocket> {
+    /// A socket for an allocation, at a port that others cannot guess (RFC 6056), as long as many are left.
+    pub(crate) fn bind(&self, family: Family, even: bool) -> Option<UdpSocket> {
         let inside = self.filter.inside_ip(family)?;
-        (0..limits::RELAYED_PORT_TRIES).find_map(|_| self.try_to_bind(inside, even))
-    }
-
-    fn try_to_bind(&self, inside: IpAddr, even: bool) -> Option<std::net::UdpSocket> {
-        // 0 leaves the choice to the system.
-        let port = self.relayed_ports.clone().map_or(0, |ports| rand::rng().random_range(ports));
-        let socket = std::net::UdpSocket::bind((inside, port)).ok()?;
-        let port = socket.local_addr().ok()?.port();
-        (!even || port.is_multiple_of(2)).then_some(socket)
+        self.tried(family).find_map(|port| try_to_bind(inside, port, even))
     }
 
     /// Sockets at an even port and the next one.
-    pub(crate) fn bind_pair(&self, family: Family) -> Option<[std::net::UdpSocket; 2]> {
+    pub(crate) fn bind_pair(&self, family: Family) -> Option<[UdpSocket; 2]> {
         let inside = self.filter.inside_ip(family)?;
-        (0..limits::RELAYED_PORT_TRIES).find_map(|_| {
-            let first = self.try_to_bind(inside, true)?;
+        self.tried(family).find_map(|port| {
+            let first = try_to_bind(inside, port, true)?;
             let next = first.local_addr().ok()?.port() + 1;
             let may = self.relayed_ports.as_ref().is_none_or(|ports| ports.contains(&next));
-            let second = may.then(|| std::net::UdpSocket::bind((inside, next)).ok()).flatten()?;
+            let second = may.then(|| UdpSocket::bind((inside, next)).ok()).flatten()?;
             Some([first, second])
         })
+    }
+
+    /// Ports to try for an allocation: some at random, 0 where the system chooses; then all of the range that no
+    /// allocation has, so that a client is refused only where none is left.
+    fn tried(&self, family: Family) -> impl Iterator<Item = u16> {
+        let range = self.relayed_ports.clone();
+        let draw = move || range.clone().map_or(0, |ports| rand::rng().random_range(ports));
+        let drawn = iter::repeat_with(draw).take(limits::RELAYED_PORT_TRIES);
+        drawn.chain(iter::once_with(move || self.left(family)).flatten())
+    }
+
+    /// What is left of the range, from anywhere in it on.
+    fn left(&self, family: Family) -> impl Iterator<Item = u16> {
+        let given_out = self.filter.ports(family);
+        let walk = self.relayed_ports.clone().map(|ports| {
+            let middle = rand::rng().random_range(ports.clone());
+            (middle..=*ports.end()).chain(*ports.start()..middle)
+        });
+        walk.into_iter().flatten().filter(move |port| given_out.is_none_or(|ports| !ports.has(*port)))
     }
 
     /// Whether a source is answered that has shown no credentials.
@@ -114,4 +126,11 @@ impl Host {
         let public = self.filter.public_ip(Family::of(bound.ip())).unwrap_or_else(|| bound.ip());
         SocketAddr::new(public, bound.port())
     }
+}
+
+/// A socket at this port, if it is free and even where that is wanted.
+fn try_to_bind(inside: IpAddr, port: u16, even: bool) -> Option<UdpSocket> {
+    let socket = UdpSocket::bind((inside, port)).ok()?;
+    let port = socket.local_addr().ok()?.port();
+    (!even || port.is_multiple_of(2)).then_some(socket)
 }

@@ -40,8 +40,8 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Free ports that are tried where any port will do, until one is free for datagrams and streams.
 pub(crate) const PORT_TRIES: usize = 16;
 
-/// Ports that are tried for an allocation before the range counts as full: of a range that is half given out
-/// nearly all tries find one, of one that is full none, and the client waits that long.
+/// Ports that are tried for an allocation at random: of a range that is half given out nearly all tries find one. After
+/// them the range is walked, which costs a look at a bit for each port that is given out.
 pub(crate) const RELAYED_PORT_TRIES: usize = 32;
 
 /// Peers that one allocation may be permitted, and channels that it may bind; a mesh has some, a scanner

@@ -1,6 +1,7 @@
 //! What one tenant, session or stranger may have, and what is left when everybody is gone.
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -17,8 +18,8 @@ use tokio::{net::UdpSocket, time::timeout};
 
 use crate::{
     by_hand::{
-        ALLOCATE, ByHand, CHANNEL_BIND, CHANNEL_NUMBER, CREATE_PERMISSION, DATA, LIFETIME, PEER, REFRESH,
-        RELAYED, UDP,
+        ALLOCATE, ByHand, CHANNEL_BIND, CHANNEL_NUMBER, CREATE_PERMISSION, DATA, EVEN_PORT, LIFETIME, PEER,
+        REFRESH, RELAYED, UDP,
     },
     running::{GUARD, Running},
 };
@@ -62,6 +63,68 @@ async fn rel_3_when_all_ports_are_given_out_the_next_is_told_so() {
     let mut next = ByHand::greeted(&running, running.credentials("s1", "d4")).await;
     assert_eq!(next.ask(ALLOCATE, &[UDP]).await.address(RELAYED).port(), port, "the one that became free");
     running.stop().await;
+}
+
+#[tokio::test]
+async fn rel_3_in_a_range_that_is_nearly_given_out_every_port_is_found() {
+    let ports = 31_000..=31_255;
+    let change = |config: &mut switchhook_relay::RelayConfig| {
+        config.ip = Ipv4Addr::new(127, 7, 7, 8).into();
+        config.relayed_ports = Some(ports.clone());
+    };
+    let running = Running::start_with(RootKeys::new([1; 32], []), change).await;
+    let mut holders = BTreeMap::new();
+    for number in ports.clone() {
+        let (client, relayed) = ByHand::allocated(&running, &format!("s{number}"), "d1").await;
+        holders.insert(relayed.port(), client);
+    }
+    assert!(holders.keys().copied().eq(ports), "each once");
+    let mut next = ByHand::greeted(&running, running.credentials("s1", "d1")).await;
+    assert_eq!(next.ask(ALLOCATE, &[UDP]).await.outcome(), Err(508));
+
+    // A pair is found, too, and nothing else that is free.
+    for port in [31_101, 31_102, 31_200, 31_201] {
+        let holder = holders.get_mut(&port).unwrap();
+        assert_eq!(holder.ask(REFRESH, &[(LIFETIME, &[0; 4])]).await.outcome(), Ok(()));
+    }
+    let said = next.ask(ALLOCATE, &[UDP, (EVEN_PORT, &[0x80])]).await;
+    assert_eq!(said.address(RELAYED).port(), 31_200);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn rel_3_what_a_tenant_may_not_have_any_more_its_neighbour_has() {
+    let quota = Quota { each_tenant: 2, ..Quota::default() };
+    let running = Running::start_with(RootKeys::new([1; 32], []), |config| {
+        config.peers.allow_loopback = true;
+        config.quota = quota;
+        config.bandwidth.each_tenant = Rate { burst: 1_000, per_second: 1 };
+    })
+    .await;
+    let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut clients = Vec::new();
+    for (tenant, session) in [("acme", "s1"), ("acme", "s2"), ("globex", "s1"), ("globex", "s2")] {
+        let mut client = ByHand::greeted(&running, running.credentials_of(tenant, session)).await;
+        assert_eq!(client.ask(ALLOCATE, &[UDP]).await.outcome(), Ok(()), "{tenant}");
+        clients.push(client);
+    }
+    let mut third = ByHand::greeted(&running, running.credentials_of("acme", "s3")).await;
+    assert_eq!(third.ask(ALLOCATE, &[UDP]).await.outcome(), Err(486));
+
+    let data = [&[0x40, 0, 1, 0x90][..], &[7; 400]].concat();
+    // One tenant spends all of its own in two sessions; the other has what it had.
+    for (client, times) in clients.iter_mut().zip([2, 2, 1, 1]) {
+        let value = client.peer(&peer.local_addr().unwrap().to_string());
+        let bind = [(CHANNEL_NUMBER, &[0x40, 0, 0, 0][..]), (PEER, &value)];
+        assert_eq!(client.ask(CHANNEL_BIND, &bind).await.outcome(), Ok(()));
+        for _ in 0..times {
+            client.send(&data).await;
+        }
+        // The relay handles one datagram after the other: with this answer those before are done.
+        assert_eq!(client.ask(REFRESH, &[]).await.outcome(), Ok(()));
+    }
+    let metrics = running.counted().await;
+    assert_eq!((metrics.to_peer_packets.get(), metrics.limited_packets.get()), (4, 2));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A TURN client that says exactly what a test wants it to say.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use switchhook_core::{
     relay_token::TurnCredentials,
@@ -39,8 +39,10 @@ pub(crate) struct Said(pub(crate) Vec<u8>);
 
 impl ByHand {
     pub(crate) async fn new(running: &Running, credentials: TurnCredentials) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let server = running.relay.addr();
+        let own: IpAddr =
+            if server.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        let socket = UdpSocket::bind((own, 0)).await.unwrap();
         Self { socket, server, credentials, nonce: Vec::new(), transactions: 0 }
     }
 

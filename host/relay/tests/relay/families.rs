@@ -82,6 +82,21 @@ async fn rel_3_without_a_second_family_a_client_gets_the_first_and_is_told() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn rel_3_a_relay_without_ipv4_gives_an_address_only_to_who_asks_for_ipv6() {
+    let running = Running::start_with(RootKeys::new([1; 32], []), |config| {
+        config.ip = "::1".parse().unwrap();
+    })
+    .await;
+    let mut client = ByHand::greeted(&running, running.credentials("s1", "d1")).await;
+    assert_eq!(client.ask(ALLOCATE, &[UDP]).await.outcome(), Err(440), "unasked it would be IPv4");
+    assert_eq!(client.ask(ALLOCATE, &[UDP, BOTH]).await.outcome(), Err(440));
+    assert_eq!(running.relay.allocations(), 0);
+    let said = client.ask(ALLOCATE, &[UDP, IPV6]).await;
+    assert!(said.address(RELAYED).is_ipv6());
+    running.stop().await;
+}
+
 async fn of_both_families() -> Running {
     Running::start_with(RootKeys::new([1; 32], []), |config| {
         config.peers.allow_loopback = true;
