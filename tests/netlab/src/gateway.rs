@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
+    ipv6,
     lab::{Internet, Network},
     namespace::Namespace,
     nat::{KernelRules, Means, Nat},
@@ -76,6 +77,20 @@ impl Gateway {
         let outside = internet.readdress(&self.namespace, self.outside)?;
         translator.change(|table| table.renumber(outside));
         Ok(outside)
+    }
+
+    /// Lays IPv6 to its LAN; the number by which its addresses are made.
+    pub(crate) fn lay_ipv6(&self, internet: &Internet) -> Result<u8> {
+        let [.., number] = self.outside.octets();
+        let network = ipv6::inside(number, 0);
+        internet.connect_ipv6(
+            (&self.namespace, "wan"),
+            self.outside,
+            ipv6::outside(number),
+            Some(network),
+        )?;
+        ipv6::guard(&self.namespace, ipv6::inside(number, 1))?;
+        Ok(number)
     }
 
     fn translator(&self) -> Result<&Translator> {

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     io::{BufRead as _, BufReader},
-    net::{Ipv4Addr, SocketAddrV4, UdpSocket},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, UdpSocket},
     process::{Child, ChildStdout, Command, Stdio},
 };
 
@@ -16,19 +16,44 @@ use crate::{lab::Network, namespace::Namespace};
 pub struct Host {
     namespace: Namespace,
     ip: Ipv4Addr,
+    ipv6: Option<Ipv6Addr>,
 }
+
+/// Its cable's end.
+const INTERFACE: &str = "wan";
 
 impl Host {
     /// A machine in this network.
     pub(crate) fn new(network: &impl Network) -> Result<Self> {
         let namespace = Namespace::new()?;
-        let ip = network.plug(&namespace, "wan")?;
-        Ok(Self { namespace, ip })
+        let ip = network.plug(&namespace, INTERFACE)?;
+        Ok(Self { namespace, ip, ipv6: None })
     }
 
-    /// Its address, which need not be one that others reach.
+    /// Gives it an IPv6 address, at the end of its cable or in its LAN.
+    pub(crate) fn get_ipv6(
+        &mut self,
+        address: Ipv6Addr,
+        lay: impl FnOnce(&Namespace, &str) -> Result<()>,
+    ) -> Result<()> {
+        lay(&self.namespace, INTERFACE)?;
+        self.ipv6 = Some(address);
+        Ok(())
+    }
+
+    /// Takes away its way out over IPv4.
+    pub(crate) fn lose_ipv4(&self) -> Result<()> {
+        self.namespace.ip(&["route del 0.0.0.0/0"])
+    }
+
+    /// Its IPv4 address, which need not be one that others reach.
     pub const fn ip(&self) -> Ipv4Addr {
         self.ip
+    }
+
+    /// Its IPv6 address, which others reach, if it has one.
+    pub const fn ipv6(&self) -> Option<Ipv6Addr> {
+        self.ipv6
     }
 
     /// Opens a socket on its address; 0 is any port.

@@ -1,14 +1,17 @@
 //! The internet of the lab.
 
 use std::{
-    net::Ipv4Addr,
+    net::{Ipv4Addr, Ipv6Addr},
     process::Command,
     sync::atomic::{AtomicU8, Ordering},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 
-use crate::{gateway::Gateway, host::Host, namespace::Namespace, nat::Nat, site::Site};
+use crate::{
+    distance::Distance, gateway::Gateway, host::Host, ipv6, namespace::Namespace, nat::Nat, site::Site,
+};
 
 /// What a machine can be plugged into.
 pub(crate) trait Network {
@@ -33,7 +36,14 @@ impl Lab {
     /// A new internet, with nobody in it but the server.
     pub fn new() -> Result<Self> {
         let internet = Internet::new()?;
-        let server = Host::new(&ServerRoom(&internet))?;
+        let mut server = Host::new(&ServerRoom(&internet))?;
+        if ipv6::may_run().is_ok() {
+            ipv6::forward(&internet.namespace)?;
+            let [first, _] = SERVER;
+            server.get_ipv6(ipv6::SERVER, |machine, interface| {
+                internet.connect_ipv6((machine, interface), first, ipv6::SERVER, None)
+            })?;
+        }
         Ok(Self { internet, server })
     }
 
@@ -47,6 +57,23 @@ impl Lab {
                 Ok(None)
             }
         }
+    }
+
+    /// The same, for a test that needs IPv6.
+    #[expect(clippy::print_stdout, reason = "who runs the tests collects these lines")]
+    pub fn with_ipv6_or_skip(test: &str) -> Result<Option<Self>> {
+        if let Err(reason) = ipv6::may_run() {
+            println!("skipped: {test}: {reason:#}");
+            return Ok(None);
+        }
+        Self::or_skip(test)
+    }
+
+    /// From here on a packet takes so long from one site to another, or to the server; all have the same distance.
+    pub fn set_distance(&mut self, one_way: Duration) -> Result<()> {
+        let own = vec![ROUTER.into(), ipv6::ROUTER.into()];
+        self.internet.distance = Some(Distance::start(&self.internet.namespace, own, one_way)?);
+        Ok(())
     }
 
     /// The machine with two public addresses.
@@ -83,6 +110,23 @@ impl Lab {
         Ok(Site::new(gateways, host?))
     }
 
+    /// A host behind this NAT that has IPv6 beside it; see the crate.
+    pub fn dual_site(&self, nat: Nat) -> Result<Site> {
+        let mut site = self.site(nat)?;
+        let number = site.innermost().context("a host without a gateway")?.lay_ipv6(&self.internet)?;
+        let [gateway, host] = [1, 2].map(|machine| ipv6::inside(number, machine));
+        let join = |machine: &Namespace, interface: &str| ipv6::join(machine, interface, host, gateway);
+        site.host_mut().get_ipv6(host, join)?;
+        Ok(site)
+    }
+
+    /// A host that reaches nobody outside of its LAN but over IPv6.
+    pub fn ipv6_site(&self) -> Result<Site> {
+        let site = self.dual_site(Nat::Masquerade)?;
+        site.host().lose_ipv4()?;
+        Ok(site)
+    }
+
     /// Two hosts, each behind a NAT of its own.
     pub fn pair(&self, a: Nat, b: Nat) -> Result<[Site; 2]> {
         Ok([self.site(a)?, self.site(b)?])
@@ -106,6 +150,8 @@ pub fn may_run() -> Result<()> {
 pub(crate) struct Internet {
     namespace: Namespace,
     next: AtomicU8,
+    /// None: the kernel forwards at once.
+    distance: Option<Distance>,
 }
 
 /// The router's address on each cable.
@@ -115,7 +161,7 @@ impl Internet {
     fn new() -> Result<Self> {
         let namespace = Namespace::new()?;
         namespace.sysctl("ipv4/ip_forward", "1")?;
-        Ok(Self { namespace, next: AtomicU8::new(1) })
+        Ok(Self { namespace, next: AtomicU8::new(1), distance: None })
     }
 
     /// Lays a cable and routes these addresses along it.
@@ -131,6 +177,17 @@ impl Internet {
             &format!("route add {ROUTER}/32 dev {interface}"),
             &format!("route add default via {ROUTER} dev {interface}"),
         ])
+    }
+
+    /// Lays IPv6 along the cable of the machine that is at the `first` address.
+    pub(crate) fn connect_ipv6(
+        &self,
+        machine: (&Namespace, &str),
+        first: Ipv4Addr,
+        address: Ipv6Addr,
+        behind: Option<Ipv6Addr>,
+    ) -> Result<()> {
+        ipv6::connect((&self.namespace, &format!("to-{first}")), machine, address, behind)
     }
 
     /// Gives the machine at the end of a cable another address in place of the `first`.

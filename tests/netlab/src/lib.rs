@@ -11,6 +11,9 @@
 //! a LAN with one host behind a [`Nat`], or behind several in a row. Every LAN has the same private
 //! addresses, as at people's homes: who takes a stranger's private address for its peer's is found out.
 //!
+//! [`Lab::dual_site`] has IPv6 beside that and [`Lab::ipv6_site`] nothing else, without a NAT, behind gateways that let in
+//! answers only. [`Lab::set_distance`] keeps sites apart, as far as is wanted.
+//!
 //! What the kernel can play, it plays (masquerading by nftables). For the rest a gateway runs a
 //! [`translator`], a NAT in user space whose behaviour is chosen word by word from RFC 4787 and whose
 //! clock a test can put forward.
@@ -22,8 +25,10 @@
 //! Needed: Linux, root, `ip` (iproute2) and `nft` (nftables). [`may_run`] says whether that is so;
 //! tests that find it is not report themselves as skipped.
 
+mod distance;
 mod gateway;
 mod host;
+mod ipv6;
 mod lab;
 mod namespace;
 mod nat;

@@ -18,6 +18,8 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::sched::{CloneFlags, setns, unshare};
 
+use crate::ipv6;
+
 /// Numbers of interfaces that no namespace gives by itself.
 static CABLES: AtomicU32 = AtomicU32::new(1_000);
 
@@ -32,6 +34,7 @@ impl Namespace {
     /// A namespace with nothing but a loopback interface, which is up.
     pub(crate) fn new() -> Result<Self> {
         let namespace = Self(in_a_thread(make).context("no namespace of its own")?);
+        ipv6::prepare(&namespace)?;
         namespace.ip(&["link set lo up"])?;
         Ok(namespace)
     }

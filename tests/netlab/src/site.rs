@@ -22,6 +22,10 @@ impl Site {
         &self.host
     }
 
+    pub(crate) const fn host_mut(&mut self) -> &mut Host {
+        &mut self.host
+    }
+
     /// Another host in the same LAN.
     pub fn neighbour(&self) -> Result<Host> {
         Host::new(self.gateways.last().context("a public address has no neighbours")?)
