@@ -1,22 +1,25 @@
-//! The only way out for datagrams.
+//! The only way out for a call.
 //!
-//! A call's data, its checks, CDX and TURN all go through a [`Network`], so that an application (or
-//! the lab, see [`nat`]) decides how its datagrams leave. [`SystemNetwork`] is the operating
-//! system's.
+//! Its data, its checks, CDX and TURN, also where that goes over TCP, all go through a [`Network`], so that an
+//! application (or the lab, see [`nat`]) decides how they leave. [`SystemNetwork`] is the operating system's.
 //!
 //! Sending never waits: a datagram that the operating system has no room for is lost, as it might be
 //! anywhere on its way, and whoever needs it repeats it.
 
 use core::{
     fmt,
-    future::poll_fn,
+    future::{Future, poll_fn},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    pin::Pin,
     task::{Context, Poll},
 };
 use std::{io, sync::Arc};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::{io::ReadBuf, net::UdpSocket};
+use tokio::{
+    io::ReadBuf,
+    net::{TcpSocket, TcpStream, UdpSocket},
+};
 
 pub mod nat;
 
@@ -24,7 +27,14 @@ pub mod nat;
 pub trait Network: fmt::Debug + Send + Sync {
     /// Opens a socket on a port of its own. To be called inside a Tokio runtime.
     fn bind(&self) -> io::Result<Arc<dyn DatagramSocket>>;
+
+    /// Connects by TCP, for a relay where no datagram gets out. The socket is made at once, the connection when this is
+    /// awaited; who calls sets the deadline.
+    fn connect(&self, to: SocketAddr) -> Connecting;
 }
+
+/// A connection that is under way.
+pub type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 
 /// A socket for datagrams; one task receives, any number send.
 pub trait DatagramSocket: fmt::Debug + Send + Sync {
@@ -82,6 +92,23 @@ impl Network for SystemNetwork {
         };
         Ok(Arc::new(socket?))
     }
+
+    fn connect(&self, to: SocketAddr) -> Connecting {
+        let socket = tcp_socket(self.bind, to);
+        Box::pin(async move { socket?.connect(to).await })
+    }
+}
+
+/// A socket on this address of the device, if one is named, for a way to that one.
+fn tcp_socket(bind: Option<IpAddr>, to: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(ip) = bind {
+        if ip.is_ipv4() != to.is_ipv4() {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
+        socket.bind(SocketAddr::new(ip, 0))?;
+    }
+    Ok(socket)
 }
 
 /// A UDP socket twice: Tokio's waits for datagrams, the other sends without asking Tokio, which at

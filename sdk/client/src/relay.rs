@@ -1,4 +1,4 @@
-//! The way through a relay: TURN (RFC 8656) in datagrams over the client's own way out, or where none gets out over TCP,
+//! The way through a relay, over the client's own way out: TURN (RFC 8656) in datagrams, or where none gets out over TCP,
 //! and where nothing else does over TLS (REL-2, REL-4).
 //!
 //! An [`Allocation`] is a [`DatagramSocket`] like any other: what is sent goes out at the relay's
@@ -113,8 +113,10 @@ impl Allocation {
         let addr = server.addr;
         let socket: Relayed = match server.transport {
             Transport::Udp => Arc::new(Datagrams { socket: network.bind()?, server: addr }),
-            Transport::Tcp => Arc::new(Messages::new(addr, Box::new(connect(addr).await?))),
-            Transport::Tls => Arc::new(Messages::new(addr, Box::new(connect_by_tls(server, tls).await?))),
+            Transport::Tcp => Arc::new(Messages::new(addr, Box::new(connect(network, addr).await?))),
+            Transport::Tls => {
+                Arc::new(Messages::new(addr, Box::new(connect_by_tls(network, server, tls).await?)))
+            }
             Transport::Unknown => return Err(io::Error::from(io::ErrorKind::Unsupported).into()),
         };
         Self::allocate(socket, addr, credentials).await
@@ -183,13 +185,14 @@ fn ways(credentials: &RelayCredentials) -> Vec<RelayServer> {
     if ways.is_empty() { vec![only] } else { ways }
 }
 
-async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(addr).await?;
+async fn connect(network: &dyn Network, addr: SocketAddr) -> io::Result<TcpStream> {
+    let stream = network.connect(addr).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
 async fn connect_by_tls(
+    network: &dyn Network,
     server: &RelayServer,
     tls: Option<&Arc<TlsConfig>>,
 ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, RelayError> {
@@ -201,7 +204,7 @@ async fn connect_by_tls(
     };
     let mut config = TlsConfig::clone(&tls);
     config.alpn_protocols = vec![ALPN.to_vec()];
-    let stream = connect(server.addr).await?;
+    let stream = connect(network, server.addr).await?;
     let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
     shaken.map_err(|error| RelayError::Tls(error.to_string()))
 }

@@ -24,7 +24,7 @@ use switchhook_client::{
     call::{Call, CallFailed, MAX_DATAGRAM, Prepared, SendError, Side},
     fake::{FakeConnection, FakeHost},
     identity::DeviceKey,
-    network::{DatagramSocket, Network, SystemNetwork, nat::SymmetricNat},
+    network::{Connecting, DatagramSocket, Network, SystemNetwork, nat::SymmetricNat},
 };
 use switchhook_protocol::{
     call::{Done, Operation, PathKind, PathReport},
@@ -316,6 +316,13 @@ impl Network for Cuttable {
     fn bind(&self) -> io::Result<Arc<dyn DatagramSocket>> {
         let socket = SystemNetwork::on(LOOPBACK).bind()?;
         Ok(Arc::new(Cut { socket, away: Arc::clone(&self.away) }))
+    }
+
+    fn connect(&self, to: SocketAddr) -> Connecting {
+        if self.away.load(Ordering::Relaxed) {
+            return Box::pin(async { Err(io::ErrorKind::NetworkUnreachable.into()) });
+        }
+        SystemNetwork::on(LOOPBACK).connect(to)
     }
 }
 

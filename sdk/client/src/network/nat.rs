@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::{DatagramSocket, Network, SystemSocket, recv_from};
+use super::{Connecting, DatagramSocket, Network, SystemNetwork, SystemSocket, recv_from};
 use crate::limits;
 
 /// A symmetric NAT; its sockets' mappings are all different.
@@ -43,6 +43,11 @@ impl Network for SymmetricNat {
         let (sender, received) = channel(limits::DATAGRAMS);
         let mappings = Mutex::default();
         Ok(Arc::new(NatSocket { nat: self.clone(), mappings, sender, received: Mutex::new(received) }))
+    }
+
+    /// A stream keeps its mapping as long as it lasts, and has one destination: no NAT makes a difference to it.
+    fn connect(&self, to: SocketAddr) -> Connecting {
+        SystemNetwork::on(self.outside).connect(to)
     }
 }
 
@@ -123,7 +128,7 @@ mod tests {
     use core::net::Ipv4Addr;
 
     use super::*;
-    use crate::network::{SystemNetwork, testing::received};
+    use crate::network::testing::received;
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 

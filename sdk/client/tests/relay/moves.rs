@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use switchhook_client::network::{DatagramSocket, SystemNetwork};
+use switchhook_client::network::{Connecting, DatagramSocket, SystemNetwork};
 use switchhook_protocol::{
     connection_data::Candidate,
     exchange::PeerElsewhere,
@@ -236,6 +236,10 @@ impl Network for Moody {
         }
         let (is_cut, moved) = (Arc::clone(&self.is_cut), Arc::clone(&self.has_another_address));
         Ok(Arc::new(MoodySocket { socket, is_cut, moved }))
+    }
+
+    fn connect(&self, to: SocketAddr) -> Connecting {
+        SystemNetwork::on(LOOPBACK).connect(to)
     }
 }
 

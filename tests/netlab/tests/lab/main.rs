@@ -3,9 +3,12 @@
 
 mod calls;
 mod cdx;
+mod families;
+mod first_byte;
 mod guesses;
 mod kinds;
 mod meeting;
+mod no_udp;
 mod relay;
 mod sites;
 mod switchboard;

@@ -8,9 +8,11 @@ mod line;
 mod place;
 mod relay;
 mod talk;
+mod told;
 
 use std::{
     collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -22,7 +24,7 @@ use anyhow::{Context as _, Result};
 use rand::{SeedableRng as _, rngs::StdRng};
 use switchhook_cdx::{Cdx, CdxConfig, Clock, Ip};
 use switchhook_client::{
-    call::{Call, Side},
+    call::Side,
     fake::{CdxKeys, FakeHost},
 };
 use switchhook_core::{
@@ -36,14 +38,13 @@ use switchhook_netlab::Lab;
 use switchhook_protocol::{
     id::{DeviceId, SessionId},
     peer::Path,
-    server::CdxAddresses,
+    server::{CdxAddresses, CdxPorts},
     time::Timestamp,
 };
 use tokio::{
     runtime::{Handle, Runtime},
     sync::{Mutex as Turn, mpsc},
     task::JoinSet,
-    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -52,9 +53,16 @@ use self::{
     line::{Known, Line},
     relay::LabRelay,
 };
-pub(crate) use self::{place::Place, talk::Talk};
+pub(crate) use self::{
+    place::Place,
+    talk::Talk,
+    told::{Beginning, Told},
+};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// The relay's port, where it matters to nobody.
+const PORT: u16 = 3_478;
 
 /// How long a path is looked for: some round trips of the lab, and repeats on a busy machine.
 const PATIENCE_MS: u32 = 2_500;
@@ -87,19 +95,41 @@ pub(crate) enum Verdict {
 impl Switchboard {
     /// Without a relay. To be called in the runtime.
     pub(crate) async fn start(lab: &Lab) -> Result<Self> {
-        Self::beside(lab, None).await
+        Self::beside(lab, (None, None)).await
     }
 
     /// With a relay on the lab's server.
     pub(crate) async fn with_relay(lab: &Lab) -> Result<Self> {
-        let relay = tokio::task::block_in_place(|| LabRelay::start(lab))?;
-        Self::beside(lab, Some(Arc::new(relay))).await
+        let relay = tokio::task::block_in_place(|| LabRelay::start(lab, None, PORT))?;
+        Self::beside(lab, (Some(Arc::new(relay)), None)).await
     }
 
-    async fn beside(lab: &Lab, relay: Option<Arc<LabRelay>>) -> Result<Self> {
+    /// The relay's host starts again.
+    pub(crate) fn restart_relay(&self, lab: &Lab) -> Result<()> {
+        tokio::task::block_in_place(|| self.relay.as_ref().context("no relay")?.restart(lab))
+    }
+
+    /// The same, with the relay's TURN at this port, and whatever speaks it there.
+    pub(crate) async fn with_relay_at(lab: &Lab, port: u16) -> Result<Self> {
+        let relay = tokio::task::block_in_place(|| LabRelay::start(lab, None, port))?;
+        Self::beside(lab, (Some(Arc::new(relay)), None)).await
+    }
+
+    /// The same, with CDX and the relay at addresses of both families.
+    pub(crate) async fn of_both_families(lab: &Lab) -> Result<Self> {
+        let ipv6 = lab.server().ipv6();
+        let relay = tokio::task::block_in_place(|| LabRelay::start(lab, ipv6, PORT))?;
+        Self::beside(lab, (Some(Arc::new(relay)), ipv6)).await
+    }
+
+    async fn beside(lab: &Lab, (relay, ipv6): (Option<Arc<LabRelay>>, Option<Ipv6Addr>)) -> Result<Self> {
         let keys = RootKeys::new([1; 32], []).ring(Scope::Cdx);
-        let config =
-            CdxConfig { ip: Ip { bind: lab.server().ip().into(), public: None }, ..CdxConfig::default() };
+        let at = |ip: IpAddr| Ip { bind: ip, public: None };
+        let config = CdxConfig {
+            ip: at(lab.server().ip().into()),
+            other_family: ipv6.map(|ip| at(ip.into())),
+            ..CdxConfig::default()
+        };
         let (runtime, of_cdx) = (Handle::current(), keys.clone());
         let bound = move || {
             let mut rng = StdRng::seed_from_u64(1);
@@ -109,23 +139,29 @@ impl Switchboard {
         };
         let cdx = tokio::task::block_in_place(|| lab.server().enter(bound))??;
         let [primary, secondary] = cdx.addrs();
+        let other_family = cdx.other_family().map(|[primary, secondary]| CdxPorts { primary, secondary });
         cdx.run(&TaskTracker::new(), &CancellationToken::new());
         let (tenant, sealed_by) = ("acme".parse()?, keys.clone());
         let give = move |device: &DeviceId| {
             ConnectionKey::give((&tenant, device), (&sealed_by, NOW), &mut rand::rng())
         };
-        let cdx = CdxAddresses { primary, secondary, other_family: None };
+        let cdx = CdxAddresses { primary, secondary, other_family };
         let fake = FakeHost::with_cdx(cdx, Some(CdxKeys::new(give))).await?;
         Ok(Self { fake, keys, relay, door: Turn::default(), calls: AtomicU32::new(0) })
     }
 
     /// One place calls the other, after a verdict that lets both try directly.
     pub(crate) async fn call(&self, places: [Place; 2]) -> Result<Talk> {
-        self.call_after(Verdict::Direct(Guessing::default()), places).await
+        Box::pin(self.call_after(Verdict::Direct(Guessing::default()), places)).await
     }
 
     /// One place calls the other, after this verdict.
     pub(crate) async fn call_after(&self, verdict: Verdict, places: [Place; 2]) -> Result<Talk> {
+        Box::pin(self.accept(verdict, places).await?.begin()).await
+    }
+
+    /// One place has called, the other has accepted, and both have been told so; nothing has been sent to each other.
+    pub(crate) async fn accept(&self, verdict: Verdict, places: [Place; 2]) -> Result<Told> {
         // CDX counts what is told by session.
         let session: SessionId = format!("s{}", self.calls.fetch_add(1, Ordering::Relaxed)).parse()?;
         let [one, other] = places;
@@ -146,11 +182,24 @@ impl Switchboard {
         let (first, second) = (line(&one, &other), line(&other, &one));
         serving.spawn(first.serve(one.connection, to_second, for_first));
         serving.spawn(second.serve(other.connection, to_first, for_second));
-        let caller = Call::start(&one.client, one.network, one.prepared, Side::Inviter, to_one);
-        let callee = Call::start(&other.client, other.network, other.prepared, Side::Callee, to_other);
-        let (caller, callee) = timeout(GUARD, Box::pin(async { tokio::join!(caller, callee) })).await?;
-        let clients = [(one.client, one.events), (other.client, other.events)];
-        Ok(Talk { calls: [caller?, callee?], _clients: clients, _serving: serving })
+        let clients = [(one.client.clone(), one.events), (other.client.clone(), other.events)];
+        let beginning = [
+            Beginning {
+                client: one.client,
+                network: one.network,
+                prepared: one.prepared,
+                side: Side::Inviter,
+                accepted: to_one,
+            },
+            Beginning {
+                client: other.client,
+                network: other.network,
+                prepared: other.prepared,
+                side: Side::Callee,
+                accepted: to_other,
+            },
+        ];
+        Ok(Told { sides: beginning, clients, serving })
     }
 
     /// What each side is told.

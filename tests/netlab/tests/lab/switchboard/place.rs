@@ -1,8 +1,8 @@
 //! Where a device of the lab is.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, net::SocketAddr, sync::Arc};
 
-use switchhook_client::network::{DatagramSocket, Network, SystemNetwork};
+use switchhook_client::network::{Connecting, DatagramSocket, Network, SystemNetwork};
 use switchhook_netlab::{Host, Site};
 use tokio::runtime::Handle;
 
@@ -22,6 +22,12 @@ impl Place {
             Self::Neighbour(host) => host,
         }
     }
+
+    /// Its operating system's.
+    fn system(&self) -> SystemNetwork {
+        let host = self.host();
+        if host.ipv6().is_some() { SystemNetwork::default() } else { SystemNetwork::on(host.ip().into()) }
+    }
 }
 
 impl fmt::Debug for Place {
@@ -32,11 +38,17 @@ impl fmt::Debug for Place {
 
 impl Network for Place {
     fn bind(&self) -> io::Result<Arc<dyn DatagramSocket>> {
-        let (runtime, ip) = (Handle::current(), self.host().ip().into());
+        let (runtime, system) = (Handle::current(), self.system());
         let bound = self.host().enter(move || {
             let _inside = runtime.enter();
-            SystemNetwork::on(ip).bind()
+            system.bind()
         });
         bound.map_err(io::Error::other)?
+    }
+
+    fn connect(&self, to: SocketAddr) -> Connecting {
+        let system = self.system();
+        let connecting = self.host().enter(move || system.connect(to));
+        connecting.unwrap_or_else(|error| Box::pin(async { Err(io::Error::other(error)) }))
     }
 }

@@ -1,8 +1,12 @@
 //! A relay on the lab's server, for calls.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use switchhook_core::{
     relay_token::{RelayToken, TurnCredentials},
     seal::{KeyRing, RootKeys, Scope},
@@ -10,9 +14,9 @@ use switchhook_core::{
 use switchhook_netlab::Lab;
 use switchhook_protocol::{
     id::{DeviceId, SessionId},
-    relay::RelayCredentials,
+    relay::{RelayCredentials, RelayServer, Transport},
 };
-use switchhook_relay::{Relay, RelayConfig};
+use switchhook_relay::{BindError, Ip, Relay, RelayConfig};
 use tokio::runtime::Runtime;
 
 use super::NOW;
@@ -22,21 +26,42 @@ const HOST: &str = "relay-1";
 pub(super) struct LabRelay {
     /// Its threads stay where they were made, and open the sockets of allocations there.
     runtime: Option<Runtime>,
-    _relay: Relay,
-    addr: SocketAddr,
+    relay: Mutex<Relay>,
+    config: RelayConfig,
+    server: SocketAddr,
+    ways: Vec<RelayServer>,
     keys: KeyRing,
 }
 
 impl LabRelay {
     /// To be called where blocking is allowed.
-    pub(super) fn start(lab: &Lab) -> Result<Self> {
+    pub(super) fn start(lab: &Lab, ipv6: Option<Ipv6Addr>, port: u16) -> Result<Self> {
         let runtime = lab.server().enter(Runtime::new)??;
         let keys = RootKeys::new([1; 32], []).ring(Scope::Relay(&HOST.parse()?));
-        let config =
-            RelayConfig { ip: lab.server().ip().into(), port: 3478, ..RelayConfig::new(HOST.parse()?) };
-        let bound = || runtime.block_on(Relay::bind(config, keys.clone(), Arc::new(|| NOW)));
-        let relay = lab.server().enter(bound)??;
-        Ok(Self { addr: relay.addr(), _relay: relay, runtime: Some(runtime), keys })
+        let config = RelayConfig {
+            ip: lab.server().ip().into(),
+            other_ip: ipv6.map(|ip| Ip { bind: ip.into(), public: None }),
+            port,
+            ..RelayConfig::new(HOST.parse()?)
+        };
+        let relay = lab.server().enter(|| runtime.block_on(bind(&config, &keys)))??;
+        let addrs = [Some(relay.addr()), relay.other_addr()];
+        let ways = [Transport::Udp, Transport::Tcp].into_iter().flat_map(|transport| {
+            let way = move |addr| RelayServer { transport, addr, name: None };
+            addrs.into_iter().flatten().map(way)
+        });
+        let (server, ways) = (relay.addr(), ways.collect());
+        Ok(Self { ways, relay: Mutex::new(relay), config, server, runtime: Some(runtime), keys })
+    }
+
+    /// Ends it, and starts it again where it was: it knows of no allocation. To be called where blocking is allowed.
+    pub(super) fn restart(&self, lab: &Lab) -> Result<()> {
+        let runtime = self.runtime.as_ref().context("it runs")?;
+        let relay = || self.relay.lock().unwrap_or_else(PoisonError::into_inner);
+        runtime.block_on(relay().shutdown());
+        let again = lab.server().enter(|| runtime.block_on(bind(&self.config, &self.keys)))??;
+        *relay() = again;
+        Ok(())
     }
 
     /// For this device, in this session.
@@ -51,14 +76,18 @@ impl LabRelay {
         let TurnCredentials { username, password } = token.mint(&self.keys, &mut rand::rng());
         let realm = "switchhook".to_owned();
         Ok(RelayCredentials {
-            server: self.addr,
-            servers: Vec::new(),
+            server: self.server,
+            servers: self.ways.clone(),
             realm,
             username,
             password,
             expires_in_ms: 3_600_000,
         })
     }
+}
+
+async fn bind(config: &RelayConfig, keys: &KeyRing) -> Result<Relay, BindError> {
+    Relay::bind(config.clone(), keys.clone(), Arc::new(|| NOW)).await
 }
 
 impl Drop for LabRelay {
