@@ -6,7 +6,8 @@
 //! a symmetric NAT the announced one is wrong, and the observed one is right (RFC 8445 §7.3.1.3,
 //! peer-reflexive candidates). An answer from the address that was asked proves that the path works
 //! both ways. The inviter then says which path it takes, by a request that nominates it, and the path
-//! is found for each side when that request is answered.
+//! is found for each side when that request is answered. Who shakes hands need not wait for that answer: what comes by the
+//! path that was chosen saves a round trip, and by another one it comes again.
 //!
 //! A choice that is not answered is given up for another: what answered once may have been a hole that closed.
 //!
@@ -50,6 +51,8 @@ use crate::{
 pub(crate) enum Effect {
     /// Send this datagram.
     Send { to: SocketAddr, datagram: Vec<u8> },
+    /// The inviter means to take this path, and says so to the peer; meanwhile the handshake may begin there.
+    Chosen(SocketAddr),
     /// The path is found, or another one: the peer is reached here.
     Selected(SocketAddr),
     /// The path that was found does not answer; the search goes on.

@@ -308,9 +308,9 @@ impl Handshake {
         Ok(Self { secrets, state, peer: None, next: None, repeat: limits::HANDSHAKE_REPEAT, transmits })
     }
 
-    /// The path is found; the inviter begins, the callee goes on listening.
+    /// A path works, or another one; the inviter begins there, the callee goes on listening.
     pub(crate) fn begin(&mut self, peer: SocketAddr, now: Instant) {
-        if matches!(self.state, State::Asking { .. }) {
+        if matches!(self.state, State::Asking { .. }) && self.peer != Some(peer) {
             self.peer = Some(peer);
             self.transmit(now);
         }

@@ -121,6 +121,7 @@ impl Attempt {
         let mut gave_up = false;
         while let Some(news) = self.way.perform() {
             match news {
+                News::Chosen(peer) => self.handshake.begin(peer, now()),
                 News::Selected(peer) => {
                     self.begun = true;
                     self.handshake.begin(peer, now());

@@ -30,6 +30,8 @@ pub(super) struct Way {
 /// What became known of a way.
 #[derive(Debug)]
 pub(super) enum News {
+    /// This side has chosen this path, and waits for the other's word.
+    Chosen(SocketAddr),
     /// The other side is reached here.
     Selected(SocketAddr),
     /// The path that was found does not answer.
@@ -153,6 +155,7 @@ impl Way {
         while let Some(effect) = self.search.poll_effect() {
             match effect {
                 Effect::Send { to, datagram } => self.send(to, &datagram),
+                Effect::Chosen(peer) => return Some(News::Chosen(peer)),
                 Effect::Selected(peer) => {
                     self.end_guessing();
                     return Some(News::Selected(peer));

@@ -57,6 +57,7 @@ impl PathSearch {
         if self.nominated.is_none() && self.is_searching() {
             self.nominated = Some(Nomination::new(addr, self.transaction(), now));
             self.next_check = now;
+            self.effects.push_back(Effect::Chosen(addr));
         }
     }
 

@@ -106,9 +106,14 @@ impl Lab {
     fn perform(&mut self) {
         for host in &mut self.hosts {
             while let Some(effect) = host.search.poll_effect() {
-                let Effect::Send { to, datagram } = effect else {
-                    host.found.push(effect);
-                    continue;
+                let (to, datagram) = match effect {
+                    Effect::Send { to, datagram } => (to, datagram),
+                    // Not yet an outcome.
+                    Effect::Chosen(_) => continue,
+                    outcome @ (Effect::Selected(_) | Effect::InDoubt | Effect::NeedRelay) => {
+                        host.found.push(outcome);
+                        continue;
+                    }
                 };
                 let from = host.map(to);
                 self.count += 1;
@@ -337,7 +342,7 @@ fn nat_5_a_choice_that_is_not_answered_is_given_up_for_another_address_that_work
     search.add_candidate(closed, start);
     search.add_candidate(open, start);
     let peer = Checks::new("key".to_owned(), "s:callee".to_owned(), "s:inviter".to_owned());
-    let (mut at, mut selected) = (start, None);
+    let (mut at, mut selected, mut chosen) = (start, None, Vec::new());
     while selected.is_none() {
         search.handle_timeout(at);
         while let Some(effect) = search.poll_effect() {
@@ -353,13 +358,14 @@ fn nat_5_a_choice_that_is_not_answered_is_given_up_for_another_address_that_work
                         search.handle_datagram(to, &answer, at).unwrap();
                     }
                 }
+                Effect::Chosen(addr) => chosen.push(addr),
                 Effect::InDoubt | Effect::NeedRelay => panic!("{effect:?}"),
             }
         }
         assert!(at - start < limits::PATIENCE);
         at = search.poll_timeout().unwrap().max(at);
     }
-    assert_eq!(selected, Some(open));
+    assert_eq!((selected, chosen), (Some(open), vec![closed, open]));
 }
 
 #[test]

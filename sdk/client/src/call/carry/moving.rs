@@ -19,6 +19,8 @@ use crate::{
 impl Carrying<'_> {
     pub(super) fn on_line(&mut self, news: News) -> Flow {
         match news {
+            // The keys are there already.
+            News::Chosen(_) => {}
             News::Selected(peer) => return self.reach(peer),
             News::Gathered(gathered) => self.engine.whereabouts.gathered(gathered, &self.engine.footing),
             News::InDoubt => match (self.line.way.kind, self.line.leg.clone()) {
@@ -35,6 +37,7 @@ impl Carrying<'_> {
 
     pub(super) fn on_beside(&mut self, news: News) -> Flow {
         match news {
+            News::Chosen(_) => Flow::Continue(()),
             News::Selected(peer) => {
                 self.idle_line = now();
                 self.engine.report(PathKind::Direct);
