@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use switchhook_client::call::Call;
 use switchhook_netlab::{Lab, MeetingTable, Nat, Site};
 use switchhook_protocol::call::PathKind;
 use tokio::{task::JoinSet, time::timeout};
@@ -105,6 +106,32 @@ async fn relayed_elsewhere(lab: &Lab, moves: &Site, (talk, staying): (&mut Talk,
     talk.carries().await?;
     ensure!(talk.calls.iter().all(|call| call.path() == Some(PathKind::Relay)), "the call is over");
     Ok(())
+}
+
+/// REL-4.one-host
+#[test]
+fn rel_4_a_relayed_call_goes_on_when_its_relay_host_has_started_again() -> Result<()> {
+    let test = "rel_4_a_relayed_call_goes_on_when_its_relay_host_has_started_again";
+    let Some(lab) = Lab::or_skip(test)? else { return Ok(()) };
+    runtime()?.block_on(async {
+        let board = Switchboard::with_relay(&lab).await?;
+        let sites = [Arc::new(lab.site(Nat::Symmetric)?), Arc::new(lab.site(Nat::Symmetric)?)];
+        let relayed = Verdict::Relay { until_accepted: false };
+        let mut talk = Box::pin(board.call_after(relayed, sites.map(Place::Site))).await?;
+        talk.carries().await?;
+        let before = talk.calls.each_ref().map(Call::peer_addr);
+
+        board.restart_relay(&lab)?;
+
+        for (call, before) in talk.calls.iter().zip(before) {
+            let anew = |(kind, peer)| kind == PathKind::Relay && Some(peer) != before;
+            let follows = call.path_becomes(|path| path.is_none_or(anew));
+            timeout(GUARD, follows).await.context("it does not ask anew")?;
+        }
+        talk.carries().await?;
+        ensure!(talk.calls.iter().all(|call| call.path() == Some(PathKind::Relay)), "the call is over");
+        Ok(())
+    })
 }
 
 /// NAT-6

@@ -1,12 +1,13 @@
 //! A relay on the lab's server, for calls.
 
 use std::{
+    io::ErrorKind,
     net::{Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use switchhook_core::{
     relay_token::{RelayToken, TurnCredentials},
     seal::{KeyRing, RootKeys, Scope},
@@ -22,6 +23,10 @@ use tokio::runtime::Runtime;
 use super::NOW;
 
 const HOST: &str = "relay-1";
+
+/// Until a port counts as taken for good: a program that another test starts holds for a moment what was open here, and
+/// a try starts a thread.
+const TRIES: u32 = 5_000;
 
 pub(super) struct LabRelay {
     /// Its threads stay where they were made, and open the sockets of allocations there.
@@ -59,9 +64,17 @@ impl LabRelay {
         let runtime = self.runtime.as_ref().context("it runs")?;
         let relay = || self.relay.lock().unwrap_or_else(PoisonError::into_inner);
         runtime.block_on(relay().shutdown());
-        let again = lab.server().enter(|| runtime.block_on(bind(&self.config, &self.keys)))??;
-        *relay() = again;
-        Ok(())
+        for _ in 0..TRIES {
+            match lab.server().enter(|| runtime.block_on(bind(&self.config, &self.keys)))? {
+                Ok(again) => {
+                    *relay() = again;
+                    return Ok(());
+                }
+                Err(BindError::Socket { source, .. }) if source.kind() == ErrorKind::AddrInUse => {}
+                Err(trouble) => return Err(trouble.into()),
+            }
+        }
+        bail!("its port does not become free")
     }
 
     /// For this device, in this session.
