@@ -10,6 +10,7 @@ use switchhook_core::{
     connection_key::ConnectionKey,
     exchange::{ExchangeTicket, TICKET_LIFE, Whereabouts, bytes_of},
     observation::{Observation, judge},
+    rate::Rate,
     seal::{KeyRing, RootKeys, Scope},
     stun::{Message, Writer, attribute, message_type},
 };
@@ -174,6 +175,35 @@ async fn a_stream_is_answered_message_by_message_and_ended_when_it_breaks_the_ru
         assert_eq!(rest, b"");
     }
     assert_eq!((cdx.metrics.binding.get(), cdx.metrics.not_stun.get()), (6, 2));
+    cdx.stop().await;
+}
+
+#[tokio::test]
+async fn nat_1_a_flood_is_answered_within_bounds_never_by_more_than_was_asked_and_others_are_served() {
+    const FLOOD: usize = 200;
+    let begun = tokio::time::Instant::now();
+    let rate = Rate { burst: 10, per_second: 1 };
+    let cdx = Running::with(CdxConfig { ports: [0, 0], rate, ..CdxConfig::default() });
+    let flooding = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let question = request(REQUEST_PADDING);
+    for _ in 0..FLOOD {
+        flooding.send_to(&question, cdx.addrs[0]).await.unwrap();
+    }
+
+    // A port handles one datagram after the other: with this answer those before are done.
+    let other = UdpSocket::bind("127.0.0.2:0").await.unwrap();
+    let answer = ask(&other, cdx.addrs[0], &question).await;
+    assert!(Message::parse(&answer).is_ok());
+    let (mut answers, mut datagram) = (0, [0; 1_500]);
+    while let Ok(length) = flooding.try_recv(&mut datagram) {
+        assert!(length <= question.len(), "{length} for {}", question.len());
+        answers += 1;
+    }
+    let refilled = begun.elapsed().as_secs() + 1;
+    assert!((1..=10 + refilled).contains(&answers), "{answers}");
+    // What came while the socket's buffer was full is not even counted.
+    let seen = cdx.metrics.limited.get() + answers;
+    assert!((11..=u64::try_from(FLOOD).unwrap()).contains(&seen), "{seen}");
     cdx.stop().await;
 }
 
