@@ -13,7 +13,7 @@
 //! The proof is a MAC over the copy's digest under the root keys: it tells a changed copy, and keys of another
 //! installation, under which nothing sealed would open.
 
-mod manifest;
+pub(crate) mod manifest;
 
 use std::{
     fmt, fs, io,

@@ -11,9 +11,15 @@ use switchhook_protocol::{
 
 use crate::{
     gather::{Gathering, Observer},
+    identity::DeviceKey,
     mailbox::{Expected, token::tokens},
+    relay::stream::take,
+    secure::{HANDSHAKE, HANDSHAKE_MESSAGE, Handshake, MediaKey, Secrets, SessionSecret, Side},
     stun::{Checks, is_answer_or_indication, observation_answer, observation_request, read_observation},
 };
+
+/// A media key, as the host writes it.
+const MEDIA_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Letters and digits of a token in a mail.
 const TOKEN: usize = 48;
@@ -50,6 +56,68 @@ fn is_believed_of_cdx(bytes: &[u8]) -> bool {
     let mut gathering = Gathering::new(&observer, now, StdRng::seed_from_u64(1));
     gathering.handle_datagram(primary, bytes, now);
     !gathering.gathered(Vec::new()).candidates.is_empty()
+}
+
+/// A stream from a relay: it is cut into the same messages however it comes, and each says itself how long it is. True if
+/// there are any.
+///
+/// # Panics
+///
+/// When a rule is broken.
+pub fn relay_stream(bytes: &[u8]) -> bool {
+    let at_once = messages([bytes]);
+    assert_eq!(messages(bytes.chunks(1)), at_once, "byte by byte");
+    assert_eq!(messages(bytes.chunks(7)), at_once, "in pieces");
+    let (messages, _) = at_once;
+    assert!(messages.iter().map(Vec::len).sum::<usize>() <= bytes.len());
+    for message in &messages {
+        let mut alone = message.clone();
+        alone.resize(message.len().next_multiple_of(4), 0);
+        assert_eq!(take(&mut alone).ok().flatten().as_ref(), Some(message));
+        assert!(alone.is_empty(), "{} bytes beside it", alone.len());
+    }
+    !messages.is_empty()
+}
+
+/// What is taken from a stream that comes so, and whether it was ended.
+fn messages<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, bool) {
+    let (mut buffered, mut messages) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        buffered.extend_from_slice(piece);
+        loop {
+            match take(&mut buffered) {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break,
+                Err(_) => return (messages, true),
+            }
+        }
+    }
+    (messages, false)
+}
+
+/// A message of the handshake between two devices: who has not the keys is neither answered nor believed, by either side.
+/// True if it is one by its form.
+///
+/// # Panics
+///
+/// When a rule is broken.
+pub fn handshake(bytes: &[u8]) -> bool {
+    let key = DeviceKey::generate(&mut StdRng::seed_from_u64(1));
+    let (Ok(session), Ok(tenant)) = ("s1".parse(), "acme".parse()) else { return false };
+    let (Ok(mine), Ok(theirs)) = (SessionSecret::generate(), SessionSecret::generate()) else { return false };
+    let Ok(media_key) = MediaKey::read(MEDIA_KEY) else { return false };
+    let theirs = theirs.session_key(&key, &tenant).public.0;
+    let secrets = Secrets { session, mine, theirs, media_key };
+    let (peer, now) = (SocketAddr::from(([192, 0, 2, 7], 7)), tokio::time::Instant::now().into_std());
+    for side in [Side::Inviter, Side::Callee] {
+        let Ok(mut handshake) = Handshake::new(secrets.clone(), side) else { return false };
+        handshake.begin(peer, now);
+        while handshake.poll_transmit().is_some() {}
+        assert!(!handshake.handle_datagram(peer, bytes, now), "{side:?} believes it");
+        assert!(handshake.poll_transmit().is_none(), "{side:?} answers it");
+        assert!(handshake.established().is_none());
+    }
+    bytes.first() == Some(&HANDSHAKE) && bytes.len() == 1 + HANDSHAKE_MESSAGE
 }
 
 /// A mail: what may be a token has its letters and digits, is named once, and there are no more than have room.

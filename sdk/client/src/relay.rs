@@ -9,7 +9,7 @@
 //! between; it also stops at the first datagram that is no answer, so it is shown only answers.
 
 mod datagrams;
-mod stream;
+pub(crate) mod stream;
 
 use core::{
     fmt,

@@ -47,7 +47,7 @@ mod replay;
 pub const MAX_DATAGRAM: usize = 1_180;
 
 const PATTERN: &str = "Noise_KKpsk0_25519_ChaChaPoly_BLAKE2s";
-const HANDSHAKE: u8 = 0xC0;
+pub(crate) const HANDSHAKE: u8 = 0xC0;
 const DATA: u8 = 0xC1;
 /// First byte, counter.
 const HEADER: usize = 1 + 8;
@@ -55,7 +55,7 @@ const TAG: usize = 16;
 /// A sealed datagram, with its kind.
 pub(crate) const MAX_SEALED: usize = HEADER + 1 + MAX_DATAGRAM + TAG;
 /// Both messages are an ephemeral key and a tag.
-const HANDSHAKE_MESSAGE: usize = 32 + TAG;
+pub(crate) const HANDSHAKE_MESSAGE: usize = 32 + TAG;
 
 /// Which end of an invitation this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,10 +36,10 @@ pub use records::records;
 pub use rollout::rollout;
 pub use sealed::sealed;
 pub use stun::stun;
-pub use switchhook_client::fuzzing::{datagram as client_datagram, mail};
+pub use switchhook_client::fuzzing::{datagram as client_datagram, handshake, mail, relay_stream};
 pub use switchhook_delivery::smpp::fuzzing::pdus as smsc;
 pub use switchhook_relay::fuzzing::request as relay_request;
-pub use switchhook_server::fuzzing::{forwarded, http_signature, relay_host};
+pub use switchhook_server::fuzzing::{backup_manifest, forwarded, http_signature, relay_host};
 pub use texts::texts;
 pub use turn::turn;
 pub use webhooks::webhooks;
@@ -48,19 +48,22 @@ pub use webhooks::webhooks;
 pub type Body = fn(&[u8]) -> bool;
 
 /// All bodies, by the names of their corpora and of their targets.
-pub const BODIES: [(&str, Body); 19] = [
+pub const BODIES: [(&str, Body); 22] = [
+    ("backup_manifest", backup_manifest),
     ("cdx", cdx),
     ("client_datagram", client_datagram),
     ("contract_report", contract_report),
     ("exchange", exchange),
     ("forwarded", forwarded),
     ("frames", frames),
+    ("handshake", handshake),
     ("http_signature", http_signature),
     ("mail", mail),
     ("outbound", outbound),
     ("records", records),
     ("relay_host", relay_host),
     ("relay_request", relay_request),
+    ("relay_stream", relay_stream),
     ("rollout", rollout),
     ("sealed", sealed),
     ("smsc", smsc),

@@ -23,8 +23,8 @@ const PROOF: &str = "backup";
 const PIECE: usize = 1 << 16;
 
 /// What a backup says about itself.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Manifest {
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
     format: u32,
     /// Version that made it.
     made_by: String,
@@ -57,11 +57,11 @@ impl Manifest {
     }
 
     /// None: of another form.
-    pub(super) fn from_json(text: &str) -> Option<Self> {
+    pub(crate) fn from_json(text: &str) -> Option<Self> {
         serde_json::from_str::<Self>(text).ok().filter(|manifest| manifest.format == FORMAT)
     }
 
-    pub(super) fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
@@ -72,7 +72,7 @@ impl Manifest {
     }
 
     /// Whether who made it had one of these keys.
-    pub(super) fn is_proven_by(&self, keys: &RootKeys) -> bool {
+    pub(crate) fn is_proven_by(&self, keys: &RootKeys) -> bool {
         let hex = |text: &str| HEXLOWER.decode(text.as_bytes()).ok();
         let parts = || Some((hex(&self.key)?.try_into().ok()?, hex(&self.sha256)?, hex(&self.proof)?));
         let Some((key, digest, proof)) = parts() else { return false };

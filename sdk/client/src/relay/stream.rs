@@ -47,23 +47,29 @@ impl Messages {
 impl Incoming {
     async fn next(&mut self) -> io::Result<Vec<u8>> {
         loop {
-            match extent(&self.buffered) {
-                Some(Extent { message, padded }) if self.buffered.len() >= padded => {
-                    let rest = self.buffered.split_off(padded);
-                    let mut taken = core::mem::replace(&mut self.buffered, rest);
-                    taken.truncate(message);
-                    return Ok(taken);
-                }
-                Some(_) | None => {}
-            }
-            if self.buffered.first().is_some_and(|first| *first >= 0x80) {
-                return Err(io::ErrorKind::InvalidData.into());
+            if let Some(message) = take(&mut self.buffered)? {
+                return Ok(message);
             }
             if self.stream.read_buf(&mut self.buffered).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
     }
+}
+
+/// Takes the first message, once all of it is there; what is neither STUN nor data of a channel ends the stream.
+pub(crate) fn take(buffered: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+    if buffered.first().is_some_and(|first| *first >= 0x80) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let Some(Extent { message, padded }) = extent(buffered).filter(|extent| buffered.len() >= extent.padded)
+    else {
+        return Ok(None);
+    };
+    let rest = buffered.split_off(padded);
+    let mut taken = core::mem::replace(buffered, rest);
+    taken.truncate(message);
+    Ok(Some(taken))
 }
 
 /// How long the first message in there is.
