@@ -90,6 +90,8 @@ impl Kind {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const KINDS: [Kind; 7] = [
@@ -133,6 +135,62 @@ mod tests {
             let decided: Vec<Meets> = KINDS.iter().map(|&b| meets(a, b)).collect();
             assert_eq!(cells, decided, "{row}");
         }
+    }
+
+    /// What the page of measured pairs says of each, in both orders; the lab measures every cell of it.
+    #[test]
+    fn nat_3_the_table_promises_what_the_lab_measures_and_gives_up_nothing_else() {
+        let published = published();
+        for ((first, second), meets_in_the_lab) in &published {
+            let (Some(a), Some(b)) = (kind(first), kind(second)) else { continue };
+            let meets_either_way = *meets_in_the_lab || published[&(second.clone(), first.clone())];
+            match (first.as_str(), second.as_str()) {
+                // It takes who moves first for a stranger: a client that moves at once with it meets (rule 4).
+                ("open-masquerade", _) | (_, "open-masquerade") => {}
+                // An open filter behind many ports lets a question in, and its answer goes to whoever asked (rule 3): no
+                // client sees that filter in what CDX observes, so that the table says no.
+                ("symmetric-open", "address-dependent") | ("address-dependent", "symmetric-open") => {
+                    assert_eq!((meets(a, b), meets_either_way), (Meets::No, true));
+                }
+                _ => assert_eq!(meets(a, b) == Meets::Yes, *meets_in_the_lab, "{first} × {second}"),
+            }
+        }
+    }
+
+    /// The row of a NAT of the lab; none where no datagram gets out.
+    fn kind(name: &str) -> Option<Kind> {
+        match name {
+            "none" => Some(Kind::Open),
+            "full-cone" => Some(Kind::FullCone),
+            "restricted-cone" => Some(Kind::RestrictedCone),
+            "port-restricted" | "masquerade" | "open-masquerade" => Some(Kind::PortRestrictedCone),
+            "address-dependent"
+            | "symmetric"
+            | "symmetric-sequential"
+            | "symmetric-open"
+            | "random-masquerade" => Some(Kind::Symmetric),
+            "no-udp" | "https-only" => None,
+            other => panic!("{other} has no row"),
+        }
+    }
+
+    /// Ordered pairs of `docs/NAT.md`.
+    fn published() -> BTreeMap<(String, String), bool> {
+        let page = include_str!("../../../docs/NAT.md");
+        let cells = |line: &str| -> Vec<String> {
+            line.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+        };
+        let mut rows = page.lines().skip_while(|line| !line.starts_with("| first"));
+        let columns = cells(rows.next().unwrap());
+        let mut pairs = BTreeMap::new();
+        for row in rows.skip(1).take_while(|line| line.starts_with('|')) {
+            let row = cells(row);
+            for (second, cell) in columns.iter().zip(&row).skip(2).filter(|(second, _)| !second.is_empty()) {
+                pairs.insert((row[1].clone(), second.clone()), cell == "yes");
+            }
+        }
+        assert_eq!(pairs.len(), 13 * 13);
+        pairs
     }
 
     /// Derived from RFC 4787's terms: a kind that hides something is each of its possibilities.
