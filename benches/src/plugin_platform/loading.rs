@@ -25,8 +25,11 @@ pub(super) fn run(options: &Options, router: &Builtin) -> anyhow::Result<Report>
     for _ in 0..options.rounds {
         let folder = in_memory()?;
         let start = || {
-            let artefacts =
-                Some(ArtefactSettings { folder: folder.path().to_owned(), key: [7; 32], most: u64::MAX });
+            let artefacts = Some(ArtefactSettings {
+                folder: folder.path().to_owned(),
+                keys: vec![[7; 32]],
+                most: u64::MAX,
+            });
             Runtime::new(RuntimeSettings { artefacts, ..RuntimeSettings::default() })
         };
         let (first, second) = (start()?, start()?);

@@ -2,7 +2,13 @@
 //!
 //! A [`RootKeys`] set (the operator's secret, and the ones before it) derives one [`KeyRing`] for
 //! each [`Scope`]: a tenant, CDX, a relay host. A ring seals with its current key and opens what
-//! any of its keys sealed, so that a root is rotated without downtime.
+//! any of its keys sealed, so that a root is rotated without downtime: in steps, of which each node is at one or at the
+//! next, and in which what a node seals opens at all of them.
+//!
+//! ```text
+//! seals with     old        old          new          new
+//! also opens      -         new          old           -
+//! ```
 //!
 //! Sealed bytes are
 //!
@@ -115,15 +121,15 @@ pub enum SealError {
     Forged,
 }
 
-/// The operator's secret keys, the current one first.
+/// The operator's secret keys, the one that seals first.
 pub struct RootKeys {
     secrets: Vec<Zeroizing<[u8; 32]>>,
 }
 
 impl RootKeys {
-    /// Keys of which `current` seals and `previous` still open.
-    pub fn new(current: [u8; 32], previous: impl IntoIterator<Item = [u8; 32]>) -> Self {
-        Self { secrets: core::iter::once(current).chain(previous).map(Zeroizing::new).collect() }
+    /// Keys of which `current` seals; what the `others`, former ones and the next, sealed opens too.
+    pub fn new(current: [u8; 32], others: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        Self { secrets: core::iter::once(current).chain(others).map(Zeroizing::new).collect() }
     }
 
     /// The keys of one scope.
@@ -197,6 +203,27 @@ mod tests {
         let after = RootKeys::new(NEW, []).ring(Scope::Cdx);
         let sealed = before.seal(Purpose::Observation, &7_u8, &mut TestRng(1));
         assert_eq!(after.open::<u8>(Purpose::Observation, &sealed), Err(SealError::UnknownKey));
+    }
+
+    #[test]
+    fn what_any_node_seals_opens_at_every_other_at_the_same_step_of_a_rotation_or_the_next() {
+        let steps = [(OLD, &[][..]), (OLD, &[NEW]), (NEW, &[OLD]), (NEW, &[])];
+        let rings = steps.map(|(current, others)| {
+            RootKeys::new(current, others.iter().copied()).ring(Scope::Tenant(&tenant("acme")))
+        });
+        for pair in rings.windows(2) {
+            for (one, other) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
+                let sealed = one.seal(Purpose::SessionTicket, &"kept", &mut TestRng(1));
+                assert_eq!(other.open::<String>(Purpose::SessionTicket, &sealed), Ok("kept".to_owned()));
+                let (id, mac) = one.mac("name", &[b"x"]);
+                assert_eq!(other.mac_of(id, "name", &[b"x"]), Some(mac));
+                assert!(other.macs("name", &[b"x"]).contains(&mac), "by one of its names");
+                let beside = |ring: &KeyRing| ring.mac_beside(&sealed, "name", &[b"x"]);
+                assert_eq!((beside(one), beside(other)), (Some(mac), Some(mac)));
+            }
+        }
+        let sealed = rings[2].seal(Purpose::SessionTicket, &"kept", &mut TestRng(1));
+        assert_eq!(rings[0].mac_beside(&sealed, "name", &[b"x"]), None, "one step too many at once");
     }
 
     #[test]

@@ -99,9 +99,10 @@ impl MediaKey {
     }
 
     /// Of two devices that meet in a session which somebody has left since they were invited: the key of their
-    /// invitation is known to whoever left. The same each time, for both sides learn it, and perhaps twice.
+    /// invitation is known to whoever left. The same each time that this ticket is shown, for both sides learn it, and
+    /// perhaps twice, at nodes that are at different steps of a rotation.
     pub(crate) fn of_generation(
-        keys: &KeyRing,
+        (keys, ticket): (&KeyRing, &str),
         (session, generation): (&SessionId, u32),
         [inviter, invited]: [&DeviceId; 2],
     ) -> Self {
@@ -111,7 +112,8 @@ impl MediaKey {
             inviter.as_str().as_bytes(),
             invited.as_str().as_bytes(),
         ];
-        Self(keys.mac("media-key", &parts).1)
+        let beside = keys.mac_beside(ticket, "media-key", &parts);
+        Self(beside.unwrap_or_else(|| keys.mac("media-key", &parts).1))
     }
 
     /// Its text form for a participant.

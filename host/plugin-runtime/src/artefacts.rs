@@ -25,8 +25,8 @@ use crate::compiled::Digest;
 pub struct ArtefactSettings {
     /// A folder that only the host writes to; it is made if missing.
     pub folder: PathBuf,
-    /// Secret of the host: code authenticated by it is run.
-    pub key: [u8; 32],
+    /// Secrets of the host: code authenticated by any of them is run, and kept under the first.
+    pub keys: Vec<[u8; 32]>,
     /// Most bytes of it.
     pub most: u64,
 }
@@ -39,7 +39,11 @@ impl ArtefactSettings {
         let name = name(engine, digest);
         let file = fs::read(self.folder.join(&name)).ok()?;
         let (mac, code) = file.split_at_checked(MAC)?;
-        self.mac(&name, code).verify_slice(mac).ok()?;
+        let under =
+            self.keys.iter().position(|key| authenticator(key, &name, code).verify_slice(mac).is_ok())?;
+        if under > 0 {
+            self.keep(engine, digest, code);
+        }
         // The code carries a MAC under a key that only this host has, over the code and over a name that holds the
         // engine's compatibility hash; `keep` makes it for the compiler's output alone. The bytes checked are the
         // bytes passed: they were read once.
@@ -71,7 +75,8 @@ impl ArtefactSettings {
     /// At once and for good: a start after a crash finds all of it or nothing.
     fn write(&self, engine: &Engine, digest: Digest, code: &[u8]) -> std::io::Result<()> {
         let name = name(engine, digest);
-        let mac = self.mac(&name, code).finalize().into_bytes();
+        let Some(key) = self.keys.first() else { return Ok(()) };
+        let mac = authenticator(key, &name, code).finalize().into_bytes();
         fs::create_dir_all(&self.folder)?;
         let mut file = NamedTempFile::new_in(&self.folder)?;
         file.write_all(&mac)?;
@@ -99,16 +104,17 @@ impl ArtefactSettings {
         }
         Ok(())
     }
+}
 
-    #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-    fn mac(&self, name: &str, code: &[u8]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("a key of 32 bytes");
-        mac.update(b"switchhook compiled plugin\0");
-        mac.update(name.as_bytes());
-        mac.update(b"\0");
-        mac.update(code);
-        mac
-    }
+/// What authenticates this code under this name.
+#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+fn authenticator(key: &[u8; 32], name: &str, code: &[u8]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of 32 bytes");
+    mac.update(b"switchhook compiled plugin\0");
+    mac.update(name.as_bytes());
+    mac.update(b"\0");
+    mac.update(code);
+    mac
 }
 
 /// Code that the compiler made just now, in this process or in a child, ready to be linked.

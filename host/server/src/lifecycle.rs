@@ -311,7 +311,7 @@ impl Ports {
         let listener = parts::listener(settings).await?;
         let cdx = parts::cdx(&settings.cdx, keys.cdx())?;
         cdx.metrics().register(registry);
-        let host = built_in::id(&settings.relay, &keys.host(), &mut rand::rng());
+        let host = built_in::id(&settings.relay, &mut rand::rng());
         let host = host.map_err(|wrong| StartError::Setup(wrong.to_string()))?;
         let relay = parts::relay(&settings.relay, &host, (keys.relay(&host), REALM), listener.tls()).await?;
         relay.metrics().register(registry);

@@ -21,6 +21,10 @@ pub(crate) const UNFINISHED_HANDSHAKES: usize = 4_096;
 /// Of these with one address: strangers at one place do not keep out everybody else's.
 pub(crate) const UNFINISHED_HANDSHAKES_OF_ADDRESS: u32 = 512;
 
+/// Keys in `root.keys`: the present one, the next, and those of half a year of monthly rotations. Each costs every
+/// device that is connected a subscription on the bus.
+pub(crate) const ROOT_KEYS: usize = 8;
+
 /// Certificates of a tenant's authority: the present one, the next, and some of former companies.
 pub(crate) const AUTHORITY_CERTIFICATES: usize = 8;
 

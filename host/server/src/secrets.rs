@@ -1,7 +1,8 @@
 //! The secrets of an installation: files that only their owner reads.
 //!
-//! `root.keys`: the operator's keys, hexadecimal, one a line, the current one first. To rotate, put a
-//! new line on top and restart; remove the old one when nothing that it sealed is wanted any more.
+//! `root.keys`: the operator's keys, hexadecimal, one a line. The first one seals, all of them open. To rotate, add a new
+//! line at the end and restart every node; move it to the top and restart every node; remove the old one when nothing
+//! that it sealed is wanted any more. At no step does a node seal what another cannot open.
 //! `admin.token`: the operator's bearer token, made at the first start; the database has its hash alone.
 
 use std::{
@@ -14,6 +15,8 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use switchhook_core::{mint, seal::RootKeys};
+
+use crate::limits;
 
 /// Why the secrets cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +32,17 @@ pub enum SecretsError {
         /// From 1.
         line: usize,
     },
+    /// A key stands twice: a line was copied that was to be moved.
+    #[error("line {line} of {} has the key of a line above it", path.display())]
+    Twice {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+    },
+    /// There are more keys than one would rotate by.
+    #[error("{} has more than {} keys: remove those that sealed nothing that is wanted", .0.display(), limits::ROOT_KEYS)]
+    TooMany(PathBuf),
     /// Others can read a file.
     #[error("{} can be read by others: chmod 600 it", .0.display())]
     Exposed(PathBuf),
@@ -59,7 +73,15 @@ fn parse(path: &Path, text: &str) -> Result<RootKeys, SecretsError> {
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let bytes = HEXLOWER_PERMISSIVE.decode(line.trim().as_bytes()).ok();
         let key = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        keys.push(key.ok_or_else(|| SecretsError::Key { path: path.to_owned(), line: index + 1 })?);
+        let (path, line) = (path.to_owned(), index + 1);
+        let Some(key) = key else { return Err(SecretsError::Key { path, line }) };
+        if keys.contains(&key) {
+            return Err(SecretsError::Twice { path, line });
+        }
+        if keys.len() == limits::ROOT_KEYS {
+            return Err(SecretsError::TooMany(path));
+        }
+        keys.push(key);
     }
     let mut keys = keys.into_iter();
     let current = keys.next().ok_or_else(|| SecretsError::Key { path: path.to_owned(), line: 1 })?;
@@ -128,4 +150,43 @@ fn exposed(path: &Path) -> Result<(), SecretsError> {
 #[cfg(not(unix))]
 fn exposed(_: &Path) -> Result<(), SecretsError> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use switchhook_core::seal::Scope;
+
+    use super::*;
+
+    fn line(digits: &str) -> String {
+        format!("{}\n", digits.repeat(32))
+    }
+
+    fn read(lines: &[String]) -> Result<RootKeys, SecretsError> {
+        parse(Path::new(ROOT_KEYS), &lines.concat())
+    }
+
+    #[test]
+    fn the_first_key_of_the_file_seals_and_all_of_them_open() {
+        let ids = |lines: &[&str]| {
+            let lines: Vec<_> = lines.iter().copied().map(line).collect();
+            read(&lines).unwrap().ring(Scope::Host).ids().collect::<Vec<_>>()
+        };
+        let (old, new) = (ids(&["01"])[0], ids(&["02"])[0]);
+        assert_eq!(ids(&["01", "02"]), [old, new]);
+        assert_eq!(ids(&["02", "01"]), [new, old]);
+    }
+
+    #[test]
+    fn a_file_that_was_edited_wrongly_says_where() {
+        let wrong = |lines: &[String]| read(lines).unwrap_err().to_string();
+        assert_eq!(wrong(&[]), "line 1 of root.keys is not a key of 64 hexadecimal digits");
+        let marked = "next ".to_owned() + &line("02");
+        assert_eq!(wrong(&[line("01"), marked]), "line 2 of root.keys is not a key of 64 hexadecimal digits");
+        let copied = [line("02"), line("01"), line("02")];
+        assert_eq!(wrong(&copied), "line 3 of root.keys has the key of a line above it");
+        let many: Vec<_> = (10..=10 + limits::ROOT_KEYS).map(|key| line(&key.to_string())).collect();
+        assert!(read(&many[1..]).is_ok());
+        assert!(wrong(&many).starts_with("root.keys has more than"), "{}", wrong(&many));
+    }
 }

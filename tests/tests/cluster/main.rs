@@ -6,4 +6,5 @@ mod flows;
 mod operation;
 mod people;
 mod relays;
+mod rotation;
 mod stage;

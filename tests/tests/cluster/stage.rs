@@ -127,6 +127,14 @@ impl Stage {
         Ok(Somebody { phone, front, node })
     }
 
+    /// Ends a node in order.
+    pub(crate) async fn stop(&mut self, number: usize) -> Result<()> {
+        let node = self.nodes.get_mut(number).context("no such node")?;
+        node.process.terminate()?;
+        node.process.ended().await?;
+        Ok(())
+    }
+
     /// Another process in its place, after it has ended.
     pub(crate) async fn start_again(&mut self, number: usize) -> Result<()> {
         let node = self.nodes.get_mut(number).context("no such node")?;
@@ -147,6 +155,16 @@ impl Stage {
 }
 
 impl Node {
+    /// What its file of root keys says.
+    pub(crate) fn keys(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.data.join(ROOT_KEYS))?)
+    }
+
+    /// What it is to say when the node starts again; written in place, so that it stays its owner's alone.
+    pub(crate) fn write_keys(&self, text: &str) -> Result<()> {
+        Ok(fs::write(self.data.join(ROOT_KEYS), text)?)
+    }
+
     async fn start(folder: &Path, number: usize, (shared, first): (&str, Option<&Self>)) -> Result<Self> {
         let data = folder.join(format!("node-{number}"));
         let public = Front::of((Ipv4Addr::LOCALHOST, 0).into()).await?;

@@ -278,7 +278,7 @@ impl Accepting<'_> {
             return self.ticket.media_key;
         }
         let sides = [&self.inviter.id, &self.device.id];
-        MediaKey::of_generation(self.keys, (&self.session.id, generation), sides)
+        MediaKey::of_generation((self.keys, &self.request.ticket), (&self.session.id, generation), sides)
     }
 
     fn inviter_member(&self) -> Member {

@@ -85,11 +85,31 @@ impl KeyRing {
         postcard::from_bytes(&plain).or(Err(SealError::Format))
     }
 
+    /// The ids of the keys, the current one's first. They are no secret.
+    pub fn ids(&self) -> impl Iterator<Item = [u8; KEY_ID]> {
+        self.keys.iter().map(|key| key.id)
+    }
+
     /// An HMAC-SHA256 of `parts` under the current key, and that key's id.
     ///
     /// Each part is preceded by its length, so that no two lists of parts read the same.
     pub fn mac(&self, label: &str, parts: &[&[u8]]) -> ([u8; KEY_ID], [u8; 32]) {
         self.keys.first().map_or(([0; KEY_ID], [0; 32]), |key| (key.id, key.mac(label, parts)))
+    }
+
+    /// The same HMAC under each key, the current one first.
+    ///
+    /// For names that are compared, and whose maker may be at another step of a rotation: it is one of these.
+    pub fn macs(&self, label: &str, parts: &[&[u8]]) -> Vec<[u8; 32]> {
+        self.keys.iter().map(|key| key.mac(label, parts)).collect()
+    }
+
+    /// The same HMAC under the key that sealed this text, if the ring still has it: whoever opens the text comes to
+    /// the same, whichever key is the current one there.
+    pub fn mac_beside(&self, sealed: &str, label: &str, parts: &[&[u8]]) -> Option<[u8; 32]> {
+        let sealed = BASE64URL_NOPAD.decode(sealed.as_bytes()).ok()?;
+        let (_format, rest) = sealed.split_first()?;
+        self.mac_of(*rest.first_chunk()?, label, parts)
     }
 
     /// The same HMAC under the key with this id, if the ring still has it.

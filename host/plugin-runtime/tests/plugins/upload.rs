@@ -81,8 +81,33 @@ async fn of_compiled_code_the_oldest_goes_where_all_have_no_room() {
     assert_ne!(files(), oldest, "the newer stays");
 }
 
+#[tokio::test]
+async fn code_that_was_kept_under_a_former_key_is_loaded_and_kept_under_the_current_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = |keys: &[u8]| {
+        let artefacts = ArtefactSettings {
+            keys: keys.iter().map(|key| [*key; 32]).collect(),
+            ..kept(folder.path(), 0, u64::MAX)
+        };
+        Host::with(RuntimeSettings { artefacts: Some(artefacts), ..settings() })
+    };
+    host(&[1]).activate(guests::REMEMBERS, Slot::InviteRouter, "{}").await;
+    let kept = fs::read_dir(folder.path().join("code")).unwrap().next().unwrap().unwrap().path();
+    let written = || fs::metadata(&kept).unwrap().modified().unwrap();
+    let before = fs::read(&kept).unwrap();
+
+    host(&[2, 1]).activate(guests::REMEMBERS, Slot::InviteRouter, "{}").await;
+
+    let rotated = fs::read(&kept).unwrap();
+    assert_eq!(rotated[32..], before[32..]);
+    assert_ne!(rotated[..32], before[..32], "authenticated anew");
+    let at = written();
+    host(&[2]).activate(guests::REMEMBERS, Slot::InviteRouter, "{}").await;
+    assert_eq!(written(), at, "loaded: the former key is not needed");
+}
+
 fn kept(folder: &Path, key: u8, most: u64) -> ArtefactSettings {
-    ArtefactSettings { folder: folder.join("code"), key: [key; 32], most }
+    ArtefactSettings { folder: folder.join("code"), keys: vec![[key; 32]], most }
 }
 
 fn built_in(name: &str) -> Builtin {

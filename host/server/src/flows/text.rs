@@ -234,13 +234,15 @@ async fn device_named_in(storage: &TenantStorage, text: &str) -> Result<Device, 
 
 /// The attempt that the text continues, or a new one.
 async fn attempt(app: &App, caller: &Caller, claim: Claim) -> Result<Attempt, FlowError> {
-    let key = stored_key(app, &caller.tenant, &claim);
+    let keys = stored_keys(app, &caller.tenant, &claim);
     let storage = app.storage.of(&caller.tenant);
-    let running = storage.attempts().by_key(&claim.method, &key, app.now()).await?;
-    if let Some(running) = running {
-        let same = running.device == caller.device.id;
-        return if same { Ok(running) } else { Err(ErrorCode::RegistrationMismatch.into()) };
+    for key in &keys {
+        if let Some(running) = storage.attempts().by_key(&claim.method, key, app.now()).await? {
+            let same = running.device == caller.device.id;
+            return if same { Ok(running) } else { Err(ErrorCode::RegistrationMismatch.into()) };
+        }
     }
+    let key = keys.into_iter().next().unwrap_or_default();
     Ok(Attempt {
         id: mint::attempt(&mut app.rng()),
         method: claim.method,
@@ -255,9 +257,9 @@ async fn attempt(app: &App, caller: &Caller, claim: Claim) -> Result<Attempt, Fl
     })
 }
 
-/// A keyed hash of the method's key: what a method puts into it (a push token, a number) is not stored.
-fn stored_key(app: &App, tenant: &TenantId, claim: &Claim) -> String {
+/// Keyed hashes of the method's key, the current key's first: what a method puts into it (a push token, a number) is
+/// not stored.
+fn stored_keys(app: &App, tenant: &TenantId, claim: &Claim) -> Vec<String> {
     let parts = [claim.method.as_str().as_bytes(), claim.key.reveal().as_bytes()];
-    let (_, mac) = app.keys.of(tenant).mac("attempt-key", &parts);
-    BASE32_NOPAD.encode(&mac)
+    app.keys.of(tenant).macs("attempt-key", &parts).iter().map(|mac| BASE32_NOPAD.encode(mac)).collect()
 }

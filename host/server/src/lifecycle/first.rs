@@ -2,8 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
+use data_encoding::HEXLOWER;
 use switchhook_protocol::error::ErrorCode;
 use switchhook_storage::{AdminToken, AuditEntry, KeysProof};
+use tracing::info;
 
 use super::StartError;
 use crate::{
@@ -59,6 +61,9 @@ async fn first_administrator(app: &App, admin_token: &str) -> Result<(), FlowErr
 /// The keys are those of whoever was here before; kept up with their rotation.
 pub(super) async fn check_keys(app: &App) -> Result<(), StartError> {
     let keys = app.keys.host();
+    let ids: Vec<_> = keys.ids().map(|id| HEXLOWER.encode(&id)).collect();
+    // For the operator to see at which step of a rotation each node is.
+    info!(seals = ids.first(), opens = ids.join(" "), "root keys, by their ids");
     let (key_id, proof) = keys.mac(INSTALLATION, &[]);
     let is_ours = move |known: KeysProof| keys.mac_of(known.key_id, INSTALLATION, &[]) == Some(known.proof);
     let proven = app.storage.prove_keys(KeysProof { key_id, proof }, is_ours).await;

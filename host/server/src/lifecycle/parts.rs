@@ -85,9 +85,9 @@ pub(super) fn plugins(
     keys: &KeyRing,
     registry: &mut Registry,
 ) -> Result<Plugins, StartError> {
-    let (_, key) = keys.mac("artefacts", &[]);
+    let keys = keys.macs("artefacts", &[]);
     let artefacts =
-        Some(ArtefactSettings { folder: settings.data.join("plugins"), key, most: limits::COMPILED });
+        Some(ArtefactSettings { folder: settings.data.join("plugins"), keys, most: limits::COMPILED });
     let compiler = settings.compiler.clone().map_or(Compiler::Here, Compiler::Process);
     let deadlines = settings.deadlines;
     let how = RuntimeSettings { artefacts, compiler, deadlines, ..RuntimeSettings::default() };

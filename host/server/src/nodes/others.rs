@@ -4,12 +4,16 @@
 //! bus reads subjects. All nodes hear one more. What is said is sealed, and says what it is about and who says it:
 //! nobody else can say it, nor say it again about somebody else.
 //!
+//! While the keys are rotated, nodes are at two steps of it. Each says under the key that it seals with, and hears under
+//! every key that it has; at two steps that follow each other the first is among the second.
+//!
 //! Without a bus nothing is said and nobody heard; the database has it all.
 
-use std::fmt;
+use std::{fmt, future};
 
 use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use switchhook_bus::{Bus, Message, Subject, Subscription, Unanswered};
@@ -68,11 +72,17 @@ pub(crate) struct DeviceHeard(Heard);
 pub(crate) struct AllHeard(Heard);
 
 struct Heard {
-    subscription: Subscription,
-    about: Subject,
+    /// One for each key: more than one while the keys are rotated.
+    places: Vec<Place>,
     me: NodeId,
     keys: KeyRing,
     foreign: Count,
+}
+
+/// Where something is heard.
+struct Place {
+    about: Subject,
+    subscription: Subscription,
 }
 
 impl Others {
@@ -92,19 +102,19 @@ impl Others {
 
     /// Tells whoever has the device's connection.
     pub(crate) fn tell(&self, whose: &Whose, word: &ToDevice) {
-        self.say(|| of_device(&self.keys, whose), word);
+        self.say(of_device(&self.keys, whose), word);
     }
 
     /// Tells every node.
     pub(crate) fn tell_all(&self, word: ToAll) {
-        self.say(|| of_all(&self.keys), &word);
+        self.say(of_all(&self.keys), &word);
     }
 
     /// Whether another node has the device's connection. Who does not answer in time, or cannot be asked, may
     /// have it.
     pub(crate) async fn have(&self, whose: &Whose) -> bool {
         let Some(bus) = &self.bus else { return false };
-        let Some(about) = of_device(&self.keys, whose) else { return false };
+        let Some(about) = of_device(&self.keys, whose).next() else { return false };
         let question = self.letter(&about, &ToDevice::Where);
         let answer = bus.ask(&about, question, limits::ASK_NODES).await;
         answer != Err(Unanswered::Nobody)
@@ -112,12 +122,12 @@ impl Others {
 
     /// Hears what is said about a device from now on.
     pub(crate) async fn hear_of(&self, whose: &Whose) -> Option<DeviceHeard> {
-        self.subscribe(|| of_device(&self.keys, whose)).await.map(DeviceHeard)
+        self.subscribe(of_device(&self.keys, whose)).await.map(DeviceHeard)
     }
 
     /// Hears what is said to every node from now on.
     pub(crate) async fn hear_all(&self) -> Option<AllHeard> {
-        self.subscribe(|| of_all(&self.keys)).await.map(AllHeard)
+        self.subscribe(of_all(&self.keys)).await.map(AllHeard)
     }
 
     /// Says what waits to be said.
@@ -127,17 +137,20 @@ impl Others {
         }
     }
 
-    async fn subscribe(&self, about: impl FnOnce() -> Option<Subject>) -> Option<Heard> {
+    async fn subscribe(&self, about: impl Iterator<Item = Subject>) -> Option<Heard> {
         let bus = self.bus.as_ref()?;
-        let about = about()?;
-        let subscription = bus.subscribe(&about).await;
+        let mut places = Vec::with_capacity(1);
+        for about in about {
+            let subscription = bus.subscribe(&about).await;
+            places.push(Place { about, subscription });
+        }
         let (me, keys, foreign) = (self.me.clone(), self.keys.clone(), self.foreign.clone());
-        Some(Heard { subscription, about, me, keys, foreign })
+        Some(Heard { places, me, keys, foreign })
     }
 
-    fn say(&self, about: impl FnOnce() -> Option<Subject>, word: &impl Serialize) {
+    fn say(&self, mut about: impl Iterator<Item = Subject>, word: &impl Serialize) {
         if let Some(bus) = &self.bus
-            && let Some(about) = about()
+            && let Some(about) = about.next()
         {
             bus.publish(&about, self.letter(&about, word));
         }
@@ -176,8 +189,8 @@ impl Heard {
     /// The next word of another node that is what it says.
     async fn next<W: DeserializeOwned>(&mut self) -> (W, Message) {
         loop {
-            let message = self.subscription.next().await;
-            match self.open(&message) {
+            let (message, about) = self.message().await;
+            match self.open(&message, &about) {
                 Some(Letter { from, word, .. }) if from != self.me => return (word, message),
                 Some(_) => {}
                 // Whoever may publish there says as much as they like: it is counted, not logged.
@@ -189,21 +202,44 @@ impl Heard {
         }
     }
 
-    fn open<W: DeserializeOwned>(&self, message: &Message) -> Option<Letter<W>> {
+    /// The next message, wherever it comes first, and where that is.
+    async fn message(&mut self) -> (Message, String) {
+        if let [only] = self.places.as_mut_slice() {
+            return only.next().await;
+        }
+        let mut all: FuturesUnordered<_> = self.places.iter_mut().map(Place::next).collect();
+        match all.next().await {
+            Some(first) => first,
+            None => future::pending().await,
+        }
+    }
+
+    fn open<W: DeserializeOwned>(&self, message: &Message, about: &str) -> Option<Letter<W>> {
         let plain = self.keys.open_bytes(Purpose::Letter, &message.payload).ok()?;
         let letter: Letter<W> = serde_json::from_slice(&plain).ok()?;
-        (letter.about == self.about.to_string()).then_some(letter)
+        (letter.about == about).then_some(letter)
     }
 }
 
-fn of_device(keys: &KeyRing, (tenant, device): &Whose) -> Option<Subject> {
-    let (_, hash) = keys.mac("device-on-bus", &[tenant.as_str().as_bytes(), device.as_str().as_bytes()]);
-    subject("device", &hash)
+impl Place {
+    async fn next(&mut self) -> (Message, String) {
+        (self.subscription.next().await, self.about.to_string())
+    }
 }
 
-fn of_all(keys: &KeyRing) -> Option<Subject> {
-    let (_, hash) = keys.mac("nodes-on-bus", &[]);
-    subject("nodes", &hash)
+/// The subjects of a device, the first of them that under which it is spoken of.
+fn of_device(keys: &KeyRing, (tenant, device): &Whose) -> impl Iterator<Item = Subject> + use<> {
+    let about = [tenant.as_str().as_bytes(), device.as_str().as_bytes()];
+    subjects("device", keys.macs("device-on-bus", &about))
+}
+
+/// The subjects of all nodes, in the same order.
+fn of_all(keys: &KeyRing) -> impl Iterator<Item = Subject> + use<> {
+    subjects("nodes", keys.macs("nodes-on-bus", &[]))
+}
+
+fn subjects(kind: &'static str, hashes: Vec<[u8; 32]>) -> impl Iterator<Item = Subject> {
+    hashes.into_iter().filter_map(move |hash| subject(kind, &hash))
 }
 
 /// Sixteen bytes: nobody finds another device of the same.
@@ -220,6 +256,7 @@ impl fmt::Debug for Others {
 
 impl fmt::Debug for Heard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Heard").field("about", &self.about).finish_non_exhaustive()
+        let about: Vec<_> = self.places.iter().map(|place| &place.about).collect();
+        f.debug_struct("Heard").field("about", &about).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! The relay host inside a node.
 //!
-//! Its id follows from the address where it is reached, so that a node that starts again there has the same one, with
-//! the same keys, and keeps nothing for it.
+//! Its id follows from the address where it is reached, so that a node that starts again there has the same one, and
+//! keeps nothing for it.
 
 use std::{
     fmt,
@@ -11,10 +11,10 @@ use std::{
 
 use data_encoding::HEXLOWER;
 use rand::CryptoRng;
+use sha2::{Digest as _, Sha256};
 use switchhook_core::{
     mint,
     relay_host::{BEAT, RelayAddresses, Said, TlsDoor},
-    seal::KeyRing,
 };
 use switchhook_protocol::{
     id::{InvalidId, RelayHostId},
@@ -39,19 +39,16 @@ pub(crate) fn is_built_in(host: &RelayHostId) -> bool {
     host.as_str().starts_with(PREFIX)
 }
 
-/// The id of the relay host of these settings. On a port of the system's choice it is another one at each start.
-pub(crate) fn id(
-    settings: &settings::Relay,
-    keys: &KeyRing,
-    rng: &mut impl CryptoRng,
-) -> Result<RelayHostId, InvalidId> {
+/// The id of the relay host of these settings: of its address, and of no key, so that what was given out for it serves
+/// when it is back with another. On a port of the system's choice it is another one at each start.
+pub(crate) fn id(settings: &settings::Relay, rng: &mut impl CryptoRng) -> Result<RelayHostId, InvalidId> {
     let ip = settings.public_ip.unwrap_or_else(|| settings.listen.ip());
     let word = if settings.listen.port() == 0 {
         mint::word::<8>(rng)
     } else {
         let addr = SocketAddr::new(ip, settings.listen.port()).to_string();
-        let (_, mac) = keys.mac("relay-host", &[addr.as_bytes()]);
-        let (short, _) = mac.split_at(8);
+        let digest = Sha256::digest(&addr);
+        let (short, _) = digest.split_at(8);
         HEXLOWER.encode(short)
     };
     format!("{PREFIX}{word}").parse()

@@ -92,11 +92,10 @@ async fn take_text(app: &App, whose: &Whose, handed: Text, parts: Option<&str>) 
 /// as another: nobody else brings its sender an answer.
 async fn unheard(app: &App, whose: &Whose, handed: &Text, step: u64) -> Result<Option<String>, FlowError> {
     for turn in 0..limits::HEARD_AGAIN {
-        let id = id(app, whose, handed, (step, turn));
-        let before = self::id(app, whose, handed, (step.saturating_sub(1), turn));
-        let (of_now, of_before) = (heard(app, whose, &id).await?, heard(app, whose, &before).await?);
-        match of_now.or(of_before) {
-            None => return Ok(Some(id)),
+        let ids = ids(app, whose, handed, (step, turn));
+        let before = self::ids(app, whose, handed, (step.saturating_sub(1), turn));
+        match heard(app, whose, &[ids.as_slice(), &before].concat()).await? {
+            None => return Ok(ids.into_iter().next()),
             Some(answered) if !has_failed(app, whose, &answered).await? => return Ok(None),
             Some(_) => {}
         }
@@ -107,9 +106,13 @@ async fn unheard(app: &App, whose: &Whose, handed: &Text, step: u64) -> Result<O
 async fn heard(
     app: &App,
     (tenant, gateway): &Whose,
-    id: &str,
+    ids: &[String],
 ) -> Result<Option<TransitAnswer>, StorageError> {
-    app.storage.of(tenant).gateways().answer(gateway, id).await
+    let (storage, mut answered) = (app.storage.of(tenant), None);
+    for id in ids {
+        answered = answered.or(storage.gateways().answer(gateway, id).await?);
+    }
+    Ok(answered)
 }
 
 /// Whether the text that answered is known not to have been sent.
@@ -121,8 +124,9 @@ async fn has_failed(app: &App, (tenant, _): &Whose, answered: &TransitAnswer) ->
     }
 }
 
-/// The id of a text: the same for one that comes again, and of no use to whoever reads it.
-fn id(app: &App, (tenant, gateway): &Whose, handed: &Text, (step, turn): (u64, u8)) -> String {
+/// The ids of a text, one by each key, the current one's first: the same for one that comes again, and of no use to
+/// whoever reads them.
+fn ids(app: &App, (tenant, gateway): &Whose, handed: &Text, (step, turn): (u64, u8)) -> Vec<String> {
     let Text { from, to, says, reference, total } = handed;
     let place = [reference.to_be_bytes().as_slice(), &[*total]].concat();
     let parts: [&[u8]; 7] = [
@@ -134,15 +138,13 @@ fn id(app: &App, (tenant, gateway): &Whose, handed: &Text, (step, turn): (u64, u
         &step.to_be_bytes(),
         &[turn],
     ];
-    let (_, mac) = app.keys.of(tenant).mac("text-handed-in", &parts);
-    BASE32_NOPAD.encode(&mac)
+    app.keys.of(tenant).macs("text-handed-in", &parts).iter().map(|mac| BASE32_NOPAD.encode(mac)).collect()
 }
 
 async fn take_part(app: &App, whose: &Whose, part: Part) -> Answer {
-    let message = message(app, whose, &part);
-    let whole = match keep(app, whose, &message, &part).await {
-        Ok(Some(whole)) => whole,
-        Ok(None) => return Answer::Taken,
+    let (message, whole) = match keep(app, whose, &part).await {
+        Ok((message, Some(whole))) => (message, whole),
+        Ok((_, None)) => return Answer::Taken,
         Err(trouble) => return said(Err(trouble)),
     };
     let Part { from, to, reference, total, .. } = part;
@@ -158,31 +160,35 @@ async fn take_part(app: &App, whose: &Whose, part: Part) -> Answer {
     }
 }
 
-/// Keeps a part; the text, if all its parts are there.
-async fn keep(
-    app: &App,
-    (tenant, gateway): &Whose,
-    message: &str,
-    part: &Part,
-) -> Result<Option<String>, FlowError> {
+/// Keeps a part, with those that came before; the text, if all its parts are there.
+async fn keep(app: &App, whose: &Whose, part: &Part) -> Result<(String, Option<String>), FlowError> {
+    let (tenant, gateway) = whose;
     let keys = app.keys.of(tenant);
-    let row = TextPart {
+    let mut messages = messages(app, whose, part);
+    let mut row = TextPart {
         gateway: gateway.clone(),
-        message: message.to_owned(),
+        message: messages.pop().unwrap_or_default(),
         number: part.number,
         part: keys.seal_bytes(Purpose::Outbox, part.text.as_bytes(), &mut app.rng()),
         at: app.now(),
     };
     let storage = app.storage.of(tenant);
     let came = storage.run("text-part", async move |tx| {
+        // A node at another step of a rotation may have taken the first of them.
+        for message in messages {
+            if !tx.text_parts(&row.gateway, &message).await?.is_empty() {
+                row.message = message;
+            }
+        }
         tx.put_text_part(&row).await?;
-        tx.text_parts(&row.gateway, &row.message).await
+        Ok::<_, StorageError>((tx.text_parts(&row.gateway, &row.message).await?, row.message))
     });
-    let opened = came.await?.into_iter().filter_map(|(number, sealed)| {
+    let (came, message) = came.await?;
+    let opened = came.into_iter().filter_map(|(number, sealed)| {
         let text = keys.open_bytes(Purpose::Outbox, &sealed).ok()?;
         Some((number, String::from_utf8(text).ok()?))
     });
-    Ok(joined(opened.collect(), part.total))
+    Ok((message, joined(opened.collect(), part.total)))
 }
 
 async fn forget(app: &App, (tenant, gateway): &Whose, message: String) -> Result<(), StorageError> {
@@ -191,13 +197,13 @@ async fn forget(app: &App, (tenant, gateway): &Whose, message: String) -> Result
     storage.run("text-parts-joined", async move |tx| tx.forget_text_parts(&gateway, &message).await).await
 }
 
-/// What the parts of one text have in common, as a key that says nothing about whose it is.
-fn message(app: &App, (tenant, gateway): &Whose, part: &Part) -> String {
+/// What the parts of one text have in common, as keys that say nothing about whose it is: one by each key of the host,
+/// the current one's last.
+fn messages(app: &App, (tenant, gateway): &Whose, part: &Part) -> Vec<String> {
     let place = [part.reference.to_be_bytes().as_slice(), &[part.total]].concat();
     let parts: [&[u8]; 4] =
         [gateway.as_str().as_bytes(), part.from.reveal().as_bytes(), part.to.as_bytes(), &place];
-    let (_, mac) = app.keys.of(tenant).mac("text-part", &parts);
-    BASE32_NOPAD.encode(&mac)
+    app.keys.of(tenant).macs("text-part", &parts).iter().rev().map(|mac| BASE32_NOPAD.encode(mac)).collect()
 }
 
 /// The text of all its parts, which come in order; none while one is missing.

@@ -24,7 +24,7 @@ pub(crate) fn kept() -> Option<ArtefactSettings> {
     let key = key(&folder).inspect_err(|error| {
         tracing::warn!(folder = %folder.display(), %error, "compiled plugins are not kept");
     });
-    Some(ArtefactSettings { key: key.ok()?, folder: folder.join("code"), most: MOST })
+    Some(ArtefactSettings { keys: vec![key.ok()?], folder: folder.join("code"), most: MOST })
 }
 
 /// As the XDG base directories have it.
