@@ -20,10 +20,11 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
 use switchhook_core::row::StoredMessage;
 use switchhook_protocol::{
     id::{DeviceId, NodeId, TenantId},
-    server::PeerSignal,
+    server::{PeerSignal, ServerMessage},
     time::Timestamp,
 };
 use tokio::time::{self, Instant, Sleep};
@@ -84,9 +85,36 @@ pub(crate) enum Nudge {
     /// These were put into it.
     Stored(Vec<StoredMessage>),
     /// A live message.
-    Signal(PeerSignal),
+    Live(Live),
     /// Another connection took over.
     Replaced,
+}
+
+/// A live message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Live {
+    /// Every one of them counts.
+    Signal(PeerSignal),
+    /// The last one counts.
+    Presence(PeerSignal),
+}
+
+impl From<Live> for ServerMessage {
+    fn from(live: Live) -> Self {
+        match live {
+            Live::Signal(signal) => Self::Signal(signal),
+            Live::Presence(presence) => Self::Presence(presence),
+        }
+    }
+}
+
+impl Live {
+    /// Whether this one makes an earlier one pointless.
+    fn replaces(&self, earlier: &Self) -> bool {
+        let (Self::Presence(now), Self::Presence(before)) = (self, earlier) else { return false };
+        (&now.session, &now.from) == (&before.session, &before.from)
+    }
 }
 
 impl Online {
@@ -172,11 +200,11 @@ impl Online {
 
     /// Passes a live message on. Dropped if the device is nowhere or its socket is behind; says whether it was
     /// passed on.
-    pub(crate) fn signal(&self, whose: &Whose, signal: PeerSignal) -> bool {
+    pub(crate) fn pass_on(&self, whose: &Whose, live: Live) -> bool {
         if let Some(entry) = self.lock().by_device.get(whose) {
-            return entry.line.signal(signal);
+            return entry.line.pass_on(live);
         }
-        self.others.tell(whose, &ToDevice::Signal(signal));
+        self.others.tell(whose, &ToDevice::Live(live));
         self.others.hear()
     }
 
@@ -216,7 +244,7 @@ impl Seat {
                 nudge = self.line.next() => return nudge,
                 word = heard(self.among_nodes.as_deref_mut()) => match word {
                     Some(ToDevice::Stored) => return Nudge::Mailbox,
-                    Some(ToDevice::Signal(signal)) => return Nudge::Signal(signal),
+                    Some(ToDevice::Live(live)) => return Nudge::Live(live),
                     Some(ToDevice::Entered(at, by)) if (at, &by) > self.entered() => return Nudge::Replaced,
                     // The other one is told that it is the earlier.
                     Some(ToDevice::Entered(..)) => self.tell_entered(),

@@ -81,6 +81,8 @@ pub enum ClientEvent {
     Event(Box<Delivered>),
     /// A live message of a peer.
     Signal(PeerSignal),
+    /// How a peer is at the moment, in place of what it said before.
+    Presence(PeerSignal),
     /// The host closed for good; the last event.
     Ended(Finished),
 }
@@ -248,8 +250,16 @@ impl Client {
 
     /// Passes a live message to a peer: it arrives now or never.
     pub async fn signal(&self, signal: Signal) -> Result<(), CallError> {
-        let sent = self.inner.commands.send(Command::Signal(Box::new(signal)));
-        match timeout(limits::ANSWER, sent).await {
+        self.command(Command::Signal(Box::new(signal))).await
+    }
+
+    /// Tells a peer how its user is at the moment: it arrives now or never, and the last one counts.
+    pub async fn presence(&self, presence: Signal) -> Result<(), CallError> {
+        self.command(Command::Presence(Box::new(presence))).await
+    }
+
+    async fn command(&self, command: Command) -> Result<(), CallError> {
+        match timeout(limits::ANSWER, self.inner.commands.send(command)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(CallError::Closed),
             Err(_) => Err(CallError::Deadline),

@@ -258,6 +258,7 @@ impl Door {
                 | ClientMessage::Request(..)
                 | ClientMessage::Ack(_)
                 | ClientMessage::Signal(_)
+                | ClientMessage::Presence(_)
                 | ClientMessage::Ping => {
                     close(&mut socket, CloseCode::Unauthorized).await.ok()?;
                     return None;

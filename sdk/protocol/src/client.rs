@@ -31,6 +31,8 @@ pub enum ClientMessage {
     Ack(Ack),
     /// Pass this on, live or not at all.
     Signal(Signal),
+    /// The same, of which only the last counts.
+    Presence(Signal),
     /// Are you there?
     Ping,
 }
@@ -81,7 +83,7 @@ pub struct Ack {
     pub seq: u64,
 }
 
-/// Candidates, SDP and the like: live only, never stored.
+/// Candidates, SDP and the like, or how somebody is at the moment: live only, never stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signal {
     /// The session ticket.
@@ -122,6 +124,7 @@ impl ClientMessage {
             "hello" => flat(text).map(Self::Hello),
             "ack" => flat(text).map(Self::Ack),
             "signal" => flat(text).map(Self::Signal),
+            "presence" => flat(text).map(Self::Presence),
             "ping" => Ok(Self::Ping),
             "request" => frame.operation(),
             _ => Err(Rejected::Invalid(frame.id, ErrorCode::Unsupported.into())),
@@ -154,6 +157,8 @@ pub enum Said<'a> {
     Ack(&'a Ack),
     /// See [`ClientMessage::Signal`].
     Signal(&'a Signal),
+    /// See [`ClientMessage::Presence`].
+    Presence(&'a Signal),
     /// See [`ClientMessage::Ping`].
     Ping,
 }

@@ -3,7 +3,7 @@
 //! One WebSocket per device, subprotocol [`SUBPROTOCOL`], JSON text frames. The server speaks first
 //! (`challenge`); the client enrols a device key once, and says `hello` on each connection. Then it
 //! sends requests, each with an id that its answer repeats, and receives events from its mailbox,
-//! each with a sequence number that it acknowledges. `signal` is live only and passes the mailbox by.
+//! each with a sequence number that it acknowledges. `signal` and `presence` are live only and pass the mailbox by.
 //!
 //! This crate is `no_std`: types, their JSON form and the proofs that both sides compute. It does
 //! no I/O and knows no clock.

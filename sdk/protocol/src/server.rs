@@ -30,6 +30,8 @@ pub enum ServerMessage {
     Event(Box<Delivered>),
     /// A live message of a peer.
     Signal(PeerSignal),
+    /// How a peer is at the moment; what it said before counts no more.
+    Presence(PeerSignal),
     /// A message that had no id to answer was wrong.
     Error(ErrorBody),
     /// I am here.
@@ -49,6 +51,7 @@ impl ServerMessage {
             "answer" => Self::Answer(serde_json::from_str(text)?),
             "event" => Self::Event(serde_json::from_str(text)?),
             "signal" => Self::Signal(serde_json::from_str(text)?),
+            "presence" => Self::Presence(serde_json::from_str(text)?),
             "error" => Self::Error(serde_json::from_str(text)?),
             "pong" => Self::Pong,
             "leaving" => Self::Leaving(serde_json::from_str(text)?),

@@ -176,6 +176,7 @@ fn written(message: &ClientMessage) -> String {
         ClientMessage::Hello(hello) => Said::Hello(hello),
         ClientMessage::Ack(ack) => Said::Ack(ack),
         ClientMessage::Signal(signal) => Said::Signal(signal),
+        ClientMessage::Presence(presence) => Said::Presence(presence),
         ClientMessage::Ping => Said::Ping,
     };
     ClientMessage::say(&said).unwrap()

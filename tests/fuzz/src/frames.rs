@@ -31,6 +31,9 @@ fn by_server(text: &str) -> bool {
         Ok(ClientMessage::Signal(signal)) => {
             is_said(&ClientMessage::Signal(signal.clone()), &Said::Signal(&signal));
         }
+        Ok(ClientMessage::Presence(presence)) => {
+            is_said(&ClientMessage::Presence(presence.clone()), &Said::Presence(&presence));
+        }
         Ok(ClientMessage::Ping) => is_said(&ClientMessage::Ping, &Said::Ping),
         Ok(ClientMessage::Request(_, operation)) => {
             assert!(Operation::OPS.contains(&operation.op()), "{operation:?}");

@@ -45,6 +45,15 @@ async fn inv_11_a_call_is_carried_by_whichever_nodes_its_devices_are_at() -> Res
     say(&bob.phone, (&bobs.ticket, &bobs.peer.alias), "candidate of Bob").await?;
     assert_eq!(heard(&mut alice.phone).await?, "candidate of Bob");
 
+    // And so does what they say of their presence.
+    let away = Signal { ticket: bobs.ticket.clone(), to: bobs.peer.alias.clone(), data: json!("away") };
+    in_time("the presence", bob.phone.client.presence(away)).await??;
+    let presence = |event: &ClientEvent| {
+        let ClientEvent::Presence(presence) = event else { return None };
+        Some(presence.data.clone())
+    };
+    assert_eq!(alice.phone.expect("the presence", presence).await?, json!("away"));
+
     let end = End { ticket: bobs.ticket, reason: "hung-up".to_owned() };
     in_time("the end", bob.phone.client.end(&end)).await??;
     let ended = |event: &Event| {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
+use switchhook_client::ClientEvent;
 use switchhook_protocol::{
     client::Signal,
     error::ErrorCode,
@@ -42,6 +43,30 @@ async fn inv_11_an_alias_passes_live_messages_in_its_session_and_in_no_other() -
     let good = Signal { data: json!("good"), ..signal };
     in_time("the signal", three.phone.client.signal(good)).await??;
     assert_eq!(three.heard_signal().await?.data, json!("good"));
+    Ok(())
+}
+
+/// Like a signal.
+#[tokio::test]
+async fn inv_11_presence_is_passed_live_in_its_session_and_in_no_other() -> Result<()> {
+    let mut three = Three::start().await?;
+    let (rings, other) = (three.ring().await?, three.ring().await?);
+    let away = Signal {
+        ticket: rings.at_phone.ticket.clone(),
+        to: rings.at_phone.inviter.alias.clone(),
+        data: json!("away"),
+    };
+
+    let crossed = Signal { to: other.at_phone.inviter.alias.clone(), data: json!("crossed"), ..away.clone() };
+    for said in [crossed, away] {
+        in_time("the presence", three.phone.client.presence(said)).await??;
+    }
+
+    let presence = |event: &ClientEvent| {
+        if let ClientEvent::Presence(presence) = event { Some(presence.clone()) } else { None }
+    };
+    let heard = three.alice.expect("the presence", presence).await?;
+    assert_eq!((heard.session, heard.data), (rings.status.session, json!("away")));
     Ok(())
 }
 

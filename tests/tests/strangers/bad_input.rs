@@ -39,6 +39,9 @@ async fn a_frame_of_no_known_form_is_answered_and_the_connection_goes_on() -> Re
         r#"{"type":"hello"}"#.to_owned(),
         format!(r#"{{"type":"request","id":"r","op":"cancel","body":{nested}}}"#),
         format!(r#"{{"type":"signal","ticket":"t","to":"a","data":{nested}}}"#),
+        format!(r#"{{"type":"presence","ticket":"t","to":"a","data":{nested}}}"#),
+        r#"{"type":"presence","ticket":"t","to":7,"data":1}"#.to_owned(),
+        r#"{"type":"presence","data":1}"#.to_owned(),
     ];
     for frame in malformed {
         raw.say(frame.clone()).await?;
@@ -194,6 +197,7 @@ async fn before_hello_nothing_is_done_and_hello_is_still_heard() -> Result<()> {
     for (frame, code) in [
         (r#"{"type":"ack","seq":1}"#, ErrorCode::Unauthorized),
         (r#"{"type":"signal","ticket":"t","to":"a","data":1}"#, ErrorCode::Unauthorized),
+        (r#"{"type":"presence","ticket":"t","to":"a","data":1}"#, ErrorCode::Unauthorized),
         ("nonsense", ErrorCode::Malformed),
     ] {
         raw.say(frame).await?;

@@ -60,8 +60,10 @@ async fn inv_11_a_ticket_that_was_changed_or_is_another_devices_opens_nothing() 
             let answer = raw.request(op, body).await?;
             assert_eq!(published(&answer), Some(ErrorCode::BadTicket), "{op} {wrong}");
         }
-        raw.say(json!({ "type": "signal", "ticket": wrong, "to": "a", "data": 1 }).to_string()).await?;
-        assert_eq!(published(&raw.message().await?), Some(ErrorCode::BadTicket), "signal {wrong}");
+        for live in ["signal", "presence"] {
+            raw.say(json!({ "type": live, "ticket": wrong, "to": "a", "data": 1 }).to_string()).await?;
+            assert_eq!(published(&raw.message().await?), Some(ErrorCode::BadTicket), "{live} {wrong}");
+        }
     }
     for wrong in others(&ticket) {
         let answer = raw.request("decline", json!({ "ticket": wrong, "reason": "busy" })).await?;
@@ -99,8 +101,13 @@ async fn inv_11_a_ticket_gives_no_more_than_its_own_place() -> Result<()> {
     let alias = text(&rung, "/body/inviter/alias")?;
     let answer = raw.request("decline", json!({ "ticket": alias, "reason": "busy" })).await?;
     assert_eq!(published(&answer), Some(ErrorCode::BadTicket));
-    raw.say(json!({ "type": "signal", "ticket": ticket, "to": ticket, "data": 1 }).to_string()).await?;
-    assert_eq!(published(&raw.message().await?), Some(ErrorCode::BadTicket));
+    for live in ["signal", "presence"] {
+        raw.say(json!({ "type": live, "ticket": ticket, "to": ticket, "data": 1 }).to_string()).await?;
+        assert_eq!(published(&raw.message().await?), Some(ErrorCode::BadTicket), "{live}");
+        let large = json!({ "type": live, "ticket": ticket, "to": ticket, "data": "x".repeat(16 * 1024) });
+        raw.say(large.to_string()).await?;
+        assert_eq!(published(&raw.message().await?), Some(ErrorCode::TooLarge), "{live}");
+    }
 
     assert_eq!(host.stored().await?, before);
     assert!(raw.serves().await?);

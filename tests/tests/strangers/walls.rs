@@ -163,7 +163,8 @@ async fn tickets_and_aliases_of_one_tenant_open_nothing_in_the_other() -> Result
     }
     assert_eq!(refusal(mallory.accept_by_hand(&rung).await?)?, ErrorCode::BadTicket);
     let signal = Signal { ticket: rung.ticket.clone(), to: rung.inviter.alias.clone(), data: json!(1) };
-    in_time("the signal", mallory.client.signal(signal)).await??;
+    in_time("the signal", mallory.client.signal(signal.clone())).await??;
+    in_time("the presence", mallory.client.presence(signal)).await??;
     // The refusal of a live message has no id; the connection goes on.
     mallory.heard().await?;
 

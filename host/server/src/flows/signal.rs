@@ -1,4 +1,5 @@
-//! Signal: candidates, SDP and the like, straight to the peer's socket or nowhere.
+//! Live messages, straight to the peer's socket or nowhere: `signal` for candidates, SDP and the like, each of which
+//! counts; `presence` for how somebody is at the moment, of which the last counts.
 //!
 //! Peers exchange many at a time under one ticket: what a connection's last ticket and alias were opened to is
 //! kept with the connection, for as long as the ticket counts.
@@ -9,7 +10,10 @@ use switchhook_protocol::{
 };
 
 use super::Caller;
-use crate::{app::App, online::Whose};
+use crate::{
+    app::App,
+    online::{Live, Whose},
+};
 
 /// Largest `data`, in bytes: an SDP with its candidates has room.
 const MAX_DATA: usize = 16 * 1024;
@@ -31,6 +35,7 @@ pub(crate) fn signal(
     caller: &Caller,
     known: &mut Option<Box<Way>>,
     request: Signal,
+    live: fn(PeerSignal) -> Live,
 ) -> Result<(), ErrorCode> {
     if request.data.to_string().len() > MAX_DATA {
         return Err(ErrorCode::TooLarge);
@@ -41,7 +46,7 @@ pub(crate) fn signal(
     };
     let way = known.insert(way);
     let signal = PeerSignal { session: way.session.clone(), from: way.from.clone(), data: request.data };
-    if app.online.signal(&way.peer, signal) {
+    if app.online.pass_on(&way.peer, live(signal)) {
         app.metrics.signalled.inc();
     }
     Ok(())

@@ -18,10 +18,14 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use switchhook_bus::{Bus, Message, Subject, Subscription, Unanswered};
 use switchhook_core::seal::{KeyRing, Purpose};
-use switchhook_protocol::{id::NodeId, server::PeerSignal, time::Timestamp};
+use switchhook_protocol::{id::NodeId, time::Timestamp};
 use tracing::debug;
 
-use crate::{limits, metrics::Count, online::Whose};
+use crate::{
+    limits,
+    metrics::Count,
+    online::{Live, Whose},
+};
 
 /// Said about a device, to whoever has its connection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +37,7 @@ pub(crate) enum ToDevice {
     /// the lesser node.
     Entered(Timestamp, NodeId),
     /// A live message for it.
-    Signal(PeerSignal),
+    Live(Live),
     /// Whether anybody has its connection; an answer says so.
     Where,
 }

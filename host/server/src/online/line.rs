@@ -8,10 +8,9 @@ use std::{
 };
 
 use switchhook_core::row::StoredMessage;
-use switchhook_protocol::server::PeerSignal;
 use tokio::sync::Notify;
 
-use super::Nudge;
+use super::{Live, Nudge};
 use crate::limits;
 
 /// The way to one connection: any number of those who say something, one who hears it.
@@ -29,7 +28,7 @@ struct Waiting {
     mailbox: bool,
     /// In no order that counts.
     stored: Vec<StoredMessage>,
-    live: VecDeque<PeerSignal>,
+    live: VecDeque<Live>,
 }
 
 impl Line {
@@ -58,8 +57,8 @@ impl Line {
     }
 
     /// Passes a live message on. False: too many wait already, it is dropped.
-    pub(super) fn signal(&self, signal: PeerSignal) -> bool {
-        let kept = self.lock().keep(signal);
+    pub(super) fn pass_on(&self, live: Live) -> bool {
+        let kept = self.lock().keep(live);
         if kept {
             self.bell.notify_one();
         }
@@ -83,10 +82,14 @@ impl Line {
 }
 
 impl Waiting {
-    fn keep(&mut self, signal: PeerSignal) -> bool {
+    fn keep(&mut self, live: Live) -> bool {
+        if let Some(earlier) = self.live.iter_mut().find(|earlier| live.replaces(earlier)) {
+            *earlier = live;
+            return true;
+        }
         let fits = self.live.len() < limits::LIVE_QUEUE;
         if fits {
-            self.live.push_back(signal);
+            self.live.push_back(live);
         }
         fits
     }
@@ -107,11 +110,11 @@ impl Waiting {
         if self.replaced {
             return Some(Nudge::Replaced);
         }
-        if let Some(signal) = self.live.pop_front() {
+        if let Some(live) = self.live.pop_front() {
             if self.live.is_empty() {
                 self.live = VecDeque::new();
             }
-            return Some(Nudge::Signal(signal));
+            return Some(Nudge::Live(live));
         }
         // Whoever reads the mailbox finds these there.
         let stored = std::mem::take(&mut self.stored);
@@ -125,7 +128,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
-    use switchhook_protocol::time::Timestamp;
+    use switchhook_protocol::{server::PeerSignal, time::Timestamp};
 
     use super::*;
 
@@ -136,8 +139,8 @@ mod tests {
         assert_eq!(next(), None);
         line.hint();
         line.hint();
-        assert!(line.signal(signal("one")));
-        assert_eq!(next(), Some(Nudge::Signal(signal("one"))));
+        assert!(line.pass_on(signal("one")));
+        assert_eq!(next(), Some(Nudge::Live(signal("one"))));
         assert_eq!(next(), Some(Nudge::Mailbox));
         assert_eq!(next(), None);
         line.hint();
@@ -151,12 +154,31 @@ mod tests {
     fn only_so_many_live_messages_wait_and_those_that_do_stay_in_order() {
         let line = Line::default();
         for number in 0..limits::LIVE_QUEUE {
-            assert!(line.signal(signal(&number.to_string())));
+            assert!(line.pass_on(signal(&number.to_string())));
         }
-        assert!(!line.signal(signal("one too many")));
+        assert!(!line.pass_on(signal("one too many")));
         for number in 0..limits::LIVE_QUEUE {
             let heard = line.next().now_or_never();
-            assert_eq!(heard, Some(Nudge::Signal(signal(&number.to_string()))));
+            assert_eq!(heard, Some(Nudge::Live(signal(&number.to_string()))));
+        }
+        assert_eq!(line.next().now_or_never(), None);
+    }
+
+    #[test]
+    fn of_what_somebody_says_of_their_presence_the_last_waits_alone() {
+        let line = Line::default();
+        let presence = |from: &str, data: &str| Live::Presence(said(from, data));
+        for number in 0..=limits::LIVE_QUEUE {
+            assert!(line.pass_on(presence("alice", &number.to_string())), "none of them is too many");
+        }
+        let spoken =
+            [presence("bob", "away"), Live::Signal(said("alice", "candidate")), presence("alice", "back")];
+        for live in spoken.clone() {
+            assert!(line.pass_on(live));
+        }
+        let [bobs, signal, alices] = spoken;
+        for expected in [alices, bobs, signal] {
+            assert_eq!(line.next().now_or_never(), Some(Nudge::Live(expected)));
         }
         assert_eq!(line.next().now_or_never(), None);
     }
@@ -187,7 +209,11 @@ mod tests {
         StoredMessage { seq, id, event, expires_at: Timestamp::from_millis(1), delivered: false }
     }
 
-    fn signal(data: &str) -> PeerSignal {
-        PeerSignal { session: "s".parse().unwrap(), from: "alias".to_owned(), data: data.into() }
+    fn signal(data: &str) -> Live {
+        Live::Signal(said("alias", data))
+    }
+
+    fn said(from: &str, data: &str) -> PeerSignal {
+        PeerSignal { session: "s".parse().unwrap(), from: from.to_owned(), data: data.into() }
     }
 }

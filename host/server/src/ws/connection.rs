@@ -15,11 +15,11 @@ use std::sync::Arc;
 use switchhook_core::row::StoredMessage;
 use switchhook_protocol::{
     call::Operation,
-    client::ClientMessage,
+    client::{ClientMessage, Signal},
     close::CloseCode,
     error::ErrorCode,
     id::{Epoch, RequestId, TenantId},
-    server::{Answer, Leaving, ServerMessage},
+    server::{Answer, Leaving, PeerSignal, ServerMessage},
     time::Timestamp,
 };
 use switchhook_storage::StorageError;
@@ -43,7 +43,7 @@ use crate::{
     },
     limits,
     listen::doors::Admitted,
-    online::{Nudge, Seat},
+    online::{Live, Nudge, Seat},
     rates::Bucket,
 };
 
@@ -135,7 +135,7 @@ impl Connection {
                 nudge = self.seat.next() => match nudge {
                     Nudge::Leave => Box::pin(self.point_on()).await,
                     Nudge::Replaced => Err(Some(CloseCode::Replaced)),
-                    Nudge::Signal(signal) => Box::pin(self.say(ServerMessage::Signal(signal))).await,
+                    Nudge::Live(live) => Box::pin(self.say(live.into())).await,
                     Nudge::Mailbox => Box::pin(self.deliver()).await,
                     Nudge::Stored(messages) => Box::pin(self.hand_on(messages)).await,
                 },
@@ -239,9 +239,15 @@ impl Connection {
         match ClientMessage::decode(text) {
             Ok(ClientMessage::Request(id, operation)) => self.answer(id, operation).await?,
             Ok(ClientMessage::Ack(ack)) => self.acknowledge(ack.seq.min(self.sent)).await,
-            Ok(ClientMessage::Signal(signal)) => {
-                if let Err(code) = signal::signal(&self.app, &self.caller, &mut self.way, signal) {
-                    self.socket.say(&ServerMessage::Error(code.into())).await?;
+            Ok(ClientMessage::Signal(signal)) => self.pass_on(signal, Live::Signal).await?,
+            Ok(ClientMessage::Presence(presence)) => {
+                match self.requests.take(limits::REQUESTS_OF_SOCKET, self.app.now()) {
+                    Ok(()) => self.pass_on(presence, Live::Presence).await?,
+                    Err(wait) => {
+                        self.app.metrics.refused(ErrorCode::RateLimited);
+                        let refused = FlowError::too_often(wait).into_body("presence");
+                        self.socket.say(&ServerMessage::Error(refused)).await?;
+                    }
                 }
             }
             Ok(ClientMessage::Ping) => self.socket.say(&ServerMessage::Pong).await?,
@@ -251,6 +257,13 @@ impl Connection {
             Err(rejected) => reject(&mut self.socket, rejected).await?,
         }
         Ok(())
+    }
+
+    async fn pass_on(&mut self, said: Signal, live: fn(PeerSignal) -> Live) -> Result<(), Option<CloseCode>> {
+        match signal::signal(&self.app, &self.caller, &mut self.way, said, live) {
+            Ok(()) => Ok(()),
+            Err(code) => Ok(self.socket.say(&ServerMessage::Error(code.into())).await?),
+        }
     }
 
     /// Stores how far the client is; what it says again costs nothing.

@@ -67,7 +67,7 @@ async fn ask(app: &App, tenant: &TenantId, socket: &mut Socket) -> Result<Entere
                 socket.say(&ServerMessage::Answer(Answer { id, ok: None, error })).await?;
             }
             Ok(ClientMessage::Ping) => socket.say(&ServerMessage::Pong).await?,
-            Ok(ClientMessage::Ack(_) | ClientMessage::Signal(_)) => {
+            Ok(ClientMessage::Ack(_) | ClientMessage::Signal(_) | ClientMessage::Presence(_)) => {
                 socket.say(&ServerMessage::Error(ErrorCode::Unauthorized.into())).await?;
             }
             Err(rejected) => reject(socket, rejected).await?,

@@ -11,7 +11,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use rand::RngExt as _;
 use serde_json::value::RawValue;
 use switchhook_protocol::{
-    client::{Cursor, Signal},
+    client::{Cursor, Said, Signal},
     close::CloseCode,
     server::Welcome,
 };
@@ -41,9 +41,15 @@ pub(crate) type Reply = Result<Box<RawValue>, CallError>;
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Send a request's frame and bring its answer.
-    Request { id: u64, text: String, deadline: Instant, reply: oneshot::Sender<Reply> },
+    Request {
+        id: u64,
+        text: String,
+        deadline: Instant,
+        reply: oneshot::Sender<Reply>,
+    },
     /// Send a live message.
     Signal(Box<Signal>),
+    Presence(Box<Signal>),
 }
 
 /// What waits for the application, with the place that counts as handled after it.
@@ -194,7 +200,8 @@ impl Driver {
                 self.replies.insert(id, reply);
                 self.machine.handle_request(id, text, deadline.into_std());
             }
-            Command::Signal(signal) => self.machine.handle_signal(&signal),
+            Command::Signal(signal) => self.machine.handle_live(&Said::Signal(&signal)),
+            Command::Presence(presence) => self.machine.handle_live(&Said::Presence(&presence)),
         }
     }
 
@@ -233,6 +240,7 @@ impl Driver {
             Effect::GoTo(url) if is_as_secure(&self.settings.url, &url) => self.next = Some(url),
             Effect::GoTo(url) => tracing::warn!(url, "the host sends this client to where it does not go"),
             Effect::Signal(signal) => self.tell(ClientEvent::Signal(signal)),
+            Effect::Presence(presence) => self.tell(ClientEvent::Presence(presence)),
             Effect::End(End::Malformed) => {
                 return Some(Ended::Lost("the host speaks another protocol".to_owned(), limits::BACKOFF));
             }

@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::value::RawValue;
 use switchhook_protocol::{
-    client::{Ack, ClientMessage, Cursor, Hello, Said, Signal},
+    client::{Ack, ClientMessage, Cursor, Hello, Said},
     device_key::Statement,
     event::Delivered,
     id::{RequestId, TenantId},
@@ -38,6 +38,8 @@ pub(crate) enum Effect {
     Pass(Cursor),
     /// Hand this live message to the application.
     Signal(PeerSignal),
+    /// And this, in place of the one before.
+    Presence(PeerSignal),
     /// The next connection is tried here first.
     GoTo(String),
     /// Give the connection up.
@@ -131,6 +133,7 @@ impl Machine {
             ServerMessage::Event(delivered) => self.arrived(delivered),
             ServerMessage::Leaving(leaving) => self.effects.push_back(Effect::GoTo(leaving.next)),
             ServerMessage::Signal(signal) => self.effects.push_back(Effect::Signal(signal)),
+            ServerMessage::Presence(presence) => self.effects.push_back(Effect::Presence(presence)),
             // Before `welcome` a close code follows, and decides.
             ServerMessage::Error(error) => {
                 tracing::warn!(error.code = %error.code, "the host refused a frame");
@@ -145,8 +148,9 @@ impl Machine {
         self.effects.push_back(Effect::Write(text));
     }
 
-    pub(crate) fn handle_signal(&mut self, signal: &Signal) {
-        self.say(&Said::Signal(signal));
+    /// Sends a live message.
+    pub(crate) fn handle_live(&mut self, live: &Said<'_>) {
+        self.say(live);
     }
 
     /// The application is done with everything up to here.
