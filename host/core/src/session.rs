@@ -14,6 +14,8 @@
 //! What happens is told to the other participants and to the other devices of everybody's
 //! identifiers, looked up anew each time (INV-8, INV-18).
 
+pub mod ask;
+
 use alloc::{collections::BTreeSet, string::String, vec, vec::Vec};
 
 use rand_core::CryptoRng;
@@ -274,7 +276,7 @@ mod tests {
     };
 
     /// Alice in a call with the phones of Bob and Carol; each has a tablet as well.
-    struct Call {
+    pub(super) struct Call {
         session: Session,
         participants: Vec<Participant>,
         devices: Vec<Target>,
@@ -282,7 +284,7 @@ mod tests {
         legs: Vec<Leg>,
     }
 
-    fn call(others: &[&str]) -> Call {
+    pub(super) fn call(others: &[&str]) -> Call {
         let people: Vec<&str> = ["alice"].iter().chain(others).copied().collect();
         Call {
             session: Session {
@@ -322,7 +324,7 @@ mod tests {
     }
 
     impl Call {
-        fn running(&self) -> Running<'_> {
+        pub(in crate::session) fn running(&self) -> Running<'_> {
             Running {
                 session: &self.session,
                 participants: &self.participants,
@@ -331,7 +333,7 @@ mod tests {
             }
         }
 
-        fn ticket(&self, own: usize, peer: usize) -> SessionTicket {
+        pub(in crate::session) fn ticket(&self, own: usize, peer: usize) -> SessionTicket {
             let pair = (&self.participants[own], &self.participants[peer]);
             self.running().ticket(pair, (FIRST, MediaKey::mint(&mut TestRng(4))))
         }
@@ -343,7 +345,7 @@ mod tests {
         }
     }
 
-    fn told(writes: &[Write]) -> Vec<(String, Event)> {
+    pub(super) fn told(writes: &[Write]) -> Vec<(String, Event)> {
         let sent = appended(writes).into_iter();
         sent.map(|(device, event)| (String::from(device.as_str()), event)).collect()
     }

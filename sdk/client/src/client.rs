@@ -24,7 +24,9 @@ use switchhook_protocol::{
     },
     relay::{RelayRequest, RelayResponse, RelayUpdate},
     server::{PeerSignal, Welcome},
-    session::{End, InviteUpdate, SessionRenew, SessionRenewed},
+    session::{
+        End, InviteUpdate, SessionAsk, SessionAskPending, SessionRefuse, SessionRenew, SessionRenewed,
+    },
     time::millis,
 };
 use tokio::{
@@ -326,6 +328,10 @@ operations! {
     push_token_renew(PushTokenRenew) -> PushTokenRenewed;
     /// Which number is meant by what the user dialled (REG-10).
     complete_number(CompleteNumber) -> CompletedNumber;
+    /// Asks the user's own device that takes part for the session (INV-18).
+    session_ask(SessionAsk) -> SessionAskPending;
+    /// Keeps the session that another device of the user asked for (INV-18).
+    session_refuse(SessionRefuse) -> Done;
     /// Gives the ticket of a session that runs for long a new life (INV-11).
     session_renew(SessionRenew) -> SessionRenewed;
     /// Leaves a session (INV-8).

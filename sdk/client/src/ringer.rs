@@ -93,6 +93,8 @@ impl<R: Ringer> Rings<R> {
             | Event::RelayUpdate(_)
             | Event::InviteUpdate(_)
             | Event::SessionUpdate(_)
+            | Event::SessionAsked(_)
+            | Event::SessionRefused(_)
             | Event::Notice(_)
             | Event::Asked(_) => {}
         }

@@ -82,6 +82,8 @@ impl Sessions {
             | Event::Outcome(_)
             | Event::Rerouted(_)
             | Event::InviteUpdate(_)
+            | Event::SessionAsked(_)
+            | Event::SessionRefused(_)
             | Event::Notice(_)
             | Event::Asked(_)
             | Event::SessionUpdate(SessionChanged {

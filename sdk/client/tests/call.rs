@@ -105,6 +105,8 @@ async fn serve(mut connection: FakeConnection, heard: mpsc::Sender<Operation>) {
             | Operation::Block(_)
             | Operation::Unblock(_)
             | Operation::Blocked(_)
+            | Operation::SessionAsk(_)
+            | Operation::SessionRefuse(_)
             | Operation::SessionRenew(_)
             | Operation::PushTokenRenew(_)
             | Operation::CompleteNumber(_)

@@ -19,7 +19,8 @@ use crate::{
     },
     relay::{RelayRequest, RelayResponse, RelayUpdate},
     session::{
-        End, InviteUpdate, RingingSession, RunningSession, SessionRenew, SessionRenewed, SessionUpdate,
+        End, InviteUpdate, RingingSession, RunningSession, SessionAsk, SessionAskPending, SessionRefuse,
+        SessionRenew, SessionRenewed, SessionUpdate,
     },
 };
 
@@ -139,6 +140,8 @@ operations! {
     Stopped = "stopped" => Done;
     InviteUpdate = "invite-update" => Done;
     SessionUpdate = "session-update" => Done;
+    SessionAsk = "session-ask" => SessionAskPending;
+    SessionRefuse = "session-refuse" => Done;
     SessionRenew = "session-renew" => SessionRenewed;
     End = "end" => Done;
     ConnectionDataChanged = "connection-data" => ConnectionDataTaken;

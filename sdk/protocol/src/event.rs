@@ -12,7 +12,7 @@ use crate::{
     invitation::{Accepted, RungDevice, StopReason, UserOutcome},
     peer::Peer,
     relay::RelayCredentials,
-    session::{Answered, SessionChanged},
+    session::{Answered, SessionAsked, SessionChanged, SessionRefused},
 };
 
 /// One message of a mailbox, as it arrives.
@@ -64,6 +64,10 @@ pub enum Event {
     InviteUpdate(Answered),
     /// A session has changed, or is over (INV-8).
     SessionUpdate(SessionChanged),
+    /// Another device of this user asks for the session (INV-18).
+    SessionAsked(SessionAsked),
+    /// Who has the session that this device asked for keeps it (INV-18).
+    SessionRefused(SessionRefused),
     /// A registration under way has a word for this device: `validated` (REG-8).
     Notice(Notice),
     /// A registration under way asks this device's user for more.
@@ -87,6 +91,8 @@ impl Event {
             Self::RelayUpdate(_) => "relay-update",
             Self::InviteUpdate(_) => "invite-update",
             Self::SessionUpdate(_) => "session-update",
+            Self::SessionAsked(_) => "session-asked",
+            Self::SessionRefused(_) => "session-refused",
             Self::Notice(_) => "notice",
             Self::Asked(_) => "asked",
         }

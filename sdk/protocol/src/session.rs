@@ -120,6 +120,57 @@ pub struct SessionRenewed {
     pub expires_in_ms: u64,
 }
 
+/// `session-ask`: a device of a user who takes part from another one asks for the session (INV-18); since 0.1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionAsk {
+    /// The session, as `invite-update` or `sync` showed it.
+    pub session: SessionId,
+}
+
+/// Answer to `session-ask`: who has the session is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionAskPending {
+    /// How long the ask counts, in milliseconds: unanswered until then, it is over.
+    pub asks_ms: u64,
+}
+
+/// Another device of this user asks for the session; `expires_in_ms` says how long that counts (INV-18).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionAsked {
+    /// The session.
+    pub session: SessionId,
+    /// The identifier that both devices have.
+    pub endpoint: EndpointId,
+    /// Which device asks.
+    pub alias: String,
+    /// What it is: `phone`, `tablet` …
+    pub device_kind: String,
+}
+
+/// `session-refuse`: whoever was asked for the session keeps it (INV-18); since 0.1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRefuse {
+    /// The session ticket.
+    pub ticket: String,
+    /// The alias of who asks.
+    pub to: String,
+    /// A word for it: `busy` or one of the application's, at most 64 bytes.
+    pub reason: String,
+}
+
+/// The session that this device asked for stays where it is (INV-18).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRefused {
+    /// The session.
+    pub session: SessionId,
+    /// The identifier that both devices have.
+    pub endpoint: EndpointId,
+    /// What the device is that keeps it.
+    pub refused_by: String,
+    /// Its word.
+    pub reason: String,
+}
+
 /// One session in the answer to `sync`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningSession {

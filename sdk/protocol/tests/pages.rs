@@ -85,6 +85,8 @@ fn the_page_shows_every_kind_of_event() {
         "relay-update",
         "invite-update",
         "session-update",
+        "session-asked",
+        "session-refused",
         "notice",
         "asked",
     ];
@@ -205,7 +207,7 @@ macro_rules! each_operation {
 each_operation! {
     RegisterBegin RegisterAnswer RegisterCode RegisterValidate RegisterLink RegisterList RegisterRevoke Invite Ringing Accept Take Decline Cancel Stopped
     InviteUpdate SessionUpdate End ConnectionDataChanged RelayRequest RelayUpdate PathReport Block
-    Unblock Blocked SessionRenew PushTokenRenew CompleteNumber Sync
+    Unblock Blocked SessionAsk SessionRefuse SessionRenew PushTokenRenew CompleteNumber Sync
 }
 
 /// Every participant that a frame shows.

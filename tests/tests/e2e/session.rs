@@ -1,5 +1,7 @@
 //! Running sessions: who is shown what, how they end, who is taken out.
 
+mod ask;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};

@@ -49,6 +49,8 @@ async fn dispatch(app: &App, caller: &Caller, operation: Operation) -> Result<Bo
         Operation::Stopped(request) => ok(&answer::stopped(app, caller, *request).await?),
         Operation::InviteUpdate(request) => ok(&session::show_answer(app, caller, *request).await?),
         Operation::SessionUpdate(request) => ok(&session::update(app, caller, *request).await?),
+        Operation::SessionAsk(request) => ok(&session::ask::ask(app, caller, *request).await?),
+        Operation::SessionRefuse(request) => ok(&session::ask::refuse(app, caller, *request).await?),
         Operation::SessionRenew(request) => ok(&session::renew(app, caller, &request).await?),
         Operation::End(request) => ok(&session::end(app, caller, *request).await?),
         Operation::ConnectionDataChanged(request) => {

@@ -1,5 +1,7 @@
 //! A running session: what participants tell each other, who leaves, who is lost (INV-7, INV-8, INV-11).
 
+pub(crate) mod ask;
+
 use rand::rngs::StdRng;
 use switchhook_core::{
     row::{Participant, Session, Target},

@@ -98,6 +98,8 @@ pub(super) async fn ask(client: &Client, operation: Operation) -> Result<Option<
         | Operation::Block(_)
         | Operation::Unblock(_)
         | Operation::Blocked(_)
+        | Operation::SessionAsk(_)
+        | Operation::SessionRefuse(_)
         | Operation::SessionRenew(_)
         | Operation::PushTokenRenew(_)
         | Operation::CompleteNumber(_)

@@ -23,6 +23,8 @@ pub(crate) const fn session(event: &Event) -> &SessionId {
         Event::RelayUpdate(it) => &it.session,
         Event::InviteUpdate(it) => &it.session,
         Event::SessionUpdate(it) => &it.session,
+        Event::SessionAsked(it) => &it.session,
+        Event::SessionRefused(it) => &it.session,
         Event::Notice(_) | Event::Asked(_) => unreachable!(),
     }
 }
@@ -57,6 +59,8 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::ConnectionData(_)
         | Event::RelayUpdate(_)
         | Event::InviteUpdate(_)
+        | Event::SessionAsked(_)
+        | Event::SessionRefused(_)
         | Event::Notice(_)
         | Event::Asked(_) => event.kind().to_owned(),
     }
