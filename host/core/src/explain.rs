@@ -8,25 +8,57 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::{id::DeviceId, time::Timestamp};
 
-use crate::row::{Invitation, InvitationState, Leg, LegState, Participant, Session};
+use crate::row::{Decision, Forward, Invitation, InvitationState, Leg, LegState, Participant, Session};
 
 /// What happened to a session at one time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Moment {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment<'a> {
     /// When.
     pub at: Timestamp,
-    /// To which device; none if to the session as a whole.
-    pub device: Option<DeviceId>,
+    /// To what.
+    pub subject: Subject<'a>,
     /// What.
     pub what: Happened,
+}
+
+/// What something happened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// The session as a whole.
+    Session,
+    /// One device.
+    Device(&'a DeviceId),
+    /// What was decided.
+    Decision(&'a Decision),
+    /// To whom it went on.
+    Forward(&'a Forward),
+}
+
+/// What is known of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Course<'a> {
+    /// Its row.
+    pub session: &'a Session,
+    /// One a device.
+    pub legs: &'a [Leg],
+    /// Who takes part.
+    pub participants: &'a [Participant],
+    /// What plugins decided.
+    pub decisions: &'a [Decision],
+    /// To whom it went on.
+    pub forwards: &'a [Forward],
 }
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Happened {
+    /// A plugin, or its slot's declared default, decided: a route, a NAT verdict.
+    Decided,
     /// The invite was committed.
     Invited,
+    /// The ringing went on to somebody else's devices.
+    Forwarded,
     /// The ring was put into the device's mailbox.
     Queued,
     /// It was written to a connection of the device.
@@ -110,22 +142,33 @@ pub fn is_silent(leg: &Leg, now: Timestamp) -> bool {
     leg.state == LegState::StopConfirmed || leg.lease_until <= now
 }
 
-/// Everything that is known of a session, in the order of time.
-pub fn line(session: &Session, legs: &[Leg], participants: &[Participant]) -> Vec<Moment> {
-    let invited = Moment { at: session.created_at, device: None, what: Happened::Invited };
-    let mut line: Vec<Moment> = core::iter::once(invited)
+/// Everything that is known of a session, in the order of time; of one millisecond, what leads to the rest comes first.
+pub fn line(known: Course<'_>) -> Vec<Moment<'_>> {
+    let Course { session, legs, participants, decisions, forwards } = known;
+    let invited = Moment { at: session.created_at, subject: Subject::Session, what: Happened::Invited };
+    let mut line: Vec<Moment<'_>> = core::iter::once(invited)
         .chain(legs.iter().flat_map(of_leg))
         .chain(participants.iter().map(|participant| Moment {
             at: participant.joined_at,
-            device: Some(participant.device.clone()),
+            subject: Subject::Device(&participant.device),
             what: Happened::Joined,
+        }))
+        .chain(decisions.iter().map(|decision| Moment {
+            at: decision.at,
+            subject: Subject::Decision(decision),
+            what: Happened::Decided,
+        }))
+        .chain(forwards.iter().map(|forward| Moment {
+            at: forward.at,
+            subject: Subject::Forward(forward),
+            what: Happened::Forwarded,
         }))
         .collect();
     line.sort_by_key(|moment| (moment.at, moment.what));
     line
 }
 
-fn of_leg(leg: &Leg) -> impl Iterator<Item = Moment> {
+fn of_leg(leg: &Leg) -> impl Iterator<Item = Moment<'_>> {
     let times = leg.times;
     let ended = match leg.state {
         LegState::Taken => Happened::Taken,
@@ -145,10 +188,8 @@ fn of_leg(leg: &Leg) -> impl Iterator<Item = Moment> {
         (times.ended, ended),
         (times.silent, Happened::Silent),
     ];
-    let device = leg.device.clone();
-    moments
-        .into_iter()
-        .filter_map(move |(at, what)| Some(Moment { at: at?, device: Some(device.clone()), what }))
+    let subject = Subject::Device(&leg.device);
+    moments.into_iter().filter_map(move |(at, what)| Some(Moment { at: at?, subject, what }))
 }
 
 /// How many of a user's devices rang, of how many; and what became of the user.
@@ -165,6 +206,7 @@ mod tests {
     use super::*;
     use crate::{
         invitation::testing::{NOW, PHONE, TABLET, ringing},
+        policy::Slot,
         row::Milestones,
     };
 
@@ -229,17 +271,41 @@ mod tests {
             ..Milestones::default()
         };
         legs[1].state = LegState::Declined;
-        let what: Vec<_> = line(&rung.session, &legs, &[])
-            .into_iter()
-            .map(|moment| (moment.device.map(|device| device.as_str() == PHONE), moment.what))
-            .collect();
+        let decided = |at| Decision {
+            at,
+            slot: Slot::InviteRouter,
+            plugin: None,
+            version: 0,
+            outcome: "ring all".into(),
+            failure: None,
+            micros: 1,
+        };
+        let decisions = [decided(at(0)), decided(at(2))];
+        let to = rung.invitation.endpoint.clone();
+        let forwards = [Forward { session: rung.session.id.clone(), user: 0, to, at: at(2) }];
+        let known = Course {
+            session: &rung.session,
+            legs: &legs,
+            participants: &[],
+            decisions: &decisions,
+            forwards: &forwards,
+        };
+        let on_phone = |subject| match subject {
+            Subject::Device(device) => Some(device.as_str() == PHONE),
+            Subject::Session | Subject::Decision(_) | Subject::Forward(_) => None,
+        };
+        let line = line(known).into_iter();
+        let what: Vec<_> = line.map(|moment| (on_phone(moment.subject), moment.what)).collect();
         assert_eq!(
             what,
             [
+                (None, Happened::Decided),
                 (None, Happened::Invited),
                 (Some(true), Happened::Queued),
                 (Some(false), Happened::Queued),
                 (Some(false), Happened::Pushed),
+                (None, Happened::Decided),
+                (None, Happened::Forwarded),
                 (Some(false), Happened::Declined),
                 (Some(true), Happened::Pushed),
                 (Some(true), Happened::Rang),

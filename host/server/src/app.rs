@@ -24,6 +24,7 @@ use crate::{
     places::Shared,
     plugins::Plugins,
     rates::Rates,
+    refused::RefusedInvites,
     relay_hosts::built_in::BuiltIn,
     settings::PublicUrl,
     smscs::Smscs,
@@ -43,6 +44,7 @@ pub(crate) struct App {
     /// How much tenants' devices may do.
     pub(crate) bounds: Bounds,
     pub(crate) decisions: Decisions,
+    pub(crate) refused: RefusedInvites,
     pub(crate) online: Arc<Online>,
     pub(crate) texts: SmsSender,
     pub(crate) mails: MailSender,

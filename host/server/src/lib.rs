@@ -37,6 +37,7 @@ mod places;
 mod plugins;
 mod presence;
 mod rates;
+mod refused;
 mod relay_hosts;
 mod relayed;
 mod sandbox;

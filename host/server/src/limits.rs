@@ -251,6 +251,18 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 /// Decisions kept for the timeline, over all tenants.
 pub(crate) const DECISIONS: usize = 4_096;
 
+/// Refused invites that a node remembers of one tenant: those of the last minutes, of a person who asks why.
+pub(crate) const REFUSED_INVITES_OF_TENANT: usize = 64;
+
+/// The same over all tenants, at a kilobyte each.
+pub(crate) const REFUSED_INVITES: usize = 4_096;
+
+/// Of the invited of one of these: as many as an invite may have.
+pub(crate) const REFUSED_INVITED: usize = 16;
+
+/// How long they are shown: as long as sessions are.
+pub(crate) const REFUSED_KEPT: Duration = Duration::from_hours(24);
+
 /// How often a step is asked again when its attempt changed under it. Each lost try is a step of the same
 /// attempt that somebody else committed: five texts of one device at once, and the outcomes of their answers.
 pub(crate) const STEP_TRIES: u8 = 10;

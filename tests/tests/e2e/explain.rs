@@ -1,9 +1,14 @@
 //! "Why did it not ring?": the answer differs with the reason, and from that of a call that went well.
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
 use switchhook_protocol::{event::Event, invitation::StopReason};
-use switchhook_tests::{host::Host, phone::Phone, waiting::until};
+use switchhook_tests::{
+    host::Host,
+    phone::{Phone, open},
+    waiting::{in_time, until},
+};
 use tokio::process::Command;
 
 const ALICE: &str = "+15550100";
@@ -21,7 +26,7 @@ async fn a_call_that_went_well_has_no_finding_and_its_whole_course_on_one_line_o
     let course = ["invited", "queued", "pushed", "rang", "taken", "joined", "joined"];
     let known = until("the whole course", async || {
         let known = explain(&host, status.session.as_str()).await?;
-        Ok((line(&known) == course).then_some(known))
+        Ok((of_devices(&known) == course).then_some(known))
     })
     .await?;
 
@@ -32,6 +37,42 @@ async fn a_call_that_went_well_has_no_finding_and_its_whole_course_on_one_line_o
     let slots = session.pointer("/decisions").and_then(Value::as_array).context("decisions")?;
     assert!(slots.iter().map(|decision| &decision["slot"]).eq(["invite-router", "nat-policy"]));
     assert!(!known.to_string().contains(BOB), "identifiers are masked");
+    // What was decided stands on the same line, before what it led to.
+    let place = |what: &str| line(&known).into_iter().position(|it| it == what).context("on the line");
+    assert!(place("invite-router")? < place("invited")?, "{known:#}");
+    assert!(place("nat-policy")? < place("taken")?, "{known:#}");
+    Ok(())
+}
+
+/// Nothing is stored of a refusal, and yet it is told, to its tenant alone.
+#[tokio::test]
+async fn an_invite_that_was_refused_is_explained_with_what_it_was_told() -> Result<()> {
+    let host = Host::start().await?;
+    let (alice, _bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    alice.invite(BOB).await?;
+    let bound = json!({ "invites_of_device": 1 });
+    let (status, body) = host.admin.ask_tenant(Method::PUT, "limits", Some(&bound)).await?;
+    assert!(status.is_success(), "{body}");
+    assert_eq!(refused(&explain(&host, BOB).await?), Vec::<&Value>::new());
+
+    let invite = alice.invite_of(&alice.prepare(&open()).await?, &[BOB])?;
+    let told = until("the refusal", async || {
+        Ok(in_time("the answer", alice.client.invite(&invite)).await?.err().map(|told| told.to_string()))
+    })
+    .await?;
+    assert!(told.contains("rate-limited"), "{told}");
+
+    for about in [BOB, ALICE] {
+        let known = explain(&host, about).await?;
+        let [last] = refused(&known)[..] else { panic!("one refusal: {known:#}") };
+        assert_eq!((&last["code"], &last["device"]), (&json!("rate-limited"), &json!(alice.device())));
+        assert!(!last.to_string().contains(about), "identifiers are masked");
+    }
+    let found = findings(&explain(&host, BOB).await?);
+    assert!(found.iter().any(|it| it.contains("refused") && it.contains("rate-limited")), "{found:?}");
+    let other = host.admin.at("other");
+    other.create_tenant().await?;
+    assert_eq!(refused(&other.get("explain?about=%2B15550101").await?), Vec::<&Value>::new());
     Ok(())
 }
 
@@ -152,9 +193,22 @@ fn findings(known: &Value) -> Vec<String> {
     findings.map(|finding| finding.as_str().unwrap_or_default().to_owned()).collect()
 }
 
+/// What happened, in order; of a decision, in which slot.
 fn line(known: &Value) -> Vec<&str> {
     let line = known.pointer("/sessions/0/line").and_then(Value::as_array);
-    line.into_iter().flatten().filter_map(|event| event["what"].as_str()).collect()
+    let what = line
+        .into_iter()
+        .flatten()
+        .map(|event| event.pointer("/decision/slot").unwrap_or_else(|| &event["what"]));
+    what.filter_map(Value::as_str).collect()
+}
+
+fn of_devices(known: &Value) -> Vec<&str> {
+    line(known).into_iter().filter(|what| !["invite-router", "nat-policy"].contains(what)).collect()
+}
+
+fn refused(known: &Value) -> Vec<&Value> {
+    known["refused"].as_array().into_iter().flatten().collect()
 }
 
 async fn rings(inviter: &mut Phone) -> Result<()> {

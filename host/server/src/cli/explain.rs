@@ -41,11 +41,16 @@ pub(crate) fn words(known: &Value) -> String {
         let waiting = device.get("waiting").and_then(Value::as_u64).unwrap_or(0);
         format!("{} {} {state}, {waiting} messages wait", text(device, "kind"), text(device, "device"))
     });
+    let refused = all(known, "refused").map(|refused| {
+        let invited: Vec<&str> = all(refused, "invited").filter_map(Value::as_str).collect();
+        let (from, to, code) = (text(refused, "from"), invited.join(", "), text(refused, "code"));
+        format!("{} {from} to {to}: {code}, {}", styled(ODD, "refused"), text(refused, "message"))
+    });
     let sessions = all(known, "sessions").map(session);
-    findings.chain(devices).chain(sessions).collect::<Vec<_>>().join("\n")
+    findings.chain(devices).chain(refused).chain(sessions).collect::<Vec<_>>().join("\n")
 }
 
-/// A session: its users, then one line of time with what devices did and plugins decided.
+/// A session: its users, then its line of time.
 fn session(of: &Value) -> String {
     let head = format!(
         "\n{} {}{}",
@@ -64,21 +69,19 @@ fn session(of: &Value) -> String {
         };
         format!("  {} {}: {rang} of {devices} devices rang{on}", text(user, "endpoint"), text(user, "state"))
     });
-    let mut line: Vec<(u64, String)> =
-        all(of, "line").map(|event| (at(event, "at"), happened(event))).collect();
-    line.extend(all(of, "decisions").map(|decision| (at(decision, "at"), decided(decision))));
-    line.sort_by_key(|(at, _)| *at);
-    let since = at(of, "created_at");
-    let line = line.into_iter().map(|(at, words)| {
-        // A router is asked before the invite is committed.
-        let after = i128::from(at) - i128::from(since);
-        format!("  {} {words}", styled(FAINT, &format!("{after:>7} ms")))
+    let line = all(of, "line").map(|event| {
+        let after = event.get("after_ms").and_then(Value::as_i64).unwrap_or(0);
+        format!("  {} {}", styled(FAINT, &format!("{after:>7} ms")), happened(event))
     });
     std::iter::once(head).chain(users).chain(line).collect::<Vec<_>>().join("\n")
 }
 
 fn happened(event: &Value) -> String {
-    format!("{} {}", text(event, "what"), text(event, "device"))
+    if let Some(decision) = event.get("decision") {
+        return decided(decision);
+    }
+    let subject = [text(event, "device"), text(event, "to")].concat();
+    format!("{} {subject}", text(event, "what"))
 }
 
 fn decided(decision: &Value) -> String {
@@ -100,8 +103,4 @@ fn text<'a>(of: &'a Value, name: &str) -> &'a str {
 
 fn flag(of: &Value, name: &str) -> bool {
     of.get(name).and_then(Value::as_bool).unwrap_or(false)
-}
-
-fn at(of: &Value, name: &str) -> u64 {
-    of.get(name).and_then(Value::as_u64).unwrap_or(0)
 }

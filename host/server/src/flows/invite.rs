@@ -22,16 +22,26 @@ use super::{
     repeat::Repeatable,
     route::{self, Asking},
 };
-use crate::app::App;
+use crate::{app::App, refused::RefusedInvite};
 
 pub(crate) async fn invite(app: &App, caller: &Caller, request: Invite) -> Result<InviteStatus, FlowError> {
+    let invited = once(app, caller, &request).await;
+    if let Err(FlowError::Refused(body)) = &invited {
+        // No row tells of it, and somebody may ask why it did not ring.
+        let refused = RefusedInvite::of(&caller.device.id, &request, body, app.now());
+        app.refused.note(&caller.tenant, refused);
+    }
+    invited
+}
+
+async fn once(app: &App, caller: &Caller, request: &Invite) -> Result<InviteStatus, FlowError> {
     let _place = app.invites.take(&caller.tenant).ok_or_else(FlowError::overloaded)?;
-    let repeat = Repeatable::of(caller, request.idempotency_key.as_ref(), &request)?;
+    let repeat = Repeatable::of(caller, request.idempotency_key.as_ref(), request)?;
     let storage = app.storage.of(&caller.tenant);
     if let Some(status) = repeat.answered(&storage).await? {
         return Ok(status);
     }
-    let rung = ring(app, caller, &request, &repeat).await;
+    let rung = ring(app, caller, request, &repeat).await;
     repeat.settle(&storage, rung).await
 }
 

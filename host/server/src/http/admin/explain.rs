@@ -8,9 +8,9 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use switchhook_core::{
-    explain::{Happened, Why, is_silent, line, of_user, why},
+    explain::{self, Happened, Moment, Subject, Why, is_silent, line, of_user, why},
     invitation::course::Course,
-    row::{Forward, Invitation, InvitationState, Leg, LegState, Session},
+    row::{Decision, Forward, Invitation, InvitationState, Leg, LegState, Session},
     seal::KeyRing,
 };
 use switchhook_protocol::{
@@ -27,6 +27,7 @@ use crate::{
     app::App,
     decisions::DecisionRecord,
     http::{extract::Query, problem::Problem},
+    refused::RefusedInvite,
 };
 
 /// Sessions of an identifier that are explained: the newest.
@@ -51,6 +52,27 @@ pub(crate) struct Explanation {
     devices: Vec<Reached>,
     /// The newest first.
     sessions: Vec<Explained>,
+    /// Invites by or to the identifier that this node refused within a day, the newest first; each node knows its own,
+    /// of each tenant the last 64, until it is restarted. Empty for a session.
+    refused: Vec<Refused>,
+}
+
+/// An invite that was refused: nothing rang, and nothing is stored of it.
+#[derive(Debug, Serialize, ToSchema)]
+struct Refused {
+    #[schema(value_type = u64)]
+    at: Timestamp,
+    /// Which device invited.
+    #[schema(value_type = String)]
+    device: DeviceId,
+    /// As whom, masked.
+    from: String,
+    /// Whom, masked.
+    invited: Vec<String>,
+    /// What it was told.
+    #[schema(value_type = String)]
+    code: ErrorCode,
+    message: String,
 }
 
 /// A device that an identifier reaches.
@@ -77,9 +99,9 @@ struct Explained {
     runs: bool,
     users: Vec<User>,
     devices: Vec<Rung>,
-    /// What happened, in order.
+    /// All that happened, in order: what devices did, what was decided, to whom it went on.
     line: Vec<Event>,
-    /// What plugins decided, in order: the first 64.
+    /// What plugins decided, in order: the first 64; they are in `line` too.
     decisions: Vec<DecisionRecord>,
 }
 
@@ -119,12 +141,18 @@ struct Rung {
 struct Event {
     #[schema(value_type = u64)]
     at: Timestamp,
-    /// Since the invite.
-    after_ms: u64,
+    /// Since the invite; less than 0 before it, as its router is asked first.
+    after_ms: i64,
     #[schema(value_type = Option<String>)]
     device: Option<DeviceId>,
     #[schema(value_type = String)]
     what: Happened,
+    /// What was `decided`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<DecisionRecord>,
+    /// To whom it was `forwarded`, masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
 }
 
 /// Explains a session, or the last sessions of an identifier.
@@ -144,6 +172,7 @@ pub(crate) async fn explain(
             findings: explained.findings(),
             devices: vec![],
             sessions: vec![explained],
+            refused: vec![],
         }));
     }
     let endpoint: EndpointId = about.parse().or(Err(ErrorCode::NotFound))?;
@@ -152,7 +181,10 @@ pub(crate) async fn explain(
     for session in storage.sessions().of_endpoint(&endpoint, SESSIONS).await? {
         sessions.push(explained(&app, &storage, session).await?);
     }
-    Ok(Json(Explanation { findings: findings(&devices, &sessions), devices, sessions }))
+    let refused = app.refused.about(&tenant, &endpoint, app.now());
+    let findings = findings(&devices, &sessions, last_refused(&refused, &endpoint, &sessions));
+    let refused = refused.into_iter().map(Refused::from).collect();
+    Ok(Json(Explanation { findings, devices, sessions, refused }))
 }
 
 async fn reached(
@@ -181,22 +213,23 @@ async fn explained(app: &App, storage: &TenantStorage, session: Session) -> Resu
     let legs = sessions.legs(&session.id).await?;
     let participants = sessions.participants(&session.id).await?;
     let forwards = sessions.forwards(&session.id).await?;
-    let decisions = sessions.decisions(&session.id).await?.into_iter();
+    let decisions = sessions.decisions(&session.id).await?;
     let (now, keys) = (app.now(), app.keys.of(storage.tenant()));
-    let event = |moment: switchhook_core::explain::Moment| Event {
-        after_ms: millis(session.created_at.until(moment.at)),
-        at: moment.at,
-        device: moment.device,
-        what: moment.what,
+    let record = |made: &Decision| DecisionRecord::about(storage.tenant(), session.id.as_str(), made.clone());
+    let known = explain::Course {
+        session: &session,
+        legs: &legs,
+        participants: &participants,
+        decisions: &decisions,
+        forwards: &forwards,
     };
+    let event = |moment: Moment<'_>| Event::of(&moment, session.created_at, record);
     Ok(Explained {
         runs: !participants.is_empty(),
         users: invitations.iter().map(|it| user(it, (&legs, &forwards), &keys)).collect(),
-        line: line(&session, &legs, &participants).into_iter().map(event).collect(),
+        line: line(known).into_iter().map(event).collect(),
+        decisions: decisions.iter().map(record).collect(),
         devices: legs.into_iter().map(|leg| rung(leg, now)).collect(),
-        decisions: decisions
-            .map(|made| DecisionRecord::about(storage.tenant(), session.id.as_str(), made))
-            .collect(),
         created_at: session.created_at,
         purpose: session.purpose,
         session: session.id,
@@ -223,6 +256,28 @@ fn rung(leg: Leg, now: Timestamp) -> Rung {
     }
 }
 
+impl Event {
+    fn of(moment: &Moment<'_>, invited: Timestamp, record: impl Fn(&Decision) -> DecisionRecord) -> Self {
+        let (device, decision, to) = match moment.subject {
+            Subject::Session => (None, None, None),
+            Subject::Device(device) => (Some(device.clone()), None, None),
+            Subject::Decision(decision) => (None, Some(record(decision)), None),
+            Subject::Forward(forward) => (None, None, Some(forward.to.to_string())),
+        };
+        let [after, before] = [invited.until(moment.at), moment.at.until(invited)]
+            .map(|time| i64::try_from(millis(time)).unwrap_or(i64::MAX));
+        Self { at: moment.at, after_ms: after - before, device, what: moment.what, decision, to }
+    }
+}
+
+impl From<RefusedInvite> for Refused {
+    fn from(refused: RefusedInvite) -> Self {
+        let RefusedInvite { at, device, from, invited, code, message } = refused;
+        let invited = invited.iter().map(ToString::to_string).collect();
+        Self { at, device, from: from.to_string(), invited, code, message }
+    }
+}
+
 impl Explained {
     fn findings(&self) -> Vec<String> {
         let failed = self.decisions.iter().filter_map(|decision| {
@@ -239,16 +294,25 @@ impl Explained {
     }
 }
 
-fn findings(devices: &[Reached], sessions: &[Explained]) -> Vec<String> {
+/// The last invite of the identifier that was refused, if it comes after all that were not.
+fn last_refused(refused: &[RefusedInvite], to: &EndpointId, sessions: &[Explained]) -> Option<String> {
+    let last = refused.iter().find(|refused| refused.invited.contains(to))?;
+    let newest = sessions.first().is_none_or(|session| session.created_at <= last.at);
+    newest.then(|| format!("the last invite was refused: {} ({})", last.message, last.code))
+}
+
+fn findings(devices: &[Reached], sessions: &[Explained], refused: Option<String>) -> Vec<String> {
     if devices.is_empty() {
-        return vec!["no device is registered for this identifier".to_owned()];
+        let nobody = "no device is registered for this identifier".to_owned();
+        return [nobody].into_iter().chain(refused).collect();
     }
     let away = devices.iter().filter(|device| !device.online);
     let mut findings: Vec<String> =
         away.map(|device| format!("{}: it has no connection now", device.device)).collect();
-    match sessions.first() {
-        Some(newest) => findings.extend(newest.findings()),
-        None => findings.push("nobody has invited it since yesterday".to_owned()),
+    match (sessions.first(), refused) {
+        (_, Some(refused)) => findings.push(refused),
+        (Some(newest), None) => findings.extend(newest.findings()),
+        (None, None) => findings.push("nobody has invited it since yesterday".to_owned()),
     }
     findings
 }
