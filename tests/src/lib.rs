@@ -8,6 +8,7 @@
 //! guard ([`waiting`]); nothing sleeps.
 
 pub mod admin;
+pub mod application;
 pub mod certificates;
 mod counterparts;
 pub mod dovecot;

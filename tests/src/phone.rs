@@ -14,7 +14,7 @@ use switchhook_client::{
 use switchhook_protocol::{
     endpoint::EndpointId,
     error::{ErrorBody, ErrorCode},
-    event::{Event, Outcome, Rung},
+    event::{Event, Outcome, RegisteredElsewhere, Rung},
     id::{DeviceId, SessionId},
     invitation::{Accept, Accepted, Invite, InviteStatus, StopReason, TakeMode},
 };
@@ -167,6 +167,14 @@ impl Phone {
         self.expect(what, |event| {
             let ClientEvent::Event(delivered) = event else { return None };
             wanted(&delivered.event)
+        })
+        .await
+    }
+
+    /// The next word that another device has proven an identifier of this one's.
+    pub async fn expect_elsewhere(&mut self) -> Result<RegisteredElsewhere> {
+        self.expect_event("a word of another device", |event| {
+            if let Event::RegisteredElsewhere(word) = event { Some(word.clone()) } else { None }
         })
         .await
     }

@@ -5,6 +5,7 @@
 
 pub mod code;
 pub mod credentials;
+pub mod elsewhere;
 pub mod link;
 pub mod notice;
 pub mod password;

@@ -6,7 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use switchhook_protocol::registration::RegisterAgain;
 
-use crate::{limits::OwnLimits, may_ring::RingRule, registration::test_number::TestNumber};
+use crate::{
+    limits::OwnLimits,
+    may_ring::RingRule,
+    registration::{elsewhere::ProvenElsewhere, test_number::TestNumber},
+};
 
 /// A tenant's settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +22,8 @@ pub struct TenantSettings {
     pub may_ring: Vec<RingRule>,
     /// When its devices register again by themselves (REG-13).
     pub register_again: RegisterAgain,
+    /// What becomes of an identifier that another device proves.
+    pub proven_elsewhere: ProvenElsewhere,
     /// Numbers with a fixed code, to which no text is sent.
     pub test_numbers: Vec<TestNumber>,
     /// What this version does not know: kept, since a node of a later version may have stored it.

@@ -5,7 +5,7 @@ mod held;
 use switchhook_core::row::{Registration, Target};
 use switchhook_protocol::{
     endpoint::EndpointId,
-    id::{ApplicationId, DeviceId},
+    id::{ApplicationId, DeviceId, MethodName},
 };
 
 pub use self::held::{Held, Page};
@@ -21,7 +21,13 @@ const REACHED_BY: &str = "SELECT d.device, g.endpoint, d.kind FROM registrations
      WHERE g.tenant = $1 AND g.endpoint = $2 AND d.tenant = g.tenant AND d.device = g.device ORDER BY d.device";
 const OF_DEVICE: &str =
     "SELECT device, endpoint FROM registrations WHERE tenant = $1 AND device = $2 ORDER BY endpoint";
-const HOLDS: &str = "SELECT device FROM registrations WHERE tenant = $1 AND device = $2 AND endpoint = $3";
+const HOLDS: &str = "SELECT method FROM registrations WHERE tenant = $1 AND device = $2 AND endpoint = $3";
+const OTHERS: &str = "SELECT g.device FROM registrations AS g \
+     WHERE g.tenant = $1 AND g.endpoint = $2 AND g.application = $3 AND g.device <> $4 AND NOT EXISTS \
+     (SELECT 1 FROM address_devices AS own CROSS JOIN address_devices AS its \
+     WHERE own.tenant = g.tenant AND own.device = $4 \
+     AND its.tenant = g.tenant AND its.device = g.device AND its.profile = own.profile) \
+     ORDER BY g.registered_at DESC, g.device LIMIT CAST($5 AS BIGINT)";
 const BIND: &str = "INSERT INTO registrations (tenant, device, endpoint, application, method, registered_at) \
      VALUES ($1, $2, $3, $4, $5, $6) \
      ON CONFLICT (tenant, device, endpoint) DO UPDATE \
@@ -96,10 +102,10 @@ impl Registrations<'_> {
 }
 
 impl Transaction<'_> {
-    /// Stores a proven association; a repeat takes the place of the former. Says whether it is new.
-    pub async fn bind(&mut self, registration: &Registration) -> Result<bool, StorageError> {
+    /// Stores a proven association; a repeat takes the place of the former. Says how that was proven; none: it is new.
+    pub async fn bind(&mut self, registration: &Registration) -> Result<Option<MethodName>, StorageError> {
         let known = holds(self.tenant(), &registration.device, &registration.endpoint);
-        let known = self.one(known, |_| Ok(())).await?.is_some();
+        let known = self.one(known, |row| Cells::of("registrations", row).parsed()).await?;
         let query = Query::from(BIND)
             .bind(self.tenant().to_owned())
             .bind(registration.device.as_str().to_owned())
@@ -108,7 +114,23 @@ impl Transaction<'_> {
             .bind(registration.method.as_str().to_owned())
             .bind(millis(registration.registered_at));
         self.write(query).await?;
-        Ok(!known)
+        Ok(known)
+    }
+
+    /// The devices of others than the registration's user that its identifier reaches too, in its application: those that
+    /// proved it last first, `limit` at most. Devices that speak for one profile are one user's.
+    pub async fn others(
+        &mut self,
+        registration: &Registration,
+        limit: u32,
+    ) -> Result<Vec<DeviceId>, StorageError> {
+        let query = Query::from(OTHERS)
+            .bind(self.tenant().to_owned())
+            .bind(registration.endpoint.reveal().to_owned())
+            .bind(registration.application.as_str().to_owned())
+            .bind(registration.device.as_str().to_owned())
+            .bind(limit);
+        self.all(query, |row| Cells::of("registrations", row).parsed()).await
     }
 
     /// The devices that these identifiers reach (see [`Registrations::of_endpoints`]).

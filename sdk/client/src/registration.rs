@@ -7,6 +7,7 @@
 
 use switchhook_protocol::{
     endpoint::EndpointId,
+    event::RegisteredElsewhere,
     registration::{RegisterValidate, RegistrationProgress, parse_signature_text, registration_text},
 };
 
@@ -38,6 +39,14 @@ pub fn keep_text(identity: &mut Identity, text: &str) -> Option<EndpointId> {
         confirmed: false,
     });
     Some(number)
+}
+
+/// Takes notice of another device that has proven an identifier of this one's; whether the identity has changed by that, and
+/// is to be stored: what does not reach this device any more is not said to the host again.
+pub fn heed(identity: &mut Identity, word: &RegisteredElsewhere) -> bool {
+    let before = identity.registrations.len();
+    identity.registrations.retain(|known| word.kept || known.number != word.endpoint);
+    identity.registrations.len() < before
 }
 
 /// Says to the host what the SMS told; to be repeated at each start for what is not yet confirmed.
@@ -105,6 +114,17 @@ mod tests {
         }
         let kept: Vec<&str> = identity.registrations.iter().map(|known| known.signature.as_str()).collect();
         assert_eq!(kept, ["TWO"]);
+    }
+
+    #[test]
+    fn reg_11_what_has_moved_to_another_device_is_forgotten_and_what_it_shares_is_kept() {
+        let mut identity = identity();
+        keep_text(&mut identity, "SWH1 +15550100 ONE");
+        let mut word = RegisteredElsewhere { endpoint: "+15550100".parse().unwrap(), kept: true };
+        assert!(!heed(&mut identity, &word));
+        word.kept = false;
+        assert!(heed(&mut identity, &word) && identity.registrations.is_empty());
+        assert!(!heed(&mut identity, &word));
     }
 
     #[test]

@@ -96,7 +96,8 @@ impl<R: Ringer> Rings<R> {
             | Event::SessionAsked(_)
             | Event::SessionRefused(_)
             | Event::Notice(_)
-            | Event::Asked(_) => {}
+            | Event::Asked(_)
+            | Event::RegisteredElsewhere(_) => {}
         }
     }
 

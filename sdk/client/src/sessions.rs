@@ -86,6 +86,7 @@ impl Sessions {
             | Event::SessionRefused(_)
             | Event::Notice(_)
             | Event::Asked(_)
+            | Event::RegisteredElsewhere(_)
             | Event::SessionUpdate(SessionChanged {
                 change: Change::Told { .. } | Change::Left { renewed: None, .. },
                 ..

@@ -72,6 +72,8 @@ pub enum Event {
     Notice(Notice),
     /// A registration under way asks this device's user for more.
     Asked(AskedFor),
+    /// Another device has proven an identifier that reaches this one (REG-11).
+    RegisteredElsewhere(RegisteredElsewhere),
 }
 
 impl Event {
@@ -95,6 +97,7 @@ impl Event {
             Self::SessionRefused(_) => "session-refused",
             Self::Notice(_) => "notice",
             Self::Asked(_) => "asked",
+            Self::RegisteredElsewhere(_) => "registered-elsewhere",
         }
     }
 }
@@ -226,4 +229,14 @@ pub struct AskedFor {
     pub attempt: AttemptId,
     /// Their names.
     pub fields: Vec<String>,
+}
+
+/// Another device has proven an identifier that reaches this one: a further device of the same person, or somebody else,
+/// to whom the number has gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisteredElsewhere {
+    /// Which identifier.
+    pub endpoint: EndpointId,
+    /// Whether it still reaches this device too, as the tenant wants it.
+    pub kept: bool,
 }

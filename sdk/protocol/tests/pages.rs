@@ -89,6 +89,7 @@ fn the_page_shows_every_kind_of_event() {
         "session-refused",
         "notice",
         "asked",
+        "registered-elsewhere",
     ];
     assert_eq!(kinds, all.into());
 }

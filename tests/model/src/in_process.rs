@@ -230,7 +230,8 @@ impl System for InProcess {
             self.people.get_mut(&device).unwrap().read = last;
             for message in messages {
                 let event: Event = serde_json::from_str(&message.event)?;
-                let session = self.sessions.iter().position(|known| *words::session(&event) == known.id);
+                let session =
+                    self.sessions.iter().position(|known| words::session(&event) == Some(&known.id));
                 let Some(session) = session else { continue };
                 heard.push((session, device, words::of(&event)));
                 self.sessions[session].learn(device, event, acting);

@@ -196,7 +196,8 @@ impl System for OverSockets {
         for (device, person) in &mut self.people {
             person.caught_up().await?;
             for event in person.events() {
-                let session = self.sessions.iter().position(|known| *words::session(&event) == known.id);
+                let session =
+                    self.sessions.iter().position(|known| words::session(&event) == Some(&known.id));
                 let Some(session) = session else { continue };
                 heard.push((session, *device, words::of(&event)));
                 self.sessions[session].learn(*device, event, acting);

@@ -5,6 +5,7 @@
 mod badge;
 mod deaths;
 mod email;
+mod direct;
 mod invitation;
 mod mail;
 mod phone_entry;

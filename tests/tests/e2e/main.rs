@@ -15,6 +15,7 @@ mod call;
 mod carriers;
 mod certificates;
 mod closing;
+mod elsewhere;
 mod email;
 mod exchange;
 mod explain;

@@ -185,7 +185,7 @@ async fn reg_13_clients_hear_when_to_register_again_and_doing_so_changes_nothing
     let host = Host::start().await?;
     let mut alice = host.phone(ALICE).await?;
     assert_eq!(in_time("welcome", alice.client.welcome()).await??.register_again, RegisterAgain::EachStart);
-    let wanted = json!({ "again": "each-power-on", "test_numbers": [] });
+    let wanted = json!({ "again": "each-power-on", "proven_elsewhere": "share", "test_numbers": [] });
     let (status, _) = host.admin.ask_tenant(Method::PUT, "registering", Some(&wanted)).await?;
     assert_eq!(status, StatusCode::NO_CONTENT);
     assert_eq!(host.admin.get("registering").await?, wanted);

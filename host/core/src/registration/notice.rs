@@ -1,4 +1,4 @@
-//! What devices hear of a registration that goes on without them: messages in their mailboxes (REG-8).
+//! What devices hear of registrations that go on without them: messages in their mailboxes (REG-8).
 
 use core::time::Duration;
 
@@ -35,7 +35,7 @@ pub fn ask(device: DeviceId, asked: AskedFor, now: Timestamp, rng: &mut impl Cry
     message(device, &Event::Asked(asked), now, rng)
 }
 
-fn message(device: DeviceId, event: &Event, now: Timestamp, rng: &mut impl CryptoRng) -> Write {
+pub(super) fn message(device: DeviceId, event: &Event, now: Timestamp, rng: &mut impl CryptoRng) -> Write {
     Write::Append(Message {
         device,
         id: mint::message(rng),

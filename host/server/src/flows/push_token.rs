@@ -3,6 +3,7 @@
 //! A device is its key: with that it gets a new token also when the old one is over, by a socket or by a signed request.
 //! Identifiers belong to devices, so that a new token takes all of them over in its one step.
 
+use serde_json::json;
 use switchhook_core::{mint, row::Device, seal::Purpose};
 use switchhook_protocol::{
     error::ErrorCode,
@@ -10,9 +11,9 @@ use switchhook_protocol::{
     push_token::{PushAddress, PushTokenRenew, PushTokenRenewed},
     time::millis,
 };
-use switchhook_storage::Transaction;
+use switchhook_storage::{AuditEntry, StorageError, Transaction};
 
-use super::{Caller, FlowError};
+use super::{Caller, FlowError, registration::association::itself};
 use crate::{app::App, limits, secrets};
 
 pub(crate) async fn renew(
@@ -35,7 +36,20 @@ pub(crate) async fn renew(
     let (device, hash) = (caller.device.id.clone(), secrets::hash(push_token.as_str()));
     let until = app.now().after(limits::PUSH_TOKEN);
     let storage = app.storage.of(&caller.tenant);
-    let set = async move |tx: &mut Transaction<'_>| tx.set_push_token(&device, &hash, (until, address)).await;
+    let noted = AuditEntry {
+        at: app.now(),
+        actor: itself(&device),
+        action: "push-token.renew".to_owned(),
+        subject: device.as_str().to_owned(),
+        detail: json!({ "wraps_an_address": address.is_some() }).to_string(),
+    };
+    let set = async move |tx: &mut Transaction<'_>| {
+        let known = tx.set_push_token(&device, &hash, (until, address)).await?;
+        if known {
+            tx.audit(&noted).await?;
+        }
+        Ok::<_, StorageError>(known)
+    };
     if storage.run("push-token-renew", set).await? {
         Ok(PushTokenRenewed { push_token, expires_in_ms: millis(limits::PUSH_TOKEN) })
     } else {

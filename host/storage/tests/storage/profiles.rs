@@ -1,6 +1,6 @@
 //! Users, profiles, what they keep of devices, credentials and deadlines.
 
-use switchhook_core::row::{Deadline, IssuedCredentials, User, UserState};
+use switchhook_core::row::{Deadline, IssuedCredentials, Registration, User, UserState};
 use switchhook_protocol::{
     endpoint::EndpointId,
     id::{AttemptId, DeviceId},
@@ -8,7 +8,9 @@ use switchhook_protocol::{
 };
 use switchhook_storage::{DueDeadline, StorageError, TenantStorage, Transaction, limits};
 
-use crate::fixture::{EARLIER, LATER, NOW, alice, credentials, deadline, id, profile, tenant, user};
+use crate::fixture::{
+    EARLIER, LATER, NOW, alice, credentials, deadline, id, profile, registration, tenant, user,
+};
 
 on_each_database! {
     async fn reg_6_a_user_is_added_once_changed_and_removed(fixture) {
@@ -116,6 +118,25 @@ on_each_database! {
         put(&acme, credentials("s-1")).await;
         assert_eq!(fixture.storage.sweep(NOW).await.unwrap().credentials, 0);
         assert_eq!(fixture.storage.sweep(LATER).await.unwrap().credentials, 1);
+    }
+
+    async fn reg_11_one_more_proof_concerns_the_devices_of_others_those_that_proved_it_last_first(fixture) {
+        let acme = fixture.with_devices(&["phone", "tablet", "watch"]).await;
+        for (name, at) in [("phone", NOW), ("tablet", LATER), ("watch", LATER)] {
+            let row = Registration { registered_at: at, ..registration(name) };
+            acme.run("bind", async move |tx| tx.bind(&row).await).await.unwrap();
+        }
+        let others = async |limit| {
+            let watch = registration("watch");
+            acme.run("others", async move |tx| tx.others(&watch, limit).await).await.unwrap()
+        };
+        assert_eq!(others(9).await, ["tablet", "phone"].map(id));
+        assert_eq!(others(1).await, [id("tablet")]);
+
+        // These two speak for one profile.
+        ask(&acme, "phone", "attempt-1").await;
+        ask(&acme, "watch", "attempt-2").await;
+        assert_eq!(others(9).await, [id("tablet")]);
     }
 
     async fn an_attempts_deadline_is_claimed_once_and_the_last_one_counts(fixture) {

@@ -7,9 +7,9 @@ use switchhook_protocol::{
     session::{Change, Renewed},
 };
 
-/// What an event is about.
-pub(crate) const fn session(event: &Event) -> &SessionId {
-    match event {
+/// Which session an event is about, if it is about one.
+pub(crate) const fn session(event: &Event) -> Option<&SessionId> {
+    Some(match event {
         Event::Invite(it) => &it.session,
         Event::Accept(it) => &it.session,
         Event::Decline(it) => &it.session,
@@ -25,8 +25,8 @@ pub(crate) const fn session(event: &Event) -> &SessionId {
         Event::SessionUpdate(it) => &it.session,
         Event::SessionAsked(it) => &it.session,
         Event::SessionRefused(it) => &it.session,
-        Event::Notice(_) | Event::Asked(_) => unreachable!(),
-    }
+        Event::Notice(_) | Event::Asked(_) | Event::RegisteredElsewhere(_) => return None,
+    })
 }
 
 /// What an event says.
@@ -62,7 +62,8 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::SessionAsked(_)
         | Event::SessionRefused(_)
         | Event::Notice(_)
-        | Event::Asked(_) => event.kind().to_owned(),
+        | Event::Asked(_)
+        | Event::RegisteredElsewhere(_) => event.kind().to_owned(),
     }
 }
 

@@ -1,4 +1,5 @@
-//! `switchhook registration settings`: when devices register again, and numbers for tests (REG-13).
+//! `switchhook registration settings`: when devices register again, what becomes of what another proves, and numbers for
+//! tests (REG-13).
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
@@ -13,6 +14,9 @@ pub(crate) struct Settings {
     /// When they register again without a person: each-power-on, each-start, first-time or on-wish.
     #[arg(long)]
     again: Option<String>,
+    /// What becomes of an identifier on devices that have it, when another proves it: tell, share or move.
+    #[arg(long, value_name = "WHAT")]
+    proven_elsewhere: Option<String>,
     /// Let a number be proven by a fixed code, without a text; only a number that nobody has.
     #[arg(long, num_args = 2, value_names = ["NUMBER", "CODE"])]
     add_test_number: Vec<String>,
@@ -35,8 +39,10 @@ impl Settings {
     }
 
     fn changed(&self, mut settings: Value) -> Result<Value> {
-        if let (Some(again), Some(settings)) = (&self.again, settings.as_object_mut()) {
-            settings.insert("again".to_owned(), json!(again));
+        for (name, wanted) in [("again", &self.again), ("proven_elsewhere", &self.proven_elsewhere)] {
+            if let (Some(wanted), Some(settings)) = (wanted, settings.as_object_mut()) {
+                settings.insert(name.to_owned(), json!(wanted));
+            }
         }
         let numbers = settings.get_mut("test_numbers").and_then(Value::as_array_mut);
         let numbers = numbers.context("the server's answer has no test numbers")?;
@@ -60,5 +66,6 @@ fn words(settings: &Value) -> String {
     let tests = tests
         .map(|test| format!("{} is for tests, its code is {}", text(test, "number"), text(test, "code")));
     let again = format!("devices register again: {}", text(settings, "again"));
-    std::iter::once(again).chain(tests).collect::<Vec<_>>().join("\n")
+    let elsewhere = format!("what another device proves: {}", text(settings, "proven_elsewhere"));
+    [again, elsewhere].into_iter().chain(tests).collect::<Vec<_>>().join("\n")
 }

@@ -8,7 +8,7 @@ use switchhook_protocol::{
 };
 use switchhook_storage::Transaction;
 
-use super::association::associate;
+use super::association::{Account, associate};
 use crate::{app::App, flows::FlowError, secrets};
 
 /// How it was proven: an application said so.
@@ -24,12 +24,14 @@ pub(crate) async fn register(
     let device = device_of(app, tenant, &application, push_token).await?;
     let method: MethodName = METHOD.parse().or(Err(ErrorCode::Internal))?;
     let registration = Registration { application, endpoint, device, method, registered_at: app.now() };
-    let stored = registration.clone();
+    let (stored, mut rng) = (registration.clone(), app.rng());
+    let elsewhere = app.bounds.of(tenant).settings.proven_elsewhere;
     let store = async move |tx: &mut Transaction<'_>| {
-        let rings = associate(tx, &stored, &by).await?;
-        tx.apply(rings).await.map(drop)
+        let writes = associate(tx, &stored, Account { by: &by, elsewhere }, &mut rng).await?;
+        tx.apply(writes).await
     };
-    app.storage.of(tenant).run("register-direct", store).await?;
+    let committed = app.storage.of(tenant).run("register-direct", store).await?;
+    app.wake(tenant, committed);
     // Somebody may be rung by it.
     app.timers.notify_one();
     Ok(registration)

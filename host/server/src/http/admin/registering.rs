@@ -1,4 +1,5 @@
-//! How a tenant's devices register: when they do it again, and which numbers are for tests alone (REG-13).
+//! How a tenant's devices register: when they do it again, what becomes of what another proves, and which numbers are
+//! for tests alone (REG-13).
 
 use std::sync::Arc;
 
@@ -10,7 +11,10 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use switchhook_core::{
-    registration::test_number::{self, TestNumber},
+    registration::{
+        elsewhere::ProvenElsewhere,
+        test_number::{self, TestNumber},
+    },
     tenant::TenantSettings,
 };
 use switchhook_protocol::{error::ErrorCode, registration::RegisterAgain};
@@ -35,6 +39,10 @@ pub(crate) struct Registering {
     #[serde(default)]
     #[schema(value_type = schemas::RegisterAgain)]
     again: RegisterAgain,
+    /// What becomes of an identifier on devices that have it, when another device proves it.
+    #[serde(default)]
+    #[schema(value_type = schemas::ProvenElsewhere)]
+    proven_elsewhere: ProvenElsewhere,
     /// Numbers with a fixed code: no text is sent to them. Only such as nobody has.
     #[serde(default)]
     #[schema(value_type = Vec<schemas::TestNumber>)]
@@ -43,7 +51,11 @@ pub(crate) struct Registering {
 
 impl From<&TenantSettings> for Registering {
     fn from(settings: &TenantSettings) -> Self {
-        Self { again: settings.register_again, test_numbers: settings.test_numbers.clone() }
+        Self {
+            again: settings.register_again,
+            proven_elsewhere: settings.proven_elsewhere,
+            test_numbers: settings.test_numbers.clone(),
+        }
     }
 }
 
@@ -69,16 +81,19 @@ pub(crate) async fn put(
     headers: HeaderMap,
     Body(wanted): Body<Registering>,
 ) -> Result<StatusCode, Problem> {
-    let Registering { again, test_numbers } = wanted;
+    let Registering { again, proven_elsewhere, test_numbers } = wanted;
     test_number::check(&test_numbers)
         .map_err(|wrong| Problem::new(ErrorCode::Malformed, wrong.to_string()))?;
     let numbers: Vec<&str> = test_numbers.iter().map(|test| test.number.reveal()).collect();
     // Nobody's numbers: they may stand in the audit.
-    let detail = serde_json::json!({ "again": again, "test_numbers": numbers }).to_string();
+    let detail =
+        serde_json::json!({ "again": again, "proven_elsewhere": proven_elsewhere, "test_numbers": numbers })
+            .to_string();
     let meant = IfMatch::of(&headers);
     let change = move |settings: &mut TenantSettings| {
         meant.check(&EntityTag::of(&Registering::from(&*settings)))?;
         settings.register_again = again;
+        settings.proven_elsewhere = proven_elsewhere;
         settings.test_numbers = test_numbers;
         Ok(())
     };

@@ -61,6 +61,19 @@ pub(crate) enum RegisterAgain {
     OnWish,
 }
 
+/// What becomes of an identifier on devices that have it, when another device proves it.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "a shape")]
+pub(crate) enum ProvenElsewhere {
+    /// It reaches all of them, and those that had it are told.
+    Tell,
+    /// It reaches all of them, and nobody is told.
+    Share,
+    /// It reaches the one that proved it last; those that had it are told.
+    Move,
+}
+
 /// Whether a user may sign in.
 #[derive(ToSchema)]
 #[schema(rename_all = "kebab-case")]
@@ -397,6 +410,7 @@ mod tests {
         assert_eq!(words(&[RegistrationMethod, NatPolicy, InviteRouter]), listed("Slot"));
         assert_eq!(words(&[Inactive, Active, Draining, Killed]), listed("VersionState"));
         assert_eq!(words(&[Drain, Kill]), listed("Leave"));
+        use switchhook_core::registration::elsewhere::ProvenElsewhere::{Move, Share, Tell};
         assert_eq!(
             words(&[row::Security::Tls, row::Security::StartTls, row::Security::Plain]),
             listed("Security")
@@ -406,6 +420,8 @@ mod tests {
         assert_eq!(words(&[runtime::Severity::Error, runtime::Severity::Warning]), listed("Severity"));
     }
 
+        let elsewhere = [Tell, Share, Move];
+        assert_eq!(words(&elsewhere), listed("ProvenElsewhere"));
     fn members(value: &impl Serialize) -> BTreeSet<String> {
         let value = serde_json::to_value(value).unwrap();
         value.as_object().unwrap().keys().cloned().collect()

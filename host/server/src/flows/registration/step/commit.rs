@@ -20,7 +20,7 @@ use crate::{
     flows::{
         Caller, FlowError,
         registration::{
-            association::{associate, itself},
+            association::{Account, associate, itself},
             profile::{self, Of},
             texting,
         },
@@ -47,6 +47,7 @@ pub(super) async fn commit(
     let (beside, device) = (step.beside.clone(), caller.device.clone());
     let (own_request, mut rng) = (profile::answers_device(&step.event), app.rng());
     let room = app.granted.of(&caller.tenant, Slot::RegistrationMethod, &attempt.method).key_value_bytes;
+    let elsewhere = app.bounds.of(&caller.tenant).settings.proven_elsewhere;
     let committed = app
         .storage
         .of(&caller.tenant)
@@ -69,7 +70,8 @@ pub(super) async fn commit(
                     method: attempt.method.clone(),
                     registered_at: now,
                 };
-                writes.extend(associate(tx, &registration, &itself(&device.id)).await?);
+                let account = Account { by: &itself(&device.id), elsewhere };
+                writes.extend(associate(tx, &registration, account, &mut rng).await?);
             }
             let of = Of { keys: &keys, attempt: &attempt, device: &device, now, own_request };
             let (issued, told) = profile::commit(tx, &of, &performed, &mut rng).await?;
