@@ -79,6 +79,11 @@ limits! {
     requests_of_application = 6_000;
     /// Requests in a minute with the tokens of all applications of the tenant: its share of a node.
     requests_of_applications = 30_000;
+    /// Devices that enrol from one address (of IPv6, one network of 64 bits) in a minute: an office, or what a carrier
+    /// puts behind one address, has room; a program that makes up devices is worth two a second.
+    enrolments_of_address = 120;
+    /// Devices of the tenant that enrol in a minute: a launch's evening has room, and no rush fills a node's disk.
+    enrolments_of_tenant = 6_000;
 }
 
 /// Why a tenant cannot have the bounds that it wants.

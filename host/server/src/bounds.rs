@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use switchhook_core::{limits::Limits, tenant::TenantSettings};
+use switchhook_core::{limits::Limits, subscriber::Subscriber, tenant::TenantSettings};
 use switchhook_protocol::{
     endpoint::EndpointId,
     id::{ApplicationId, DeviceId, TenantId},
@@ -28,6 +28,7 @@ pub(crate) struct Bounds {
     invites_of_pair: Rates,
     updates_of_device: Rates,
     requests_of_application: Rates,
+    enrolments_of_address: Rates,
 }
 
 /// What counts for one tenant.
@@ -41,6 +42,8 @@ pub(crate) struct OfTenant {
     invites: Mutex<Bucket>,
     /// The bucket of its applications' requests.
     requests: Mutex<Bucket>,
+    /// The bucket of its enrolments.
+    enrolments: Mutex<Bucket>,
 }
 
 impl Bounds {
@@ -55,6 +58,7 @@ impl Bounds {
             invites_of_pair: Rates::new(),
             updates_of_device: Rates::new(),
             requests_of_application: Rates::new(),
+            enrolments_of_address: Rates::new(),
         }
     }
 
@@ -131,6 +135,21 @@ impl Bounds {
         requests.take(Rate::per_minute(limits.requests_of_applications), now)
     }
 
+    /// Counts an enrolment; an error says how long to wait. One address takes nothing from others beyond its own.
+    pub(crate) fn enrolment(
+        &self,
+        tenant: &TenantId,
+        from: Subscriber,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        let of_tenant = self.of(tenant);
+        let limits = of_tenant.limits;
+        let rate = Rate::per_minute(limits.enrolments_of_address);
+        self.enrolments_of_address.take(rate, (tenant, from), now)?;
+        let mut enrolments = of_tenant.enrolments.lock().unwrap_or_else(PoisonError::into_inner);
+        enrolments.take(Rate::per_minute(limits.enrolments_of_tenant), now)
+    }
+
     /// Whether its settings were read.
     pub(crate) fn knows(&self, tenant: &TenantId) -> bool {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner).contains_key(tenant)
@@ -138,7 +157,13 @@ impl Bounds {
 
     fn with(&self, settings: TenantSettings) -> OfTenant {
         let limits = settings.limits.below(&self.most);
-        OfTenant { limits, settings, invites: Mutex::default(), requests: Mutex::default() }
+        OfTenant {
+            limits,
+            settings,
+            invites: Mutex::default(),
+            requests: Mutex::default(),
+            enrolments: Mutex::default(),
+        }
     }
 }
 
@@ -233,5 +258,24 @@ mod tests {
         assert_eq!(request("acme", "shop"), Ok(()), "the refusal took nothing from the tenant");
         assert_eq!(request("acme", "game"), Err(Duration::from_secs(30)));
         assert_eq!(request("other", "crm"), Ok(()));
+    }
+
+    #[test]
+    fn reg_1_an_address_that_enrols_too_many_devices_waits_and_others_do_not_until_all_do() {
+        let own = OwnLimits {
+            enrolments_of_address: Some(1),
+            enrolments_of_tenant: Some(2),
+            ..OwnLimits::default()
+        };
+        let bounds = calls(own).bounds;
+        let enrolment = |tenant: &str, from: &str| {
+            let from: std::net::IpAddr = from.parse().unwrap();
+            bounds.enrolment(&tenant.parse().unwrap(), from.into(), NOW)
+        };
+        assert_eq!(enrolment("acme", "192.0.2.1"), Ok(()));
+        assert_eq!(enrolment("acme", "192.0.2.1"), Err(Duration::from_mins(1)));
+        assert_eq!(enrolment("acme", "192.0.2.2"), Ok(()), "the refusal took nothing from the tenant");
+        assert_eq!(enrolment("acme", "192.0.2.3"), Err(Duration::from_secs(30)));
+        assert_eq!(enrolment("other", "192.0.2.1"), Ok(()));
     }
 }

@@ -33,7 +33,7 @@ pub(crate) mod text;
 use std::time::Duration;
 
 use rand::RngExt as _;
-use switchhook_core::row::Device;
+use switchhook_core::{row::Device, subscriber::Subscriber};
 use switchhook_protocol::{
     error::{ErrorBody, ErrorCode},
     id::TenantId,
@@ -49,6 +49,8 @@ use crate::{causes::Causes, limits};
 pub(crate) struct Caller {
     pub(crate) tenant: TenantId,
     pub(crate) device: Device,
+    /// Behind which address it asks; none where the host goes on without being asked.
+    pub(crate) from: Option<Subscriber>,
 }
 
 /// Why a flow did not do what it was asked.

@@ -84,7 +84,7 @@ impl Node {
         device: &Device,
         operation: Operation,
     ) -> Result<Box<RawValue>, ErrorBody> {
-        let caller = Caller { tenant: tenant.clone(), device: device.clone() };
+        let caller = Caller { tenant: tenant.clone(), device: device.clone(), from: None };
         perform::perform(self.0.app(), &caller, operation).await
     }
 

@@ -143,6 +143,12 @@ pub(crate) const TEXTS_TO_NUMBER: Rate = Rate { burst: 8, every: Duration::from_
 /// would otherwise wake somebody all night, at the tenant's cost.
 pub(crate) const TEXTS_TO_NUMBER_BY_DAY: Rate = Rate { burst: 20, every: Duration::from_hours(1) };
 
+/// The first text to a number that somebody behind an address asks for in a day counts apart from the others.
+pub(crate) const NEWCOMER: Rate = Rate { burst: 1, every: Duration::from_hours(24) };
+
+/// These, to one number: as many as of all others in a day. Who would keep an owner out by typing takes an address for each.
+pub(crate) const NEWCOMERS_TO_NUMBER: Rate = Rate { burst: 20, every: Duration::from_hours(1) };
+
 /// Buckets of these: two numbers that share one seldom want many texts on one day, also at ten million texts a day. 8 MiB
 /// if all are used.
 pub(crate) const NUMBERS_TEXTED: usize = 1 << 20;

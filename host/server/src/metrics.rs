@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     pub(crate) relay_requested: Count,
     pub(crate) connection_data: Count,
     pub(crate) text_parts: Count,
+    pub(crate) opted_out: Count,
     /// Those of users that do not exist are compared too.
     pub(crate) passwords: Count,
     pub(crate) foreign_letters: Count,
@@ -107,6 +108,7 @@ impl Metrics {
             "Short messages that texts were made of: what gateways charge for",
             &self.text_parts,
         );
+        count("texts_opted_out", "Texts that were not sent, as their numbers want none", &self.opted_out);
         count("passwords_compared", "Passwords compared, also for users that do not exist", &self.passwords);
         count("foreign_letters", "Messages on the bus that are not of these nodes", &self.foreign_letters);
         count(

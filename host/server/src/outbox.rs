@@ -253,7 +253,7 @@ async fn step_with(
     let attempt = storage.attempts().get(&entry.attempt).await?;
     let Some(attempt) = attempt.filter(|attempt| !attempt.finished) else { return Ok(Told::Nobody) };
     let Some(device) = storage.devices().get(&attempt.device).await? else { return Ok(Told::Nobody) };
-    let caller = Caller { tenant: tenant.clone(), device };
+    let caller = Caller { tenant: tenant.clone(), device, from: None };
     // What follows an answer to a text answers it too; what follows one that failed may go by another gateway.
     let answers = attempt.is_texted() && event != Event::TextSent(Delivery::Failed);
     let gateway = entry.gateway.clone().filter(|_| answers);

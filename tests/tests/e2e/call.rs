@@ -269,6 +269,7 @@ async fn a_whole_run_moves_every_metric_of_success() -> Result<()> {
         "switchhook_cdx_streams_refused_total",
         "switchhook_foreign_letters_total",
         "switchhook_lost_participant_total",
+        "switchhook_texts_opted_out_total",
         "switchhook_passwords_compared_total",
         "switchhook_register_link_total",
         "switchhook_relay_gave_way_total",

@@ -1,6 +1,6 @@
 //! Enrolment: a device's public key is stored, its id and push token are minted (REG-1).
 
-use switchhook_core::{mint, row::Device};
+use switchhook_core::{mint, row::Device, subscriber::Subscriber};
 use switchhook_protocol::{
     client::Enrol, device_key::Statement, error::ErrorCode, id::TenantId, server::Enrolled, time::millis,
 };
@@ -13,7 +13,7 @@ const MAX_KIND: usize = 64;
 
 pub(crate) async fn enrol(
     app: &App,
-    tenant: &TenantId,
+    (tenant, from): (&TenantId, Subscriber),
     nonce: &str,
     request: Enrol,
 ) -> Result<Enrolled, FlowError> {
@@ -22,6 +22,7 @@ pub(crate) async fn enrol(
     if request.device_kind.is_empty() || request.device_kind.len() > MAX_KIND {
         return Err(ErrorCode::TooLarge.into());
     }
+    app.bounds.enrolment(tenant, from, app.now()).map_err(FlowError::too_often)?;
     let mut rng = app.rng();
     let push_token = mint::push_token(&mut rng);
     let device = Device {

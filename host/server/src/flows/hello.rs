@@ -1,5 +1,6 @@
 //! Hello: one step proves the device and opens its mailbox.
 
+use switchhook_core::subscriber::Subscriber;
 use switchhook_protocol::{
     client::{Cursor, Hello},
     device_key::Statement,
@@ -23,7 +24,7 @@ pub(crate) struct Entered {
 
 pub(crate) async fn hello(
     app: &App,
-    tenant: &TenantId,
+    (tenant, from): (&TenantId, Subscriber),
     nonce: &str,
     request: Hello,
 ) -> Result<Entered, FlowError> {
@@ -44,6 +45,7 @@ pub(crate) async fn hello(
     let caller = Caller {
         tenant: tenant.clone(),
         device: number::signed_in(app, tenant, device, request.dials_from).await?,
+        from: Some(from),
     };
     late::come_back(app, &caller).await?;
     Ok(Entered { caller, resumed, epoch: state.epoch, seq })

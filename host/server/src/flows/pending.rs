@@ -35,7 +35,7 @@ impl Pending {
         let Some(invitation) = invitations.find(rings) else { return Ok(None) };
         let Some(routing) = Routing::of(&session, &app.keys.of(storage.tenant())) else { return Ok(None) };
         let Some(device) = storage.devices().get(&session.inviter).await? else { return Ok(None) };
-        let caller = Caller { tenant: storage.tenant().clone(), device };
+        let caller = Caller { tenant: storage.tenant().clone(), device, from: None };
         let legs = sessions.legs(&session.id).await?;
         Ok(Some(Self { caller, session, routing, invitation, legs }))
     }

@@ -3,7 +3,10 @@
 //! What `hello` is for a socket. The nonce is spent before anything is done: a request that is sent
 //! again is refused, also by another node, and also when the first one failed in what it asked.
 
-use switchhook_core::http_signature::{AHEAD, HttpSignature, Refused};
+use switchhook_core::{
+    http_signature::{AHEAD, HttpSignature, Refused},
+    subscriber::Subscriber,
+};
 use switchhook_protocol::{
     error::{ErrorBody, ErrorCode},
     id::TenantId,
@@ -21,7 +24,7 @@ impl From<Refused> for FlowError {
 /// `part` gives the value of what the signature covers.
 pub(crate) async fn prove(
     app: &App,
-    tenant: &TenantId,
+    (tenant, from): (&TenantId, Subscriber),
     signature: &HttpSignature,
     part: impl Fn(&str) -> Option<String> + Send,
 ) -> Result<Caller, FlowError> {
@@ -40,5 +43,5 @@ pub(crate) async fn prove(
     if !storage.devices().spend(&device.id, &claim.nonce, kept_until, now).await? {
         return Err(ErrorCode::Replayed.into());
     }
-    Ok(Caller { tenant: tenant.clone(), device })
+    Ok(Caller { tenant: tenant.clone(), device, from: Some(from) })
 }

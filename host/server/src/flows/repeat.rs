@@ -119,6 +119,6 @@ mod tests {
             push_token_until: NOW,
             dials_from: None,
         };
-        Caller { tenant: "acme".parse().unwrap(), device }
+        Caller { tenant: "acme".parse().unwrap(), device, from: None }
     }
 }

@@ -142,7 +142,7 @@ async fn begin(
     let claim = app.plugins.claim(app, tenant, &message).await.ok_or(ErrorCode::NotClaimed)?;
     let storage = app.storage.of(tenant);
     let device = device_named_in(&storage, &report.text).await?;
-    let caller = Caller { tenant: tenant.clone(), device };
+    let caller = Caller { tenant: tenant.clone(), device, from: None };
     push_token::check(app, &caller).await?;
     let attempt = attempt(app, &caller, claim).await?;
     let accepted = TextAccepted::Registration { attempt: attempt.id.clone() };

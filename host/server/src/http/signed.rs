@@ -17,6 +17,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde_json::value::RawValue;
+use switchhook_core::subscriber::Subscriber;
 use switchhook_protocol::{
     MAX_FRAME,
     call::{InvalidCall, Operation},
@@ -51,7 +52,8 @@ pub(crate) async fn request(
 ) -> Result<Response, Problem> {
     let tenant = tenants::known(&app, &tenant).await?;
     authority::check(&app, &tenant, &peer).await?;
-    let proven = Box::pin(proven(&app, &tenant, &op, request)).await;
+    let from = app.doors.subscriber(peer.ip, request.headers());
+    let proven = Box::pin(proven(&app, (&tenant, from), &op, request)).await;
     let (caller, operation) = proven.inspect_err(|problem| app.metrics.refused(problem.code()))?;
     let answer = Box::pin(perform(&app, &caller, operation)).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], String::from(Box::<str>::from(answer))).into_response())
@@ -60,7 +62,7 @@ pub(crate) async fn request(
 /// Who asks, and for what.
 async fn proven(
     app: &App,
-    tenant: &TenantId,
+    whose: (&TenantId, Subscriber),
     op: &str,
     request: Request,
 ) -> Result<(Caller, Operation), Problem> {
@@ -69,7 +71,7 @@ async fn proven(
     let signature = headers::signature(&head.headers)?;
     digest::check(&head.headers, &body)?;
     let covered = Covered::of(&head);
-    let caller = prove(app, tenant, &signature, |name| covered.part(name)).await?;
+    let caller = prove(app, whose, &signature, |name| covered.part(name)).await?;
     Ok((caller, operation(op, &body)?))
 }
 

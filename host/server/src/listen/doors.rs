@@ -51,6 +51,7 @@ pub(crate) struct Doors {
 #[derive(Debug)]
 pub(crate) struct Admitted {
     stranger: Option<(OwnedSemaphorePermit, Place)>,
+    from: Subscriber,
     _address: Place,
     _tenant: Place,
 }
@@ -88,13 +89,18 @@ impl Doors {
         ip: IpAddr,
         headers: &HeaderMap,
     ) -> Result<Admitted, ErrorBody> {
-        let from = Subscriber::from(self.proxies.client(ip, headers));
+        let from = self.subscriber(ip, headers);
         let take = |holder, most| self.places.take(holder, most).ok_or_else(refused);
         let address = take(Holder::Sockets(from), self.sockets_of_address)?;
         let tenant = take(Holder::Tenant(tenant.clone()), self.sockets_of_tenant)?;
         let stranger = take(Holder::Strangers(from), limits::UNKNOWN_SOCKETS_OF_ADDRESS)?;
         let permit = Arc::clone(&self.strangers).try_acquire_owned().or(Err(ErrorCode::Overloaded))?;
-        Ok(Admitted { stranger: Some((permit, stranger)), _address: address, _tenant: tenant })
+        Ok(Admitted { stranger: Some((permit, stranger)), from, _address: address, _tenant: tenant })
+    }
+
+    /// Who asks from this address with these headers.
+    pub(crate) fn subscriber(&self, ip: IpAddr, headers: &HeaderMap) -> Subscriber {
+        self.proxies.client(ip, headers).into()
     }
 
     fn unless_proxy(&self, ip: IpAddr, holder: Holder, most: u32) -> Result<Option<Place>, Full> {
@@ -106,6 +112,11 @@ impl Doors {
 }
 
 impl Admitted {
+    /// Behind which address it is.
+    pub(crate) const fn from(&self) -> Subscriber {
+        self.from
+    }
+
     /// The socket has said who it is.
     pub(crate) fn known(&mut self) {
         self.stranger = None;

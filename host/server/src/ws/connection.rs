@@ -97,7 +97,7 @@ pub(crate) async fn serve(newcomer: Box<Newcomer>) {
 /// Leads a newcomer to its seat.
 async fn enter(newcomer: Box<Newcomer>) -> Result<Box<Connection>, Box<Ended>> {
     let Newcomer { app, tenant, mut socket, mut admitted } = *newcomer;
-    let entered = handshake(&app, &tenant, &mut socket).await;
+    let entered = handshake(&app, (&tenant, admitted.from()), &mut socket).await;
     admitted.known();
     let Entered { caller, epoch, seq, .. } = match entered {
         Ok(entered) => entered,

@@ -1,6 +1,6 @@
 //! From a stranger's socket to a known device: challenge, perhaps enrol, hello, welcome.
 
-use switchhook_core::{connection_key::ConnectionKey, mint};
+use switchhook_core::{connection_key::ConnectionKey, mint, subscriber::Subscriber};
 use switchhook_protocol::{
     client::{ClientMessage, Rejected},
     close::CloseCode,
@@ -25,13 +25,13 @@ use crate::{
 /// Malformed frames that a stranger may send.
 const PATIENCE: u8 = 8;
 
-/// Leads a stranger through; an error is why the socket is closed.
+/// Leads a stranger, who is behind this address, through; an error is why the socket is closed.
 pub(crate) async fn handshake(
     app: &App,
-    tenant: &TenantId,
+    whose: (&TenantId, Subscriber),
     socket: &mut Socket,
 ) -> Result<Entered, Option<CloseCode>> {
-    let asked = time::timeout(limits::HELLO, ask(app, tenant, socket));
+    let asked = time::timeout(limits::HELLO, ask(app, whose, socket));
     tokio::select! {
         biased;
         () = app.stop.cancelled() => Err(Some(CloseCode::GoingAway)),
@@ -39,7 +39,11 @@ pub(crate) async fn handshake(
     }
 }
 
-async fn ask(app: &App, tenant: &TenantId, socket: &mut Socket) -> Result<Entered, Option<CloseCode>> {
+async fn ask(
+    app: &App,
+    whose: (&TenantId, Subscriber),
+    socket: &mut Socket,
+) -> Result<Entered, Option<CloseCode>> {
     let nonce = mint::nonce(&mut app.rng());
     socket.say(&ServerMessage::Challenge(Challenge { nonce: nonce.clone() })).await?;
     for _ in 0..PATIENCE {
@@ -49,11 +53,11 @@ async fn ask(app: &App, tenant: &TenantId, socket: &mut Socket) -> Result<Entere
             Heard::Gone(why) => return Err(why),
         };
         match ClientMessage::decode(&text) {
-            Ok(ClientMessage::Enrol(request)) => match enrol(app, tenant, &nonce, request).await {
+            Ok(ClientMessage::Enrol(request)) => match enrol(app, whose, &nonce, request).await {
                 Ok(enrolled) => socket.say(&ServerMessage::Enrolled(enrolled)).await?,
                 Err(refused) => socket.say(&ServerMessage::Error(refused.into_body("enrol"))).await?,
             },
-            Ok(ClientMessage::Hello(request)) => match hello(app, tenant, &nonce, request).await {
+            Ok(ClientMessage::Hello(request)) => match hello(app, whose, &nonce, request).await {
                 Ok(entered) => return welcome(app, socket, entered).await,
                 Err(refused) => {
                     let body = refused.into_body("hello");
@@ -87,7 +91,7 @@ const fn close_code(refused: ErrorCode) -> CloseCode {
 }
 
 async fn welcome(app: &App, socket: &mut Socket, entered: Entered) -> Result<Entered, Option<CloseCode>> {
-    let Caller { tenant, device } = &entered.caller;
+    let Caller { tenant, device, .. } = &entered.caller;
     let sealed_by = (app.keys.cdx(), app.now());
     let cdx_key = ConnectionKey::give((tenant, &device.id), sealed_by, &mut app.rng());
     let welcome = Welcome {

@@ -55,5 +55,5 @@ async fn load(
         return Ok(None);
     };
     let device = storage.devices().get(&attempt.device).await?;
-    Ok(device.map(|device| (Caller { tenant: tenant.clone(), device }, attempt)))
+    Ok(device.map(|device| (Caller { tenant: tenant.clone(), device, from: None }, attempt)))
 }

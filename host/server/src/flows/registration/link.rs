@@ -82,7 +82,7 @@ pub(crate) async fn open(
         Whose::Device(attempt) => {
             let device = app.storage.of(tenant).devices().get(&attempt.device).await?;
             let device = device.ok_or(ErrorCode::RegistrationExpired)?;
-            use_it(app, &Caller { tenant: tenant.clone(), device }, secret, attempt).await?;
+            use_it(app, &Caller { tenant: tenant.clone(), device, from: None }, secret, attempt).await?;
         }
         Whose::Application => {
             validation::validated(app, tenant, secret).await?;

@@ -72,7 +72,7 @@ async fn is_right(app: &App, caller: &Caller, password: password::Password) -> R
 
 /// Takes one guess; an error says how long to wait for it.
 async fn bound(app: &App, caller: &Caller, user: Option<&EndpointId>) -> Result<(), FlowError> {
-    let Caller { tenant, device } = caller;
+    let Caller { tenant, device, .. } = caller;
     let (guesses, now) = (&app.guesses, app.now());
     let taken = match user {
         Some(user) if app.storage.of(tenant).profiles().is_known(&device.id, user).await? => {

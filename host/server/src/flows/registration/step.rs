@@ -80,7 +80,9 @@ pub(crate) async fn step_again(
         let numbers = numbers(&transition, test_numbers);
         let (whose, answers) = ((&caller.tenant, &caller.device.id), step.gateway.is_some());
         let policy = texting::check(app, &caller.tenant, answers, &numbers).await?;
-        app.text_rates.take(whose, answers, &numbers, taken, app.now()).map_err(FlowError::too_often)?;
+        app.text_rates
+            .take(caller.into(), answers, &numbers, taken, app.now())
+            .map_err(FlowError::too_often)?;
         let mails = mailing::check(app, whose, &transition, taken).await?;
         let gateways = texting::gateways(app, &caller.tenant, step.gateway.as_ref(), &numbers).await?;
         let keys = app.keys.of(&caller.tenant);

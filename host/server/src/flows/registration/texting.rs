@@ -5,9 +5,12 @@
 
 use std::time::Duration;
 
-use switchhook_core::transit::{
-    choice::{Candidate, Gateways},
-    policy::TextPolicy,
+use switchhook_core::{
+    subscriber::Subscriber,
+    transit::{
+        choice::{Candidate, Gateways},
+        policy::TextPolicy,
+    },
 };
 use switchhook_protocol::{
     endpoint::EndpointId,
@@ -17,7 +20,12 @@ use switchhook_protocol::{
 };
 use switchhook_storage::Transaction;
 
-use crate::{app::App, flows::FlowError, limits, rates::Rates};
+use crate::{
+    app::App,
+    flows::{Caller, FlowError},
+    limits,
+    rates::Rates,
+};
 
 /// How often texts may be asked for.
 #[derive(Debug)]
@@ -26,6 +34,8 @@ pub(crate) struct TextRates {
     to_block: Rates,
     to_number: Rates,
     to_number_by_day: Rates,
+    newcomers: Rates,
+    newcomers_to_number: Rates,
 }
 
 impl Default for TextRates {
@@ -35,6 +45,8 @@ impl Default for TextRates {
             to_block: Rates::new(),
             to_number: Rates::new(),
             to_number_by_day: Rates::with_slots(limits::NUMBERS_TEXTED),
+            newcomers: Rates::with_slots(limits::NUMBERS_TEXTED),
+            newcomers_to_number: Rates::with_slots(limits::NUMBERS_TEXTED),
         }
     }
 }
@@ -49,27 +61,69 @@ impl TextRates {
     /// What answers a text is asked for by the number itself, at its own cost: it is bounded by number, apart from
     /// what strangers type, so that they lock out nobody. What somebody typed is bounded by device, by block of
     /// numbers and by number, in this order: a device over its bound takes nothing from others. By number there are two
-    /// bounds, one for a person's minutes and one for a victim's day.
+    /// bounds, one for a person's minutes and one for a victim's day. The first text of a day that somebody behind an
+    /// address asks for to a number has two of its own, beside those: strangers who type a number on and on use up
+    /// theirs, and its owner, who is elsewhere, gets a code all the same.
     pub(super) fn take(
         &self,
-        (tenant, device): (&TenantId, &DeviceId),
+        Asker { tenant, device, from }: Asker<'_>,
         answers: bool,
         numbers: &[&EndpointId],
         taken: &mut Taken,
         now: Timestamp,
     ) -> Result<(), Duration> {
         for to in taken.lacks(numbers) {
-            if !answers {
+            if answers {
+                self.to_number.take(limits::TEXTS_TO_NUMBER, (tenant, To::Answered, to), now)?;
+            } else {
                 self.of_device.take(limits::TEXTS_OF_DEVICE, (tenant, device), now)?;
-                self.to_block.take(limits::TEXTS_TO_BLOCK, (tenant, block(to)), now)?;
-            }
-            self.to_number.take(limits::TEXTS_TO_NUMBER, (tenant, answers, to), now)?;
-            if !answers {
-                self.to_number_by_day.take(limits::TEXTS_TO_NUMBER_BY_DAY, (tenant, to), now)?;
+                self.take_typed(tenant, from, to, now)?;
             }
             taken.add(to);
         }
         Ok(())
+    }
+
+    /// The bounds of a number that somebody typed.
+    fn take_typed(
+        &self,
+        tenant: &TenantId,
+        from: Option<Subscriber>,
+        to: &EndpointId,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        let is_first = |from| self.newcomers.take(limits::NEWCOMER, (tenant, from, to), now).is_ok();
+        let first = from.is_some_and(is_first);
+        if first && self.newcomers_to_number.take(limits::NEWCOMERS_TO_NUMBER, (tenant, to), now).is_ok() {
+            return self.to_block.take(limits::TEXTS_TO_BLOCK, (tenant, first, block(to)), now);
+        }
+        self.to_block.take(limits::TEXTS_TO_BLOCK, (tenant, false, block(to)), now)?;
+        self.to_number.take(limits::TEXTS_TO_NUMBER, (tenant, To::Typed, to), now)?;
+        self.to_number_by_day.take(limits::TEXTS_TO_NUMBER_BY_DAY, (tenant, to), now)
+    }
+}
+
+/// Why a number is texted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum To {
+    /// It texted itself.
+    Answered,
+    /// Somebody typed it.
+    Typed,
+}
+
+/// Who asks for texts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker<'a> {
+    tenant: &'a TenantId,
+    device: &'a DeviceId,
+    /// Behind which address; none where the host goes on by itself.
+    from: Option<Subscriber>,
+}
+
+impl<'a> From<&'a Caller> for Asker<'a> {
+    fn from(caller: &'a Caller) -> Self {
+        Self { tenant: &caller.tenant, device: &caller.device.id, from: caller.from }
     }
 }
 
@@ -95,7 +149,8 @@ impl Taken {
 
 /// Whether these numbers may be texted at all: texts cost money and wake people. What was typed has to be written as its
 /// country writes numbers. The tenant says to which countries it texts, and whether numbers must be such as there are,
-/// unless they have just texted; whoever wants no texts gets none.
+/// unless they have just texted. Who wants no texts is told so where they text themselves; whoever types their number is
+/// answered as for any other, since else everybody could find out, and the text is not sent (see [`crate::outbox`]).
 pub(super) async fn check(
     app: &App,
     tenant: &TenantId,
@@ -115,7 +170,7 @@ pub(super) async fn check(
         if !(exists && policy.allows(to)) {
             return Err(ErrorCode::NotTexted.into());
         }
-        if storage.has_opted_out(to).await? {
+        if answers && storage.has_opted_out(to).await? {
             return Err(ErrorCode::OptedOut.into());
         }
     }
@@ -174,7 +229,8 @@ mod tests {
         let (tenant, device) = ("acme".parse().unwrap(), "device-a".parse().unwrap());
         let numbers: Vec<EndpointId> = to.iter().map(|number| number.parse().unwrap()).collect();
         let numbers: Vec<&EndpointId> = numbers.iter().collect();
-        rates.take((&tenant, &device), false, &numbers, taken, NOW)
+        let asker = Asker { tenant: &tenant, device: &device, from: None };
+        rates.take(asker, false, &numbers, taken, NOW)
     }
 
     #[test]
@@ -202,12 +258,40 @@ mod tests {
                 (0..day.as_secs() / each.as_secs()).map(|n| NOW.after(each * u32::try_from(n).unwrap()));
             let taken = tries.enumerate().filter(|(n, now)| {
                 let device = format!("device-{n}").parse().unwrap();
-                rates.take((&tenant, &device), answers, &[&number], &mut Taken::default(), *now).is_ok()
+                let asker = Asker { tenant: &tenant, device: &device, from: None };
+                rates.take(asker, answers, &[&number], &mut Taken::default(), *now).is_ok()
             });
             taken.count()
         };
         assert!((20..=48).contains(&texts(false)), "by strangers");
         assert_eq!(texts(true), 2_880, "by its own");
+    }
+
+    #[test]
+    fn reg_5_strangers_who_use_up_a_number_do_not_keep_out_its_owner_and_texts_stay_bounded() {
+        let rates = TextRates::default();
+        let tenant = "acme".parse().unwrap();
+        let number: EndpointId = "+15550100".parse().unwrap();
+        let ask = |device: usize, from: &str, now: Timestamp| {
+            let device = format!("device-{device}").parse().unwrap();
+            let from: std::net::IpAddr = from.parse().unwrap();
+            let asker = Asker { tenant: &tenant, device: &device, from: Some(from.into()) };
+            rates.take(asker, false, &[&number], &mut Taken::default(), now)
+        };
+        // Strangers behind a few addresses, with a device for each try.
+        let by_strangers =
+            (0..1_000).filter(|n| ask(*n, ["192.0.2.1", "192.0.2.2"][n % 2], NOW).is_ok()).count();
+        assert_eq!(by_strangers, 2 + usize::try_from(limits::TEXTS_TO_NUMBER.burst).unwrap());
+
+        assert_eq!(ask(1_001, "198.51.100.7", NOW), Ok(()), "the owner");
+        ask(1_001, "198.51.100.7", NOW).unwrap_err();
+
+        // However many addresses somebody has: what THREATS.md says.
+        let minutes = |n: u32| NOW.after(Duration::from_mins(1) * n);
+        let by_a_botnet = (0..1_440)
+            .filter(|n| ask(2_000, &format!("10.1.{}.{}", n / 250, n % 250), minutes(*n)).is_ok())
+            .count();
+        assert!((60..=96).contains(&by_a_botnet), "{by_a_botnet} in a day");
     }
 
     #[test]

@@ -256,6 +256,10 @@ pub(crate) struct Limits {
     requests_of_application: Option<u32>,
     /// Requests in a minute with the tokens of all applications.
     requests_of_applications: Option<u32>,
+    /// Devices that enrol from one address in a minute.
+    enrolments_of_address: Option<u32>,
+    /// Devices of the tenant that enrol in a minute.
+    enrolments_of_tenant: Option<u32>,
 }
 
 /// Who may ring whom: identifiers, or the beginning of some and a `*`.
@@ -406,22 +410,22 @@ mod tests {
         use policy::Slot::{InviteRouter, NatPolicy, RegistrationMethod};
         use rollout::Leave::{Drain, Kill};
         use row::VersionState::{Active, Draining, Inactive, Killed};
+        use switchhook_core::registration::elsewhere::ProvenElsewhere::{Move, Share, Tell};
         use switchhook_protocol::registration::RegisterAgain::{EachPowerOn, EachStart, FirstTime, OnWish};
         assert_eq!(words(&[RegistrationMethod, NatPolicy, InviteRouter]), listed("Slot"));
         assert_eq!(words(&[Inactive, Active, Draining, Killed]), listed("VersionState"));
         assert_eq!(words(&[Drain, Kill]), listed("Leave"));
-        use switchhook_core::registration::elsewhere::ProvenElsewhere::{Move, Share, Tell};
         assert_eq!(
             words(&[row::Security::Tls, row::Security::StartTls, row::Security::Plain]),
             listed("Security")
         );
         assert_eq!(words(&[EachPowerOn, EachStart, FirstTime, OnWish]), listed("RegisterAgain"));
+        let elsewhere = [Tell, Share, Move];
+        assert_eq!(words(&elsewhere), listed("ProvenElsewhere"));
         assert_eq!(words(&[runtime::Class::Small, runtime::Class::Large]), listed("Class"));
         assert_eq!(words(&[runtime::Severity::Error, runtime::Severity::Warning]), listed("Severity"));
     }
 
-        let elsewhere = [Tell, Share, Move];
-        assert_eq!(words(&elsewhere), listed("ProvenElsewhere"));
     fn members(value: &impl Serialize) -> BTreeSet<String> {
         let value = serde_json::to_value(value).unwrap();
         value.as_object().unwrap().keys().cloned().collect()
