@@ -178,6 +178,20 @@ async fn perform(app: &Arc<App>, tenant: TenantId, entry: OutboxEntry) {
     }
 }
 
+/// What an effect needs cannot be read: nothing has failed, and its method need not hear that something has. Waits, and
+/// says whether to read it again: not when told to stop, nor where another node took this one for dead meanwhile, since
+/// what that has put in doubt is not sent.
+async fn read_later(app: &App, tenant: &TenantId, entry: &OutboxEntry, trouble: &StorageError) -> bool {
+    not_read(tenant, entry, trouble);
+    let storage = app.storage.of(tenant);
+    while pause(app).await {
+        if let Ok(found) = storage.outbox_entry(&entry.id).await {
+            return found.is_some_and(|own| own.state == OutboxState::Performing);
+        }
+    }
+    false
+}
+
 /// An effect that this node performed is over: its method hears what came of it, if there is something to hear.
 ///
 /// What cannot be stored is stored later: an entry that stayed *performing* would take a place of its gateway's for
@@ -285,6 +299,11 @@ pub(crate) async fn go_on(
 fn not_stored(tenant: &TenantId, entry: &OutboxEntry, trouble: &dyn Error) {
     let error = Causes(trouble);
     error!(tenant.id = %tenant, entry.id = %entry.id, %error, "what became of an effect is not stored");
+}
+
+fn not_read(tenant: &TenantId, entry: &OutboxEntry, trouble: &StorageError) {
+    let error = Causes(trouble);
+    error!(tenant.id = %tenant, entry.id = %entry.id, %error, "what an effect needs cannot be read");
 }
 
 const PERFORMING: &[OutboxState] = &[OutboxState::Performing];

@@ -13,10 +13,11 @@ use switchhook_core::{
 };
 use switchhook_delivery::{NewMail, Sent};
 use switchhook_protocol::id::TenantId;
+use switchhook_storage::{StorageError, StoredMailServer};
 use tokio::time;
 use tracing::{info, warn};
 
-use super::conclude;
+use super::{conclude, read_later};
 use crate::{app::App, fail_point, http::links, limits};
 
 /// A mail that can be sent, and by what.
@@ -28,7 +29,13 @@ struct Ready {
 }
 
 pub(super) async fn perform(app: &App, tenant: &TenantId, entry: &OutboxEntry) {
-    let ready = load(app, tenant, entry).await;
+    let ready = loop {
+        match load(app, tenant, entry).await {
+            Ok(ready) => break ready,
+            Err(trouble) if read_later(app, tenant, entry, &trouble).await => {}
+            Err(_) => return,
+        }
+    };
     fail_point("effect.send-mail.before");
     let sent = match &ready {
         Some(ready) => send(app, entry, ready).await,
@@ -71,9 +78,13 @@ async fn send(app: &App, entry: &OutboxEntry, ready: &Ready) -> Sent {
 }
 
 /// The mail with its words and its server; none if one of them is gone.
-async fn load(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Option<Ready> {
+async fn load(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Result<Option<Ready>, StorageError> {
+    let stored = app.storage.of(tenant).mail_server().await?;
+    Ok(stored.and_then(|stored| prepare(app, tenant, entry, stored)))
+}
+
+fn prepare(app: &App, tenant: &TenantId, entry: &OutboxEntry, stored: StoredMailServer) -> Option<Ready> {
     let keys = app.keys.of(tenant);
-    let stored = app.storage.of(tenant).mail_server().await.ok()??;
     let mail = open_mail(&keys, &entry.payload)?;
     let password = match &stored.password {
         Some(sealed) => {

@@ -19,13 +19,20 @@ use switchhook_protocol::{
     endpoint::EndpointId,
     id::{MessageId, TenantId},
 };
+use switchhook_storage::StorageError;
 use tracing::info;
 
-use super::{conclude, not_stored};
+use super::{conclude, not_stored, read_later};
 use crate::{app::App, fail_point, http::transit::twilio::status_url, smscs};
 
 pub(super) async fn perform(app: &Arc<App>, tenant: &TenantId, entry: &OutboxEntry) {
-    let loaded = load(app, tenant, entry).await;
+    let loaded = loop {
+        match load(app, tenant, entry).await {
+            Ok(loaded) => break loaded,
+            Err(trouble) if read_later(app, tenant, entry, &trouble).await => {}
+            Err(_) => return,
+        }
+    };
     let parts = loaded.as_ref().map_or(0, |(_, text)| split(&text.text).parts.len());
     fail_point("effect.send-text.before");
     let sent = match &loaded {
@@ -94,15 +101,21 @@ async fn send(
 }
 
 /// The text and its gateway; none if one of them is gone, or the text is wanted no more.
-async fn load(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Option<(Gateway, OutgoingText)> {
+async fn load(
+    app: &App,
+    tenant: &TenantId,
+    entry: &OutboxEntry,
+) -> Result<Option<(Gateway, OutgoingText)>, StorageError> {
     let storage = app.storage.of(tenant);
-    let gateway = storage.gateways().get(entry.gateway.as_ref()?).await.ok()??;
-    let text = open_outgoing(&app.keys.of(tenant), &entry.payload)?;
-    if storage.has_opted_out(&text.to).await.ok()? {
-        info!(tenant.id = %tenant, text.id = %entry.id, "a text is not sent: its number has opted out");
-        return None;
+    let Some(id) = entry.gateway.as_ref() else { return Ok(None) };
+    let Some(gateway) = storage.gateways().get(id).await? else { return Ok(None) };
+    let Some(text) = open_outgoing(&app.keys.of(tenant), &entry.payload) else { return Ok(None) };
+    if storage.has_opted_out(&text.to).await? {
+        info!(tenant.id = %tenant, text.id = %entry.id, to = %text.to, "a text is not sent: its number has opted out");
+        app.metrics.opted_out.inc();
+        return Ok(None);
     }
-    Some((gateway, text))
+    Ok(Some((gateway, text)))
 }
 
 /// Where a gateway takes texts over HTTP.
