@@ -3,6 +3,8 @@
 //   {"answer": status}      answers submissions with this status from now on; null: not at all
 //   {"settle": status}      answers the last submission with this status
 //   {"write": hex}          writes bytes that are no PDU
+//   {"deaf": true}          answers no enquire_link from now on; false: each
+//   {"tls": {...}}          listens by TLS too, with this key and certificate (PEM)
 //   {"drop": true}          closes every connection
 const readline = require("node:readline");
 const smpp = require("smpp");
@@ -13,10 +15,11 @@ const sessions = new Set();
 let status = 0;
 let count = 0;
 let last = null;
+let deaf = false;
 
 const say = (what) => console.log(JSON.stringify(what));
 
-const server = smpp.createServer({}, (session) => {
+const serve = (session) => {
   session.on("error", () => {});
   session.on("close", () => {
     if (sessions.delete(session)) say({ closed: true });
@@ -49,14 +52,18 @@ const server = smpp.createServer({}, (session) => {
     last = { session, pdu, id };
     if (status !== null) session.send(pdu.response({ command_status: status, message_id: id }));
   });
-  session.on("enquire_link", (pdu) => session.send(pdu.response()));
+  session.on("enquire_link", (pdu) => {
+    say({ enquired: !deaf });
+    if (!deaf) session.send(pdu.response());
+  });
   session.on("unbind", (pdu) => {
     say({ unbound: true });
     session.send(pdu.response());
     session.close();
   });
-});
+};
 
+const server = smpp.createServer({}, serve);
 server.listen(0, "127.0.0.1", () => say({ listening: server.address().port }));
 
 const commands = {
@@ -74,6 +81,14 @@ const commands = {
     session.send(pdu.response({ command_status, message_id: id }));
   },
   write: (hex) => sessions.forEach((session) => session.socket.write(Buffer.from(hex, "hex"))),
+  deaf: (wanted) => {
+    deaf = wanted;
+  },
+  tls: ({ key, certificate }) => {
+    const hidden = smpp.createServer({ key, cert: certificate }, serve);
+    hidden.on("tlsClientError", (error) => say({ distrusted: error.code ?? error.message }));
+    hidden.listen(0, "127.0.0.1", () => say({ "listening-tls": hidden.address().port }));
+  },
   drop: () => sessions.forEach((session) => session.destroy()),
 };
 

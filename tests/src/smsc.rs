@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{host::Host, node::Node};
+use crate::{admin::Admin, certificates::Certified, host::Host, node::Node};
 
 /// The gateway's name.
 pub const GATEWAY: &str = "smsc";
@@ -37,13 +37,33 @@ impl Smsc {
 
     /// Makes it a gateway of a host's first tenant, and waits until the host has bound to it.
     pub async fn connect(&mut self, host: &Host) -> Result<()> {
+        self.connect_to(&host.admin).await
+    }
+
+    /// The same, of an administrator's tenant.
+    pub async fn connect_to(&mut self, admin: &Admin) -> Result<()> {
+        self.offer(admin, self.addr, false).await?;
+        self.next("bound").await.map(drop)
+    }
+
+    /// Listens by TLS too, as this server.
+    pub async fn listen_tls(&mut self, certified: &Certified) -> Result<SocketAddr> {
+        let Certified { certificate, key } = certified;
+        self.tell(&json!({ "tls": { "certificate": certificate, "key": key } })).await?;
+        let port = self.next("listening-tls").await?.as_u64().context("it does not listen")?;
+        Ok(SocketAddr::from(([127, 0, 0, 1], u16::try_from(port)?)))
+    }
+
+    /// Makes one of its addresses a gateway of an administrator's tenant.
+    pub async fn offer(&self, admin: &Admin, addr: SocketAddr, tls: bool) -> Result<()> {
         let (system_id, password) = ACCOUNT;
-        let provider = json!({ "kind": "smpp", "address": self.addr.to_string(), "system_id": system_id });
+        let provider =
+            json!({ "kind": "smpp", "address": addr.to_string(), "system_id": system_id, "tls": tls });
         let gateway = json!({ "number": NUMBER, "provider": provider, "secret": password });
         let path = format!("gateways/{GATEWAY}");
-        let (status, shown) = host.admin.ask_tenant(Method::PUT, &path, Some(&gateway)).await?;
+        let (status, shown) = admin.ask_tenant(Method::PUT, &path, Some(&gateway)).await?;
         ensure!(status.is_success() && !shown.to_string().contains(password), "{status} {shown}");
-        self.next("bound").await.map(drop)
+        Ok(())
     }
 
     /// The next event of this kind.

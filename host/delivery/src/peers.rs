@@ -7,22 +7,31 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 use reqwest::Url;
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use switchhook_core::{
     relay_peers::{PeerPolicy, RefusedPeer},
     row::{MailServer, Provider, Security},
 };
 use tokio::net::lookup_host;
 
-use crate::outbound::resolver::{allowed, judge_literal};
+use crate::{
+    mail::NotCertificates,
+    outbound::resolver::{allowed, judge_literal},
+};
 
 /// The operator's rules about gateways.
 #[derive(Debug, Clone, Default)]
 pub struct GatewayPeers {
     peers: PeerPolicy,
     sandbox: Option<Sandbox>,
+    authorities: Arc<[CertificateDer<'static>]>,
 }
 
 /// Where the host's own program for laptops takes texts and mails.
@@ -50,8 +59,27 @@ pub enum RefusedGateway {
 
 impl GatewayPeers {
     /// These rules, but for addresses of the host's own.
-    pub const fn new(peers: PeerPolicy, sandbox: Option<Sandbox>) -> Self {
-        Self { peers, sandbox }
+    pub fn new(peers: PeerPolicy, sandbox: Option<Sandbox>) -> Self {
+        Self { peers, sandbox, authorities: Arc::default() }
+    }
+
+    /// The same, where these authorities (PEM) vouch for SMSCs besides the public ones.
+    pub fn vouched_for(self, authorities: &[u8]) -> Result<Self, NotCertificates> {
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(authorities).collect();
+        let authorities = read.or(Err(NotCertificates))?;
+        let mut trusted = RootCertStore::empty();
+        let all = authorities.iter().all(|authority| trusted.add(authority.clone()).is_ok());
+        if !all || trusted.is_empty() {
+            return Err(NotCertificates);
+        }
+        Ok(Self { authorities: authorities.into(), ..self })
+    }
+
+    /// Who vouches for SMSCs.
+    pub(crate) fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        roots.add_parsable_certificates(self.authorities.iter().cloned());
+        roots
     }
 
     /// Whether a gateway may be where it says, as far as it says addresses: names are judged when they are
@@ -245,5 +273,12 @@ mod tests {
         let refused = rules(false).resolve("localhost:2775").await.unwrap_err();
         assert_eq!(refused.to_string(), "its address is on loopback");
         assert!(!rules(true).resolve("localhost:2775").await.unwrap().is_empty());
+    }
+
+    #[test]
+    fn reg_2_what_vouches_for_smscs_is_certificates() {
+        for nothing in ["", "not PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            assert!(GatewayPeers::default().vouched_for(nothing.as_bytes()).is_err(), "{nothing}");
+        }
     }
 }

@@ -43,7 +43,7 @@ use crate::{limits, peers::GatewayPeers, sms::Sent};
 pub struct Account {
     /// Host and port.
     pub address: String,
-    /// Whether the connection is TLS, by the public certificate authorities.
+    /// Whether the connection is TLS, by the public certificate authorities and the operator's.
     pub tls: bool,
     /// Who binds; at most 15 bytes.
     pub system_id: String,

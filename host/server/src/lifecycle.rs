@@ -111,6 +111,9 @@ pub enum StartError {
     /// The authorities of mail servers cannot be used.
     #[error("the authorities of mail servers cannot be used: {}", .0.display())]
     MailAuthorities(PathBuf, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The authorities of gateways cannot be used.
+    #[error("the authorities of gateways cannot be used: {}", .0.display())]
+    GatewayAuthorities(PathBuf, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// The HTTP client for tenants' services cannot be made.
     #[error("the client of the tenants' services does not start: {0}")]
     Outbound(String),

@@ -215,6 +215,9 @@ pub struct Gateways {
     pub allow_loopback: bool,
     /// Addresses and networks where they may be, such as an SMSC's behind a private link.
     pub allow: Vec<AddressRange>,
+    /// A PEM file of authorities that vouch for SMSCs besides the public ones: those of a private network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<PathBuf>,
 }
 
 /// Mail servers of tenants.
@@ -390,7 +393,7 @@ mod tests {
         let read = |allow: &str| toml::from_str::<Settings>(&format!("[gateways]\nallow = [\"{allow}\"]"));
         let gateways = read("10.1.0.0/16").unwrap().gateways;
         let range: AddressRange = "10.1.0.0/16".parse().unwrap();
-        assert_eq!(gateways, Gateways { allow_loopback: false, allow: vec![range] });
+        assert_eq!(gateways, Gateways { allow_loopback: false, allow: vec![range], authorities: None });
         assert!(toml::to_string(&gateways).unwrap().contains("allow = [\"10.1.0.0/16\"]"));
         read("smsc.example").unwrap_err();
     }

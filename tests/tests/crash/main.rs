@@ -4,8 +4,8 @@
 
 mod badge;
 mod deaths;
-mod email;
 mod direct;
+mod email;
 mod invitation;
 mod mail;
 mod phone_entry;

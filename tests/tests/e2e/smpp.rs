@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use switchhook_client::registration::{begin_text, keep_text, validate};
 use switchhook_tests::{
+    certificates::Authority,
     host::Host,
     phone::Phone,
     smsc::{GATEWAY, NUMBER, Smsc},
@@ -73,6 +74,40 @@ async fn reg_2_a_host_binds_again_to_an_smsc_that_went_away() -> Result<()> {
     desk.smsc.next("closed").await?;
     desk.smsc.next("bound").await?;
     desk.registers().await
+}
+
+#[tokio::test]
+async fn reg_2_an_smsc_that_is_silent_is_asked_left_and_bound_to_again() -> Result<()> {
+    let test = "reg_2_an_smsc_that_is_silent_is_asked_left_and_bound_to_again";
+    let Some(mut desk) = Desk::open(test).await? else { return Ok(()) };
+    desk.smsc.tell(&json!({ "deaf": true })).await?;
+    ensure!(desk.smsc.next("enquired").await? == false, "it answers");
+    desk.smsc.next("closed").await?;
+    desk.smsc.tell(&json!({ "deaf": false })).await?;
+    desk.smsc.next("bound").await?;
+    desk.registers().await
+}
+
+#[tokio::test]
+async fn reg_2_a_phone_registers_through_an_smsc_by_tls_for_which_the_operators_authority_vouches()
+-> Result<()> {
+    let test = "reg_2_a_phone_registers_through_an_smsc_by_tls_for_which_the_operators_authority_vouches";
+    let Some(mut smsc) = Smsc::start(test).await? else { return Ok(()) };
+    let (ours, others) = (Authority::new("carriers")?, Authority::new("others")?);
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("carriers.pem");
+    std::fs::write(&file, ours.pem())?;
+    let host = Host::with(|settings| settings.gateways.authorities = Some(file)).await?;
+    let (addr, impostor) =
+        (smsc.listen_tls(&ours.server()?).await?, smsc.listen_tls(&others.server()?).await?);
+
+    smsc.offer(&host.admin, impostor, true).await?;
+    smsc.next("distrusted").await?;
+    smsc.offer(&host.admin, addr, true).await?;
+    smsc.next("bound").await?;
+
+    let phone = host.stranger().await?;
+    Desk { smsc, host, phone }.registers().await
 }
 
 #[tokio::test]

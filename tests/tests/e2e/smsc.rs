@@ -1,5 +1,7 @@
 //! What an SMSC of others gets of texts of every kind, and what its answers mean.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use switchhook_core::{registration::perform::OutgoingText, relay_peers::PeerPolicy};
@@ -11,7 +13,7 @@ use switchhook_tests::{
     smsc::{ACCOUNT, NUMBER, Smsc},
     waiting::in_time,
 };
-use tokio::sync::mpsc;
+use tokio::{io::AsyncReadExt as _, net::TcpListener, sync::mpsc};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -143,6 +145,24 @@ async fn reg_3_a_wrong_password_does_not_bind() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn reg_3_an_smsc_that_takes_connections_and_says_nothing_is_left_and_tried_again() -> Result<()> {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let Unbound { smpp, tasks, stop, .. } = Desk::start(account_at(silent.local_addr()?, 10));
+    let smpp_of_text = smpp.clone();
+    let sending = tasks.spawn(async move { smpp_of_text.send(&outgoing("nobody hears")).await });
+    for _ in 0..2 {
+        let (mut tcp, _) = in_time("a connection", silent.accept()).await??;
+        let mut said = Vec::new();
+        in_time("its end", tcp.read_to_end(&mut said)).await??;
+        // A bind_transceiver (SMPP 3.4, 5.1.2.1), and nothing after it.
+        ensure!(said.get(4..8) == Some(&[0, 0, 0, 9]) && !smpp.is_bound(), "{said:?}");
+    }
+    ensure!(in_time("the text", sending).await?? == Sent::NotReached);
+    drop(stop);
+    Ok(())
+}
+
 /// SMPP's status of what is to come again.
 const LATER: u64 = 0x64;
 
@@ -181,9 +201,13 @@ impl Desk {
 }
 
 fn account(smsc: &Smsc, window: usize) -> Account {
+    account_at(smsc.addr, window)
+}
+
+fn account_at(addr: SocketAddr, window: usize) -> Account {
     let (system_id, password) = ACCOUNT;
     Account {
-        address: smsc.addr.to_string(),
+        address: addr.to_string(),
         tls: false,
         system_id: system_id.to_owned(),
         password: password.to_owned(),

@@ -383,7 +383,7 @@ mod tests {
         types::OctetString,
         values::{EsmClass, Ton},
     };
-    use tokio::io::duplex;
+    use tokio::io::{DuplexStream, duplex};
     use tokio_util::codec::Framed;
 
     use super::*;
@@ -438,5 +438,37 @@ mod tests {
         let (ended, ()) = tokio::join!(bound.serve(&mut queue, &received, (&stop, &account)), smsc);
 
         assert!(matches!(ended, Ended::Told), "{ended}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reg_2_a_silent_smsc_is_asked_stays_bound_as_long_as_it_answers_and_is_left_when_it_does_not() {
+        let (here, there) = duplex(64 * 1024);
+        let (_sending, waiting) = mpsc::channel(4);
+        let (received, _hearing) = mpsc::channel(4);
+        let (mut queue, stop, account) = (Queue::new(waiting), CancellationToken::new(), account());
+        let bound = Bound { wire: Framed::new(Box::new(here), CommandCodec::new()) };
+        let began = Instant::now();
+
+        let smsc = async {
+            let mut smsc = Framed::new(there, CommandCodec::new());
+            for _ in 0..2 {
+                let sequence = enquired(&mut smsc).await;
+                let alive = Command::new(CommandStatus::EsmeRok, sequence, Pdu::EnquireLinkResp);
+                smsc.send(alive).await.unwrap();
+            }
+            enquired(&mut smsc).await;
+            smsc
+        };
+        let (ended, _smsc) = tokio::join!(bound.serve(&mut queue, &received, (&stop, &account)), smsc);
+
+        assert!(matches!(ended, Ended::Silent), "{ended}");
+        assert!(began.elapsed() >= 2 * limits::SMPP_ENQUIRE + limits::SMPP_SILENCE);
+    }
+
+    /// Waits until the SMSC is asked whether it lives; by which number.
+    async fn enquired(smsc: &mut Framed<DuplexStream, CommandCodec>) -> u32 {
+        let asked = smsc.next().await.unwrap().unwrap();
+        assert!(matches!(asked.id(), CommandId::EnquireLink), "{asked:?}");
+        asked.sequence_number()
     }
 }

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use rusmpp::tokio_codec::CommandCodec;
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::ServerName};
+use rustls::{ClientConfig, crypto::aws_lc_rs, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -30,19 +30,18 @@ pub(super) async fn connect(account: &Account, peers: &GatewayPeers) -> io::Resu
         let host = account.address.rsplit_once(':').map_or(account.address.as_str(), |(host, _)| host);
         let name =
             ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
-        Box::new(connector()?.connect(name, tcp).await?)
+        Box::new(connector(peers)?.connect(name, tcp).await?)
     } else {
         Box::new(tcp)
     };
     Ok(Framed::new(stream, CommandCodec::new().with_max_length(limits::SMPP_PDU)))
 }
 
-fn connector() -> io::Result<TlsConnector> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+fn connector(peers: &GatewayPeers) -> io::Result<TlsConnector> {
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
-        .with_root_certificates(roots)
+        .with_root_certificates(peers.roots())
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
 }

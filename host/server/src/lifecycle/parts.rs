@@ -105,9 +105,14 @@ pub(super) fn outbound(settings: &settings::Plugins) -> Result<Outbound, StartEr
 
 /// What sends texts, and where tenants' gateways may be; the sandbox is the host's own program.
 pub(super) fn texts(settings: &settings::Gateways) -> Result<(SmsSender, GatewayPeers), StartError> {
-    let settings::Gateways { allow_loopback, allow } = settings.clone();
+    let settings::Gateways { allow_loopback, allow, authorities } = settings.clone();
     let peers = PeerPolicy { allow_loopback, allowed: allow, ..PeerPolicy::default() };
-    let peers = GatewayPeers::new(peers, Some(sandbox::addresses()));
+    let mut peers = GatewayPeers::new(peers, Some(sandbox::addresses()));
+    if let Some(path) = authorities {
+        let wrong = |why| StartError::GatewayAuthorities(path.clone(), why);
+        let authorities = fs::read(&path).map_err(|error| wrong(error.into()))?;
+        peers = peers.vouched_for(&authorities).map_err(|error| wrong(error.into()))?;
+    }
     let sender = SmsSender::new(peers.clone()).map_err(|error| StartError::Texts(error.to_string()))?;
     Ok((sender, peers))
 }
