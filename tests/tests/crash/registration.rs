@@ -128,7 +128,7 @@ async fn register_until_death(
 }
 
 /// The transit repeats its report until it has an answer.
-async fn report_until_answered(stage: &Stage, report: &TextReport) -> Result<TextAccepted> {
+pub(crate) async fn report_until_answered(stage: &Stage, report: &TextReport) -> Result<TextAccepted> {
     until("the answer", async || match stage.transit.carrier.report(report).await {
         Ok(accepted) => Ok(Some(accepted)),
         Err(NotTaken::Unreached(_)) => Ok(None),
@@ -170,7 +170,8 @@ async fn validate_and_check(phone: &mut Phone, number: &EndpointId) -> Result<()
     Ok(())
 }
 
-fn report(id: &str, from: &str, phone: &Phone) -> Result<TextReport> {
+/// What a transit reports of a phone that registers.
+pub(crate) fn report(id: &str, from: &str, phone: &Phone) -> Result<TextReport> {
     let text = begin_text(&phone.identity);
     Ok(TextReport { id: id.to_owned(), from: from.parse()?, to: SANDBOX_NUMBER.to_owned(), text })
 }
