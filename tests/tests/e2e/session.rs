@@ -43,7 +43,7 @@ struct InCall {
     answer: Accepted,
 }
 
-/// INV-18
+/// INV-18.shown
 #[tokio::test]
 async fn inv_7_the_users_other_device_is_shown_who_answered_and_how_long_the_call_runs() -> Result<()> {
     let mut call = InCall::start().await?;
