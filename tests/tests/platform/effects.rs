@@ -224,14 +224,14 @@ async fn host() -> Result<Host> {
     Host::with(|settings| settings.plugins.allow_loopback = true).await
 }
 
-/// A method whose effects a test writes; it lives for a minute after each step.
+/// A method whose effects a test writes; it lives for ten minutes after each step.
 async fn method(effects: impl Fn(&Value) -> Value + Clone + Send + Sync + 'static) -> Result<Service> {
     Service::start(move |asked| {
         if asked.get("describe").is_some() {
             return json!({ "name": "own", "version": "1", "summary": "A test writes it.", "text_prefixes": [] });
         }
         match asked.pointer("/step/event") {
-            Some(event) => json!({ "state": "", "effects": effects(event), "expires_in_ms": 60_000 }),
+            Some(event) => json!({ "state": "", "effects": effects(event), "expires_in_ms": 600_000 }),
             None => json!({}),
         }
     })
