@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// What an operator can set about the engines.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineSettings {
     /// Calls of small components that run at the same time; others wait for their turn.
     pub instances: u32,

@@ -14,7 +14,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use switchhook_core::{limits::Limits, relay_peers::AddressRange};
-use switchhook_plugin_runtime::Deadlines;
+use switchhook_plugin_runtime::{Deadlines, EngineSettings};
 
 pub use self::{
     addresses::{
@@ -64,6 +64,9 @@ pub struct Settings {
     /// How long plugins may take; other ones are for tests, on machines that have more to do.
     #[serde(skip)]
     pub deadlines: Deadlines,
+    /// What plugins run in; a smaller one is for tests where address space is scarce.
+    #[serde(skip)]
+    pub engine: EngineSettings,
 }
 
 /// HTTP and WebSocket.
@@ -255,6 +258,7 @@ impl Default for Settings {
             limits: Limits::default(),
             compiler: None,
             deadlines: Deadlines::default(),
+            engine: EngineSettings::default(),
         }
     }
 }

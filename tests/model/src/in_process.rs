@@ -77,10 +77,16 @@ struct Person {
 
 impl InProcess {
     pub(crate) async fn start() -> Result<Self> {
+        Self::with(|_| {}).await
+    }
+
+    /// On settings that are changed before it starts.
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Result<Self> {
         let memory = std::path::Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let folder = tempfile::tempdir_in(parent)?;
-        let settings = Settings::on_free_ports(folder.path().join("data"));
+        let mut settings = Settings::on_free_ports(folder.path().join("data"));
+        change(&mut settings);
         let tenant: TenantId = "default".parse()?;
         let people = DEVICES.into_iter().map(|device| Ok((device, Person::new(device, &tenant)?)));
         let people = people.collect::<Result<_>>()?;

@@ -23,6 +23,7 @@
 )]
 #![expect(clippy::future_not_send, reason = "a play stays on its thread")]
 
+mod costs;
 mod in_process;
 mod over_sockets;
 mod people;
@@ -36,6 +37,7 @@ use std::{collections::BTreeMap, ops::Range};
 use anyhow::{Context as _, Result, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
+pub use self::costs::call;
 use self::{
     in_process::InProcess,
     over_sockets::OverSockets,

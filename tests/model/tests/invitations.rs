@@ -2,6 +2,8 @@
 
 use std::env;
 
+use switchhook_programs::valgrind::{Cost, repetitions};
+
 /// Runs unless told otherwise: half a minute.
 const RUNS: u64 = 200;
 
@@ -39,6 +41,25 @@ async fn invitations_at_random_are_those_of_the_reference() {
     let played = played.unwrap_or_else(|difference| panic!("{difference:?}"));
     let missing: Vec<_> = HEARD.iter().filter(|heard| !played.contains_key(**heard)).collect();
     assert!(missing.is_empty(), "{missing:?} were not heard, but {played:?}");
+}
+
+/// What flows and storage do for an invite that rings two devices, is accepted and ended.
+const CALL: [Cost; 2] = [Cost::Instructions(18_600_000), Cost::Allocations(3_213)];
+
+#[test]
+fn a_call_costs_no_more_instructions_and_allocations_than_it_did() {
+    let test = "a_call_costs_no_more_instructions_and_allocations_than_it_did";
+    for cost in CALL {
+        cost.guard(test, "calls", [2, 12]);
+    }
+}
+
+/// Not a test of its own: what the one above counts.
+#[tokio::test]
+#[ignore = "run under valgrind by the test above"]
+async fn calls() {
+    let compiler = env!("CARGO_BIN_EXE_switchhook-by-clock");
+    Box::pin(switchhook_model::call(compiler, repetitions())).await.unwrap();
 }
 
 fn told(name: &str) -> Option<u64> {

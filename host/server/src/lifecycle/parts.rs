@@ -89,8 +89,8 @@ pub(super) fn plugins(
     let artefacts =
         Some(ArtefactSettings { folder: settings.data.join("plugins"), keys, most: limits::COMPILED });
     let compiler = settings.compiler.clone().map_or(Compiler::Here, Compiler::Process);
-    let deadlines = settings.deadlines;
-    let how = RuntimeSettings { artefacts, compiler, deadlines, ..RuntimeSettings::default() };
+    let (deadlines, engine) = (settings.deadlines, settings.engine);
+    let how = RuntimeSettings { artefacts, compiler, deadlines, engine };
     let runtime = Runtime::new(how)?;
     let metrics = switchhook_plugin_runtime::Metrics::default();
     metrics.register(registry);
