@@ -50,7 +50,7 @@ const CALL: [Cost; 2] = [Cost::Instructions(18_600_000), Cost::Allocations(3_213
 fn a_call_costs_no_more_instructions_and_allocations_than_it_did() {
     let test = "a_call_costs_no_more_instructions_and_allocations_than_it_did";
     for cost in CALL {
-        cost.guard(test, "calls", [2, 12]);
+        cost.guard(test, "calls", [1, 8]);
     }
 }
 
