@@ -17,7 +17,7 @@ use switchhook_tests::{
     phone::{Phone, open},
     waiting::in_time,
 };
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, interval};
 
 use crate::stage::{NODES, Somebody, Stage};
 
@@ -114,9 +114,10 @@ async fn says(people: &mut [Somebody], (from, to): (usize, usize), call: &Accept
     let [speaker, hearer] = people.get_disjoint_mut([from, to])?;
     let signal = Signal { ticket: call.ticket.clone(), to: call.peer.alias.clone(), data: words.clone() };
     let speaking = async {
+        let mut again = interval(Duration::from_millis(50));
         loop {
+            again.tick().await;
             speaker.insist("a signal", async |phone| Ok(phone.client.signal(signal.clone()).await)).await?;
-            sleep(Duration::from_millis(50)).await;
         }
     };
     let said = |event: &ClientEvent| {
