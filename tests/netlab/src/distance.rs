@@ -1,39 +1,31 @@
 //! How far apart sites are: the internet's router holds what passes for a while.
 //!
 //! Linux does that by `sch_netem`, which many a machine's kernel is built without. So a thread does it: it reads every
-//! packet that reaches the router from packet sockets, and sends it from raw ones when its time has come, so that the
-//! kernel does routing and neighbours as always. The kernel itself is told by a rule to forward nothing.
+//! packet that reaches the router, and sends it when its time has come. The kernel itself is told by a rule to forward
+//! nothing.
 
 mod packet;
 
 use std::{
     collections::VecDeque,
-    fmt,
     io::Read as _,
     net::{IpAddr, SocketAddr},
     os::{fd::AsFd as _, unix::net::UnixStream},
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use anyhow::Result;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket};
 
 use self::packet::Packet;
-use crate::namespace::Namespace;
-
-/// Larger packets than any interface of the lab carries.
-const LARGEST: usize = 9_000;
-
-/// Room for what comes while the thread does not run.
-const QUEUE: usize = 4 << 20;
+use crate::{
+    namespace::Namespace,
+    worker::{self, IPV4, IPV6, LARGEST, Worker},
+};
 
 /// Packets on their way at a time; what comes beyond them is lost, as on any line.
 const UNDER_WAY: usize = 65_536;
-
-/// `ETH_P_IP` and `ETH_P_IPV6`, as packet sockets want them: in network order.
-const FRAMES: [[u8; 2]; 2] = [0x0800_u16.to_be_bytes(), 0x86DD_u16.to_be_bytes()];
 
 /// What passes the router is the thread's; what is for the router itself is not.
 const NOTHING_FORWARDED: &str = "chain through {
@@ -41,11 +33,8 @@ const NOTHING_FORWARDED: &str = "chain through {
     }";
 
 /// A router that takes its time; it goes on at once when dropped.
-pub(crate) struct Distance {
-    /// Closed, it ends the thread.
-    stop: Option<UnixStream>,
-    thread: Option<JoinHandle<()>>,
-}
+#[derive(Debug)]
+pub(crate) struct Distance(#[expect(dead_code, reason = "it is held")] Worker);
 
 impl Distance {
     /// From here on each packet takes so long through this router, whose own addresses these are.
@@ -54,26 +43,7 @@ impl Distance {
         router.nft(&format!(
             "table ip lab {{\n{NOTHING_FORWARDED}\n}}\ntable ip6 lab {{\n{NOTHING_FORWARDED}\n}}"
         ))?;
-        let (stop, stopped) = UnixStream::pair()?;
-        let thread =
-            thread::Builder::new().name("distance".to_owned()).spawn(move || line.carry(&stopped))?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Distance {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been printed, and the test fails for want of packets.
-            drop(thread.join());
-        }
-    }
-}
-
-impl fmt::Debug for Distance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Distance").finish_non_exhaustive()
+        Ok(Self(Worker::start("distance", move |stopped| line.carry(stopped))?))
     }
 }
 
@@ -89,15 +59,8 @@ struct Line {
 
 impl Line {
     fn open(own: Vec<IpAddr>, one_way: Duration) -> Result<Self> {
-        let [v4, v6] = FRAMES.map(|frames| Protocol::from(i32::from(u16::from_ne_bytes(frames))));
-        let frames = [v4, v6].map(|frames| Socket::new(Domain::PACKET, Type::DGRAM, Some(frames)));
-        let [v4, v6] = frames;
-        let frames = [v4?, v6?];
-        for socket in &frames {
-            socket.set_recv_buffer_size(QUEUE)?;
-        }
-        let raw = |family| Socket::new(family, Type::RAW, Some(Protocol::from(nix::libc::IPPROTO_RAW)));
-        let (v4, v6) = (raw(Domain::IPV4)?, raw(Domain::IPV6)?);
+        let frames = [worker::frames(IPV4)?, worker::frames(IPV6)?];
+        let (v4, v6) = (worker::raw(Domain::IPV4)?, worker::raw(Domain::IPV6)?);
         Ok(Self { frames, v4, v6, own, one_way, under_way: VecDeque::new() })
     }
 

@@ -36,6 +36,7 @@ mod puncher;
 mod site;
 mod table;
 pub mod translator;
+mod worker;
 
 pub use crate::{
     gateway::Gateway,

@@ -14,33 +14,24 @@ use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     os::{fd::AsFd as _, unix::net::UnixStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use anyhow::Result;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket};
 
 use self::packet::Datagram;
 pub use self::table::{Behaviour, Ports, Table};
-use crate::namespace::Namespace;
-
-/// Larger packets than any interface of the lab carries.
-const LARGEST: usize = 9_000;
-
-/// Room for what comes while the thread does not run.
-const QUEUE: usize = 4 << 20;
-
-/// `ETH_P_IP`, as a packet socket wants it: in network order.
-const IPV4_FRAMES: [u8; 2] = 0x0800_u16.to_be_bytes();
+use crate::{
+    namespace::Namespace,
+    worker::{self, IPV4, LARGEST, Worker},
+};
 
 /// A NAT at work; it stops when dropped.
 pub(crate) struct Translator {
     shared: Arc<Mutex<Shared>>,
-    /// Closed, it ends the thread.
-    stop: Option<UnixStream>,
-    thread: Option<JoinHandle<()>>,
+    _worker: Worker,
 }
 
 struct Shared {
@@ -60,13 +51,12 @@ impl Translator {
         let sockets = gateway.enter(Sockets::open)??;
         let table = Table::new(behaviour, outside);
         let shared = Arc::new(Mutex::new(Shared { table, ahead: Duration::ZERO }));
-        let (stop, stopped) = UnixStream::pair()?;
-        let work = {
+        let worker = {
             let shared = Arc::clone(&shared);
-            move || sockets.translate(&shared, network(inside), &stopped)
+            let work = move |stopped: &UnixStream| sockets.translate(&shared, network(inside), stopped);
+            Worker::start("translator", work)?
         };
-        let thread = thread::Builder::new().name("translator".to_owned()).spawn(work)?;
-        Ok(Self { shared, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { shared, _worker: worker })
     }
 
     /// Changes the table.
@@ -77,16 +67,6 @@ impl Translator {
     /// Lets mappings grow older.
     pub(crate) fn put_clock_forward(&self, by: Duration) {
         lock(&self.shared).ahead += by;
-    }
-}
-
-impl Drop for Translator {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been printed, and the test fails for want of packets.
-            drop(thread.join());
-        }
     }
 }
 
@@ -103,13 +83,7 @@ struct Sockets {
 
 impl Sockets {
     fn open() -> Result<Self> {
-        let frames = Socket::new(
-            Domain::PACKET,
-            Type::DGRAM,
-            Some(Protocol::from(i32::from(u16::from_ne_bytes(IPV4_FRAMES)))),
-        )?;
-        frames.set_recv_buffer_size(QUEUE)?;
-        let out = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(nix::libc::IPPROTO_RAW)))?;
+        let (frames, out) = (worker::frames(IPV4)?, worker::raw(Domain::IPV4)?);
         Ok(Self { frames, out })
     }
 

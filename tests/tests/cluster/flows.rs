@@ -4,6 +4,8 @@
 //! places there are; then it is played once for each, and there a node is struck. It is to come to the same end every
 //! time, on the nodes that are left.
 
+mod router;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use switchhook_protocol::{
@@ -13,8 +15,9 @@ use switchhook_protocol::{
     relay::{RelayRequest, RelayUpdate},
     session::Change,
 };
-use switchhook_tests::{service::Service, waiting::until};
+use switchhook_tests::waiting::until;
 
+use self::router::{FORWARD, HUNT, WAVES};
 use crate::{
     people::{BOB, Blow, CAROL, People},
     stage::{NODES, Stage},
@@ -62,7 +65,7 @@ pub(crate) async fn at_each_place(
     flows: &[Flow],
     hows: impl Fn(usize) -> Vec<(usize, Blow)>,
 ) -> Result<()> {
-    let Some(mut stage) = Stage::routed_by(name, router().await?).await? else { return Ok(()) };
+    let Some(mut stage) = Stage::routed_by(name, router::start().await?).await? else { return Ok(()) };
     let mut people = People::meet(&stage).await?;
     let mut places = 0;
     for flow in flows {
@@ -283,53 +286,4 @@ impl<'a> Cut<'a> {
         })
         .await
     }
-}
-
-/// Purposes that are routed otherwise than by ringing everybody at once.
-const HUNT: &str = "hunt";
-const FORWARD: &str = "forward";
-const WAVES: &str = "waves";
-
-/// A ring time, in milliseconds, that no flow outlives, and those of [`WAVES`].
-const LONG: u32 = 60_000;
-const SHORT: u32 = 2_000;
-
-/// A router of the tenant's own, which goes by the purpose.
-async fn router() -> Result<Service> {
-    Service::start(|asked| {
-        if asked.get("describe").is_some() {
-            return json!({ "name": "own", "version": "1", "summary": "By purpose.", "text_prefixes": [] });
-        }
-        asked.get("route").map_or_else(|| json!({}), |question| json!({ "ring": plan(question) }))
-    })
-    .await
-}
-
-fn plan(question: &Value) -> Value {
-    let all = |name: &str| question.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    let tried = |index: usize| all("so_far").iter().any(|leg| leg["target"] == json!(index));
-    let targets = all("targets");
-    let of_kind = |phone: bool| -> Vec<usize> {
-        let of_kind = targets.iter().enumerate().filter(|(_, it)| (it["kind"] == "phone") == phone);
-        of_kind.map(|(index, _)| index).filter(|index| !tried(*index)).collect()
-    };
-    let (phones, others) = (of_kind(true), of_kind(false));
-    let give_up = json!({ "give-up": "nobody" });
-    let purpose = question.pointer("/invite/purpose").and_then(Value::as_str);
-    let (waves, declined, finally) = match purpose {
-        Some(HUNT) if phones.is_empty() => (vec![wave(&others, 0, LONG)], false, give_up),
-        Some(HUNT) => (vec![wave(&phones, 0, LONG)], true, give_up),
-        Some(FORWARD) if all("so_far").is_empty() => {
-            (vec![wave(&phones, 0, LONG)], false, json!({ "forward": CAROL }))
-        }
-        Some(FORWARD) => (vec![wave(&phones, 0, LONG)], false, give_up),
-        Some(WAVES) => (vec![wave(&phones, 0, SHORT), wave(&others, SHORT / 2, SHORT)], false, give_up),
-        _ => (vec![wave(&[phones, others].concat(), 0, LONG)], false, give_up),
-    };
-    json!({ "waves": waves, "ask_again": { "declined": declined }, "finally": finally })
-}
-
-fn wave(targets: &[usize], starts_after_ms: u32, ring_time_ms: u32) -> Value {
-    let ring = |target: &usize| json!({ "target": target, "ring_time_ms": ring_time_ms });
-    json!({ "rings": targets.iter().map(ring).collect::<Vec<_>>(), "starts_after_ms": starts_after_ms })
 }
