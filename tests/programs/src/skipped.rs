@@ -1,6 +1,9 @@
 //! Tests that cannot test on this machine: they pass, and say so by name.
 
-use std::process::{Command, Stdio};
+use std::{
+    net::{Ipv6Addr, UdpSocket},
+    process::{Command, Stdio},
+};
 
 /// Whether a program is there in this version or a newer one; says so for this test where it is not.
 pub fn has(test: &str, program: &str, least: u32) -> bool {
@@ -12,6 +15,15 @@ pub fn has(test: &str, program: &str, least: u32) -> bool {
         say(test, &format!("{program} {least} or newer is not installed"));
     }
     found
+}
+
+/// Whether this machine has IPv6; says so for this test where it has not.
+pub fn has_ipv6(test: &str) -> bool {
+    let bound = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0));
+    if let Err(why) = &bound {
+        say(test, &format!("there is no IPv6 here ({why})"));
+    }
+    bound.is_ok()
 }
 
 /// Says that a test did not test, and why.
