@@ -61,6 +61,10 @@ pub const STATEMENT: Duration = Duration::from_secs(5);
 /// does, so that this is for a network that swallows its word: then the connection is given up, and no reader hangs on it.
 pub const ANSWER: Duration = Duration::from_secs(6);
 
+/// The same of a question that is asked at leisure: later than the database itself gives up, [`LEISURE`] times
+/// [`STATEMENT`]. Nobody but whoever asked waits for it, and its connection meanwhile.
+pub const ANSWER_AT_LEISURE: Duration = Duration::from_secs(105);
+
 /// How long PostgreSQL may take to say whether it is there: whoever asks (a balancer) waits no longer.
 pub const PING: Duration = Duration::from_secs(2);
 

@@ -1,22 +1,30 @@
 //! The database goes away, and comes back.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use anyhow::{Context as _, Result};
 use reqwest::StatusCode;
 use serde_json::Value;
+use sqlx::{Connection as _, PgConnection};
 use switchhook_programs::postgres;
 use switchhook_protocol::id::{DeviceId, SessionId};
-use switchhook_storage::{Clock, Database, Storage};
+use switchhook_server::DEFAULT_TENANT;
+use switchhook_storage::{Clock, Database, Storage, limits};
 use switchhook_tests::{
-    host::Host,
+    host::{Host, tenant},
     line::Line,
     phone::Phone,
     skipped,
     waiting::{in_time, now, until},
 };
+use tokio::time;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::three::{ALICE, BOB};
+
+/// Who waits for a lock in this database.
+const WAITING: &str = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_locks.database = pg_database.oid \
+     WHERE NOT granted AND datname = current_database()";
 
 /// Seconds after which a participant is lost.
 const LOST_AFTER: u16 = 8;
@@ -43,11 +51,7 @@ async fn a_server_whose_database_is_away_is_not_ready_and_comes_back_with_it() -
 async fn no_reader_waits_for_ever_for_a_database_that_stands_still() -> Result<()> {
     let name = "no_reader_waits_for_ever_for_a_database_that_stands_still";
     let Some(line) = line(name).await? else { return Ok(()) };
-    let settings = switchhook_storage::Settings {
-        allow_lossy_database: true,
-        ..switchhook_storage::Settings::new(Database::Postgres { url: line.url.clone() }, Clock::new(now))
-    };
-    let storage = Storage::open(settings).await?;
+    let storage = storage(&line).await?;
     storage.timers().next_due().await?;
 
     line.freeze();
@@ -57,6 +61,43 @@ async fn no_reader_waits_for_ever_for_a_database_that_stands_still() -> Result<(
     line.mend();
     let reads = async || Ok(storage.timers().next_due().await.ok());
     assert_eq!(until("a read", reads).await?, None);
+    storage.close().await;
+    Ok(())
+}
+
+/// An export may read for long, and yet not for ever: here its answer is lost on the way.
+#[tokio::test]
+async fn reg_11_an_export_from_a_database_that_stands_still_ends_and_costs_no_reader() -> Result<()> {
+    let name = "reg_11_an_export_from_a_database_that_stands_still_ends_and_costs_no_reader";
+    let Some(line) = line(name).await? else { return Ok(()) };
+    let storage = storage(&line).await?;
+    let acme = storage.of(&tenant(DEFAULT_TENANT)?);
+    let mut other = PgConnection::connect(&line.url).await?;
+    let mut holding = other.begin().await?;
+    sqlx::raw_sql("LOCK TABLE sessions").execute(&mut *holding).await?;
+    let alice = ALICE.parse()?;
+    let exporting =
+        AbortOnDropHandle::new(TaskTracker::new().spawn(async move { acme.person(&alice).await }));
+    until("the export's long read", async || {
+        let waiting: i64 = sqlx::query_scalar(WAITING).fetch_one(&mut *holding).await?;
+        Ok((waiting > 0).then_some(()))
+    })
+    .await?;
+
+    line.freeze();
+    time::pause();
+    let ended = time::timeout(limits::ANSWER_AT_LEISURE * 2, exporting).await;
+    time::resume();
+    ended.context("it waits for ever")??.unwrap_err();
+
+    line.mend();
+    holding.rollback().await?;
+    let acme = storage.of(&tenant(DEFAULT_TENANT)?);
+    let alice = ALICE.parse()?;
+    // As many as there are readers, and one more.
+    for _ in 0..=thread::available_parallelism()?.get() {
+        until("an export", async || Ok(acme.person(&alice).await.ok())).await?;
+    }
     storage.close().await;
     Ok(())
 }
@@ -107,6 +148,15 @@ async fn host(test: &str) -> Result<Option<(Host, Line)>> {
         settings.sessions.lost_after_s = LOST_AFTER;
     });
     Ok(Some((host.await?, line)))
+}
+
+/// What is stored at the end of a line.
+async fn storage(line: &Line) -> Result<Storage> {
+    let settings = switchhook_storage::Settings {
+        allow_lossy_database: true,
+        ..switchhook_storage::Settings::new(Database::Postgres { url: line.url.clone() }, Clock::new(now))
+    };
+    Ok(Storage::open(settings).await?)
 }
 
 async fn line(test: &str) -> Result<Option<Line>> {

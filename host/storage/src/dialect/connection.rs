@@ -181,11 +181,13 @@ impl Pool {
                 Ok(rows(read.await?, Row::Sqlite))
             }
             Self::Postgres { readers, .. } => {
-                let mut reading = readers.begin().await?;
-                sqlx::raw_sql(postgres::AT_LEISURE).execute(&mut *reading).await?;
-                let found = query.postgres().fetch_all(&mut *reading).await?;
-                reading.commit().await?;
-                Ok(rows(found, Row::Postgres))
+                let reading = Box::pin(async {
+                    let mut connection = readers.acquire().await?;
+                    let asked = read_at_leisure(&mut connection, query);
+                    let answer = timeout(limits::ANSWER_AT_LEISURE, asked).await;
+                    answered(answer, connection)
+                });
+                Ok(rows(reading.await?, Row::Postgres))
             }
         }
     }
@@ -237,6 +239,15 @@ impl Row {
 pub(crate) trait Cell: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres> {}
 
 impl<T: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres>> Cell for T {}
+
+/// Reads in a transaction of its own: what it is allowed ends with that.
+async fn read_at_leisure(connection: &mut PgConnection, query: Query) -> sqlx::Result<Vec<PgRow>> {
+    let mut reading = connection.begin().await?;
+    sqlx::raw_sql(postgres::AT_LEISURE).execute(&mut *reading).await?;
+    let found = query.postgres().fetch_all(&mut *reading).await?;
+    reading.commit().await?;
+    Ok(found)
+}
 
 /// What was answered in time. A connection on which nothing was is given up: whoever had it next would wait for the same.
 fn answered<T>(
