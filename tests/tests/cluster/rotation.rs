@@ -8,6 +8,7 @@ use switchhook_protocol::{
     client::Signal,
     close::CloseCode,
     event::{Event, Rung},
+    id::SessionId,
     invitation::{Accepted, Invite},
     session::End,
 };
@@ -34,6 +35,7 @@ const STEPS: [Step; 3] = [
 struct Ringing {
     from: usize,
     to: usize,
+    invite: Invite,
     rung: Rung,
 }
 
@@ -82,21 +84,29 @@ fn leave(stage: &Stage, people: &[Somebody], node: usize) -> Result<()> {
 
 async fn ring(people: &mut [Somebody], from: usize) -> Result<Ringing> {
     let to = (from + 1) % NODES;
-    let invite = async |phone: &Phone| {
-        let invite: Invite = phone.invite_of(&phone.prepare(&open()).await?, &[&number(to)])?;
-        Ok(phone.client.invite(&invite).await)
-    };
-    let session = at(people, from)?.insist("an invite", invite).await?.session;
+    let inviter = at(people, from)?;
+    let prepared = inviter.phone.prepare(&open()).await?;
+    let key = Some(format!("ring-{:x}", rand::random::<u64>()).parse()?);
+    let invite = Invite { idempotency_key: key, ..inviter.phone.invite_of(&prepared, &[&number(to)])? };
+    let session = asked(inviter, &invite).await?;
     let of_session = |event: &Event| {
         let Event::Invite(rung) = event else { return None };
         (rung.session == session).then(|| rung.clone())
     };
     let rung = at(people, to)?.phone.expect_event("the ring", of_session).await?;
-    Ok(Ringing { from, to, rung })
+    Ok(Ringing { from, to, invite, rung })
 }
 
-/// Accepted, both hear each other's live messages, and it ends by a ticket of before.
-async fn carry(people: &mut [Somebody], Ringing { from, to, rung }: Ringing) -> Result<()> {
+/// The session of an invite, however often it was sent.
+async fn asked(inviter: &Somebody, invite: &Invite) -> Result<SessionId> {
+    let status = inviter.insist("an invite", async |phone| Ok(phone.client.invite(invite).await)).await?;
+    Ok(status.session)
+}
+
+/// Its invite is known when it comes again; accepted, both hear each other's live messages, and it ends by a ticket of
+/// before.
+async fn carry(people: &mut [Somebody], Ringing { from, to, invite, rung }: Ringing) -> Result<()> {
+    assert_eq!(asked(at(people, from)?, &invite).await?, rung.session, "it rings once");
     let accept = async |phone: &Phone| phone.accept(&rung).await;
     let accepted = at(people, to)?.insist("the accept", accept).await?;
     let taken = at(people, from)?.phone.expect_accept(&rung.session).await?;

@@ -38,6 +38,7 @@ mod registration;
 mod relay_hosts;
 mod relay_peers;
 mod repeat;
+mod rotated;
 mod routing;
 mod sandbox;
 mod session;
