@@ -83,16 +83,14 @@ impl RefusedInvites {
 
 impl Known {
     fn keep(&mut self, tenant: &TenantId, refused: RefusedInvite) {
-        if self.count() >= limits::REFUSED_INVITES
-            && let Some(most) = self.0.values_mut().max_by_key(|own| own.len())
-        {
-            most.pop_front();
-        }
+        let is_full = self.count() >= limits::REFUSED_INVITES;
         let own = self.0.entry(tenant.clone()).or_default();
         if own.len() >= limits::REFUSED_INVITES_OF_TENANT {
             own.pop_front();
+        } else if is_full && let Some(most) = self.0.values_mut().max_by_key(|own| own.len()) {
+            most.pop_front();
         }
-        own.push_back(refused);
+        self.0.entry(tenant.clone()).or_default().push_back(refused);
     }
 
     fn about(&self, tenant: &TenantId, endpoint: &EndpointId, now: Timestamp) -> Vec<RefusedInvite> {
@@ -169,5 +167,21 @@ mod tests {
         }
         assert_eq!(all.lock().count(), limits::REFUSED_INVITES);
         assert_eq!(all.about(&tenant("quiet"), &"bob".parse().unwrap(), NOW), [refused(0, "bob")]);
+    }
+
+    #[test]
+    fn where_all_have_their_most_one_more_of_a_tenant_costs_it_its_own_oldest_alone() {
+        let all = RefusedInvites::default();
+        let tenants = limits::REFUSED_INVITES / limits::REFUSED_INVITES_OF_TENANT;
+        let name = |number: usize| tenant(&format!("loud-{number}"));
+        for number in 0..limits::REFUSED_INVITES {
+            all.note(&name(number % tenants), refused(number, "bob"));
+        }
+        all.note(&name(0), refused(limits::REFUSED_INVITES, "bob"));
+        let bob = "bob".parse().unwrap();
+        for number in 0..tenants {
+            let kept = all.about(&name(number), &bob, NOW).len();
+            assert_eq!(kept, limits::REFUSED_INVITES_OF_TENANT, "{number}");
+        }
     }
 }
