@@ -225,6 +225,9 @@ pub(crate) const LATELY: Duration = Duration::from_secs(6);
 /// How long other nodes may take to say whether a device is connected there; somebody waits for the ringing.
 pub(crate) const ASK_NODES: Duration = Duration::from_millis(150);
 
+/// How long another node may take to say what it has in memory alone: a person waits who asks why it did not ring.
+pub(crate) const ASK_NODE: Duration = Duration::from_secs(1);
+
 /// When a new connection looks again: by then every part of the bus knows of it.
 pub(crate) const LOOK_AFTER_ENTERING: Duration = Duration::from_millis(250);
 
@@ -257,7 +260,8 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 /// Decisions kept for the timeline, over all tenants.
 pub(crate) const DECISIONS: usize = 4_096;
 
-/// Refused invites that a node remembers of one tenant: those of the last minutes, of a person who asks why.
+/// Refused invites that a node remembers of one tenant: those of the last minutes, of a person who asks why. All of them
+/// fit into one message of the bus (1 MiB), also with the longest identifiers.
 pub(crate) const REFUSED_INVITES_OF_TENANT: usize = 64;
 
 /// The same over all tenants, at a kilobyte each.

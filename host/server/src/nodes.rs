@@ -8,8 +8,10 @@
 //! A node beats until it has drained: what it performs is its own as long. So long it looks for messages too, as
 //! devices are connected; the dead and what has changed are left to those that stay.
 
+mod letters;
 pub(crate) mod neighbours;
 pub(crate) mod others;
+pub(crate) mod questions;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,6 +27,7 @@ use tracing::{error, info, warn};
 use self::{
     neighbours::Neighbours,
     others::{AllHeard, ToAll},
+    questions::ToNode,
 };
 use crate::{app::App, causes::Causes, limits, outbox, plugins::reconcile::reconcile, relay_hosts, tenants};
 
@@ -66,6 +69,7 @@ pub(crate) fn run(app: &Arc<App>) {
     if app.storage.is_shared() {
         app.living.spawn(beat(Arc::clone(app)));
         app.living.spawn(look(Arc::clone(app)));
+        app.living.spawn(answer(Arc::clone(app)));
         app.tasks.spawn(follow(Arc::clone(app)));
     }
 }
@@ -112,6 +116,23 @@ async fn look(app: Arc<App>) {
             && let Err(trouble) = bury_dead(&app, &mut watch, started).await
         {
             error!(error = %Causes(&trouble), "this node does not see the others");
+        }
+    }
+}
+
+/// Answers what the others ask, until it has ended.
+async fn answer(app: Arc<App>) {
+    let Some(mut questions) = app.online.others().hear_questions().await else { return };
+    loop {
+        let (question, asked) = tokio::select! {
+            biased;
+            () = app.ended.cancelled() => return,
+            next = questions.next() => next,
+        };
+        match question {
+            ToNode::Refused(tenant, endpoint) => {
+                asked.answer(&app.refused.about(&tenant, &endpoint, app.now()));
+            }
         }
     }
 }

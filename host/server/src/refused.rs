@@ -1,7 +1,10 @@
 //! Invites that were refused lately, for "why did it not ring?": bounded, in memory, by tenant.
 //!
 //! A refusal leaves no row: whoever is refused may ask again as often as they like, and would write as often. So each
-//! node knows what it refused itself, and the last of each tenant alone: a flood of one tenant's costs no other's.
+//! node knows what it refused itself, and the last of each tenant alone: a flood of one tenant's costs no other's. Whoever
+//! wants to know of all asks the others ([`everywhere`]).
+
+pub(crate) mod everywhere;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,6 +12,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use serde::{Deserialize, Serialize};
 use switchhook_protocol::{
     endpoint::EndpointId,
     error::{ErrorBody, ErrorCode},
@@ -20,7 +24,7 @@ use switchhook_protocol::{
 use crate::limits;
 
 /// An invite that was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RefusedInvite {
     /// When.
     pub(crate) at: Timestamp,

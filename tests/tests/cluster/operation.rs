@@ -82,6 +82,57 @@ async fn what_a_tenant_has_set_is_shown_by_every_node_as_it_is_stored() -> Resul
     Ok(())
 }
 
+/// Nothing of a refusal is stored: the nodes tell each other, and whoever does not is named.
+#[tokio::test]
+async fn why_an_invite_was_refused_at_one_node_any_other_explains_or_says_which_did_not_answer() -> Result<()>
+{
+    let name = "why_an_invite_was_refused_at_one_node_any_other_explains_or_says_which_did_not_answer";
+    let Some(stage) = Stage::start(name).await? else { return Ok(()) };
+    let alice = stage.phone(ALICE, 0).await?;
+    let invite = alice.phone.invite_of(&alice.phone.prepare(&open()).await?, &[BOB])?;
+    let as_bob = Invite { from: BOB.parse()?, invited: vec![ALICE.parse()?], ..invite };
+    in_time("the answer", alice.phone.client.invite(&as_bob)).await?.unwrap_err();
+
+    for node in 0..NODES {
+        // Interest in the nodes' subjects may still be on its way from one server of the bus to another.
+        let known = until("all nodes' answers", async || {
+            let known = explained(&stage, node).await?;
+            Ok((known["silent_nodes"] == json!([])).then_some(known))
+        })
+        .await?;
+        let told = known.pointer("/refused/0/device").and_then(Value::as_str);
+        assert_eq!(told, Some(alice.phone.device().as_str()), "{known:#}");
+        assert!(!findings(&known).contains("did not answer"), "{known:#}");
+        let other = stage.node(node)?.admin.at("other");
+        if node == 0 {
+            other.create_tenant().await?;
+        }
+        assert_eq!(other.get("explain?about=%2B15550101").await?["refused"], json!([]));
+    }
+
+    // Frozen for too long it is dead, and none of the nodes: until it is back.
+    let (frozen, asked) = (&stage.node(0)?.process, 1);
+    let known = until("the silence of a node that has a row", async || {
+        frozen.freeze()?;
+        let known = explained(&stage, asked).await;
+        frozen.thaw()?;
+        let known = known?;
+        Ok((known["silent_nodes"] != json!([])).then_some(known))
+    })
+    .await?;
+    assert_eq!(known["refused"], json!([]));
+    assert!(findings(&known).contains("did not answer: which invites it refused"), "{known:#}");
+    Ok(())
+}
+
+async fn explained(stage: &Stage, node: usize) -> Result<Value> {
+    stage.node(node)?.admin.get("explain?about=%2B15550101").await
+}
+
+fn findings(known: &Value) -> String {
+    known["findings"].to_string()
+}
+
 #[tokio::test]
 async fn a_node_with_keys_of_its_own_is_refused() -> Result<()> {
     let Some(stage) = Stage::start("a_node_with_keys_of_its_own_is_refused").await? else { return Ok(()) };

@@ -1,26 +1,22 @@
 //! What a node tells the others, and hears from them.
 //!
 //! Each device that is connected has a subject on the bus: its hash under the host's key, since whoever runs the
-//! bus reads subjects. All nodes hear one more. What is said is sealed, and says what it is about and who says it:
-//! nobody else can say it, nor say it again about somebody else.
-//!
-//! While the keys are rotated, nodes are at two steps of it. Each says under the key that it seals with, and hears under
-//! every key that it has; at two steps that follow each other the first is among the second.
+//! bus reads subjects. All nodes hear one more. What is said is sealed ([`Letters`]). What a node is asked by itself
+//! stands in [`questions`](super::questions).
 //!
 //! Without a bus nothing is said and nobody heard; the database has it all.
 
-use std::{fmt, future};
+use std::{fmt, future, time::Duration};
 
 use bytes::Bytes;
-use data_encoding::BASE32_NOPAD;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use rand::{SeedableRng as _, rngs::StdRng};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use switchhook_bus::{Bus, Message, Subject, Subscription, Unanswered};
-use switchhook_core::seal::{KeyRing, Purpose};
+use switchhook_core::seal::KeyRing;
 use switchhook_protocol::{id::NodeId, time::Timestamp};
 use tracing::debug;
 
+use super::letters::Letters;
 use crate::{
     limits,
     metrics::Count,
@@ -53,18 +49,9 @@ pub(crate) enum ToAll {
 /// The other nodes.
 pub(crate) struct Others {
     bus: Option<Bus>,
-    me: NodeId,
-    keys: KeyRing,
+    pub(super) letters: Letters,
     /// What was heard and is not of these nodes.
     foreign: Count,
-}
-
-/// A word on its way.
-#[derive(Debug, Serialize, Deserialize)]
-struct Letter<W> {
-    about: String,
-    from: NodeId,
-    word: W,
 }
 
 /// What is said about one device, until it is dropped.
@@ -75,11 +62,11 @@ pub(crate) struct DeviceHeard(Heard);
 #[derive(Debug)]
 pub(crate) struct AllHeard(Heard);
 
-struct Heard {
+/// What is said at one subject, until it is dropped.
+pub(super) struct Heard {
     /// One for each key: more than one while the keys are rotated.
     places: Vec<Place>,
-    me: NodeId,
-    keys: KeyRing,
+    letters: Letters,
     foreign: Count,
 }
 
@@ -91,12 +78,12 @@ struct Place {
 
 impl Others {
     pub(crate) const fn new(bus: Option<Bus>, me: NodeId, keys: KeyRing, foreign: Count) -> Self {
-        Self { bus, me, keys, foreign }
+        Self { bus, letters: Letters::new(me, keys), foreign }
     }
 
     /// This node.
     pub(crate) const fn me(&self) -> &NodeId {
-        &self.me
+        &self.letters.me
     }
 
     /// Whether what is said here may be heard.
@@ -106,32 +93,33 @@ impl Others {
 
     /// Tells whoever has the device's connection.
     pub(crate) fn tell(&self, whose: &Whose, word: &ToDevice) {
-        self.say(of_device(&self.keys, whose), word);
+        self.say(self.letters.of_device(whose), word);
     }
 
     /// Tells every node.
     pub(crate) fn tell_all(&self, word: ToAll) {
-        self.say(of_all(&self.keys), &word);
+        self.say(self.letters.of_all(), &word);
     }
 
     /// Whether another node has the device's connection. Who does not answer in time, or cannot be asked, may
     /// have it.
     pub(crate) async fn have(&self, whose: &Whose) -> bool {
-        let Some(bus) = &self.bus else { return false };
-        let Some(about) = of_device(&self.keys, whose).next() else { return false };
-        let question = self.letter(&about, &ToDevice::Where);
-        let answer = bus.ask(&about, question, limits::ASK_NODES).await;
-        answer != Err(Unanswered::Nobody)
+        if !self.hear() {
+            return false;
+        }
+        let Some(about) = self.letters.of_device(whose).next() else { return false };
+        let question = self.letters.seal(&about, &ToDevice::Where);
+        self.ask(&about, question, limits::ASK_NODES).await != Err(Unanswered::Nobody)
     }
 
     /// Hears what is said about a device from now on.
     pub(crate) async fn hear_of(&self, whose: &Whose) -> Option<DeviceHeard> {
-        self.subscribe(of_device(&self.keys, whose)).await.map(DeviceHeard)
+        self.subscribe(self.letters.of_device(whose)).await.map(DeviceHeard)
     }
 
     /// Hears what is said to every node from now on.
     pub(crate) async fn hear_all(&self) -> Option<AllHeard> {
-        self.subscribe(of_all(&self.keys)).await.map(AllHeard)
+        self.subscribe(self.letters.of_all()).await.map(AllHeard)
     }
 
     /// Says what waits to be said.
@@ -141,30 +129,35 @@ impl Others {
         }
     }
 
-    async fn subscribe(&self, about: impl Iterator<Item = Subject>) -> Option<Heard> {
+    /// Asks whoever hears what is said about something. Without a bus that is nobody.
+    pub(super) async fn ask(
+        &self,
+        about: &Subject,
+        question: Bytes,
+        within: Duration,
+    ) -> Result<Bytes, Unanswered> {
+        match &self.bus {
+            Some(bus) => bus.ask(about, question, within).await,
+            None => Err(Unanswered::Nobody),
+        }
+    }
+
+    pub(super) async fn subscribe(&self, about: impl Iterator<Item = Subject>) -> Option<Heard> {
         let bus = self.bus.as_ref()?;
         let mut places = Vec::with_capacity(1);
         for about in about {
             let subscription = bus.subscribe(&about).await;
             places.push(Place { about, subscription });
         }
-        let (me, keys, foreign) = (self.me.clone(), self.keys.clone(), self.foreign.clone());
-        Some(Heard { places, me, keys, foreign })
+        Some(Heard { places, letters: self.letters.clone(), foreign: self.foreign.clone() })
     }
 
     fn say(&self, mut about: impl Iterator<Item = Subject>, word: &impl Serialize) {
         if let Some(bus) = &self.bus
             && let Some(about) = about.next()
         {
-            bus.publish(&about, self.letter(&about, word));
+            bus.publish(&about, self.letters.seal(&about, word));
         }
-    }
-
-    fn letter(&self, about: &Subject, word: &impl Serialize) -> Bytes {
-        let letter = Letter { about: about.to_string(), from: self.me.clone(), word };
-        let plain = serde_json::to_vec(&letter).unwrap_or_default();
-        let mut rng = StdRng::from_rng(&mut rand::rng());
-        self.keys.seal_bytes(Purpose::Letter, &plain, &mut rng).into()
     }
 }
 
@@ -191,11 +184,11 @@ impl AllHeard {
 
 impl Heard {
     /// The next word of another node that is what it says.
-    async fn next<W: DeserializeOwned>(&mut self) -> (W, Message) {
+    pub(super) async fn next<W: DeserializeOwned>(&mut self) -> (W, Message) {
         loop {
             let (message, about) = self.message().await;
-            match self.open(&message, &about) {
-                Some(Letter { from, word, .. }) if from != self.me => return (word, message),
+            match self.letters.open(&about, &message.payload) {
+                Some((from, word)) if from != self.letters.me => return (word, message),
                 Some(_) => {}
                 // Whoever may publish there says as much as they like: it is counted, not logged.
                 None => {
@@ -217,12 +210,6 @@ impl Heard {
             None => future::pending().await,
         }
     }
-
-    fn open<W: DeserializeOwned>(&self, message: &Message, about: &str) -> Option<Letter<W>> {
-        let plain = self.keys.open_bytes(Purpose::Letter, &message.payload).ok()?;
-        let letter: Letter<W> = serde_json::from_slice(&plain).ok()?;
-        (letter.about == about).then_some(letter)
-    }
 }
 
 impl Place {
@@ -231,30 +218,9 @@ impl Place {
     }
 }
 
-/// The subjects of a device, the first of them that under which it is spoken of.
-fn of_device(keys: &KeyRing, (tenant, device): &Whose) -> impl Iterator<Item = Subject> + use<> {
-    let about = [tenant.as_str().as_bytes(), device.as_str().as_bytes()];
-    subjects("device", keys.macs("device-on-bus", &about))
-}
-
-/// The subjects of all nodes, in the same order.
-fn of_all(keys: &KeyRing) -> impl Iterator<Item = Subject> + use<> {
-    subjects("nodes", keys.macs("nodes-on-bus", &[]))
-}
-
-fn subjects(kind: &'static str, hashes: Vec<[u8; 32]>) -> impl Iterator<Item = Subject> {
-    hashes.into_iter().filter_map(move |hash| subject(kind, &hash))
-}
-
-/// Sixteen bytes: nobody finds another device of the same.
-fn subject(kind: &str, hash: &[u8; 32]) -> Option<Subject> {
-    let hash = BASE32_NOPAD.encode(hash.first_chunk::<16>()?).to_ascii_lowercase();
-    Subject::try_from(format!("switchhook.{kind}.{hash}")).ok()
-}
-
 impl fmt::Debug for Others {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Others").field("bus", &self.bus).field("me", &self.me).finish_non_exhaustive()
+        f.debug_struct("Others").field("bus", &self.bus).field("me", self.me()).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
 //! "Why did it not ring?": of a session or an identifier, everything that is known, on one line of time.
 //!
 //! Route, legs, mailboxes, what plugins decided, who took part. All of it is rows, so that any node knows
-//! it, and it is kept for a day with its session.
+//! it, and it is kept for a day with its session. Invites that were refused are no rows: all nodes are asked for them.
 
 use std::sync::Arc;
 
@@ -27,7 +27,10 @@ use crate::{
     app::App,
     decisions::DecisionRecord,
     http::{extract::Query, problem::Problem},
-    refused::RefusedInvite,
+    refused::{
+        RefusedInvite,
+        everywhere::{self, RefusedEverywhere},
+    },
 };
 
 /// Sessions of an identifier that are explained: the newest.
@@ -52,9 +55,11 @@ pub(crate) struct Explanation {
     devices: Vec<Reached>,
     /// The newest first.
     sessions: Vec<Explained>,
-    /// Invites by or to the identifier that this node refused within a day, the newest first; each node knows its own,
-    /// of each tenant the last 64, until it is restarted. Empty for a session.
+    /// Invites by or to the identifier that were refused within a day, the newest first; each node knows its own, of each
+    /// tenant the last 64, until it is restarted, and is asked for them. Empty for a session.
     refused: Vec<Refused>,
+    /// The addresses of nodes that did not answer within a second: what they refused is not among `refused`.
+    silent_nodes: Vec<String>,
 }
 
 /// An invite that was refused: nothing rang, and nothing is stored of it.
@@ -173,6 +178,7 @@ pub(crate) async fn explain(
             devices: vec![],
             sessions: vec![explained],
             refused: vec![],
+            silent_nodes: vec![],
         }));
     }
     let endpoint: EndpointId = about.parse().or(Err(ErrorCode::NotFound))?;
@@ -181,10 +187,13 @@ pub(crate) async fn explain(
     for session in storage.sessions().of_endpoint(&endpoint, SESSIONS).await? {
         sessions.push(explained(&app, &storage, session).await?);
     }
-    let refused = app.refused.about(&tenant, &endpoint, app.now());
-    let findings = findings(&devices, &sessions, last_refused(&refused, &endpoint, &sessions));
-    let refused = refused.into_iter().map(Refused::from).collect();
-    Ok(Json(Explanation { findings, devices, sessions, refused }))
+    let RefusedEverywhere { invites, silent } = everywhere::about(&app, &tenant, &endpoint).await?;
+    let mut findings = findings(&devices, &sessions, last_refused(&invites, &endpoint, &sessions));
+    findings.extend(
+        silent.iter().map(|node| format!("{node} did not answer: which invites it refused is not known")),
+    );
+    let refused = invites.into_iter().map(Refused::from).collect();
+    Ok(Json(Explanation { findings, devices, sessions, refused, silent_nodes: silent }))
 }
 
 async fn reached(
