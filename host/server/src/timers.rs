@@ -5,6 +5,7 @@ mod firing;
 use std::{sync::Arc, time::Duration};
 
 use rand::RngExt;
+use switchhook_protocol::time::Timestamp;
 use switchhook_storage::{DueDeadline, DueTimer, StorageError};
 use tokio::time;
 use tracing::{error, info};
@@ -124,8 +125,12 @@ async fn forget_expired(app: &App) -> Result<(), StorageError> {
 async fn until_next(app: &App) -> Duration {
     let ring = app.storage.timers().next_due().await.ok().flatten();
     let registration = app.storage.next_deadline().await.ok().flatten();
-    let next = ring.into_iter().chain(registration).min();
-    next.map_or(limits::LOOK_AGAIN, |due| app.now().until(due)).clamp(SHORTEST, limits::LOOK_AGAIN)
+    pause(ring.into_iter().chain(registration).min(), app.now())
+}
+
+/// Until the next is due, but not for long: another node may have stored an earlier one, and nobody told of it.
+fn pause(next: Option<Timestamp>, now: Timestamp) -> Duration {
+    next.map_or(limits::LOOK_AGAIN, |due| now.until(due)).clamp(SHORTEST, limits::LOOK_AGAIN)
 }
 
 /// How much later than due a timer may be taken up; a person does not notice.
@@ -142,6 +147,19 @@ mod tests {
     use rand::{SeedableRng as _, rngs::StdRng};
 
     use super::*;
+
+    #[test]
+    fn a_timer_of_which_nobody_told_is_looked_for_two_seconds_later_at_the_latest() {
+        let now = Timestamp::from_millis(1_000_000);
+        let longest = Duration::from_secs(2);
+        assert_eq!(pause(None, now), longest);
+        assert_eq!(pause(Some(now.after(Duration::from_hours(1))), now), longest);
+        let soon = Duration::from_millis(700);
+        assert_eq!(pause(Some(now.after(soon)), now), soon);
+        for due in [now, Timestamp::from_millis(1)] {
+            assert_eq!(pause(Some(due), now), SHORTEST, "whoever is late finds another at work");
+        }
+    }
 
     #[test]
     fn a_timer_that_cannot_be_fired_is_tried_less_and_less_often_but_for_ever() {
