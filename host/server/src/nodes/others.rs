@@ -93,7 +93,10 @@ impl Others {
 
     /// Tells whoever has the device's connection.
     pub(crate) fn tell(&self, whose: &Whose, word: &ToDevice) {
-        self.say(self.letters.of_device(whose), word);
+        // Where nobody hears no subject is computed.
+        if self.hear() {
+            self.say(self.letters.of_device(whose), word);
+        }
     }
 
     /// Tells every node.
@@ -114,6 +117,9 @@ impl Others {
 
     /// Hears what is said about a device from now on.
     pub(crate) async fn hear_of(&self, whose: &Whose) -> Option<DeviceHeard> {
+        if !self.hear() {
+            return None;
+        }
         self.subscribe(self.letters.of_device(whose)).await.map(DeviceHeard)
     }
 
