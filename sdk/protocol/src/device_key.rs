@@ -8,7 +8,7 @@ use alloc::{string::String, vec::Vec};
 
 use data_encoding::BASE64URL_NOPAD;
 use p256::ecdsa::signature::Verifier as _;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::id::{ApplicationId, DeviceId, PushToken, TenantId};
 
@@ -23,8 +23,8 @@ pub enum Algorithm {
 }
 
 /// The public half of a device key, or a signature: bytes, base64url without padding on the wire.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct KeyBytes(pub Vec<u8>);
 
 impl TryFrom<String> for KeyBytes {
@@ -38,6 +38,12 @@ impl TryFrom<String> for KeyBytes {
 impl From<KeyBytes> for String {
     fn from(bytes: KeyBytes) -> Self {
         BASE64URL_NOPAD.encode(&bytes.0)
+    }
+}
+
+impl Serialize for KeyBytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64URL_NOPAD.encode(&self.0))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Endpoint identifiers: what a person is reached by.
 
-use alloc::string::String;
+use alloc::{borrow::ToOwned as _, string::String, sync::Arc};
 use core::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::text;
 
 mod mail;
 
@@ -16,9 +18,8 @@ pub const MAX_ENDPOINT: usize = 254;
 /// normalised. So comparing bytes compares identifiers.
 ///
 /// Prints masked. [`Self::reveal`] gives the real thing, for a wire or a query, never for a log.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct EndpointId(String);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointId(Arc<str>);
 
 /// Why a text is no endpoint identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -60,21 +61,7 @@ impl TryFrom<String> for EndpointId {
     type Error = InvalidEndpoint;
 
     fn try_from(text: String) -> Result<Self, InvalidEndpoint> {
-        if let Some(digits) = text.strip_prefix('+') {
-            let e164 = (7..=15).contains(&digits.len())
-                && digits.bytes().all(|digit| digit.is_ascii_digit())
-                && !digits.starts_with('0');
-            return if e164 { Ok(Self(text)) } else { Err(InvalidEndpoint::PhoneNumber) };
-        }
-        let printable = !text.chars().any(|c| c.is_whitespace() || c.is_control());
-        if text.is_empty() || text.len() > MAX_ENDPOINT || !printable {
-            return Err(InvalidEndpoint::Text);
-        }
-        if text.contains('@') {
-            let address = mail::canonical(&text).filter(|address| address.len() <= MAX_ENDPOINT);
-            return address.map(Self).ok_or(InvalidEndpoint::MailAddress);
-        }
-        Ok(Self(text))
+        text.parse()
     }
 }
 
@@ -82,13 +69,39 @@ impl FromStr for EndpointId {
     type Err = InvalidEndpoint;
 
     fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
-        Self::try_from(String::from(text))
+        if let Some(digits) = text.strip_prefix('+') {
+            let e164 = (7..=15).contains(&digits.len())
+                && digits.bytes().all(|digit| digit.is_ascii_digit())
+                && !digits.starts_with('0');
+            return if e164 { Ok(Self(text.into())) } else { Err(InvalidEndpoint::PhoneNumber) };
+        }
+        let printable = !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        if text.is_empty() || text.len() > MAX_ENDPOINT || !printable {
+            return Err(InvalidEndpoint::Text);
+        }
+        if text.contains('@') {
+            let address = mail::canonical(text).filter(|address| address.len() <= MAX_ENDPOINT);
+            return address.map(|it| Self(it.into())).ok_or(InvalidEndpoint::MailAddress);
+        }
+        Ok(Self(text.into()))
     }
 }
 
 impl From<EndpointId> for String {
     fn from(endpoint: EndpointId) -> Self {
-        endpoint.0
+        endpoint.reveal().to_owned()
+    }
+}
+
+impl Serialize for EndpointId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.reveal())
+    }
+}
+
+impl<'de> Deserialize<'de> for EndpointId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::read(deserializer)
     }
 }
 

@@ -33,6 +33,7 @@ pub mod registration;
 pub mod relay;
 pub mod server;
 pub mod session;
+mod text;
 pub mod time;
 
 /// Name of the WebSocket subprotocol, with its version.
