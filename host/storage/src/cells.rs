@@ -3,6 +3,8 @@
 //! [`Cells`] reads a row from left to right; each query names its columns in that order, the row's
 //! key first. What does not fit its type makes the row corrupt.
 
+use std::str::FromStr;
+
 use switchhook_protocol::time::Timestamp;
 
 use crate::{
@@ -35,15 +37,15 @@ impl<'r> Cells<'r> {
     }
 
     /// The same; none if it is empty.
-    pub(crate) fn parsed_if_any<T: TryFrom<String>>(&mut self) -> Result<Option<T>, StorageError> {
-        let text = self.text()?;
-        if text.is_empty() { Ok(None) } else { T::try_from(text).map(Some).or_else(|_| self.corrupt()) }
+    pub(crate) fn parsed_if_any<T: FromStr>(&mut self) -> Result<Option<T>, StorageError> {
+        let text = self.read()?;
+        if text.is_empty() { Ok(None) } else { text.parse().map(Some).or_else(|_| self.corrupt()) }
     }
 
     /// Text that its type accepts: an id, an identifier.
-    pub(crate) fn parsed<T: TryFrom<String>>(&mut self) -> Result<T, StorageError> {
-        let text = self.text()?;
-        T::try_from(text).or_else(|_| self.corrupt())
+    pub(crate) fn parsed<T: FromStr>(&mut self) -> Result<T, StorageError> {
+        let text = self.read()?;
+        text.parse().or_else(|_| self.corrupt())
     }
 
     /// The same, or nothing.
@@ -99,14 +101,21 @@ impl<'r> Cells<'r> {
 
     /// One of our words.
     pub(crate) fn word<T: Word>(&mut self) -> Result<T, StorageError> {
-        let word = self.text()?;
-        T::from_word(&word).map_or_else(|| self.corrupt(), Ok)
+        let word = self.read()?;
+        T::from_word(word).map_or_else(|| self.corrupt(), Ok)
     }
 
     /// Says that this row breaks an invariant.
     pub(crate) fn corrupt<T>(&self) -> Result<T, StorageError> {
         let key = self.row.cell::<String>(0);
         Err(StorageError::Corrupt { table: self.table, row: key.unwrap_or_else(|_| "?".to_owned()) })
+    }
+
+    /// Text where it is.
+    fn read(&mut self) -> Result<&'r str, StorageError> {
+        let text = self.row.text(self.next);
+        self.next += 1;
+        text.or_else(|_| self.corrupt())
     }
 
     fn cell<T: Cell>(&mut self) -> Result<T, StorageError> {

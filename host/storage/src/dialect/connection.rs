@@ -233,6 +233,14 @@ impl Row {
             Self::Postgres(row) => Ok(row.try_get(column)?),
         }
     }
+
+    /// The text in this column, where it is.
+    pub(crate) fn text(&self, column: usize) -> Result<&str, DriverError> {
+        match self {
+            Self::Sqlite(row) => row.text(column),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
+        }
+    }
 }
 
 /// What both drivers find in a cell.

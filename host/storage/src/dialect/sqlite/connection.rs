@@ -89,12 +89,24 @@ impl From<rusqlite::Connection> for SqliteConnection {
 impl SqliteRow {
     /// The cell in this column.
     pub(crate) fn cell<T: FromSql>(&self, column: usize) -> Result<T, DriverError> {
+        self.read_as(column, T::column_result)
+    }
+
+    /// The text in this column, where it is.
+    pub(crate) fn text(&self, column: usize) -> Result<&str, DriverError> {
+        self.read_as(column, |cell| cell.as_str())
+    }
+
+    fn read_as<'r, T>(
+        &'r self,
+        column: usize,
+        read: impl FnOnce(ValueRef<'r>) -> Result<T, FromSqlError>,
+    ) -> Result<T, DriverError> {
         let cell = self.0.get(column).ok_or(rusqlite::Error::InvalidColumnIndex(column))?;
-        let read = T::column_result(ValueRef::from(cell));
         let unfit = |error: FromSqlError| {
             rusqlite::Error::FromSqlConversionFailure(column, cell.data_type(), Box::new(error))
         };
-        Ok(read.map_err(unfit)?)
+        Ok(read(ValueRef::from(cell)).map_err(unfit)?)
     }
 
     fn read(row: &rusqlite::Row<'_>) -> Result<Self, rusqlite::Error> {
