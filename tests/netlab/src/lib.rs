@@ -30,6 +30,7 @@ mod gateway;
 mod host;
 mod ipv6;
 mod lab;
+mod matrix;
 mod namespace;
 mod nat;
 mod puncher;
@@ -42,6 +43,7 @@ pub use crate::{
     gateway::Gateway,
     host::{Companion, Host},
     lab::{Lab, may_run},
+    matrix::{Matrix, Through},
     nat::{Filtering, Mapping, Nat},
     puncher::{Meeting, meet, reported},
     site::Site,

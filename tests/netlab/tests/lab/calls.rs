@@ -1,73 +1,18 @@
-//! The client's calls through the lab's NATs: who meets, in one LAN, and after a change of address.
+//! The client's calls through the lab's NATs: in one LAN, and after a change of address.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use switchhook_client::call::Call;
-use switchhook_netlab::{Lab, MeetingTable, Nat, Site};
+use switchhook_netlab::{Lab, Nat, Site};
 use switchhook_protocol::call::PathKind;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::time::timeout;
 
 use crate::switchboard::{GUARD, Place, Switchboard, Talk, Verdict, runtime};
-
-const PAGE: &str = include_str!("../../../../docs/NAT.md");
-
-/// INV-5, NAT-2
-#[test]
-fn nat_3_the_client_meets_wherever_the_table_says_so_and_where_guessing_helps() -> Result<()> {
-    let test = "nat_3_the_client_meets_wherever_the_table_says_so_and_where_guessing_helps";
-    let Some(lab) = Lab::or_skip(test)? else { return Ok(()) };
-    let published: BTreeMap<_, _> = MeetingTable::read(PAGE)?.pairs().collect();
-    let met = runtime()?.block_on(measure(&lab))?;
-
-    let wrong: Vec<String> = met
-        .iter()
-        .filter(|(pair, met)| expected(**pair, &published).is_some_and(|expected| expected != **met))
-        .map(|((first, second), met)| format!("{first} calls {second}: measured {met}"))
-        .collect();
-    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
-    Ok(())
-}
-
-/// Whether a pair meets; nothing where it may come out either way.
-fn expected(pair: (Nat, Nat), published: &BTreeMap<(Nat, Nat), bool>) -> Option<bool> {
-    let either = |nat| pair.0 == nat || pair.1 == nat;
-    let meets = published.get(&pair).copied().unwrap_or_default();
-    let in_turn = published.get(&(pair.1, pair.0)).copied().unwrap_or_default();
-    let cone = either(Nat::PortRestricted) || either(Nat::Masquerade);
-    match (meets, either(Nat::OpenMasquerade), either(Nat::SymmetricSequential)) {
-        // Both move at once here.
-        (_, true, _) => (meets && in_turn && pair.0 != pair.1).then_some(true),
-        (true, false, _) => Some(true),
-        // Its next ports are known; whom it meets has to let them in.
-        (false, false, true) => cone.then_some(true),
-        (false, false, false) => Some(false),
-    }
-}
-
-/// Every ordered pair of kinds that let datagrams out, each site in one call at a time.
-async fn measure(lab: &Lab) -> Result<BTreeMap<(Nat, Nat), bool>> {
-    let board = Arc::new(Switchboard::start(lab).await?);
-    let kinds: Vec<Nat> = Nat::ALL.into_iter().filter(|nat| nat.behaviour().is_some()).collect();
-    let place = |nat: &Nat| Ok(Place::Site(Arc::new(lab.site(*nat)?)));
-    let first: Vec<Place> = kinds.iter().map(place).collect::<Result<_>>()?;
-    let second: Vec<Place> = kinds.iter().map(place).collect::<Result<_>>()?;
-    let mut met = BTreeMap::new();
-    for shift in 0..kinds.len() {
-        let mut calls = JoinSet::new();
-        let others = kinds.iter().zip(&second).cycle().skip(shift);
-        for ((nat, a), (other, b)) in kinds.iter().zip(&first).zip(others) {
-            let (pair, places, board) = ((*nat, *other), [a.clone(), b.clone()], Arc::clone(&board));
-            calls.spawn(async move { (pair, Box::pin(board.call(places)).await.is_ok()) });
-        }
-        met.extend(calls.join_all().await);
-    }
-    Ok(met)
-}
 
 /// REL-4
 #[test]

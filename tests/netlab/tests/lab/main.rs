@@ -7,6 +7,7 @@ mod families;
 mod first_byte;
 mod guesses;
 mod kinds;
+mod matrix;
 mod meeting;
 mod no_udp;
 mod relay;

@@ -219,8 +219,9 @@ impl Switchboard {
         let known = sides.map(|device| (device.id(), &device.facts));
         let exchanges = between((session, 1), known, (&self.keys, NOW), &mut rand::rng());
         let [for_one, for_other] = exchanges.map_or([None, None], |both| both.map(Some));
-        let patience = if guessing.birthday { GUESSING_PATIENCE_MS } else { PATIENCE_MS };
         let [one_guesses, other_guesses] = guessing::parts(guessing, [&one.facts, &other.facts]);
+        let at_random = one_guesses.birthday.is_some();
+        let patience = if at_random { GUESSING_PATIENCE_MS } else { PATIENCE_MS };
         let path = |peer: &Device, exchange, guessing| Path::Direct {
             candidates: peer.facts.candidates(),
             patience_ms: Some(patience),
