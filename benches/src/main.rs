@@ -106,7 +106,10 @@ enum Bench {
     Relay,
     /// The relay, by itself.
     #[command(hide = true)]
-    ServeRelay,
+    ServeRelay {
+        #[command(flatten)]
+        stand: relay::servers::Stand,
+    },
     /// A yardstick's server: datagrams, forwarded.
     #[command(hide = true)]
     ServeForwarder {
@@ -138,7 +141,7 @@ fn main() -> anyhow::Result<()> {
         Bench::ServeWebhook => return plugin_call::webhook::serve(),
         Bench::Burn => return plugin_platform::burn(),
         Bench::ServeSockets { kind, files } => return bare::serve(kind, &files),
-        Bench::ServeRelay => return relay::servers::serve_relay(),
+        Bench::ServeRelay { stand } => return relay::servers::serve_relay(stand),
         Bench::ServeForwarder { way, flows } => return relay::forwarders::serve(way, flows),
         Bench::All => {
             let platform = plugin_platform::run(&options)?;

@@ -1,12 +1,14 @@
 //! The relay beside coturn and beside forwarders that do nothing but forward (DESIGN §11).
 //!
-//! Everything is on loopback: what is measured on the first core, the generator on the last. All payloads are of
-//! 200 bytes.
+//! What is measured runs on the first core, the generator on the last, each in a network namespace of its own; where these
+//! are not allowed, both on loopback. All payloads are of 200 bytes. What is compared takes turns, in another order each
+//! round.
 
 mod bursts;
 mod control;
 pub(crate) mod forwarders;
 mod latency;
+mod line;
 mod packets;
 pub(crate) mod servers;
 mod turn;
@@ -23,6 +25,7 @@ use switchhook_core::stun::{Writer, message_type};
 use self::{
     control::Made,
     latency::Added,
+    line::Line,
     packets::{BURST, Path},
     servers::Server,
 };
@@ -50,10 +53,13 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     if !Server::Coturn.is_installed() {
         report.skipped("coturn", "turnserver is not installed (Debian package coturn)");
     }
-    let mut figures = Figures::default();
-    for _ in 0..options.rounds {
-        figures.measure()?;
-    }
+    let figures = Line::lay(&mut report, |line| {
+        let mut figures = Figures::default();
+        for round in 0..options.rounds {
+            figures.measure(line, usize::try_from(round)?)?;
+        }
+        Ok(figures)
+    })?;
     figures.report_packets(&mut report);
     figures.report_control(&mut report);
     figures.report_latency(&mut report);
@@ -61,22 +67,20 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
 }
 
 impl Figures {
-    fn measure(&mut self) -> Result<()> {
-        let installed = |server: &Server| server.is_installed();
-        let forwarders = [Server::Relay, Server::Coturn, Server::Plain, Server::Merged];
-        for server in forwarders.into_iter().filter(installed) {
-            for burst in [1, BURST] {
-                for (path, cost) in packets::relayed(server, burst)? {
+    fn measure(&mut self, line: &Line, round: usize) -> Result<()> {
+        for burst in [1, BURST] {
+            for server in in_turn([Server::Relay, Server::Coturn, Server::Plain, Server::Merged], round) {
+                for (path, cost) in packets::relayed(line, server, burst)? {
                     self.packets.entry((server, path, burst)).or_default().push(cost);
                 }
             }
         }
-        for server in [Server::Relay, Server::Echo] {
-            self.answers.entry(server).or_default().push(packets::bindings(server)?);
+        for server in in_turn([Server::Relay, Server::Echo], round) {
+            self.answers.entry(server).or_default().push(packets::bindings(line, server)?);
         }
-        for server in [Server::Relay, Server::Coturn].into_iter().filter(installed) {
-            self.made.entry(server).or_default().measure(server)?;
-            self.added.entry(server).or_default().measure(server)?;
+        for server in in_turn([Server::Relay, Server::Coturn], round) {
+            self.made.entry(server).or_default().measure(line, server)?;
+            self.added.entry(server).or_default().measure(line, server)?;
         }
         Ok(())
     }
@@ -137,6 +141,12 @@ impl Figures {
             report.figure(format!("{name}, added at the 99th percentile"), "µs", &added.p99);
         }
     }
+}
+
+/// Those of them that are here, another one first each round.
+fn in_turn<const N: usize>(mut servers: [Server; N], round: usize) -> impl Iterator<Item = Server> {
+    servers.rotate_left(round % N);
+    servers.into_iter().filter(|server| server.is_installed())
 }
 
 /// A request that anybody may ask.

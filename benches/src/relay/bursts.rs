@@ -11,7 +11,7 @@ use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 /// What one call may bring merged.
 const GROUP: usize = 64 * 1024;
 
-/// A socket on loopback.
+/// A socket at one of the machine's addresses.
 pub(crate) struct Bursts {
     pub(crate) socket: UdpSocket,
     state: UdpSocketState,
@@ -21,8 +21,8 @@ pub(crate) struct Bursts {
 pub(crate) struct Basin(Vec<u8>);
 
 impl Bursts {
-    pub(crate) fn bind(port: u16) -> Result<Self> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))?;
+    pub(crate) fn bind(ip: Ipv4Addr, port: u16) -> Result<Self> {
+        let socket = UdpSocket::bind((ip, port))?;
         let state = UdpSocketState::new((&socket).into())?;
         state.set_recv_buffer_size((&socket).into(), 4 * 1024 * 1024)?;
         state.set_send_buffer_size((&socket).into(), 4 * 1024 * 1024)?;

@@ -1,13 +1,14 @@
 //! What an allocation costs, with some clients asking at a time, and how much memory many hold.
 
-use std::{
-    net::{Ipv4Addr, UdpSocket},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{bursts::Bursts, servers::Server, turn};
+use super::{
+    line::Line,
+    servers::{Clients, Server},
+    turn,
+};
 use crate::{clock::now, series::Series};
 
 const ALLOCATIONS: u16 = 10_000;
@@ -31,12 +32,10 @@ pub(super) struct Made {
 
 impl Made {
     /// Makes them, and gives them up again.
-    pub(super) fn measure(&mut self, server: Server) -> Result<()> {
-        let measured = server.start(0, 0, 0)?;
-        let peer = Bursts::bind(0)?.socket.local_addr()?.port();
-        let sockets = (0..ALLOCATIONS)
-            .map(|_| Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?))
-            .collect::<Result<Vec<_>>>()?;
+    pub(super) fn measure(&mut self, line: &Line, server: Server) -> Result<()> {
+        let measured = server.start(line, Clients::UNKNOWN)?;
+        let peer = line.bind()?.local_addr()?;
+        let sockets = (0..ALLOCATIONS).map(|_| line.bind()).collect::<Result<Vec<_>>>()?;
         let process = &measured.process;
         let (before, time) = (process.memory()?, process.time_on_cores()?);
         let mut clients = Vec::with_capacity(sockets.len());

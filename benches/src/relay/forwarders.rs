@@ -43,6 +43,12 @@ pub(crate) struct Flows {
     /// The port of all peers.
     #[arg(long, default_value_t = 0)]
     peer: u16,
+    /// Its own address.
+    #[arg(long)]
+    ip: Ipv4Addr,
+    /// The address of clients and peers.
+    #[arg(long)]
+    others: Ipv4Addr,
 }
 
 const SIZE: usize = 2_048;
@@ -57,11 +63,11 @@ pub(crate) fn serve(way: Way, flows: Flows) -> Result<()> {
     let mut sockets = Vec::new();
     for _ in 0..=flows.count {
         if way == Way::Merged {
-            let bursts = Bursts::bind(0)?;
+            let bursts = Bursts::bind(flows.ip, 0)?;
             sockets.push(bursts.socket.try_clone()?);
             merging.push(bursts);
         } else {
-            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let socket = UdpSocket::bind((flows.ip, 0))?;
             socket.set_nonblocking(true)?;
             sockets.push(socket);
         }
@@ -110,7 +116,7 @@ type Got = [(usize, Option<SockaddrIn>); BATCH];
 
 impl Forwarder {
     fn new(flows: Flows, sockets: Vec<UdpSocket>, merging: Vec<Bursts>) -> Self {
-        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let at = |port| SocketAddr::from((flows.others, port));
         let clients: Vec<_> = (0..flows.count).map(|flow| at(flows.clients + flow)).collect();
         Self {
             sockets,
@@ -239,12 +245,12 @@ fn v4(addr: SocketAddr) -> Result<SocketAddrV4> {
     }
 }
 
-/// A free port, and as many after it.
-pub(crate) fn free_ports(count: u16) -> Result<u16> {
+/// A free port of this address, and as many after it.
+pub(crate) fn free_ports(ip: Ipv4Addr, count: u16) -> Result<u16> {
     loop {
-        let first = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let first = UdpSocket::bind((ip, 0))?.local_addr()?.port();
         let Some(last) = first.checked_add(count) else { continue };
-        if (first..last).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
+        if (first..last).all(|port| UdpSocket::bind((ip, port)).is_ok()) {
             return Ok(first);
         }
     }

@@ -1,13 +1,18 @@
 //! How much longer a packet takes through a relay: one at a time, there and back, beside the way without one.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{SocketAddr, UdpSocket},
     time::Duration,
 };
 
 use anyhow::{Result, ensure};
 
-use super::{PAYLOAD, servers::Server, turn};
+use super::{
+    PAYLOAD,
+    line::Line,
+    servers::{Clients, Server},
+    turn,
+};
 use crate::{
     clock::{micros, now},
     series::Series,
@@ -25,23 +30,23 @@ pub(super) struct Added {
 }
 
 impl Added {
-    pub(super) fn measure(&mut self, server: Server) -> Result<()> {
-        let measured = server.start(0, 0, 0)?;
-        let [client, peer] = [bound()?, bound()?];
+    pub(super) fn measure(&mut self, line: &Line, server: Server) -> Result<()> {
+        let measured = server.start(line, Clients::UNKNOWN)?;
+        let [client, peer] = [bound(line)?, bound(line)?];
         let peer_addr = peer.local_addr()?;
-        let made = turn::allocate(&[&client], measured.addr, peer_addr.port(), &measured.credentials)?;
+        let made = turn::allocate(&[&client], measured.addr, peer_addr, &measured.credentials)?;
         let framed = [&[0x40, 0, 0, 200][..], &[0; PAYLOAD]].concat();
         ensure!(made.len() == 1, "no allocation");
         let through = there_and_back((&client, measured.addr, &framed), &peer)?;
-        let without = there_and_back((&bound()?, peer_addr, &[0; PAYLOAD]), &peer)?;
+        let without = there_and_back((&bound(line)?, peer_addr, &[0; PAYLOAD]), &peer)?;
         self.median.push(micros(of(&through, 50)) - micros(of(&without, 50)));
         self.p99.push(micros(of(&through, 99)) - micros(of(&without, 99)));
         Ok(())
     }
 }
 
-fn bound() -> Result<UdpSocket> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+fn bound(line: &Line) -> Result<UdpSocket> {
+    let socket = line.bind()?;
     socket.set_read_timeout(Some(PATIENCE))?;
     Ok(socket)
 }

@@ -9,7 +9,8 @@ use super::{
     FLOWS, PAYLOAD, binding,
     bursts::{Basin, Bursts},
     forwarders,
-    servers::{Measured, Server},
+    line::Line,
+    servers::{Clients, Measured, Server},
     turn,
 };
 use crate::clock::now;
@@ -27,16 +28,17 @@ pub(super) enum Path {
 }
 
 /// Microseconds of processor time for each packet, both ways.
-pub(super) fn relayed(server: Server, burst: usize) -> Result<[(Path, f64); 2]> {
-    let first = forwarders::free_ports(FLOWS)?;
-    let clients = (0..FLOWS).map(|flow| Bursts::bind(first + flow)).collect::<Result<Vec<_>>>()?;
-    let peer = Bursts::bind(0)?;
-    let peer_port = peer.socket.local_addr()?.port();
-    let mut measured = server.start(FLOWS, first, peer_port)?;
+pub(super) fn relayed(line: &Line, server: Server, burst: usize) -> Result<[(Path, f64); 2]> {
+    let ip = line.own_ip();
+    let first = forwarders::free_ports(ip, FLOWS)?;
+    let clients = (0..FLOWS).map(|flow| Bursts::bind(ip, first + flow)).collect::<Result<Vec<_>>>()?;
+    let peer = Bursts::bind(ip, 0)?;
+    let peer_addr = peer.socket.local_addr()?;
+    let mut measured = server.start(line, Clients { flows: FLOWS, first, peer: peer_addr.port() })?;
     if measured.relayed.is_empty() {
         for client in &clients {
             let Measured { addr, credentials, .. } = &measured;
-            let made = turn::allocate(&[&client.socket], *addr, peer_port, credentials)?;
+            let made = turn::allocate(&[&client.socket], *addr, peer_addr, credentials)?;
             measured.relayed.extend(made);
         }
     }
@@ -64,9 +66,9 @@ pub(super) fn relayed(server: Server, burst: usize) -> Result<[(Path, f64); 2]> 
 }
 
 /// Answers for each second of processor time.
-pub(super) fn bindings(server: Server) -> Result<f64> {
-    let measured = server.start(0, 0, 0)?;
-    let clients = (0..64).map(|_| Bursts::bind(0)).collect::<Result<Vec<_>>>()?;
+pub(super) fn bindings(line: &Line, server: Server) -> Result<f64> {
+    let measured = server.start(line, Clients::UNKNOWN)?;
+    let clients = (0..64).map(|_| Bursts::bind(line.own_ip(), 0)).collect::<Result<Vec<_>>>()?;
     let requests = binding().repeat(BURST);
     let size = requests.len() / BURST;
     let micros = cost(&measured, |basin, sent| {

@@ -1,7 +1,7 @@
 //! What is measured: the relay, coturn, and the yardsticks, each a process on the first core.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddr},
     process::Command,
     sync::Arc,
     time::Duration,
@@ -17,7 +17,7 @@ use switchhook_core::{
 use switchhook_protocol::time::Timestamp;
 use switchhook_relay::{Quota, Relay, RelayConfig};
 
-use super::turn::Credentials;
+use super::{line::Line, turn::Credentials};
 use crate::process::Running;
 
 /// What is measured.
@@ -40,6 +40,32 @@ pub(crate) struct Measured {
     pub(crate) credentials: Credentials,
 }
 
+/// Who is going to use it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clients {
+    pub(super) flows: u16,
+    /// The first client's port; the others follow.
+    pub(super) first: u16,
+    /// The port of all peers.
+    pub(super) peer: u16,
+}
+
+impl Clients {
+    /// Whoever comes.
+    pub(super) const UNKNOWN: Self = Self { flows: 0, first: 0, peer: 0 };
+}
+
+/// Where the relay stands.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Stand {
+    /// Its address.
+    #[arg(long)]
+    ip: Ipv4Addr,
+    /// The address of clients and peers.
+    #[arg(long)]
+    others: Ipv4Addr,
+}
+
 const REALM: &str = "switchhook";
 const HOST: &str = "relay-1";
 /// Of no installation.
@@ -58,18 +84,18 @@ impl Server {
         }
     }
 
-    /// Starts it for so many clients from this port on, whose peers are at one port.
-    pub(crate) fn start(self, flows: u16, clients: u16, peer: u16) -> Result<Measured> {
+    /// Starts it for these clients, at its end of the line.
+    pub(super) fn start(self, line: &Line, clients: Clients) -> Result<Measured> {
         match self {
             Self::Relay => {
-                let (process, line) = on_first_core(&["serve-relay"])?;
+                let (process, addr) = on_first_core(line, &["serve-relay"])?;
                 let credentials = mint()?;
-                Ok(Measured { process, addr: line.parse()?, relayed: Vec::new(), credentials })
+                Ok(Measured { process, addr: addr.parse()?, relayed: Vec::new(), credentials })
             }
-            Self::Coturn => coturn(),
-            Self::Plain => forwarder("plain", flows, clients, peer),
-            Self::Merged => forwarder("merged", flows, clients, peer),
-            Self::Echo => forwarder("echo", 0, 0, 0),
+            Self::Coturn => coturn(line),
+            Self::Plain => forwarder(line, "plain", clients),
+            Self::Merged => forwarder(line, "merged", clients),
+            Self::Echo => forwarder(line, "echo", clients),
         }
     }
 
@@ -81,17 +107,19 @@ impl Server {
 
 /// The relay by itself, until it is killed.
 #[expect(clippy::print_stdout, reason = "the bench reads it")]
-pub(crate) fn serve_relay() -> Result<()> {
+pub(crate) fn serve_relay(stand: Stand) -> Result<()> {
     let runtime = crate::one_thread()?;
     runtime.block_on(async {
         let keys = RootKeys::new(KEY, []).ring(Scope::Relay(&HOST.parse()?));
         let many = 100_000;
+        let allowed = vec![stand.others.to_string().parse()?];
         let config = RelayConfig {
+            ip: stand.ip.into(),
             port: 0,
             quota: Quota { each_participant: many, each_session: many, each_tenant: many, all: many },
             strangers: Rate::UNLIMITED,
             shards: 1,
-            peers: PeerPolicy { allow_loopback: true, ..PeerPolicy::default() },
+            peers: PeerPolicy { allowed, ..PeerPolicy::default() },
             ..RelayConfig::new(HOST.parse()?)
         };
         let relay = Relay::bind(config, keys, Arc::new(|| NOW)).await?;
@@ -113,8 +141,8 @@ fn mint() -> Result<Credentials> {
     Ok(Credentials { username: minted.username, password: minted.password })
 }
 
-fn coturn() -> Result<Measured> {
-    let port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+fn coturn(line: &Line) -> Result<Measured> {
+    let (ip, port) = (line.server_ip(), line.free_port()?);
     let mut command = Command::new("taskset");
     command.args([
         "-c",
@@ -127,19 +155,19 @@ fn coturn() -> Result<Measured> {
         "--no-tcp",
         "--lt-cred-mech",
     ]);
-    command.args(["-L", "127.0.0.1", "-E", "127.0.0.1", "--allow-loopback-peers", "-m", "1"]);
+    command.args(["-L", &ip.to_string(), "-E", &ip.to_string(), "--allow-loopback-peers", "-m", "1"]);
     command.args(["-r", REALM, "-u", "bench:bench", "--log-file", "/dev/null", "--pidfile", ""]);
     command.args(["--min-port", "10000", "--max-port", "32000", "-p", &port.to_string()]);
-    let (process, _output) = Running::start(&mut command)?;
-    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    await_binding(addr)?;
+    let (process, _output) = line.start(&mut command)?;
+    let addr = SocketAddr::from((ip, port));
+    await_binding(line, addr)?;
     let credentials = Credentials { username: "bench".to_owned(), password: "bench".to_owned() };
     Ok(Measured { process, addr, relayed: Vec::new(), credentials })
 }
 
 /// Asks until it answers.
-fn await_binding(addr: SocketAddr) -> Result<()> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+fn await_binding(line: &Line, addr: SocketAddr) -> Result<()> {
+    let socket = line.bind()?;
     socket.set_read_timeout(Some(Duration::from_millis(100)))?;
     for _ in 0..100 {
         socket.send_to(&super::binding(), addr)?;
@@ -150,11 +178,12 @@ fn await_binding(addr: SocketAddr) -> Result<()> {
     anyhow::bail!("{addr} does not answer")
 }
 
-fn forwarder(way: &str, flows: u16, clients: u16, peer: u16) -> Result<Measured> {
-    let [flows, clients, peer] = [flows, clients, peer].map(|number| number.to_string());
-    let arguments = ["serve-forwarder", way, "--flows", &flows, "--clients", &clients, "--peer", &peer];
-    let (process, line) = on_first_core(&arguments)?;
-    let ports = line.split(' ').map(|port| Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse()?))));
+fn forwarder(line: &Line, way: &str, clients: Clients) -> Result<Measured> {
+    let Clients { flows, first, peer } = clients;
+    let [flows, first, peer] = [flows, first, peer].map(|number| number.to_string());
+    let arguments = ["serve-forwarder", way, "--flows", &flows, "--clients", &first, "--peer", &peer];
+    let (process, said) = on_first_core(line, &arguments)?;
+    let ports = said.split(' ').map(|port| Ok(SocketAddr::from((line.server_ip(), port.parse()?))));
     let mut ports = ports.collect::<Result<Vec<_>>>()?.into_iter();
     let addr = ports.next().context("a port")?;
     let credentials = Credentials { username: String::new(), password: String::new() };
@@ -162,11 +191,12 @@ fn forwarder(way: &str, flows: u16, clients: u16, peer: u16) -> Result<Measured>
 }
 
 /// This program again; gives the line by which it says that it is ready.
-fn on_first_core(arguments: &[&str]) -> Result<(Running, String)> {
+fn on_first_core(line: &Line, arguments: &[&str]) -> Result<(Running, String)> {
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]).arg(std::env::current_exe()?).args(arguments);
-    let (running, output) = Running::start(&mut command)?;
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line)?;
-    Ok((running, line.trim().to_owned()))
+    command.args(["--ip", &line.server_ip().to_string(), "--others", &line.own_ip().to_string()]);
+    let (running, output) = line.start(&mut command)?;
+    let mut said = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut said)?;
+    Ok((running, said.trim().to_owned()))
 }

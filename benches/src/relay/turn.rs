@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{SocketAddr, UdpSocket},
     time::Duration,
 };
 
@@ -40,7 +40,7 @@ pub(crate) struct Client<'a> {
 pub(crate) fn allocate(
     sockets: &[&UdpSocket],
     relay: SocketAddr,
-    peer: u16,
+    peer: SocketAddr,
     credentials: &Credentials,
 ) -> Result<Vec<SocketAddr>> {
     Ok(hold(sockets, relay, peer, credentials)?.iter().map(|client| client.relayed).collect())
@@ -50,7 +50,7 @@ pub(crate) fn allocate(
 pub(crate) fn hold<'a>(
     sockets: &[&'a UdpSocket],
     relay: SocketAddr,
-    peer: u16,
+    peer: SocketAddr,
     credentials: &'a Credentials,
 ) -> Result<Vec<Client<'a>>> {
     let udp = (TRANSPORT, &[17, 0, 0, 0][..]);
@@ -76,8 +76,7 @@ pub(crate) fn hold<'a>(
     }
     for client in &mut clients {
         let mut value = Vec::new();
-        Writer::new(&mut value, 0, [client.transactions + 1; 12])
-            .xor_mapped_address((Ipv4Addr::LOCALHOST, peer).into());
+        Writer::new(&mut value, 0, [client.transactions + 1; 12]).xor_mapped_address(peer);
         let value = value.get(stun::HEADER + 4..).unwrap_or_default();
         client.ask(CHANNEL_BIND, &[(CHANNEL_NUMBER, &[0x40, 0, 0, 0]), (PEER, value)], true)?;
     }

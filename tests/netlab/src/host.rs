@@ -30,6 +30,11 @@ impl Host {
         Ok(Self { namespace, ip, ipv6: None })
     }
 
+    /// The machine that this namespace is, at this address.
+    pub(crate) const fn at(ip: Ipv4Addr, namespace: Namespace) -> Self {
+        Self { namespace, ip, ipv6: None }
+    }
+
     /// Gives it an IPv6 address, at the end of its cable or in its LAN.
     pub(crate) fn get_ipv6(
         &mut self,

@@ -14,6 +14,8 @@
 //! [`Lab::dual_site`] has IPv6 beside that and [`Lab::ipv6_site`] nothing else, without a NAT, behind gateways that let in
 //! answers only. [`Lab::set_distance`] keeps sites apart, as far as is wanted.
 //!
+//! A [`line`] is two machines and a cable, for benches.
+//!
 //! What the kernel can play, it plays (masquerading by nftables). For the rest a gateway runs a
 //! [`translator`], a NAT in user space whose behaviour is chosen word by word from RFC 4787 and whose
 //! clock a test can put forward.
@@ -30,6 +32,7 @@ mod gateway;
 mod host;
 mod ipv6;
 mod lab;
+mod line;
 mod matrix;
 mod namespace;
 mod nat;
@@ -43,6 +46,7 @@ pub use crate::{
     gateway::Gateway,
     host::{Companion, Host},
     lab::{Lab, may_run},
+    line::line,
     matrix::{Matrix, Through},
     nat::{Filtering, Mapping, Nat},
     puncher::{Meeting, meet, reported},

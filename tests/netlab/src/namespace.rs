@@ -84,15 +84,25 @@ impl Namespace {
     }
 
     /// Lays a cable to another namespace, with an interface at each end, and waits until it carries.
+    ///
+    /// What a host sends merged leaves it as datagrams, as by a real cable: a gateway here reads what a cable carries.
     pub(crate) fn cable(&self, here: &str, other: &Self, there: &str) -> Result<()> {
+        self.lay((here, " gso_max_segs 1"), other, there)
+    }
+
+    /// The same, but what is sent merged arrives merged, as over loopback, or through cards that cut and merge.
+    pub(crate) fn merging_cable(&self, here: &str, other: &Self, there: &str) -> Result<()> {
+        self.lay((here, ""), other, there)
+    }
+
+    fn lay(&self, (here, setting): (&str, &str), other: &Self, there: &str) -> Result<()> {
         // Linux takes an end for one of a cable if the other has another number; else it is slower.
         let index = CABLES.fetch_add(1, Ordering::Relaxed);
         let far = other.path();
         let far = far.display();
         self.ip(&[&format!("link add name {here} index {index} type veth peer name {there} netns {far}")])?;
-        // What a host sends merged leaves it as datagrams, as by a real cable: a gateway here reads what a cable carries.
-        self.ip(&[&format!("link set {here} up gso_max_segs 1")])?;
-        other.ip(&[&format!("link set {there} up gso_max_segs 1")])?;
+        self.ip(&[&format!("link set {here} up{setting}")])?;
+        other.ip(&[&format!("link set {there} up{setting}")])?;
         self.wait_until_up(here)?;
         other.wait_until_up(there)
     }
