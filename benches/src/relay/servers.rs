@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use switchhook_core::{
     rate::Rate,
     relay_peers::PeerPolicy,
-    relay_token::RelayToken,
+    relay_token::{RelayShare, RelayToken},
     seal::{RootKeys, Scope},
 };
 use switchhook_protocol::time::Timestamp;
@@ -135,6 +135,7 @@ fn mint() -> Result<Credentials> {
         device: "d1".parse()?,
         host: HOST.parse()?,
         expires_at: NOW.after(Duration::from_hours(10)),
+        share: RelayShare::default(),
     };
     let keys = RootKeys::new(KEY, []).ring(Scope::Relay(&HOST.parse()?));
     let minted = token.mint(&keys, &mut rand::rng());

@@ -9,8 +9,11 @@ use core::cmp::min;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// A bound of relays that nobody has set: relay hosts have settings of their own.
+pub const UNSET: u32 = u32::MAX;
+
 macro_rules! limits {
-    ($($(#[doc = $meaning:literal])* $name:ident = $value:literal;)*) => {
+    ($($(#[doc = $meaning:literal])* $name:ident = $value:expr;)*) => {
         /// Every bound; the default is the operator's until the settings say otherwise.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
@@ -84,6 +87,11 @@ limits! {
     enrolments_of_address = 120;
     /// Devices of the tenant that enrol in a minute: a launch's evening has room, and no rush fills a node's disk.
     enrolments_of_tenant = 6_000;
+    /// Allocations that the tenant holds at a time on one relay host; [`UNSET`]: as many as the host's own settings give.
+    relay_allocations = UNSET;
+    /// Kilobytes that one relay host relays for the tenant in a second, both ways together, in steps of 1 000 bytes;
+    /// [`UNSET`]: as many as the host's own settings give.
+    relay_kilobytes = UNSET;
 }
 
 /// Why a tenant cannot have the bounds that it wants.

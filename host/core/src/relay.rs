@@ -15,7 +15,7 @@ use switchhook_protocol::{
 use crate::{
     invitation::{NEWS_LIFE, message},
     relay_host::RelayHost,
-    relay_token::RelayToken,
+    relay_token::{RelayShare, RelayToken},
     row::Write,
     seal::KeyRing,
     ticket::{Alias, Member, SessionTicket},
@@ -35,10 +35,11 @@ pub struct Host<'a> {
     pub realm: &'a str,
 }
 
-/// Makes one participant's credentials for its relay host (REL-2).
+/// Makes one participant's credentials for its relay host, which gives its tenant this share (REL-2).
 pub fn credentials(
     host: Host<'_>,
-    (tenant, ticket, member): (&TenantId, &SessionTicket, &Member),
+    (tenant, share): (&TenantId, RelayShare),
+    (ticket, member): (&SessionTicket, &Member),
     now: Timestamp,
     rng: &mut impl CryptoRng,
 ) -> RelayCredentials {
@@ -48,6 +49,7 @@ pub fn credentials(
         device: member.device.clone(),
         host: host.row.id.clone(),
         expires_at: now.after(CREDENTIALS_LIFE),
+        share,
     };
     let minted = token.mint(host.keys, rng);
     RelayCredentials {

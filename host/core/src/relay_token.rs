@@ -16,7 +16,10 @@ use switchhook_protocol::{
     time::Timestamp,
 };
 
-use crate::seal::{KeyRing, Purpose, SealError};
+use crate::{
+    limits::{Limits, UNSET},
+    seal::{KeyRing, Purpose, SealError},
+};
 
 /// Longest username that STUN carries, in bytes (RFC 8489 §14.3).
 pub const MAX_USERNAME: usize = 508;
@@ -36,6 +39,19 @@ pub struct RelayToken {
     pub host: RelayHostId,
     /// No allocation lives longer than this.
     pub expires_at: Timestamp,
+    /// What the host gives its tenant at most.
+    pub share: RelayShare,
+}
+
+/// What a tenant has of one relay host at most; nothing: what the host's own settings give.
+///
+/// It travels in the token, so that a relay host knows it of whoever comes, and of nobody else.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayShare {
+    /// Allocations at a time, of all the tenant's sessions.
+    pub allocations: Option<u32>,
+    /// Bytes of payload relayed in a second, both ways together.
+    pub bytes_per_second: Option<u64>,
 }
 
 /// A token in the form of TURN's long-term credentials.
@@ -96,6 +112,16 @@ impl RelayToken {
     }
 }
 
+impl From<&Limits> for RelayShare {
+    fn from(limits: &Limits) -> Self {
+        let set = |bound: u32| (bound != UNSET).then_some(bound);
+        Self {
+            allocations: set(limits.relay_allocations),
+            bytes_per_second: set(limits.relay_kilobytes).map(|kilobytes| u64::from(kilobytes) * 1_000),
+        }
+    }
+}
+
 /// The password that goes with a username, if a key of the ring could have sealed it.
 pub fn password_of(keys: &KeyRing, username: &str) -> Option<String> {
     keys.mac_beside(username, PASSWORD, &[username.as_bytes()]).map(|mac| BASE64URL_NOPAD.encode(&mac))
@@ -127,7 +153,16 @@ mod tests {
             device: "d1".parse().unwrap(),
             host: "relay-1".parse().unwrap(),
             expires_at: NOW.after(Duration::from_mins(1)),
+            share: RelayShare::default(),
         }
+    }
+
+    #[test]
+    fn rel_3_what_nobody_has_set_is_the_relay_hosts_own_matter() {
+        assert_eq!(RelayShare::from(&Limits::default()), RelayShare::default());
+        let limits = Limits { relay_allocations: 0, relay_kilobytes: 7, ..Limits::default() };
+        let share = RelayShare { allocations: Some(0), bytes_per_second: Some(7_000) };
+        assert_eq!(RelayShare::from(&limits), share);
     }
 
     #[test]
@@ -180,6 +215,7 @@ mod tests {
             device: longest.parse().unwrap(),
             host: longest.parse().unwrap(),
             expires_at: Timestamp::from_millis(u64::MAX),
+            share: RelayShare { allocations: Some(u32::MAX), bytes_per_second: Some(u64::MAX) },
         };
         let keys = ring(&RootKeys::new(OLD, []), &longest);
         assert!(token.mint(&keys, &mut TestRng(1)).username.len() <= MAX_USERNAME);

@@ -46,7 +46,7 @@ impl Relaying {
             return Err(Refusal::MobilityForbidden);
         }
         let family = self.family(&wanted)?;
-        let place = self.host.quotas.take(&visitor.participant, self.host.age(self.now))?;
+        let place = self.host.quotas.take((&visitor.participant, visitor.share), self.host.age(self.now))?;
         let bound = self.bind(&wanted, family, visitor)?;
 
         let seconds = lifetime(request, now, visitor.expires_at);
@@ -69,7 +69,7 @@ impl Relaying {
         self.allocations.insert(Allocation {
             caller: caller.clone(),
             peers: Peers::default(),
-            meter: self.host.meters.of(&visitor.participant, self.host.age(self.now)),
+            meter: self.host.meters.of((&visitor.participant, visitor.share), self.host.age(self.now)),
             participant: visitor.participant.clone(),
             relayed,
             heard: self.now,

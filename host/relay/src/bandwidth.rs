@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use switchhook_core::rate::{Bucket, Rate};
+use switchhook_core::{
+    rate::{Bucket, Rate},
+    relay_token::RelayShare,
+};
 use switchhook_protocol::id::{SessionId, TenantId};
 
 use crate::{limits, quotas::Participant};
@@ -60,10 +63,11 @@ impl Meters {
         Self { bandwidth, shared: Mutex::default() }
     }
 
-    /// The meter of a participant, at `now` since the relay's start.
-    pub(crate) fn of(&self, participant: &Participant, now: Duration) -> Meter {
+    /// The meter of a participant whose tenant has this share, at `now` since the relay's start.
+    pub(crate) fn of(&self, (participant, share): (&Participant, RelayShare), now: Duration) -> Meter {
         let Participant { tenant, session, .. } = participant;
         let Bandwidth { each_session, each_tenant } = self.bandwidth;
+        let each_tenant = lower(each_tenant, share);
         // Buckets are found or made at once: a panic elsewhere leaves them right.
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let session = limited(each_session)
@@ -107,6 +111,17 @@ impl Meter {
     }
 }
 
+/// A tenant's rate: the host's, or the tenant's share where that is less.
+fn lower(hosts: Rate, share: RelayShare) -> Rate {
+    let Some(own) = share.bytes_per_second else { return hosts };
+    // Of nothing at all a rate would say that there is no limit.
+    let own = own.max(1);
+    if limited(hosts).is_some_and(|hosts| hosts.per_second <= own) {
+        return hosts;
+    }
+    Rate { burst: own, per_second: own }
+}
+
 fn limited(rate: Rate) -> Option<Rate> {
     (rate.per_second > 0).then_some(rate)
 }
@@ -141,13 +156,18 @@ mod tests {
         Participant { tenant, session: session.parse().unwrap(), device: device.parse().unwrap() }
     }
 
+    /// Of a tenant that has set nothing.
+    fn meter(meters: &Meters, session: &str, device: &str, now: Duration) -> Meter {
+        meters.of((&participant(session, device), RelayShare::default()), now)
+    }
+
     #[test]
     fn rel_3_participants_of_a_session_share_its_bandwidth_and_sessions_their_tenants() {
         let rate = |burst| Rate { burst, per_second: 100 };
         let meters = Meters::new(Bandwidth { each_session: rate(100), each_tenant: rate(150) });
         let now = Duration::from_secs(1);
-        let [alice, bob] = ["d1", "d2"].map(|device| meters.of(&participant("s1", device), now));
-        let other = meters.of(&participant("s2", "d3"), now);
+        let [alice, bob] = ["d1", "d2"].map(|device| meter(&meters, "s1", device, now));
+        let other = meter(&meters, "s2", "d3", now);
         assert!(alice.lets_pass(60, now));
         assert!(!bob.lets_pass(60, now));
         assert!(bob.lets_pass(40, now));
@@ -156,11 +176,23 @@ mod tests {
     }
 
     #[test]
+    fn rel_3_a_tenants_rate_is_the_lower_of_its_share_and_the_hosts() {
+        let rate = |per_second| Rate { burst: per_second, per_second };
+        let share = |bytes_per_second| RelayShare { bytes_per_second, ..RelayShare::default() };
+        assert_eq!(lower(rate(100), share(None)), rate(100));
+        assert_eq!(lower(rate(100), share(Some(7))), rate(7));
+        assert_eq!(lower(rate(100), share(Some(700))), rate(100));
+        assert_eq!(lower(Rate::UNLIMITED, share(Some(700))), rate(700));
+        assert_eq!(lower(Rate::UNLIMITED, share(None)), Rate::UNLIMITED);
+        assert_eq!(lower(Rate::UNLIMITED, share(Some(0))), rate(1), "next to nothing, not everything");
+    }
+
+    #[test]
     fn rel_3_what_the_tenant_has_no_room_for_is_not_taken_from_the_session() {
         let rate = |burst| Rate { burst, per_second: 10 };
         let meters = Meters::new(Bandwidth { each_session: rate(100), each_tenant: rate(100) });
         let now = Duration::from_secs(1);
-        let [first, second] = ["s1", "s2"].map(|session| meters.of(&participant(session, "d1"), now));
+        let [first, second] = ["s1", "s2"].map(|session| meter(&meters, session, "d1", now));
         assert!(first.lets_pass(100, now));
         assert!((0..9).all(|_| !second.lets_pass(100, now)));
         assert!(
@@ -175,7 +207,7 @@ mod tests {
         let each_session = Rate { burst: 100, per_second: 100 };
         let meters = Meters::new(Bandwidth { each_session, ..Bandwidth::default() });
         let used_up = |now| {
-            let meter = meters.of(&participant("s1", "d1"), now);
+            let meter = meter(&meters, "s1", "d1", now);
             !meter.lets_pass(100, now)
         };
         assert!(!used_up(Duration::ZERO));
@@ -187,14 +219,14 @@ mod tests {
     fn buckets_that_nobody_needs_any_more_are_let_go() {
         let each_session = Rate { burst: 100, per_second: 100 };
         let meters = Meters::new(Bandwidth { each_session, ..Bandwidth::default() });
-        let held = meters.of(&participant("held", "d1"), Duration::ZERO);
+        let held = meter(&meters, "held", "d1", Duration::ZERO);
         for number in 0..10 * limits::BUCKETS {
             let now = Duration::from_secs(u64::try_from(number).unwrap());
-            assert!(meters.of(&participant(&format!("s{number}"), "d1"), now).lets_pass(100, now));
+            assert!(meter(&meters, &format!("s{number}"), "d1", now).lets_pass(100, now));
         }
         assert!(meters.shared.lock().unwrap().sessions.held.len() <= 1 + limits::BUCKETS);
         assert!(held.lets_pass(100, Duration::ZERO));
-        assert!(!meters.of(&participant("held", "d2"), Duration::ZERO).lets_pass(1, Duration::ZERO), "kept");
+        assert!(!meter(&meters, "held", "d2", Duration::ZERO).lets_pass(1, Duration::ZERO), "kept");
     }
 
     #[test]
@@ -202,11 +234,8 @@ mod tests {
         let rate = Rate { burst: 100, per_second: 100 };
         let meters = Meters::new(Bandwidth { each_session: rate, each_tenant: rate });
         for number in 0..10 {
-            assert!(
-                meters
-                    .of(&participant(&format!("s{number}"), "d1"), Duration::ZERO)
-                    .lets_pass(10, Duration::ZERO)
-            );
+            let meter = meter(&meters, &format!("s{number}"), "d1", Duration::ZERO);
+            assert!(meter.lets_pass(10, Duration::ZERO));
         }
         meters.sweep(Duration::ZERO);
         assert!(!meters.is_empty(), "what was used counts on");

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use switchhook_core::{
-    relay_token::{self, RelayToken},
+    relay_token::{self, RelayShare, RelayToken},
     stun::{Algorithm, Key, Message, attribute as stun_attribute},
 };
 use switchhook_protocol::time::Timestamp;
@@ -16,6 +16,8 @@ use crate::{challenge, host::Host, quotas::Participant, refusal::Refusal, reques
 /// A client whose credentials count.
 pub(crate) struct Visitor {
     pub(crate) participant: Participant,
+    /// What its tenant has of this host at most.
+    pub(crate) share: RelayShare,
     pub(crate) expires_at: Timestamp,
     /// What its answers are signed with, and how.
     pub(crate) key: Key,
@@ -62,7 +64,8 @@ impl Host {
         if realm != self.realm.as_bytes() || !request.is_authentic(&key) {
             return Err(Refusal::Unauthorized);
         }
-        Ok(Visitor { expires_at: token.expires_at, participant: token.into(), key, algorithm })
+        let (expires_at, share) = (token.expires_at, token.share);
+        Ok(Visitor { expires_at, share, participant: token.into(), key, algorithm })
     }
 }
 

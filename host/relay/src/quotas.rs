@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use switchhook_core::relay_token::RelayToken;
+use switchhook_core::relay_token::{RelayShare, RelayToken};
 use switchhook_protocol::id::{DeviceId, SessionId, TenantId};
 use tokio::sync::Notify;
 
@@ -46,6 +46,14 @@ pub struct Quota {
     pub all: usize,
 }
 
+impl Quota {
+    /// The same for a tenant that has no more than its share.
+    fn below(self, share: RelayShare) -> Self {
+        let own = share.allocations.map_or(usize::MAX, |own| usize::try_from(own).unwrap_or(usize::MAX));
+        Self { each_tenant: self.each_tenant.min(own), ..self }
+    }
+}
+
 impl Default for Quota {
     fn default() -> Self {
         Self { each_participant: 4, each_session: 128, each_tenant: 10_000, all: 10_000 }
@@ -74,12 +82,16 @@ impl Quotas {
         Self { quota, held: Mutex::default(), empty: Notify::new(), metrics }
     }
 
-    /// Gives a participant a place, if its own quota and those of its session and tenant leave one, and the relay has
-    /// room; else that of one of its own allocations, if the client of that is silent. `now` is since the relay's start.
-    pub(crate) fn take(self: &Arc<Self>, participant: &Participant, now: Duration) -> Result<Place, Refusal> {
+    /// Gives a participant a place, if its own quota and those of its session and tenant leave one, its tenant's share
+    /// does, and the relay has room; else that of one of its own allocations, if the client of that is silent. `now` is since the relay's start.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        (participant, share): (&Participant, RelayShare),
+        now: Duration,
+    ) -> Result<Place, Refusal> {
         let seat = Arc::new(Seat::new(now));
         let mut held = self.held();
-        let refusal = held.refusal(participant, &self.quota);
+        let refusal = held.refusal(participant, &self.quota.below(share));
         match refusal {
             None => held.add(participant, Arc::clone(&seat)),
             Some(refusal) => held.exchange(participant, Arc::clone(&seat), now).ok_or(refusal)?,
@@ -162,8 +174,10 @@ mod tests {
     fn rel_3_each_quota_is_refused_by_its_own_code_until_a_place_is_free() {
         let quota = Quota { each_participant: 1, each_session: 2, each_tenant: 3, all: 4 };
         let quotas = Arc::new(Quotas::new(quota, Metrics::default()));
-        let take =
-            |tenant, session, device| quotas.take(&participant(tenant, session, device), Duration::ZERO);
+        let take = |tenant, session, device| {
+            let share = RelayShare::default();
+            quotas.take((&participant(tenant, session, device), share), Duration::ZERO)
+        };
         let d1 = take("acme", "s1", "d1").unwrap();
         let _d2 = take("acme", "s1", "d2").unwrap();
         let refused = |result: Result<Place, Refusal>| result.err();
@@ -182,9 +196,26 @@ mod tests {
     }
 
     #[test]
+    fn rel_3_a_tenant_has_no_more_than_its_share_and_no_more_than_the_host_gives() {
+        let quotas = Quotas::new(Quota { each_tenant: 2, ..Quota::default() }, Metrics::default());
+        let quotas = Arc::new(quotas);
+        let take = |tenant, device, allocations| {
+            let share = RelayShare { allocations: Some(allocations), ..RelayShare::default() };
+            quotas.take((&participant(tenant, "s1", device), share), Duration::ZERO)
+        };
+        assert_eq!(take("acme", "d1", 0).err(), Some(Refusal::QuotaReached));
+        let _d1 = take("acme", "d1", 1).unwrap();
+        assert_eq!(take("acme", "d2", 1).err(), Some(Refusal::QuotaReached));
+        let _d2 = take("acme", "d2", 9).unwrap();
+        assert_eq!(take("acme", "d3", 9).err(), Some(Refusal::QuotaReached), "the host gives no more");
+        take("globex", "d1", 1).unwrap();
+    }
+
+    #[test]
     fn who_holds_nothing_any_more_leaves_nothing() {
         let quotas = Arc::new(Quotas::new(Quota::default(), Metrics::default()));
-        drop(quotas.take(&participant("acme", "s1", "d1"), Duration::ZERO).unwrap());
+        let share = RelayShare::default();
+        drop(quotas.take((&participant("acme", "s1", "d1"), share), Duration::ZERO).unwrap());
         let held = quotas.held();
         assert!(held.is_empty());
         drop(held);
@@ -194,7 +225,10 @@ mod tests {
     fn rel_3_whatever_is_full_a_silent_allocation_of_ones_own_gives_way() {
         let quota = Quota { each_participant: 2, each_session: 3, each_tenant: 3, all: 3 };
         let quotas = Arc::new(Quotas::new(quota, Metrics::default()));
-        let take = |device, now| quotas.take(&participant("acme", "s1", device), Duration::from_secs(now));
+        let take = |device, now| {
+            let share = RelayShare::default();
+            quotas.take((&participant("acme", "s1", device), share), Duration::from_secs(now))
+        };
         let [first, second] = [0, 0].map(|now| take("d1", now).unwrap());
         let other = take("d2", 0).unwrap();
         first.hear(Duration::from_secs(20));
@@ -220,8 +254,10 @@ mod tests {
     async fn rel_3_who_waits_for_the_last_to_go_is_told() {
         let quotas = Arc::new(Quotas::new(Quota::default(), Metrics::default()));
         quotas.emptied().await;
-        let [first, last] = ["d1", "d2"]
-            .map(|device| quotas.take(&participant("acme", "s1", device), Duration::ZERO).unwrap());
+        let [first, last] = ["d1", "d2"].map(|device| {
+            let share = RelayShare::default();
+            quotas.take((&participant("acme", "s1", device), share), Duration::ZERO).unwrap()
+        });
         let mut emptied = pin!(quotas.emptied());
         let mut is_told = async || {
             tokio::select! {

@@ -3,6 +3,7 @@
 mod keys;
 mod lives;
 mod operator;
+mod shares;
 mod ways;
 
 use std::{
@@ -143,17 +144,7 @@ impl Stage {
 
     /// From invite to accept, without a path.
     async fn agree(&mut self) -> Result<Agreed> {
-        let hers = self.alice.prepare(&nat()).await?;
-        let mut invite = self.alice.invite_of(&hers, &[BOB])?;
-        invite.connection_data.claimed.region = Some("eu".to_owned());
-        let status = in_time("the invite", self.alice.client.invite(&invite)).await??;
-        let rung = self.bob.expect_invite().await?;
-        let his = self.bob.prepare(&nat()).await?;
-        let mut accept = Phone::accept_of(&his, &rung);
-        accept.connection_data.claimed.region = Some("us".to_owned());
-        let answer = in_time("the accept", self.bob.rings.accept(&rung, &accept)).await??;
-        let pushed = self.alice.expect_accept(&status.session).await?;
-        Ok(Agreed { inviter: (hers, pushed), callee: (his, answer) })
+        agree(&mut self.alice, &mut self.bob).await
     }
 
     /// Both sides find a path.
@@ -172,6 +163,21 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+/// From Alice's invite in Europe to Bob's accept in America, without a path.
+async fn agree(alice: &mut Phone, bob: &mut Phone) -> Result<Agreed> {
+    let hers = alice.prepare(&nat()).await?;
+    let mut invite = alice.invite_of(&hers, &[BOB])?;
+    invite.connection_data.claimed.region = Some("eu".to_owned());
+    let status = in_time("the invite", alice.client.invite(&invite)).await??;
+    let rung = bob.expect_invite().await?;
+    let his = bob.prepare(&nat()).await?;
+    let mut accept = Phone::accept_of(&his, &rung);
+    accept.connection_data.claimed.region = Some("us".to_owned());
+    let answer = in_time("the accept", bob.rings.accept(&rung, &accept)).await??;
+    let pushed = alice.expect_accept(&status.session).await?;
+    Ok(Agreed { inviter: (hers, pushed), callee: (his, answer) })
 }
 
 /// A new relay host of this installation.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use switchhook_core::{
-    relay_token::{RelayToken, TurnCredentials},
+    relay_token::{RelayShare, RelayToken, TurnCredentials},
     seal::{KeyRing, RootKeys, Scope},
 };
 use switchhook_protocol::time::{Timestamp, millis};
@@ -87,5 +87,6 @@ pub(crate) fn token(session: &str, device: &str, life: Duration) -> RelayToken {
         device: device.parse().unwrap(),
         host: HOST.parse().unwrap(),
         expires_at: Timestamp::from_millis(NOW).after(life),
+        share: RelayShare::default(),
     }
 }

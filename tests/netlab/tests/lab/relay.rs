@@ -10,7 +10,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
 };
 use switchhook_core::{
-    relay_token::{RelayToken, TurnCredentials},
+    relay_token::{RelayShare, RelayToken, TurnCredentials},
     seal::{KeyRing, RootKeys, Scope},
 };
 use switchhook_netlab::{Host, Lab, Nat};
@@ -114,6 +114,7 @@ impl Running {
             device: "d1".parse()?,
             host: HOST.parse()?,
             expires_at: NOW.after(Duration::from_hours(1)),
+            share: RelayShare::default(),
         };
         let TurnCredentials { username, password } = token.mint(&self.keys, &mut rand::rng());
         let mut client = Command::new("turnutils_uclient");

@@ -260,6 +260,10 @@ pub(crate) struct Limits {
     enrolments_of_address: Option<u32>,
     /// Devices of the tenant that enrol in a minute.
     enrolments_of_tenant: Option<u32>,
+    /// Allocations that the tenant holds at a time on one relay host; 4294967295 is what the host's settings give.
+    relay_allocations: Option<u32>,
+    /// Kilobytes that one relay host relays for the tenant in a second; 4294967295 is what the host's settings give.
+    relay_kilobytes: Option<u32>,
 }
 
 /// Who may ring whom: identifiers, or the beginning of some and a `*`.

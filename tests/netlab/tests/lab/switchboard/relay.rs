@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use switchhook_core::{
-    relay_token::{RelayToken, TurnCredentials},
+    relay_token::{RelayShare, RelayToken, TurnCredentials},
     seal::{KeyRing, RootKeys, Scope},
 };
 use switchhook_netlab::Lab;
@@ -85,6 +85,7 @@ impl LabRelay {
             device: device.clone(),
             host: HOST.parse()?,
             expires_at: NOW.after(Duration::from_hours(1)),
+            share: RelayShare::default(),
         };
         let TurnCredentials { username, password } = token.mint(&self.keys, &mut rand::rng());
         let realm = "switchhook".to_owned();
