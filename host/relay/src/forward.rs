@@ -59,6 +59,9 @@ impl Relaying {
         if self.socket(via).is_some_and(|socket| socket.may_fragment(false).is_ok()) {
             self.relay_to_peer(key, peer, data, None);
             self.flush();
+            if let Some(to) = self.host.filter.towards(peer) {
+                self.tell_whether_too_large(via, to);
+            }
         }
         if let Some(Err(error)) = self.socket(via).map(|socket| socket.may_fragment(true)) {
             tracing::debug!(%error, "an allocation goes on without fragments");

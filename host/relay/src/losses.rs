@@ -1,6 +1,7 @@
 //! What becomes of datagrams that do not reach their peer: ICMP errors, told to the client (RFC 8656 §11.6).
 //!
-//! The system keeps them in a queue of the socket's, each with the address that the datagram went to.
+//! The system keeps them in a queue of the socket's, each with the address that the datagram went to. Where it was told
+//! that a path is narrow, it refuses by itself for some minutes what does not fit, and says so in the same queue.
 
 use std::{
     io::IoSliceMut,
@@ -9,9 +10,12 @@ use std::{
 };
 
 use mio::net::UdpSocket;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+use nix::{
+    errno::Errno,
+    sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg},
+};
 
-use crate::{limits, outgoing::Via, relaying::Relaying, wire::attribute};
+use crate::{family::Family, limits, outgoing::Via, relaying::Relaying, wire::attribute};
 
 /// A router's or a host's word about a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,11 +30,14 @@ struct Loss {
 /// What a socket's queue of errors holds.
 enum Report {
     Lost(Loss),
+    /// What was to go in one piece does not fit the path, of which the system knows the MTU.
+    TooLarge(u32),
     /// Something that clients are not told.
     Other,
 }
 
 /// Who says so (`<linux/errqueue.h>`).
+const BY_ITSELF: u8 = 1;
 const BY_ICMP: u8 = 2;
 const BY_ICMP6: u8 = 3;
 
@@ -42,18 +49,47 @@ impl Relaying {
             let Some(report) = self.socket(via).and_then(|socket| next(socket.socket())) else {
                 return;
             };
-            let Report::Lost(loss) = report else { continue };
-            let Some(allocation) = self.allocations.get(key) else { return };
-            let Some(peer) = self.host.filter.from(loss.to) else { continue };
-            if allocation.peers.are_permitted(peer.ip(), self.now) {
-                let caller = allocation.caller.clone();
-                self.indicate(&caller, peer, attribute::ICMP, &loss.value());
+            if let Report::Lost(loss) = report {
+                self.tell_of(key, loss);
             }
+        }
+    }
+
+    /// Tells a client what became of a datagram that has just been sent there in one piece.
+    pub(crate) fn tell_whether_too_large(&mut self, via: Via, to: SocketAddr) {
+        let Via::Relayed(key, family) = via else { return };
+        for _ in 0..limits::REPORTS {
+            let Some(report) = self.socket(via).and_then(|socket| next(socket.socket())) else {
+                return;
+            };
+            match report {
+                Report::Lost(loss) => self.tell_of(key, loss),
+                Report::TooLarge(mtu) => self.tell_of(key, Loss::too_large(to, family, mtu)),
+                Report::Other => {}
+            }
+        }
+    }
+
+    fn tell_of(&mut self, key: usize, loss: Loss) {
+        let Some(allocation) = self.allocations.get(key) else { return };
+        let Some(peer) = self.host.filter.from(loss.to) else { return };
+        if allocation.peers.are_permitted(peer.ip(), self.now) {
+            let caller = allocation.caller.clone();
+            self.indicate(&caller, peer, attribute::ICMP, &loss.value());
         }
     }
 }
 
 impl Loss {
+    /// As the router says it that has the narrow line: fragmentation needed, or packet too big.
+    const fn too_large(to: SocketAddr, family: Family, mtu: u32) -> Self {
+        let (kind, code) = match family {
+            Family::V4 => (3, 4),
+            Family::V6 => (2, 0),
+        };
+        Self { to, kind, code, info: mtu }
+    }
+
     /// RFC 8656 §18.13: seven bits of type, nine of code.
     fn value(self) -> [u8; 8] {
         let word = (u16::from(self.kind & 0x7F) << 9) | u16::from(self.code);
@@ -85,6 +121,11 @@ fn next(socket: &UdpSocket) -> Option<Report> {
             None
         }
     });
+    if let Some(error) = error.filter(|error| error.ee_origin == BY_ITSELF) {
+        let too_large =
+            i32::try_from(error.ee_errno).is_ok_and(|code| Errno::from_raw(code) == Errno::EMSGSIZE);
+        return Some(if too_large { Report::TooLarge(error.ee_info) } else { Report::Other });
+    }
     let told = to.zip(error).filter(|(_, error)| Loss::is_told(error.ee_origin, error.ee_type));
     Some(told.map_or(Report::Other, |(to, error)| {
         Report::Lost(Loss { to, kind: error.ee_type, code: error.ee_code, info: error.ee_info })

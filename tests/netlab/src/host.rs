@@ -51,6 +51,11 @@ impl Host {
         self.namespace.ip(&["route del 0.0.0.0/0"])
     }
 
+    /// Sends packets of so many bytes at most.
+    pub(crate) fn narrow(&self, bytes: u16) -> Result<()> {
+        self.namespace.ip(&[&format!("link set {INTERFACE} mtu {bytes}")])
+    }
+
     /// Its IPv4 address, which need not be one that others reach.
     pub const fn ip(&self) -> Ipv4Addr {
         self.ip

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     distance::Distance, gateway::Gateway, host::Host, ipv6, namespace::Namespace, nat::Nat, site::Site,
@@ -130,6 +130,13 @@ impl Lab {
     /// Two hosts, each behind a NAT of its own.
     pub fn pair(&self, a: Nat, b: Nat) -> Result<[Site; 2]> {
         Ok([self.site(a)?, self.site(b)?])
+    }
+
+    /// From here on only packets of so many bytes pass to a host without a gateway and back.
+    pub fn narrow(&self, site: &Site, bytes: u16) -> Result<()> {
+        ensure!(site.outermost().is_none(), "a gateway's cable is not narrowed");
+        site.host().narrow(bytes)?;
+        self.internet.namespace.ip(&[&format!("link set to-{} mtu {bytes}", site.host().ip())])
     }
 
     /// Gives a site's outermost gateway another public address, which forgets all mappings; the new address.

@@ -5,6 +5,7 @@ mod calls;
 mod cdx;
 mod families;
 mod first_byte;
+mod fragments;
 mod guesses;
 mod kinds;
 mod matrix;
@@ -13,6 +14,7 @@ mod no_udp;
 mod relay;
 mod sites;
 mod switchboard;
+mod turn;
 
 use std::process::Command;
 

@@ -10,6 +10,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
 };
 use switchhook_core::{
+    relay_peers::PeerPolicy,
     relay_token::{RelayShare, RelayToken, TurnCredentials},
     seal::{KeyRing, RootKeys, Scope},
 };
@@ -22,6 +23,9 @@ use crate::lab_with;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const HOST: &str = "relay-1";
+
+/// Of public addresses in the lab, which are for documentation elsewhere.
+const SITES: &str = "203.0.113.0/24";
 
 /// REL-3.tcp
 #[test]
@@ -80,16 +84,16 @@ fn encrypted(port: u16) -> Result<TlsPort> {
 }
 
 /// A relay on the lab's server.
-struct Running {
+pub(crate) struct Running {
     runtime: Runtime,
     relay: Option<Relay>,
     /// Where clients come: over TLS, if it takes that.
-    addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     keys: KeyRing,
 }
 
 impl Running {
-    fn start(lab: &Lab, port: u16, tls: Option<TlsPort>) -> Result<Self> {
+    pub(crate) fn start(lab: &Lab, port: u16, tls: Option<TlsPort>) -> Result<Self> {
         // Its threads stay where they were made, and open the sockets of allocations there.
         let runtime = lab.server().enter(Runtime::new)??;
         let keys = RootKeys::new([1; 32], []).ring(Scope::Relay(&HOST.parse()?));
@@ -98,6 +102,7 @@ impl Running {
             port,
             tls,
             quota: Quota { each_participant: 8, ..Quota::default() },
+            peers: PeerPolicy { allowed: vec![SITES.parse()?], ..PeerPolicy::default() },
             ..RelayConfig::new(HOST.parse()?)
         };
         let bound = || runtime.block_on(Relay::bind(config, keys.clone(), Arc::new(|| NOW)));
@@ -106,8 +111,8 @@ impl Running {
         Ok(Self { addr, relay: Some(relay), runtime, keys })
     }
 
-    /// What coturn's client says after its two clients have sent five messages each through the relay.
-    fn relayed_by(&self, host: &Host, transport: &[&str]) -> Result<String> {
+    /// Those of one participant.
+    pub(crate) fn credentials(&self) -> Result<TurnCredentials> {
         let token = RelayToken {
             tenant: "acme".parse()?,
             session: "s1".parse()?,
@@ -116,7 +121,12 @@ impl Running {
             expires_at: NOW.after(Duration::from_hours(1)),
             share: RelayShare::default(),
         };
-        let TurnCredentials { username, password } = token.mint(&self.keys, &mut rand::rng());
+        Ok(token.mint(&self.keys, &mut rand::rng()))
+    }
+
+    /// What coturn's client says after its two clients have sent five messages each through the relay.
+    fn relayed_by(&self, host: &Host, transport: &[&str]) -> Result<String> {
+        let TurnCredentials { username, password } = self.credentials()?;
         let mut client = Command::new("turnutils_uclient");
         client.args(transport).args(["-y", "-c", "-n", "5", "-m", "2", "-l", "400"]);
         client.args(["-p", &self.addr.port().to_string(), "-u", &username, "-w", &password]);
