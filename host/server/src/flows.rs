@@ -6,6 +6,7 @@
 pub(crate) mod accept;
 pub(crate) mod answer;
 mod block;
+pub(crate) mod carriers;
 mod connection_data;
 pub(crate) mod enrol;
 pub(crate) mod hello;

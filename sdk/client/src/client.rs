@@ -10,6 +10,7 @@ use std::{collections::HashMap, sync::Arc};
 use switchhook_protocol::{
     block::{Block, Blocked, BlockedList, Unblock},
     call::{Call as Operation, Done, PathReport, Snapshot, Sync},
+    carrier::{Carriers, PresentCarriers},
     client::{ClientMessage, Cursor, Signal},
     error::ErrorBody,
     event::Delivered,
@@ -328,6 +329,8 @@ operations! {
     push_token_renew(PushTokenRenew) -> PushTokenRenewed;
     /// Which number is meant by what the user dialled (REG-10).
     complete_number(CompleteNumber) -> CompletedNumber;
+    /// Which number to text, if another bundle counts by now than the device has (REG-15); [`renew`](crate::carriers::renew) keeps it.
+    carriers(Carriers) -> PresentCarriers;
     /// Asks the user's own device that takes part for the session (INV-18).
     session_ask(SessionAsk) -> SessionAskPending;
     /// Keeps the session that another device of the user asked for (INV-18).

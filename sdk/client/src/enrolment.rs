@@ -37,7 +37,8 @@ pub enum EnrolError {
 
 impl Client {
     /// Enrols a device key, once in the life of a device. The application stores the key before
-    /// it calls this, or takes the risk of a device that nobody can use; and the identity after it.
+    /// it calls this, or takes the risk of a device that nobody can use; and the identity after it:
+    /// it holds what the first text of a registration by SMS needs, so that no connection is needed before that.
     pub async fn enrol(settings: &Settings, key: DeviceKey) -> Result<Identity, EnrolError> {
         let mut socket = dial(settings, None).await?;
         let enrolled = match timeout(limits::ANSWER, Box::pin(enrol(&mut socket, settings, key))).await {
@@ -61,12 +62,12 @@ async fn enrol(socket: &mut Socket, settings: &Settings, key: DeviceKey) -> Resu
     socket.send(Message::text(text)).await.map_err(|_lost| EnrolError::Lost)?;
     loop {
         if let ServerMessage::Enrolled(enrolled) = hear(socket).await? {
-            let registrations = Vec::new();
             return Ok(Identity {
                 key,
                 device: enrolled.device,
                 push_token: enrolled.push_token,
-                registrations,
+                registrations: Vec::new(),
+                carriers: enrolled.carriers.unwrap_or_default(),
             });
         }
     }

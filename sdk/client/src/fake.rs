@@ -283,7 +283,7 @@ impl Door {
         devices.insert(device.clone(), key);
         drop(devices);
         let push_token = format!("token-{number}").parse().ok()?;
-        Some(Enrolled { device, push_token, push_token_expires_in_ms: DAY })
+        Some(Enrolled { device, push_token, push_token_expires_in_ms: DAY, carriers: None })
     }
 
     fn knows(&self, nonce: &str, hello: &Hello) -> bool {

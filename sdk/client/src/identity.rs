@@ -10,6 +10,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::{
+    carrier::CarrierBundle,
     device_key::{Algorithm, DeviceKey as PublicKey, KeyBytes, Statement},
     endpoint::EndpointId,
     id::{DeviceId, PushToken},
@@ -33,6 +34,10 @@ pub struct Identity {
     /// Registrations by SMS, by number.
     #[serde(default)]
     pub registrations: Vec<Registration>,
+    /// Which number to text, by the SIM ([`carriers`](crate::carriers)): no secret, and the same for every device of the
+    /// tenant.
+    #[serde(default)]
+    pub carriers: CarrierBundle,
 }
 
 /// A registration by SMS: what `register.validate` needs, each time it is said.
@@ -134,6 +139,7 @@ mod tests {
                 signature: "S1GNATURE".into(),
                 confirmed: true,
             }],
+            carriers: CarrierBundle::default(),
         };
         let stored = serde_json::to_string(&identity).unwrap();
         let read: Identity = serde_json::from_str(&stored).unwrap();
@@ -144,6 +150,14 @@ mod tests {
         for secret in ["t0ken", "S1GNATURE", "15550100"] {
             assert!(!printed.contains(secret), "{printed}");
         }
+    }
+
+    #[test]
+    fn reg_15_an_identity_from_before_the_bundle_was_kept_is_read() {
+        let key = serde_json::to_value(DeviceKey::generate(&mut rand::rng())).unwrap();
+        let stored = serde_json::json!({ "key": key, "device": "d1", "push_token": "t0ken" });
+        let read: Identity = serde_json::from_value(stored).unwrap();
+        assert_eq!(read.carriers, CarrierBundle::default());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! connects ([`Client::connect`]), and from then on the client keeps the connection up by itself. What
 //! happens arrives as [`Events`], each seen once; what is asked for is a call with an answer, typed
 //! by [`switchhook_protocol`]. [`ringer`] rings and proves silence, [`registration`] registers a
-//! number by SMS, [`mailbox`] proves an address by the mail that came there, and [`call`] finds a path to the other side and carries encrypted datagrams.
+//! number by SMS and [`carriers`] knows whom to text, [`mailbox`] proves an address by the mail that came there, and [`call`] finds a path to the other side and carries encrypted datagrams.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -54,6 +54,7 @@
 //! ```
 
 pub mod call;
+pub mod carriers;
 mod client;
 mod connection;
 mod enrolment;

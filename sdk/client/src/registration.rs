@@ -1,6 +1,6 @@
 //! Registration by SMS: how a device learns its own number, and proves it (REG-2 to REG-4).
 //!
-//! The device sends [`begin_text`] to the tenant's short code. The host's SMS comes back with number
+//! The device sends [`begin_text`] to the number that its [carrier bundle](crate::carriers) has for its SIM. The host's SMS comes back with number
 //! and signature; [`keep_text`] puts both into the identity. The application stores the identity,
 //! and only then says [`validate`]: whatever dies in between, the next start goes on from there.
 //! Saying it again after success is answered with the same success.
@@ -16,7 +16,7 @@ use crate::{
     identity::{Identity, Registration},
 };
 
-/// The text to send to the tenant's short code.
+/// The text to send, to [`identity.carriers.number`](switchhook_protocol::carrier::CarrierBundle::number).
 pub fn begin_text(identity: &Identity) -> String {
     registration_text(&identity.push_token, &identity.device)
 }
@@ -87,6 +87,8 @@ impl Registration {
 
 #[cfg(test)]
 mod tests {
+    use switchhook_protocol::carrier::CarrierBundle;
+
     use super::*;
     use crate::identity::DeviceKey;
 
@@ -96,6 +98,7 @@ mod tests {
             device: "d1".parse().unwrap(),
             push_token: "t1".parse().unwrap(),
             registrations: Vec::new(),
+            carriers: CarrierBundle::default(),
         }
     }
 

@@ -110,6 +110,7 @@ async fn serve(mut connection: FakeConnection, heard: mpsc::Sender<Operation>) {
             | Operation::SessionRenew(_)
             | Operation::PushTokenRenew(_)
             | Operation::CompleteNumber(_)
+            | Operation::Carriers(_)
             | Operation::Sync(_) => connection.answer(&id, &Done {}).await,
         };
         if answered.is_err() || heard.send(operation).await.is_err() {

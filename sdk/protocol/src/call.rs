@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     block::{Block, Blocked, BlockedList, Unblock},
+    carrier::{Carriers, PresentCarriers},
     endpoint::EndpointId,
     exchange::{ConnectionDataChanged, ConnectionDataTaken},
     id::Epoch,
@@ -153,5 +154,6 @@ operations! {
     Blocked = "blocked" => BlockedList;
     PushTokenRenew = "push-token.renew" => PushTokenRenewed;
     CompleteNumber = "number.complete" => CompletedNumber;
+    Carriers = "carriers" => PresentCarriers;
     Sync = "sync" => Snapshot;
 }

@@ -1,7 +1,7 @@
 //! The carrier bundle: which number a client texts to register, by its SIM's carrier (REG-15).
 //!
-//! The host serves a tenant's bundle, a client stores it with its version and asks for a newer one when it
-//! has a connection; at the time of the text it may have none. The entry that says most about the SIM counts:
+//! The host serves a tenant's bundle: enrolment brings it, a client stores it with its version and asks for a newer
+//! one (`carriers`) when it has a connection; at the time of the text it may have none. The entry that says most about the SIM counts:
 //! mobile country and network code, then country code alone, then country, then an entry that says nothing.
 
 use alloc::{string::String, vec::Vec};
@@ -33,6 +33,22 @@ pub struct Carrier {
     pub country: Option<String>,
     /// The number or short code to text.
     pub number: String,
+}
+
+/// `carriers`: the tenant's bundle, if it is another than the one that the device has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carriers {
+    /// The version that the device has; 0: none.
+    #[serde(default)]
+    pub held: u64,
+}
+
+/// Answer to `carriers`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresentCarriers {
+    /// What to store in place of the bundle that the device has; none: it has the tenant's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<CarrierBundle>,
 }
 
 /// What is known of a SIM.
@@ -78,6 +94,11 @@ impl CarrierBundle {
     pub fn carrier(&self, sim: &Sim) -> Option<&Carrier> {
         let fitting = self.carriers.iter().rev().filter(|carrier| carrier.fits(sim));
         fitting.max_by_key(|carrier| carrier.says())
+    }
+
+    /// What somebody is told who has this version: the bundle, unless it is that one.
+    pub fn unless(self, held: u64) -> Option<Self> {
+        (self.version != held).then_some(self)
     }
 
     /// Names the first rule that it breaks.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
+    carrier::CarrierBundle,
     device_key::KeyBytes,
     error::ErrorBody,
     event::Delivered,
@@ -83,6 +84,9 @@ pub struct Enrolled {
     /// How long that counts, in milliseconds (REG-1).
     #[serde(default)]
     pub push_token_expires_in_ms: u64,
+    /// Which number it texts to register (REG-15); none: the tenant has no bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carriers: Option<CarrierBundle>,
 }
 
 /// What the client had missed.

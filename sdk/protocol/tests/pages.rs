@@ -194,7 +194,7 @@ macro_rules! each_operation {
         }
 
         fn answer_again(op: &str, ok: &str) -> Value {
-            use switchhook_protocol::{block::*, call::*, exchange::*, invitation::*, number::*, push_token::*, registration::*, relay::*, session::*};
+            use switchhook_protocol::{block::*, call::*, carrier::*, exchange::*, invitation::*, number::*, push_token::*, registration::*, relay::*, session::*};
             $(if op == $name::OP {
                 let read: <$name as Call>::Answer =
                     serde_json::from_str(ok).unwrap_or_else(|error| panic!("{op}: {error}: {ok}"));
@@ -208,7 +208,7 @@ macro_rules! each_operation {
 each_operation! {
     RegisterBegin RegisterAnswer RegisterCode RegisterValidate RegisterLink RegisterList RegisterRevoke Invite Ringing Accept Take Decline Cancel Stopped
     InviteUpdate SessionUpdate End ConnectionDataChanged RelayRequest RelayUpdate PathReport Block
-    Unblock Blocked SessionAsk SessionRefuse SessionRenew PushTokenRenew CompleteNumber Sync
+    Unblock Blocked SessionAsk SessionRefuse SessionRenew PushTokenRenew CompleteNumber Carriers Sync
 }
 
 /// Every participant that a frame shows.

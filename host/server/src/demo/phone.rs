@@ -10,6 +10,7 @@ use switchhook_client::{
     ringer::{Ringer, Rings},
 };
 use switchhook_protocol::{
+    carrier::Sim,
     endpoint::EndpointId,
     event::{Event, Rung},
 };
@@ -67,8 +68,12 @@ impl Phone {
         let identity = in_time("enrolment", Client::enrol(&settings, key)).await??;
         timeline.step(name, &format!("makes a device key and enrols as {}", identity.device));
         let read = stage.carrier.texts(&number).len();
-        in_time("the text", stage.carrier.text(&number, &begin_text(&identity))).await??;
-        timeline.step(name, "texts its push token; the transit posts it with the sender's number, signed");
+        let to = identity.carriers.number(&Sim::default()).context("no number to text")?;
+        in_time("the text", stage.carrier.text_to(to, &number, &begin_text(&identity))).await??;
+        timeline.step(
+            name,
+            &format!("texts its push token to {to}; the transit posts it with the sender's number, signed"),
+        );
         stage.tell_decisions().await?;
         let identity = register(stage, name, (&number, read), identity, &settings).await?;
         let (client, events) = in_time("the connection", Client::connect(settings, identity)).await??;

@@ -5,7 +5,7 @@ use switchhook_protocol::{
     client::Enrol, device_key::Statement, error::ErrorCode, id::TenantId, server::Enrolled, time::millis,
 };
 
-use super::FlowError;
+use super::{FlowError, carriers};
 use crate::{app::App, limits, secrets};
 
 /// Longest word for what a device is.
@@ -35,7 +35,8 @@ pub(crate) async fn enrol(
         dials_from: None,
     };
     let push_token_expires_in_ms = millis(limits::PUSH_TOKEN);
-    let enrolled = Enrolled { device: device.id.clone(), push_token, push_token_expires_in_ms };
+    let carriers = carriers::first(app, tenant).await?;
+    let enrolled = Enrolled { device: device.id.clone(), push_token, push_token_expires_in_ms, carriers };
     let hash = secrets::hash(enrolled.push_token.as_str());
     app.storage.of(tenant).devices().insert(&device, hash, &mint::epoch(&mut rng)).await?;
     app.metrics.enrolled.inc();

@@ -9,7 +9,7 @@ use switchhook_protocol::{
 use tokio::time;
 
 use super::{
-    Caller, FlowError, accept, answer, block, connection_data, invite, number, push_token,
+    Caller, FlowError, accept, answer, block, carriers, connection_data, invite, number, push_token,
     registration::{self, held},
     relay, session, sync, take,
 };
@@ -64,6 +64,7 @@ async fn dispatch(app: &App, caller: &Caller, operation: Operation) -> Result<Bo
         Operation::Blocked(request) => ok(&block::blocked(app, caller, *request).await?),
         Operation::PushTokenRenew(request) => ok(&push_token::renew(app, caller, &request).await?),
         Operation::CompleteNumber(request) => ok(&number::complete(caller, &request)?),
+        Operation::Carriers(request) => ok(&carriers::present(app, caller, *request).await?),
         Operation::Sync(_) => ok(&sync::sync(app, caller).await?),
     }
 }

@@ -1,4 +1,4 @@
-//! What the first tenant has of the sandbox: its gateway, and its mail server.
+//! What the first tenant has of the sandbox: its gateway, the number that clients text, and its mail server.
 
 use switchhook_core::{
     mail::Template,
@@ -6,7 +6,7 @@ use switchhook_core::{
     row::{Gateway, MailServer, Provider, Security},
     seal::Purpose,
 };
-use switchhook_protocol::{error::ErrorCode, id::TenantId};
+use switchhook_protocol::{carrier::Carrier, error::ErrorCode, id::TenantId};
 use switchhook_storage::{StorageError, StoredMailServer};
 
 use super::{MAIL, SEND_URL};
@@ -21,7 +21,7 @@ pub const SANDBOX_NUMBER: &str = "70470";
 /// Whom the sandbox's mails come from: a name that is nobody's (RFC 2606).
 const SENDER: &str = "no-reply@sandbox.example";
 
-/// Gives a tenant both; the gateway's secret.
+/// Gives a tenant all of them; the gateway's secret.
 pub(crate) async fn give(app: &App, tenant: &TenantId) -> Result<String, FlowError> {
     let secret = mint::nonce(&mut app.rng());
     let gateway = Gateway {
@@ -31,11 +31,14 @@ pub(crate) async fn give(app: &App, tenant: &TenantId) -> Result<String, FlowErr
         serves: vec![],
         secret: app.keys.of(tenant).seal_bytes(Purpose::Secret, secret.as_bytes(), &mut app.rng()),
     };
+    // Every SIM's.
+    let carrier = Carrier { mcc: None, mnc: None, country: None, number: SANDBOX_NUMBER.to_owned() };
     let server = mail_server(app.web_url.is_some())?;
     let storage = app.storage.of(tenant);
     storage
         .run("sandbox-put", async move |tx| {
             tx.put_gateway(&gateway).await?;
+            tx.put_carriers(&[carrier]).await?;
             tx.put_mail_server(&StoredMailServer { server, password: None }).await?;
             Ok::<_, StorageError>(())
         })

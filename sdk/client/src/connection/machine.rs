@@ -286,6 +286,7 @@ mod tests {
             device: "d".parse().unwrap(),
             push_token: "t".parse().unwrap(),
             registrations: Vec::new(),
+            carriers: switchhook_protocol::carrier::CarrierBundle::default(),
         };
         (Machine::new(("acme".parse().unwrap(), None), Arc::new(identity), cursor), public)
     }

@@ -103,6 +103,7 @@ pub(super) async fn ask(client: &Client, operation: Operation) -> Result<Option<
         | Operation::SessionRenew(_)
         | Operation::PushTokenRenew(_)
         | Operation::CompleteNumber(_)
+        | Operation::Carriers(_)
         | Operation::Sync(_)) => unreachable!("the model does not ask for {}", other.op()),
     }
     .map(|_| None)
