@@ -25,6 +25,7 @@ mod imap;
 mod invitation;
 mod late;
 mod limits;
+mod link_race;
 mod mail;
 mod mailbox;
 mod nat;

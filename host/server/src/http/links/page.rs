@@ -69,6 +69,9 @@ impl Page<'_> {
                     escaped(&address.to_string())
                 ),
             ),
+            Self::Failed(ErrorCode::LinkUsed) => {
+                ("Already confirmed", format!("<p>{}</p>", escaped(sentence(ErrorCode::LinkUsed))))
+            }
             Self::Failed(code) => ("This did not work", format!("<p>{}</p>", escaped(sentence(code)))),
         };
         format!(
@@ -84,7 +87,10 @@ impl Page<'_> {
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other code says nothing to a person")]
 const fn sentence(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::LinkUsed => "This link was used before. If that was you, go on in the application.",
+        // Mostly by the application itself, which had read the mail by then.
+        ErrorCode::LinkUsed => {
+            "This link was used before, by you or by the application that reads your mail. Go on in the application."
+        }
         ErrorCode::RegistrationExpired => "This link is too old. Ask for a new one in the application.",
         ErrorCode::RegistrationMismatch | ErrorCode::UnknownTenant => {
             "This link is not valid. Open it as it stands in the mail, or ask for a new one in the application."
