@@ -16,8 +16,9 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 pub(crate) const MAIL_BEGUN: Duration = Duration::from_secs(20);
 
 /// How long it may take to say that it has taken the message; RFC 5321 (4.5.3.2.6) asks for ten minutes, of which
-/// servers for outgoing mail need a few seconds. A mail that takes longer is in doubt.
-pub(crate) const MAIL_TAKEN: Duration = Duration::from_mins(1);
+/// servers for outgoing mail need a few seconds, and those that judge a mail first up to one minute. A mail that takes
+/// longer is in doubt. The operator's settings may say otherwise.
+pub const MAIL_TAKEN: Duration = Duration::from_mins(1);
 
 /// How long it may take to say goodbye.
 pub(crate) const MAIL_GOODBYE: Duration = Duration::from_secs(2);

@@ -12,6 +12,8 @@ mod connect;
 mod line_by_line;
 mod message;
 
+use std::time::Duration;
+
 use lettre::{
     Message,
     transport::smtp::{
@@ -37,6 +39,7 @@ pub const TOKEN_HEADER: &str = "Switchhook-Token";
 pub struct MailSender {
     peers: GatewayPeers,
     authorities: Option<Certificate>,
+    taken_within: Duration,
 }
 
 /// A file that is none of certificates.
@@ -52,7 +55,14 @@ impl MailSender {
     /// these (PEM).
     pub fn new(peers: GatewayPeers, authorities: Option<&[u8]>) -> Result<Self, NotCertificates> {
         let authorities = authorities.map(certificates).transpose()?;
-        Ok(Self { peers, authorities })
+        Ok(Self { peers, authorities, taken_within: limits::MAIL_TAKEN })
+    }
+
+    /// A mail is in doubt whose server has not said for so long that it has taken it.
+    #[must_use]
+    pub fn taken_within(mut self, patience: Duration) -> Self {
+        self.taken_within = patience;
+        self
     }
 
     /// Hands a mail to a mail server.
@@ -70,11 +80,14 @@ impl MailSender {
                 return Sent::NotReached;
             }
         };
-        let taken = timeout(limits::MAIL_TAKEN, connection.message(&message.formatted())).await;
+        let taken = timeout(self.taken_within, connection.message(&message.formatted())).await;
         let sent = match taken {
             Ok(Ok(_)) => Sent::Taken { reference: None },
             Ok(Err(error)) => refused(&error).unwrap_or(Sent::InDoubt),
-            Err(_) => Sent::InDoubt,
+            Err(_) => {
+                info!(mail.id = %mail.id, "a mail server has not said in time that it took a mail");
+                Sent::InDoubt
+            }
         };
         if matches!(sent, Sent::Taken { .. }) {
             // It has the mail; whether it hears the goodbye is all the same.

@@ -224,12 +224,14 @@ pub struct Gateways {
 }
 
 /// Mail servers of tenants.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mail {
     /// A PEM file of authorities that vouch for mail servers besides the public ones: those of a private network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorities: Option<PathBuf>,
+    /// Seconds after which a mail is in doubt whose server has all of it and has not said that it took it.
+    pub taken_within_s: u16,
 }
 
 /// Running sessions.
@@ -260,6 +262,13 @@ impl Default for Settings {
             deadlines: Deadlines::default(),
             engine: EngineSettings::default(),
         }
+    }
+}
+
+impl Default for Mail {
+    /// As [`MAIL_TAKEN`](switchhook_delivery::limits::MAIL_TAKEN) says.
+    fn default() -> Self {
+        Self { authorities: None, taken_within_s: 60 }
     }
 }
 
@@ -380,6 +389,14 @@ mod tests {
         assert_eq!(read.http, Http::default());
         let wrong = toml::from_str::<Settings>("[relay]\nallow_lopback = true").unwrap_err();
         assert!(wrong.to_string().contains("allow_lopback"), "{wrong}");
+    }
+
+    #[test]
+    fn reg_7_a_mail_servers_silence_is_as_long_as_its_limit_says() {
+        let limit = switchhook_delivery::limits::MAIL_TAKEN.as_secs();
+        assert_eq!(u64::from(Mail::default().taken_within_s), limit);
+        let read = toml::from_str::<Settings>("[mail]\ntaken_within_s = 5").unwrap();
+        assert_eq!(read.mail, Mail { authorities: None, taken_within_s: 5 });
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod late;
 mod limits;
 mod link_race;
 mod mail;
+mod mail_doubt;
 mod mailbox;
 mod nat;
 mod numbers;

@@ -1,6 +1,6 @@
 //! What a server is made of, each from its settings.
 
-use std::{fs, io, net::SocketAddr, path::Path, sync::Arc};
+use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -119,12 +119,15 @@ pub(super) fn texts(settings: &settings::Gateways) -> Result<(SmsSender, Gateway
 
 /// Sends mails, also by servers for whom the operator's authorities vouch.
 pub(super) fn mails(settings: &settings::Mail, peers: GatewayPeers) -> Result<MailSender, StartError> {
+    let taken_within = Duration::from_secs(settings.taken_within_s.max(1).into());
     let Some(path) = &settings.authorities else {
-        return MailSender::new(peers, None).map_err(|why| StartError::Setup(why.to_string()));
+        let sender = MailSender::new(peers, None).map_err(|why| StartError::Setup(why.to_string()))?;
+        return Ok(sender.taken_within(taken_within));
     };
     let wrong = |why| StartError::MailAuthorities(path.clone(), why);
     let authorities = fs::read(path).map_err(|error| wrong(error.into()))?;
-    MailSender::new(peers, Some(&authorities)).map_err(|error| wrong(error.into()))
+    let sender = MailSender::new(peers, Some(&authorities)).map_err(|error| wrong(error.into()))?;
+    Ok(sender.taken_within(taken_within))
 }
 
 /// Binds the port of HTTP and WebSocket.
