@@ -94,9 +94,14 @@ impl Stage {
         is_later(self.folder.path(), by)
     }
 
+    /// The server's data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join(DATA)
+    }
+
     /// Rows by table.
     pub async fn stored(&self) -> Result<BTreeMap<String, i64>> {
-        stored::rows(&self.folder.path().join(DATA)).await
+        stored::rows(&self.data()).await
     }
 
     /// A new device, online.

@@ -28,6 +28,7 @@ pub(crate) use self::onward::Onward;
 use crate::{
     app::App,
     causes::Causes,
+    fail_point,
     flows::{
         Caller, FlowError,
         registration::step::{self, Beside, Step},
@@ -183,6 +184,7 @@ async fn perform(app: &Arc<App>, tenant: TenantId, entry: OutboxEntry) {
 /// what that has put in doubt is not sent.
 async fn read_later(app: &App, tenant: &TenantId, entry: &OutboxEntry, trouble: &StorageError) -> bool {
     not_read(tenant, entry, trouble);
+    fail_point("effect.read.failed");
     let storage = app.storage.of(tenant);
     while pause(app).await {
         if let Ok(found) = storage.outbox_entry(&entry.id).await {

@@ -127,7 +127,7 @@ async fn register_until_death(stage: &mut Stage, smtp: &mut Smtp, phone: &Phone)
 }
 
 /// A server whose tenant registers by mail, in words that need no address of the web.
-async fn start(test: &str) -> Result<Option<(Stage, Smtp)>> {
+pub(crate) async fn start(test: &str) -> Result<Option<(Stage, Smtp)>> {
     let Some(smtp) = Smtp::start(test).await? else { return Ok(None) };
     let stage = Stage::start(PROGRAM).await?;
     let method = "registration-method/mails";
@@ -154,7 +154,7 @@ async fn register(stage: &Stage, smtp: &mut Smtp, phone: &Phone, address: &str) 
     Ok(())
 }
 
-async fn begin(phone: &Phone, address: &str) -> Result<()> {
+pub(crate) async fn begin(phone: &Phone, address: &str) -> Result<()> {
     let fields = [("address".to_owned(), address.to_owned())].into();
     let begin = RegisterBegin { method: "mails".parse()?, fields };
     in_time("the answer", phone.client.register_begin(&begin)).await??;

@@ -18,5 +18,6 @@ mod registration;
 mod stage;
 mod text_part;
 mod texts;
+mod unreadable;
 mod validation;
 mod wish;
