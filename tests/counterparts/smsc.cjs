@@ -6,6 +6,7 @@
 //   {"deaf": true}          answers no enquire_link from now on; false: each
 //   {"tls": {...}}          listens by TLS too, with this key and certificate (PEM)
 //   {"drop": true}          closes every connection
+//   {"away": true}          closes every connection, and from now on each that comes; false: serves them
 const readline = require("node:readline");
 const smpp = require("smpp");
 
@@ -16,11 +17,17 @@ let status = 0;
 let count = 0;
 let last = null;
 let deaf = false;
+let away = false;
 
 const say = (what) => console.log(JSON.stringify(what));
 
 const serve = (session) => {
   session.on("error", () => {});
+  if (away) {
+    say({ knocked: true });
+    session.destroy();
+    return;
+  }
   session.on("close", () => {
     if (sessions.delete(session)) say({ closed: true });
   });
@@ -88,6 +95,10 @@ const commands = {
     const hidden = smpp.createServer({ key, cert: certificate }, serve);
     hidden.on("tlsClientError", (error) => say({ distrusted: error.code ?? error.message }));
     hidden.listen(0, "127.0.0.1", () => say({ "listening-tls": hidden.address().port }));
+  },
+  away: (wanted) => {
+    away = wanted;
+    if (away) commands.drop();
   },
   drop: () => sessions.forEach((session) => session.destroy()),
 };

@@ -11,6 +11,7 @@
 pub mod fuzzing;
 mod heard;
 mod parts;
+mod pauses;
 mod session;
 mod submit;
 mod wire;
@@ -21,10 +22,8 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
-use rand::RngExt as _;
 use switchhook_core::{registration::perform::OutgoingText, transit::is_message_id};
 use switchhook_protocol::endpoint::EndpointId;
 use tokio::{
@@ -35,7 +34,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 pub use self::parts::Part;
-use self::session::{Queue, Submission, Submitted};
+use self::{
+    pauses::Pauses,
+    session::{Queue, Submission, Submitted},
+};
 use crate::{limits, peers::GatewayPeers, sms::Sent};
 
 /// An account at an SMSC.
@@ -219,8 +221,7 @@ struct Keep {
 impl Keep {
     async fn bound(self, queue: mpsc::Receiver<Submission>) {
         let mut queue = Queue::new(queue);
-        let (shortest, longest) = limits::SMPP_PAUSES;
-        let mut pause = shortest;
+        let mut pauses = Pauses::new();
         while !self.stop.is_cancelled() {
             let began = Instant::now();
             let ended = self.session(&mut queue).await;
@@ -229,14 +230,13 @@ impl Keep {
             if self.stop.is_cancelled() {
                 return;
             }
-            pause = if began.elapsed() >= limits::SMPP_STEADY { shortest } else { pause };
+            let pause = pauses.after(began.elapsed(), &mut rand::rng());
             warn!(smsc = %self.account.address, %ended, pause_ms = %pause.as_millis(), "an SMSC is not bound");
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = queue.nobody_comes() => return,
-                () = sleep(jittered(pause)) => {}
+                () = sleep(pause) => {}
             }
-            pause = (pause * 2).min(longest);
         }
     }
 
@@ -255,11 +255,6 @@ impl Keep {
             Err(ended) => ended,
         }
     }
-}
-
-/// Half of it at least: an SMSC that comes back does not find everybody at the door at once.
-fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
 #[cfg(test)]

@@ -4,12 +4,15 @@ use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 use switchhook_client::registration::{begin_text, keep_text, validate};
+use switchhook_core::sms::{Alphabet, split};
+use switchhook_protocol::registration::RegisterBegin;
+use switchhook_server::SANDBOX;
 use switchhook_tests::{
     certificates::Authority,
     host::Host,
     phone::Phone,
     smsc::{GATEWAY, NUMBER, Smsc},
-    waiting::until,
+    waiting::{in_time, until},
 };
 
 const ALICE: &str = "+15550100";
@@ -76,6 +79,31 @@ async fn reg_2_a_host_binds_again_to_an_smsc_that_went_away() -> Result<()> {
     desk.registers().await
 }
 
+/// How the pauses grow stands in `host/delivery/src/smpp/pauses.rs`.
+#[tokio::test]
+async fn reg_2_a_host_tries_an_smsc_that_stays_away_on_and_on_and_texts_that_come_meanwhile_fail()
+-> Result<()> {
+    let test = "reg_2_a_host_tries_an_smsc_that_stays_away_on_and_on_and_texts_that_come_meanwhile_fail";
+    let Some(mut desk) = Desk::open(test).await? else { return Ok(()) };
+    desk.smsc.tell(&json!({ "away": true })).await?;
+    desk.smsc.next("closed").await?;
+    desk.smsc.next("knocked").await?;
+
+    let fields = [("number".to_owned(), ALICE.to_owned())].into();
+    let begin = RegisterBegin { method: "register-phone-entry".parse()?, fields };
+    // The other gateway that would serve it.
+    desk.host.admin.ask_tenant(Method::DELETE, &format!("gateways/{SANDBOX}"), None).await?;
+    in_time("the answer", desk.phone.client.register_begin(&begin)).await??;
+    until("the failure", async || desk.texts("failed").await).await?;
+    for _ in 0..2 {
+        desk.smsc.next("knocked").await?;
+    }
+
+    desk.smsc.tell(&json!({ "away": false })).await?;
+    desk.smsc.next("bound").await?;
+    desk.registers().await
+}
+
 #[tokio::test]
 async fn reg_2_an_smsc_that_is_silent_is_asked_left_and_bound_to_again() -> Result<()> {
     let test = "reg_2_an_smsc_that_is_silent_is_asked_left_and_bound_to_again";
@@ -124,6 +152,53 @@ async fn reg_2_what_an_smsc_hands_in_and_nobody_wants_is_refused_and_stores_noth
         json!({ "source_addr_ton": 1, "source_addr": "15550100", "data_coding": 4, "hex": "fffe00" });
     ensure!(desk.smsc.deliver(&binary).await? == REFUSED, "that is no text");
     ensure!(desk.host.stored().await? == before, "something is stored");
+    Ok(())
+}
+
+/// A phone's reply is text in one of its alphabets, or bytes.
+#[tokio::test]
+async fn reg_2_a_reply_counts_in_every_alphabet_and_as_bytes() -> Result<()> {
+    let test = "reg_2_a_reply_counts_in_every_alphabet_and_as_bytes";
+    let Some(mut desk) = Desk::open(test).await? else { return Ok(()) };
+    // SMPP 3.4, 5.2.19: the SMSC's own alphabet, ASCII, octets, Latin 1, octets again, UCS-2.
+    for (coding, wide) in [(0, false), (1, false), (2, false), (3, false), (4, false), (8, true)] {
+        let number = format!("+1555010{coding}");
+        desk.phone = desk.host.stranger().await?;
+        let text = begin_text(&desk.phone.identity);
+        let bytes: Vec<u8> =
+            if wide { text.encode_utf16().flat_map(u16::to_be_bytes).collect() } else { text.into_bytes() };
+        let reply = json!({
+            "source_addr_ton": 1, "source_addr": number.trim_start_matches('+'), "destination_addr": NUMBER,
+            "data_coding": coding, "hex": data_encoding::HEXLOWER.encode(&bytes),
+        });
+
+        ensure!(desk.smsc.deliver(&reply).await? == 0, "coding {coding} is refused");
+
+        desk.is_registered_as(&number).await?;
+    }
+    Ok(())
+}
+
+/// REG-15: what a registration costs.
+#[tokio::test]
+async fn reg_3_each_text_of_a_registration_is_one_short_message_and_longer_ones_are_counted_by_their_parts()
+-> Result<()> {
+    let test =
+        "reg_3_each_text_of_a_registration_is_one_short_message_and_longer_ones_are_counted_by_their_parts";
+    let Some(mut desk) = Desk::open(test).await? else { return Ok(()) };
+    // The longest number that there is (E.164).
+    let (number, text) = ("+499876543210987", begin_text(&desk.phone.identity));
+    ensure!(split(&text).parts.len() == 1 && split(&text).alphabet == Alphabet::Gsm7, "{} long", text.len());
+    ensure!(desk.smsc.text(number, &text).await? == 0, "the text is refused");
+
+    let submitted = desk.smsc.next("submitted").await?;
+
+    let says = submitted["text"].as_str().context("no text")?;
+    ensure!(submitted["coding"] == 0 && submitted["udh"].is_null() && says.len() <= 160, "{submitted}");
+    let parts = "switchhook_text_parts_total";
+    let counted =
+        until("the count", async || Ok(desk.host.admin.metric(parts).await?.filter(|parts| *parts > 0.0)));
+    ensure!((counted.await? - 1.0).abs() < 0.1);
     Ok(())
 }
 
@@ -232,13 +307,18 @@ impl Desk {
 
     /// The phone gets its signature, and sends it back.
     async fn is_registered(&mut self) -> Result<()> {
+        self.is_registered_as(ALICE).await
+    }
+
+    /// The same as another number's.
+    async fn is_registered_as(&mut self, number: &str) -> Result<()> {
         let submitted = self.smsc.next("submitted").await?;
-        ensure!(submitted["to"] == ALICE.trim_start_matches('+') && submitted["ton"] == 1, "{submitted}");
+        ensure!(submitted["to"] == number.trim_start_matches('+') && submitted["ton"] == 1, "{submitted}");
         ensure!(submitted["from"] == NUMBER && submitted["receipt"] == 1, "{submitted}");
         keep_text(&mut self.phone.identity, submitted["text"].as_str().unwrap_or_default())
             .context("the text is no signature")?;
         let confirmed = validate(&self.phone.client, &mut self.phone.identity).await?;
-        ensure!(confirmed.contains(&ALICE.parse()?), "the number is not registered");
+        ensure!(confirmed.contains(&number.parse()?), "the number is not registered");
         Ok(())
     }
 
