@@ -8,6 +8,7 @@ mod health;
 pub(crate) mod links;
 mod open;
 pub(crate) mod problem;
+mod request_id;
 pub(crate) mod signed;
 pub(crate) mod transit;
 
@@ -18,9 +19,9 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::{HeaderValue, header},
-    middleware::map_response,
+    middleware::{from_fn, map_response},
     response::Response,
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use prometheus_client::registry::Registry;
 use switchhook_protocol::error::ErrorCode;
@@ -45,6 +46,11 @@ pub(crate) fn relay_host_router(standing: Arc<Standing>) -> Router {
         .with_state(standing)
 }
 
+/// What transits post: each answer names its request.
+fn reported(posted: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    posted.layer(from_fn(request_id::echoed))
+}
+
 async fn nowhere() -> Problem {
     ErrorCode::NotFound.into()
 }
@@ -64,8 +70,8 @@ pub(crate) fn router(app: Arc<App>, registry: Arc<Registry>) -> Router {
         )
         .route("/v1/{tenant}/links", post(links::post))
         .route("/v1/{tenant}/links/{token}", get(links::show).post(links::confirm))
-        .route("/v1/{tenant}/transits/{gateway}/messages", post(transit::message))
-        .route("/v1/{tenant}/transits/{gateway}/receipts", post(transit::receipt))
+        .route("/v1/{tenant}/transits/{gateway}/messages", reported(post(transit::message)))
+        .route("/v1/{tenant}/transits/{gateway}/receipts", reported(post(transit::receipt)))
         .nest(admin::openapi::BASE, admin::routes::router().layer(map_response(uncached)))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use reqwest::{Client, StatusCode, header::CONTENT_TYPE};
+use reqwest::{Client, RequestBuilder, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use switchhook_client::registration::begin_text;
 use switchhook_core::transit::{SIGNATURE_HEADER, TOLERANCE, sign};
@@ -174,6 +174,31 @@ async fn reg_2_a_message_id_that_comes_again_with_another_body_is_a_conflict() -
     Ok(())
 }
 
+#[tokio::test]
+async fn reg_2_an_answer_names_its_request_whatever_it_says() -> Result<()> {
+    let desk = Desk::open().await?;
+    let (good, nobodys) =
+        (report("one", ALICE, &begin_text(&desk.phone.identity)), report("two", ALICE, "hello"));
+    let long = "r".repeat(129);
+    for (id, body, status, echoed) in [
+        (Some("req-1"), &good, StatusCode::OK, Some("req-1")),
+        (Some("req-2"), &good, StatusCode::OK, Some("req-2")),
+        (Some("req-3"), &nobodys, StatusCode::UNPROCESSABLE_ENTITY, Some("req-3")),
+        (Some("two words"), &good, StatusCode::OK, None),
+        (Some(&*long), &good, StatusCode::OK, None),
+        (None, &good, StatusCode::OK, None),
+    ] {
+        let request = desk.request(SANDBOX, Some(&desk.signature(body)), body);
+        let request = if let Some(id) = id { request.header("X-Request-Id", id) } else { request };
+        let answer = request.send().await?;
+        let found = answer.headers().get("X-Request-Id").and_then(|id| id.to_str().ok());
+        ensure!((answer.status(), found) == (status, echoed), "{id:?}: {} {found:?}", answer.status());
+    }
+    let unsigned = desk.request(SANDBOX, None, &good).header("X-Request-Id", "req-4").send().await?;
+    ensure!(unsigned.headers().get("X-Request-Id").is_some_and(|id| id == "req-4"), "{unsigned:?}");
+    Ok(())
+}
+
 /// Tenant and gateway of the first start.
 const SANDBOX: (&str, &str) = ("default", "sandbox");
 
@@ -198,20 +223,28 @@ impl Desk {
         sign(self.host.transit.secret.as_bytes(), body.as_bytes(), now())
     }
 
-    async fn post(
+    fn request(
         &self,
         (tenant, gateway): (&str, &str),
         signature: Option<&str>,
         body: &str,
-    ) -> Result<(StatusCode, String, Value)> {
+    ) -> RequestBuilder {
         let host = self.host.addresses().http;
         let url = format!("http://{host}/v1/{tenant}/transits/{gateway}/messages");
         let request = self.http.post(url).header(CONTENT_TYPE, "application/json").body(body.to_owned());
-        let request = match signature {
+        match signature {
             Some(signature) => request.header(SIGNATURE_HEADER, signature),
             None => request,
-        };
-        let answer = request.send().await?;
+        }
+    }
+
+    async fn post(
+        &self,
+        to: (&str, &str),
+        signature: Option<&str>,
+        body: &str,
+    ) -> Result<(StatusCode, String, Value)> {
+        let answer = self.request(to, signature, body).send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         Ok((status, kind.to_owned(), answer.json().await.unwrap_or_default()))
