@@ -116,41 +116,6 @@ async fn reg_5_what_follows_a_typed_numbers_text_is_no_answer_and_goes_by_a_gate
 }
 
 #[tokio::test]
-async fn reg_5_a_method_hears_how_texts_to_a_numbers_beginning_have_fared() -> Result<()> {
-    let host = Host::start().await?;
-    let method = "registration-method/asks-conversions";
-    let (status, uploaded) = host.admin.upload(method, guests::ASKS_CONVERSIONS.to_vec()).await?;
-    ensure!(status.is_success(), "{status} {uploaded}");
-    let active = json!({ "version": uploaded["version"], "configuration": {} });
-    host.admin.changed(method, "activate", &active).await?;
-    let begin = async |number: &str| -> Result<_> {
-        let fields = [("number".to_owned(), number.to_owned())].into();
-        let begin = RegisterBegin { method: "asks-conversions".parse()?, fields };
-        in_time("the answer", host.stranger().await?.client.register_begin(&begin)).await
-    };
-
-    for number in ["+4915112345671", "+4915112345672", "+4915112345673"] {
-        begin(number).await??;
-        in_time("the code", host.transit.carrier.next_text(&number.parse()?, 0)).await?;
-    }
-    let refused = until("the refusal", async || {
-        let answered = begin("+4915112345674").await?;
-        // What a gateway made of a text may be counted a moment after the text has come.
-        Ok(answered.err())
-    })
-    .await?;
-
-    let CallError::Refused(refused) = refused else { anyhow::bail!("{refused:?}") };
-    ensure!(
-        refused.message.starts_with("not-converting") || refused.message.contains("none proven"),
-        "{refused:?}"
-    );
-    begin(BOSTON).await??;
-    in_time("the code", host.transit.carrier.next_text(&BOSTON.parse()?, 0)).await?;
-    Ok(())
-}
-
-#[tokio::test]
 async fn a_gateway_inside_the_operators_network_is_refused_unless_the_operator_allows_it() -> Result<()> {
     let host = Host::start().await?;
     let set = async |name: &str, provider: Value, secret: &str| {
