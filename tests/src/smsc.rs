@@ -71,6 +71,11 @@ impl Smsc {
         self.program.event(kind).await
     }
 
+    /// Events of this kind that have come before one that a test has asked for, and that no test has asked for itself.
+    pub fn unread(&self, kind: &str) -> usize {
+        self.program.unread(kind)
+    }
+
     /// Does something, as `tests/counterparts/smsc.cjs` says; it is done when this returns.
     pub async fn tell(&mut self, what: &Value) -> Result<()> {
         self.program.does(what).await
