@@ -32,7 +32,11 @@ mod router;
 mod step;
 mod system;
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+    ops::Range,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -65,16 +69,27 @@ pub async fn play_over_sockets(program: &str, seeds: Range<u64>) -> Result<Playe
 
 async fn play_on(mut system: impl System, seeds: Range<u64>) -> Result<Played> {
     let mut heard = Played::new();
-    for seed in seeds {
+    for seed in seeds.clone() {
         let sessions = vec![];
         let mut run =
             Run { system: &mut system, sessions, vanished: None, history: vec![], heard: &mut heard };
         let played = Box::pin(run.play(seed)).await;
         played.with_context(|| format!("seed {seed}, after\n{:#?}", run.history))?;
         system.next_run().await?;
+        tell(seed, &seeds);
     }
     system.end().await?;
     Ok(heard)
+}
+
+/// Says after each tenth of the runs how far it has come: many take an hour. Not kept back until the test has ended, as
+/// what is printed would be.
+fn tell(seed: u64, seeds: &Range<u64>) {
+    let (played, all) = (seed + 1 - seeds.start, seeds.end - seeds.start);
+    if played.is_multiple_of(all.div_ceil(10)) {
+        // Where nobody reads it nothing is lost.
+        writeln!(io::stderr(), "{played} of {all} runs, no difference").ok();
+    }
 }
 
 struct Run<'s, S> {
