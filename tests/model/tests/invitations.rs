@@ -44,7 +44,7 @@ async fn invitations_at_random_are_those_of_the_reference() {
 }
 
 /// What flows and storage do for an invite that rings two devices, is accepted and ended.
-const CALL: [Cost; 2] = [Cost::Instructions(18_600_000), Cost::Allocations(3_213)];
+const CALL: [Cost; 2] = [Cost::Instructions(18_600_000), Cost::Allocations(2_735)];
 
 #[test]
 fn a_call_costs_no_more_instructions_and_allocations_than_it_did() {
