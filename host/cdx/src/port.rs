@@ -76,7 +76,7 @@ impl Port {
         match cdx::answer(datagram, route, &self.keys, (self.clock)(), &mut self.rng, out) {
             Ok(reply) => {
                 self.metrics.answered(reply.answer);
-                if self.at.answering(reply.origin).socket.try_send_to(out, from).is_err() {
+                if self.at.answering(reply.origin).socket.try_send_to(out, reply.to).is_err() {
                     self.metrics.unsent.inc();
                 }
             }

@@ -9,9 +9,10 @@
 //! Clients also discover how their NAT behaves (RFC 5780). A server with two addresses says where it
 //! answers from and which other address and port it has, and answers from there when asked to. With one
 //! address it can change its port only: it names no other address, and refuses to change it, so that
-//! nobody takes for measured what one address cannot tell. Addresses are all that a standard answer has
-//! beyond its request, at most [`STANDARD_EXCESS`] bytes.
+//! nobody takes for measured what one address cannot tell. It answers to [another port](behaviour) of the client's where
+//! asked to. Addresses are all that a standard answer has beyond its request, at most [`STANDARD_EXCESS`] bytes.
 
+mod behaviour;
 pub mod exchange;
 pub mod own;
 
@@ -24,6 +25,8 @@ use switchhook_protocol::{
     time::Timestamp,
 };
 
+pub use self::behaviour::Origin;
+use self::behaviour::Wish;
 use crate::{
     observation::Observation,
     seal::KeyRing,
@@ -53,22 +56,15 @@ pub struct Others {
     pub ip: Option<IpAddr>,
 }
 
-/// What was written, and from where it goes.
+/// What was written, and how it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
     /// What was written.
     pub answer: Answer,
     /// From where.
     pub origin: Origin,
-}
-
-/// Which of the addresses of CDX an answer goes out from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Origin {
-    /// From the other address than the request's.
-    pub other_ip: bool,
-    /// From the other port.
-    pub other_port: bool,
+    /// To where: the request's source, or another port of its address.
+    pub to: SocketAddr,
 }
 
 /// What was written as the answer.
@@ -78,7 +74,7 @@ pub enum Answer {
     Binding,
     /// The address, and the sealed observation.
     Observation,
-    /// Error 420: an attribute must be understood and is not, or asks for an address that CDX has not.
+    /// Error 420: an attribute must be understood and is not, or asks for what CDX cannot do.
     UnknownAttribute,
 }
 
@@ -96,7 +92,7 @@ pub enum Dropped {
     NotARequest,
 }
 
-/// Answers one datagram; the answer stands in `out` and goes back where the datagram came from.
+/// Answers one datagram; the answer stands in `out`.
 pub fn answer(
     datagram: &[u8],
     route: Route,
@@ -106,28 +102,35 @@ pub fn answer(
     out: &mut Vec<u8>,
 ) -> Result<Reply, Dropped> {
     let request = binding_request(datagram)?;
-    let origin = origin(&request, route.others);
-    if refuse(&request, origin.is_none(), out) {
-        return Ok(Reply { answer: Answer::UnknownAttribute, origin: Origin::default() });
+    let wish = Wish::of(&request, route.others);
+    if refuse(&request, wish.refused(), out) {
+        return Ok(Reply { answer: Answer::UnknownAttribute, origin: Origin::default(), to: route.from });
     }
-    let origin = origin.unwrap_or_default();
+    let origin = wish.origin.unwrap_or_default();
+    if let Ok(Some(port)) = wish.port {
+        // The address alone: nobody else's port is sent more than a few bytes beyond the request.
+        write(&request, route.from, out, |_| ());
+        let to = SocketAddr::new(route.from.ip(), port.get());
+        return Ok(Reply { answer: Answer::Binding, origin, to });
+    }
+    let to = route.from;
     if request.attribute(OBSERVATION_REQUEST).is_some() {
         let observation = Observation { observed: route.from, cdx: route.to, at: now };
         let sealed = observation.seal(keys, rng);
         write(&request, route.from, out, |writer| writer.attribute(OBSERVATION, sealed.as_bytes()));
         if out.len() <= datagram.len() {
-            return Ok(Reply { answer: Answer::Observation, origin });
+            return Ok(Reply { answer: Answer::Observation, origin, to });
         }
     }
-    write(&request, route.from, out, |writer| describe(writer, &request, route, origin));
-    Ok(Reply { answer: Answer::Binding, origin })
+    write(&request, route.from, out, |writer| behaviour::describe(writer, &request, route, origin));
+    Ok(Reply { answer: Answer::Binding, origin, to })
 }
 
 /// Answers one message of a stream, over which only standard STUN is spoken: what CDX sees of a TCP
 /// connection says nothing about datagrams, and its answer has one way back.
 pub fn answer_in_stream(message: &[u8], from: SocketAddr, out: &mut Vec<u8>) -> Result<Answer, Dropped> {
     let request = binding_request(message)?;
-    if refuse(&request, true, out) {
+    if refuse(&request, &[attribute::CHANGE_REQUEST, attribute::RESPONSE_PORT], out) {
         return Ok(Answer::UnknownAttribute);
     }
     write(&request, from, out, |_| ());
@@ -140,14 +143,6 @@ fn binding_request(bytes: &[u8]) -> Result<Message<'_>, Dropped> {
     if is_request { Ok(request) } else { Err(Dropped::NotARequest) }
 }
 
-/// From where the client wants its answer (RFC 5780 §7.2); nothing if CDX is not there.
-fn origin(request: &Message<'_>, others: Others) -> Option<Origin> {
-    let Some(value) = request.attribute(attribute::CHANGE_REQUEST) else { return Some(Origin::default()) };
-    let flags = u32::from_be_bytes(value.try_into().ok()?);
-    let origin = Origin { other_ip: flags & 0b100 != 0, other_port: flags & 0b010 != 0 };
-    Some(origin).filter(|origin| others.ip.is_some() || !origin.other_ip)
-}
-
 fn write(request: &Message<'_>, mapped: SocketAddr, out: &mut Vec<u8>, more: impl FnOnce(&mut Writer<'_>)) {
     let mut writer = Writer::new(out, message_type::BINDING_SUCCESS, request.transaction());
     writer.xor_mapped_address(mapped);
@@ -155,27 +150,11 @@ fn write(request: &Message<'_>, mapped: SocketAddr, out: &mut Vec<u8>, more: imp
     finish(request, writer);
 }
 
-/// Where the answer comes from, and where it could come from, for those who can make use of it.
-fn describe(writer: &mut Writer<'_>, request: &Message<'_>, route: Route, origin: Origin) {
-    let Others { port, ip } = route.others;
-    if ip.is_some() || request.attribute(attribute::CHANGE_REQUEST).is_some() {
-        let from_ip = ip.filter(|_| origin.other_ip).unwrap_or_else(|| route.to.ip());
-        let from_port = if origin.other_port { port } else { route.to.port() };
-        writer.plain_address(attribute::RESPONSE_ORIGIN, SocketAddr::new(from_ip, from_port));
-    }
-    if let Some(ip) = ip {
-        writer.plain_address(attribute::OTHER_ADDRESS, SocketAddr::new(ip, port));
-        // Without XOR too: a gateway that meddles with addresses in datagrams is found out by it.
-        writer.plain_address(attribute::MAPPED_ADDRESS, route.from);
-    }
-}
-
 /// Writes error 420 with the attributes that must be understood and are not (RFC 8489 §6.3.1), if
-/// there are any. Where CDX cannot answer from, CHANGE-REQUEST is one of them.
-fn refuse(request: &Message<'_>, no_change: bool, out: &mut Vec<u8>) -> bool {
+/// there are any; those that are understood and ask for what CDX cannot do are among them.
+fn refuse(request: &Message<'_>, impossible: &[u16], out: &mut Vec<u8>) -> bool {
     let kinds = request.attributes().map(|(kind, _)| kind);
-    let refused =
-        kinds.filter(|kind| must_refuse(*kind) || (no_change && *kind == attribute::CHANGE_REQUEST));
+    let refused = kinds.filter(|kind| must_refuse(*kind) || impossible.contains(kind));
     let refused: Vec<u8> = refused.flat_map(u16::to_be_bytes).collect();
     if refused.is_empty() {
         return false;
@@ -201,6 +180,7 @@ const fn must_refuse(kind: u16) -> bool {
         kind,
         attribute::MAPPED_ADDRESS
             | attribute::CHANGE_REQUEST
+            | attribute::RESPONSE_PORT
             | attribute::USERNAME
             | attribute::MESSAGE_INTEGRITY
             | attribute::ERROR_CODE

@@ -64,6 +64,8 @@ pub mod attribute {
     pub const REALM: u16 = 0x0014;
     /// Nonce of long-term credentials.
     pub const NONCE: u16 = 0x0015;
+    /// At which other port of the client's address the answer is wanted (RFC 5780 §7.5).
+    pub const RESPONSE_PORT: u16 = 0x0027;
     /// HMAC-SHA256 over the message.
     pub const MESSAGE_INTEGRITY_SHA256: u16 = 0x001C;
     /// Algorithm of long-term credentials.

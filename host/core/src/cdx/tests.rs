@@ -1,6 +1,6 @@
 //! What CDX answers, byte by byte.
 
-use alloc::vec;
+use alloc::{string::ToString as _, vec};
 
 use switchhook_protocol::cdx::REQUEST_PADDING;
 
@@ -49,7 +49,7 @@ fn request(attributes: &[(u16, &[u8])]) -> Vec<u8> {
 
 fn ask(datagram: &[u8], from: &str) -> Result<(Answer, Vec<u8>), Dropped> {
     let (reply, out) = ask_at(datagram, route(from))?;
-    assert_eq!(reply.origin, Origin::default());
+    assert_eq!((reply.origin, reply.to), (Origin::default(), route(from).from));
     Ok((reply.answer, out))
 }
 
@@ -139,7 +139,9 @@ fn with_two_addresses_the_answer_comes_from_where_it_is_wanted_and_says_so() {
     let origins = [(0, false, false), (0b010, false, true), (0b100, true, false), (0b110, true, true)];
     for (flags, other_ip, other_port) in origins {
         let (reply, out) = ask_at(&change(flags), route_with_two("198.51.100.7:4000")).unwrap();
-        assert_eq!(reply, Reply { answer: Answer::Binding, origin: Origin { other_ip, other_port } });
+        let origin = Origin { other_ip, other_port };
+        let to = "198.51.100.7:4000".parse().unwrap();
+        assert_eq!(reply, Reply { answer: Answer::Binding, origin, to });
         let (ip, port) = (if other_ip { 10 } else { 9 }, if other_port { 0x98 } else { 0x97 });
         assert_eq!(
             addresses(&out),
@@ -163,6 +165,44 @@ fn with_one_address_the_port_changes_and_the_address_is_refused() {
         assert_eq!(answer, Answer::UnknownAttribute);
         let unknown = Message::parse(&out).unwrap().attribute(attribute::UNKNOWN_ATTRIBUTES);
         assert_eq!(unknown, Some(&attribute::CHANGE_REQUEST.to_be_bytes()[..]));
+    }
+}
+
+/// NAT-5
+#[test]
+fn an_answer_is_to_be_had_at_another_port_of_the_own_address_and_is_the_address_alone() {
+    for from in ["198.51.100.7:4000", "[2001:db8::7]:4000"] {
+        let mut wanted = request(&[(attribute::RESPONSE_PORT, &[0x9C, 0x40, 0, 0])]);
+        let from: SocketAddr = from.parse().unwrap();
+        let (reply, out) = ask_at(&wanted, route_with_two(&from.to_string())).unwrap();
+        assert_eq!((reply.answer, reply.to), (Answer::Binding, SocketAddr::new(from.ip(), 40_000)));
+        let read = Message::parse(&out).unwrap();
+        assert_eq!((read.xor_mapped_address(), read.attributes().count()), (Some(from), 1));
+        // What the plainest request gets from any STUN server is more.
+        assert!(out.len() <= wanted.len() + 16, "{} for {}", out.len(), wanted.len());
+        assert_eq!(ask_at(&out, route(&from.to_string())).map(drop), Err(Dropped::NotARequest));
+
+        wanted = request(&[
+            (attribute::RESPONSE_PORT, &[0x9C, 0x40, 0, 0]),
+            (OBSERVATION_REQUEST, &[0; REQUEST_PADDING]),
+        ]);
+        let (reply, out) = ask_at(&wanted, route(&from.to_string())).unwrap();
+        assert_eq!(reply.answer, Answer::Binding, "an observation is for who asked for it");
+        assert_eq!(Message::parse(&out).unwrap().attributes().count(), 1);
+    }
+}
+
+/// NAT-5
+#[test]
+fn what_is_no_port_is_refused_where_it_came_from() {
+    let values: [&[u8]; 5] = [&[0, 0, 0, 0], &[0, 0], &[0x9C, 0x40, 0], &[], &[0x9C; 8]];
+    for value in values {
+        let datagram =
+            request(&[(attribute::RESPONSE_PORT, value), (attribute::CHANGE_REQUEST, &[0, 0, 0, 4])]);
+        let (answer, out) = ask(&datagram, "198.51.100.7:4000").unwrap();
+        assert_eq!(answer, Answer::UnknownAttribute);
+        let unknown = Message::parse(&out).unwrap().attribute(attribute::UNKNOWN_ATTRIBUTES);
+        assert_eq!(unknown, Some(&[0, 0x27, 0, 0x03][..]), "{value:?}");
     }
 }
 
@@ -194,7 +234,9 @@ fn in_a_stream_only_standard_stun_is_answered() {
     let read = Message::parse(&out).unwrap();
     assert_eq!((answer, read.attributes().count()), (Answer::Binding, 1));
     assert_eq!(read.xor_mapped_address(), Some("198.51.100.7:4000".parse().unwrap()));
-    assert_eq!(ask(&change(0)).map(|(answer, _)| answer), Ok(Answer::UnknownAttribute));
+    for discovers in [change(0), request(&[(attribute::RESPONSE_PORT, &[0x9C, 0x40, 0, 0])])] {
+        assert_eq!(ask(&discovers).map(|(answer, _)| answer), Ok(Answer::UnknownAttribute));
+    }
     assert_eq!(ask(&out), Err(Dropped::NotARequest));
 }
 
