@@ -9,7 +9,8 @@
 //!
 //! While the call runs, a direct path is looked for beside the relay and taken when there is one; a path that
 //! answers no more is looked for anew, and the host and the other side are told where this device is (NAT-5).
-//! Datagrams under way on the former path still arrive.
+//! Datagrams under way on the former path still arrive. A call that carries nothing says that it lives as seldom as the
+//! NATs allow, where the client has [surveyed](Client::survey) its network.
 //!
 //! Datagrams of at most [`MAX_DATAGRAM`] bytes go as they do in a network: they may be lost, and
 //! arrive in another order; none arrives twice, or changed, or from somebody else.
@@ -34,7 +35,7 @@ use crate::{
     limits,
     network::{DatagramSocket, Network},
     relay::RelayError,
-    secure::{Kind, SessionSecret},
+    secure::SessionSecret,
 };
 
 mod attempt;
@@ -122,7 +123,8 @@ impl Prepared {
         let secret = SessionSecret::generate()?;
         let session_key = secret.session_key(&client.identity().key, client.tenant());
         let observer = Observer::of(&client.welcome().await?);
-        let gathered = look(&*socket, &observer).await;
+        let mut gathered = look(&*socket, &observer).await;
+        client.networks().claim(&socket.host_addresses(), &mut gathered.connection_data.claimed);
         Ok(Self { socket, secret, observer, gathered, session_key })
     }
 
@@ -211,8 +213,6 @@ impl CallSender {
         if datagram.len() > MAX_DATAGRAM {
             return Err(SendError::TooLarge);
         }
-        let path = self.live.get().ok_or(SendError::Over)?;
-        path.send(Kind::Application, datagram);
-        Ok(())
+        if self.live.send(datagram) { Ok(()) } else { Err(SendError::Over) }
     }
 }

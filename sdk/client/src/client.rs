@@ -47,6 +47,7 @@ use crate::{
     },
     identity::Identity,
     limits,
+    nat::Networks,
     sessions::Sessions,
     settings::Settings,
 };
@@ -64,6 +65,7 @@ struct Inner {
     commands: mpsc::Sender<Command>,
     state: watch::Receiver<State>,
     sessions: Arc<Sessions>,
+    networks: Arc<Networks>,
     next: AtomicU64,
     tasks: TaskTracker,
     stop: DropGuard,
@@ -183,6 +185,7 @@ impl Client {
             commands,
             state,
             sessions,
+            networks: Arc::default(),
             next: AtomicU64::new(1),
             tasks,
             stop: stop.drop_guard(),
@@ -278,6 +281,24 @@ impl Client {
 
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.inner.sessions
+    }
+
+    pub(crate) fn networks(&self) -> &Arc<Networks> {
+        &self.inner.networks
+    }
+
+    pub(crate) fn state(&self) -> watch::Receiver<State> {
+        self.inner.state.clone()
+    }
+
+    /// Cancelled when the client is closed; none of its clones is kept by it.
+    pub(crate) fn child_token(&self) -> CancellationToken {
+        self.inner.stop.token().child_token()
+    }
+
+    /// What ends before [`Self::close`] returns.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.inner.tasks
     }
 }
 

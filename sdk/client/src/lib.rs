@@ -4,7 +4,9 @@
 //! connects ([`Client::connect`]), and from then on the client keeps the connection up by itself. What
 //! happens arrives as [`Events`], each seen once; what is asked for is a call with an answer, typed
 //! by [`switchhook_protocol`]. [`ringer`] rings and proves silence, [`registration`] registers a
-//! number by SMS and [`carriers`] knows whom to text, [`mailbox`] proves an address by the mail that came there, and [`call`] finds a path to the other side and carries encrypted datagrams.
+//! number by SMS and [`carriers`] knows whom to text, [`mailbox`] proves an address by the mail that came there, and
+//! [`call`] finds a path to the other side and carries encrypted datagrams. [`nat`] is what it finds out about the network,
+//! where [asked to](Client::survey).
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -66,6 +68,7 @@ mod gather;
 pub mod identity;
 pub mod limits;
 pub mod mailbox;
+pub mod nat;
 pub mod network;
 mod path;
 pub mod profile;

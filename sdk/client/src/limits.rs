@@ -92,9 +92,12 @@ pub const CHECK_REPEAT_MAX: Duration = Duration::from_millis(400);
 /// Longest pause between repeats of a check beside a path that carries: a few bytes a second.
 pub const CHECK_REPEAT_BESIDE: Duration = Duration::from_secs(5);
 
-/// Between two questions whether a path still leads to the peer (RFC 7675 §5.1), give or take a fifth. No NAT
-/// forgets a mapping so soon, the hastiest need 30 s (RFC 4787 §4.3).
+/// Between two questions whether a path that carries still leads to the peer (RFC 7675 §5.1), give or take a fifth.
 pub const CONSENT: Duration = Duration::from_secs(5);
+
+/// A path over which the application has sent and received nothing for so long carries nothing: nobody notices that it
+/// breaks, and it is asked only as often as NATs need.
+pub const IDLE: Duration = Duration::from_secs(10);
 
 /// A path that answers none of some six questions for so long is in doubt.
 pub const DOUBT: Duration = Duration::from_millis(1_500);
@@ -180,10 +183,38 @@ pub const HANDSHAKE_REPEAT: Duration = Duration::from_millis(200);
 /// Longest pause between repeats of a handshake message.
 pub const HANDSHAKE_REPEAT_MAX: Duration = Duration::from_secs(1);
 
-/// A datagram at least this often: below the 30 s after which the hastiest NATs forget (RFC 4787 §4.3).
+/// Between two questions over a path that carries nothing, as long as it is not known how long its NAT keeps a mapping
+/// (RFC 8445 §11), give or take a fifth: below the 30 s after which the hastiest NATs forget. Between two words that the other
+/// side can open it is no less.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Nothing heard for so long, three keep-alives lost: the path is over.
+/// The same where it is known that the NAT keeps mappings for long: with the fifth, and [`DOUBT`], within the 30 s for which
+/// an answer counts as consent (RFC 7675 §5.1).
+pub const KEEP_ALIVE_MAX: Duration = Duration::from_secs(23);
+
+/// How long sockets wait to find out how long a NAT keeps a mapping, in rising order. The last one, with [`KEEP_ALIVE_MAX`] two thirds
+/// of it, is all that is worth knowing; the first one is two thirds more than [`CONSENT`], below which nobody goes.
+pub const LIFE_STEPS: [Duration; 5] = [
+    Duration::from_secs(8),
+    Duration::from_secs(12),
+    Duration::from_secs(18),
+    Duration::from_secs(26),
+    Duration::from_secs(35),
+];
+
+/// How long it counts for its network: a gateway seldom gets another software.
+pub const LIFE_COUNTS: Duration = Duration::from_hours(24);
+
+/// Networks that are remembered with it: at home, at work, on the way.
+pub const NETWORKS: usize = 16;
+
+/// Until CDX is asked again from a network from which nothing came back; it doubles up to [`CLOSED_AGAIN_MAX`].
+pub const CLOSED_AGAIN: Duration = Duration::from_mins(1);
+
+/// Longest such pause.
+pub const CLOSED_AGAIN_MAX: Duration = Duration::from_mins(16);
+
+/// Nothing heard for so long, and no question answered: the path is over.
 pub const PATH_SILENCE: Duration = Duration::from_secs(50);
 
 /// Datagrams that wait for the application; full, the newest is dropped, as in a network.

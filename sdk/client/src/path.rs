@@ -30,7 +30,7 @@ mod nomination;
 mod pace;
 mod pairs;
 
-use core::net::SocketAddr;
+use core::{net::SocketAddr, time::Duration};
 use std::{collections::VecDeque, time::Instant};
 
 use rand::{RngExt as _, rngs::StdRng};
@@ -42,6 +42,7 @@ use self::{
     pairs::{Pair, Pairs},
 };
 use crate::{
+    limits,
     secure::Side,
     stun::{Check, Checks},
 };
@@ -75,6 +76,10 @@ pub(crate) struct PathSearch {
     /// The number of all guesses.
     guess: u128,
     state: State,
+    /// How often, on the average, the path that was found is asked.
+    ask_every: Duration,
+    /// When the peer has answered over the path that was found.
+    last_answer: Option<Instant>,
     next_check: Instant,
     effects: VecDeque<Effect>,
     rng: StdRng,
@@ -107,6 +112,8 @@ impl PathSearch {
             nominated: None,
             guess: rng.random::<u128>() >> 32,
             state: State::Searching(pace.patience.map(|patience| now + patience)),
+            ask_every: limits::CONSENT,
+            last_answer: None,
             next_check: now,
             effects: VecDeque::new(),
             rng,
@@ -136,6 +143,23 @@ impl PathSearch {
     /// How the next search goes.
     pub(crate) const fn set_pace(&mut self, pace: Pace) {
         self.pace = pace;
+    }
+
+    /// How often, on the average, the path that was found is asked from here on.
+    pub(crate) fn ask_every(&mut self, pause: Duration, now: Instant) {
+        let is_sooner = pause < self.ask_every;
+        self.ask_every = pause;
+        let latest = now + self.pause();
+        if let State::Keeping(kept) = &mut self.state
+            && is_sooner
+        {
+            kept.ask_by(latest);
+        }
+    }
+
+    /// When the peer has last answered over the path that was found: nobody else can.
+    pub(crate) const fn last_answer(&self) -> Option<Instant> {
+        self.last_answer
     }
 
     /// The same search once more.

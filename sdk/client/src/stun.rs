@@ -130,12 +130,14 @@ impl Checks {
     }
 }
 
-fn begin(class: MessageClass, transaction: u128) -> MessageWriteVec {
+/// Begins a Binding message.
+pub(crate) fn begin(class: MessageClass, transaction: u128) -> MessageWriteVec {
     let kind = MessageType::from_class_method(class, BINDING);
     Message::builder(kind, TransactionId::from(transaction), MessageWriteVec::with_capacity(128))
 }
 
-fn binding(datagram: &[u8]) -> Option<Message<'_>> {
+/// Reads a Binding message.
+pub(crate) fn binding(datagram: &[u8]) -> Option<Message<'_>> {
     // STUN's first two bits are zero; the rest of the check is not worth a datagram of data.
     let stun = datagram.first().is_some_and(|first| first & 0xC0 == 0) && datagram.len() <= MAX_MESSAGE;
     let message = if stun { Message::from_bytes(datagram).ok()? } else { return None };

@@ -13,7 +13,7 @@ use crate::{
     lab::{Internet, Network},
     namespace::Namespace,
     nat::{KernelRules, Means, Nat},
-    translator::Translator,
+    translator::{InUse, Translator},
 };
 
 /// A router with the interfaces `wan` and `lan`; the LAN is a bridge with a port for each host.
@@ -69,6 +69,17 @@ impl Gateway {
     pub fn put_clock_forward(&self, by: Duration) -> Result<()> {
         self.translator()?.put_clock_forward(by);
         Ok(())
+    }
+
+    /// Has it keep mappings so long from here on.
+    pub fn set_mapping_life(&self, life: Duration) -> Result<()> {
+        self.translator()?.change(|table| table.set_life(life));
+        Ok(())
+    }
+
+    /// The mapping that has this outer port, if there is one.
+    pub fn mapping(&self, port: u16) -> Result<Option<InUse>> {
+        Ok(self.translator()?.change(|table| table.in_use(port)))
     }
 
     /// Gets another address from the internet, and forgets its mappings.

@@ -22,7 +22,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Socket};
 
 use self::packet::Datagram;
-pub use self::table::{Behaviour, Ports, Table};
+pub use self::table::{Behaviour, InUse, Ports, Table};
 use crate::{
     namespace::Namespace,
     worker::{self, IPV4, LARGEST, Worker},

@@ -12,6 +12,7 @@
 //! is broken. All that is [made](making) beside, while datagrams go on over what there is.
 
 mod hearing;
+mod idling;
 mod making;
 mod moving;
 mod receiving;
@@ -28,6 +29,7 @@ use tokio::{
 
 pub(super) use self::receiving::is_passing;
 use self::{
+    idling::Traffic,
     making::{Making, made},
     receiving::{Via, receive},
 };
@@ -42,7 +44,6 @@ use crate::{
     limits,
     network::{DatagramSocket, recv_from},
     path::Pace,
-    secure::Kind,
 };
 
 /// How carrying ended.
@@ -71,6 +72,7 @@ pub(super) struct Carrying<'a> {
     begun: Instant,
     /// When the other side was heard last, over any path.
     heard: Instant,
+    traffic: Traffic,
     /// Since when nothing has needed the line, while data goes beside it.
     idle_line: Instant,
     /// A way through the relay that is not there yet.
@@ -92,7 +94,8 @@ impl<'a> Carrying<'a> {
         live.set(Some(in_use.clone()));
         let begun = now();
         let (heard, idle_line) = (begun, begun);
-        Some(Self { engine, line, in_use, live, application, begun, heard, idle_line, making: None })
+        let traffic = Traffic::new(live.sent(), begun);
+        Some(Self { engine, line, in_use, live, application, begun, heard, traffic, idle_line, making: None })
     }
 
     pub(super) async fn run(mut self) -> Ended {
@@ -106,7 +109,7 @@ impl<'a> Carrying<'a> {
         }
         let mut buffers = [vec![0; 2_048], vec![0; 2_048]];
         let [of_line, of_beside] = &mut buffers;
-        let (mut alive, mut look) = (interval(limits::KEEP_ALIVE), interval(limits::LOOK_AT_ADDRESSES));
+        let mut look = interval(limits::LOOK_AT_ADDRESSES);
         let mut listening = true;
         loop {
             if let ControlFlow::Break(ended) = self.settle() {
@@ -125,8 +128,7 @@ impl<'a> Carrying<'a> {
                 Some(wish) = self.application.wishes.recv() => self.wished(wish),
                 made = made(&mut self.making) => self.take_made(made),
                 exchange = self.engine.whereabouts.announced() => self.announced(exchange),
-                _ = alive.tick() => { self.in_use.send(Kind::Alive, &[]); Flow::Continue(()) }
-                _ = look.tick() => self.look_at_addresses(),
+                _ = look.tick() => self.look_around(),
                 () = sleep_until(next.into()) => self.handle_timeout(),
             };
             if let ControlFlow::Break(ended) = flow {
@@ -154,13 +156,13 @@ impl<'a> Carrying<'a> {
         let ways = [self.line.way.poll_timeout(), self.engine.direct.as_ref().and_then(Way::poll_timeout)];
         let reserve = self.carries_beside().then(|| self.idle_line + limits::RESERVE);
         let renewal = self.renewal();
-        let silence = self.heard + limits::PATH_SILENCE;
-        let again = self.engine.whereabouts.poll_timeout();
-        ways.into_iter().chain([reserve, renewal, again]).flatten().fold(silence, Instant::min)
+        let silence = self.last_heard() + limits::PATH_SILENCE;
+        let (again, alive) = (self.engine.whereabouts.poll_timeout(), Some(self.traffic.next_alive));
+        ways.into_iter().chain([reserve, renewal, again, alive]).flatten().fold(silence, Instant::min)
     }
 
     fn handle_timeout(&mut self) -> Flow {
-        if self.heard + limits::PATH_SILENCE <= now() {
+        if self.last_heard() + limits::PATH_SILENCE <= now() {
             tracing::info!("the other side of a call is silent");
             return Flow::Break(Ended::Over);
         }
@@ -177,6 +179,7 @@ impl<'a> Carrying<'a> {
         if self.renewal().is_some_and(|at| at <= now()) {
             self.renew_relay();
         }
+        self.say_alive();
         Flow::Continue(())
     }
 

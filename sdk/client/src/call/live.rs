@@ -1,6 +1,10 @@
 //! The path in use: what sends, whoever asks.
 
-use core::{fmt, net::SocketAddr};
+use core::{
+    fmt,
+    net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 use std::sync::Arc;
 
 use switchhook_protocol::call::PathKind;
@@ -38,24 +42,41 @@ impl PathInUse {
 }
 
 /// The path in use, watched; it changes when the call moves, and is none when the call is over.
-pub(super) struct Live(watch::Sender<Option<Arc<PathInUse>>>);
+pub(super) struct Live {
+    path: watch::Sender<Option<Arc<PathInUse>>>,
+    /// Datagrams that the application has sent.
+    sent: AtomicU64,
+}
 
 impl Live {
     pub(super) fn new(path: Option<PathInUse>) -> Self {
-        Self(watch::Sender::new(path.map(Arc::new)))
+        Self { path: watch::Sender::new(path.map(Arc::new)), sent: AtomicU64::new(0) }
     }
 
     pub(super) fn get(&self) -> Option<Arc<PathInUse>> {
-        self.0.borrow().clone()
+        self.path.borrow().clone()
+    }
+
+    /// Sends a datagram of the application's over it; false if the call is over.
+    pub(super) fn send(&self, datagram: &[u8]) -> bool {
+        let Some(path) = self.get() else { return false };
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        path.send(Kind::Application, datagram);
+        true
+    }
+
+    /// How many datagrams the application has sent so far.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     pub(super) fn set(&self, path: Option<PathInUse>) {
-        self.0.send_replace(path.map(Arc::new));
+        self.path.send_replace(path.map(Arc::new));
     }
 
     /// Waits until the path in use is a wanted one.
     pub(super) async fn becomes(&self, wanted: impl Fn(Option<(PathKind, SocketAddr)>) -> bool + Send) {
-        let mut paths = self.0.subscribe();
+        let mut paths = self.path.subscribe();
         let in_use = |path: &Arc<PathInUse>| (path.kind, path.established.peer);
         // The sender lives as long as this.
         drop(paths.wait_for(move |path| wanted(path.as_ref().map(in_use))).await);

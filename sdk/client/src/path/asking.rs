@@ -76,7 +76,7 @@ impl PathSearch {
 
     /// RFC 7675 §5.1: not all at once.
     pub(super) fn pause(&mut self) -> Duration {
-        self.rng.random_range(limits::CONSENT * 4 / 5..limits::CONSENT * 6 / 5)
+        self.rng.random_range(self.ask_every * 4 / 5..self.ask_every * 6 / 5)
     }
 }
 

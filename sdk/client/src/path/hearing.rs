@@ -38,7 +38,9 @@ impl PathSearch {
         if let State::Keeping(kept) = &mut self.state
             && (kept.addr, kept.transaction) == (from, transaction)
         {
-            return kept.answered(fresh, pause, now);
+            kept.answered(fresh, pause, now);
+            self.last_answer = Some(now);
+            return;
         }
         let nomination = self.nominated.as_ref();
         if nomination.is_some_and(|chosen| chosen.addr == from && chosen.transaction == transaction) {

@@ -1,7 +1,7 @@
 //! A path in use is asked again and again whether it still leads to the peer (RFC 7675).
 //!
-//! What is asked and answered also keeps both NATs' mappings alive: no NAT forgets within five seconds. The
-//! inviter's questions repeat its choice, so that a callee that has lost sight of it follows.
+//! What is asked and answered also keeps both NATs' mappings alive. The inviter's questions repeat its choice, so that a
+//! callee that has lost sight of it follows.
 
 use core::{net::SocketAddr, time::Duration};
 use std::time::Instant;
@@ -38,6 +38,11 @@ impl Kept {
     /// The peer is there; it is asked again after the pause.
     pub(super) fn answered(&mut self, transaction: u128, pause: Duration, now: Instant) {
         *self = Self::new(self.addr, transaction, pause, now);
+    }
+
+    /// It is asked at the latest then.
+    pub(super) fn ask_by(&mut self, latest: Instant) {
+        self.next = self.next.min(latest);
     }
 
     /// Whether the peer has owed an answer for too long.

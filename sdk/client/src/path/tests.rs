@@ -269,6 +269,34 @@ fn nat_5_a_path_that_was_found_is_asked_again_and_again_and_stays() {
 }
 
 #[test]
+fn nat_5_a_path_that_carries_nothing_is_asked_as_seldom_as_is_wanted_and_no_consent_runs_out() {
+    let mut lab = Lab::new(Nat::PortRestricted, Nat::PortRestricted);
+    lab.find();
+    lab.run_for(limits::CONSENT * 2);
+    let (found, now) = (lab.hosts.each_ref().map(|host| host.found.clone()), lab.now);
+    for host in &mut lab.hosts {
+        host.search.ask_every(limits::KEEP_ALIVE_MAX, now);
+    }
+    let (before, end) = (lab.count, lab.now + Duration::from_mins(5));
+    while lab.now < end && lab.step() {
+        for host in &lab.hosts {
+            let consent = lab.now - host.search.last_answer().unwrap();
+            assert!(consent < Duration::from_secs(30), "{consent:?}");
+        }
+    }
+    let asked = lab.count - before;
+    assert!((40..=72).contains(&asked), "{asked} in five minutes");
+
+    let (before, now) = (lab.count, lab.now);
+    for host in &mut lab.hosts {
+        host.search.ask_every(limits::CONSENT, now);
+    }
+    lab.run_for(limits::CONSENT * 6 / 5 + LATENCY * 2);
+    assert!(lab.count >= before + 4, "who is used again is asked soon");
+    assert_eq!(lab.hosts.each_ref().map(|host| host.found.clone()), found, "nothing has happened");
+}
+
+#[test]
 fn nat_5_a_side_that_is_mapped_anew_is_found_by_its_own_checks() {
     for moves in [0, 1] {
         for other in [Nat::Public, Nat::Restricted] {

@@ -47,6 +47,16 @@ pub struct Table {
     outside: Ipv4Addr,
     entries: Vec<Entry>,
     last_port: u16,
+    made: u64,
+}
+
+/// A mapping that the table has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InUse {
+    /// Which one it is of all that were made.
+    pub number: u64,
+    /// How many datagrams have gone out over it.
+    pub sent: u64,
 }
 
 #[derive(Debug)]
@@ -57,6 +67,7 @@ struct Entry {
     port: u16,
     used_for: BTreeSet<SocketAddrV4>,
     ends: Instant,
+    in_use: InUse,
 }
 
 /// Ports of mappings; below, services have theirs.
@@ -65,7 +76,7 @@ const FIRST_PORT: u16 = 10_000;
 impl Table {
     /// An empty table.
     pub const fn new(behaviour: Behaviour, outside: Ipv4Addr) -> Self {
-        Self { behaviour, outside, entries: Vec::new(), last_port: 20_000 }
+        Self { behaviour, outside, entries: Vec::new(), last_port: 20_000, made: 0 }
     }
 
     /// The outer address.
@@ -76,6 +87,16 @@ impl Table {
     /// Mappings, those that have ended but not been missed included.
     pub fn mappings(&self) -> usize {
         self.entries.len()
+    }
+
+    /// The mapping that has this outer port, one that has ended but not been missed included.
+    pub fn in_use(&self, port: u16) -> Option<InUse> {
+        self.entries.iter().find(|entry| entry.port == port).map(|entry| entry.in_use)
+    }
+
+    /// Keeps mappings so long from here on, after the last datagram to the outside.
+    pub const fn set_life(&mut self, life: Duration) {
+        self.behaviour.life = life;
     }
 
     /// Takes another outer address, and forgets everything as a router does that dialled in anew.
@@ -98,9 +119,12 @@ impl Table {
             self.entries.get_mut(known)?
         } else {
             let port = self.free_port(from.port())?;
-            self.entries.push(Entry { inside: from, scope, port, used_for: BTreeSet::new(), ends });
+            self.made += 1;
+            let in_use = InUse { number: self.made, sent: 0 };
+            self.entries.push(Entry { inside: from, scope, port, used_for: BTreeSet::new(), ends, in_use });
             self.entries.last_mut()?
         };
+        entry.in_use.sent += 1;
         entry.ends = ends;
         entry.used_for.insert(to);
         Some(SocketAddrV4::new(self.outside, entry.port))

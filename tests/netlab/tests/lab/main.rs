@@ -13,6 +13,7 @@ mod meeting;
 mod no_udp;
 mod relay;
 mod sites;
+mod surroundings;
 mod switchboard;
 mod turn;
 

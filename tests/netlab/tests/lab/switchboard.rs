@@ -54,6 +54,7 @@ use self::{
     relay::LabRelay,
 };
 pub(crate) use self::{
+    device::Visitor,
     place::Place,
     talk::Talk,
     told::{Beginning, Told},
@@ -83,6 +84,16 @@ pub(crate) struct Switchboard {
     calls: AtomicU32,
 }
 
+/// What stands on the lab's server beside CDX at its first address.
+#[derive(Default)]
+struct Beside {
+    relay: Option<Arc<LabRelay>>,
+    /// Where CDX has an address of the other family.
+    ipv6: Option<Ipv6Addr>,
+    /// Where CDX has a second one of the same family.
+    other_ip: Option<IpAddr>,
+}
+
 /// What the NAT policy says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -95,13 +106,19 @@ pub(crate) enum Verdict {
 impl Switchboard {
     /// Without a relay. To be called in the runtime.
     pub(crate) async fn start(lab: &Lab) -> Result<Self> {
-        Self::beside(lab, (None, None)).await
+        Self::beside(lab, Beside::default()).await
+    }
+
+    /// The same, with both addresses of the lab's server for CDX.
+    pub(crate) async fn with_two_addresses(lab: &Lab) -> Result<Self> {
+        let [_, second] = lab.server_ips();
+        Self::beside(lab, Beside { other_ip: Some(second.into()), ..Beside::default() }).await
     }
 
     /// With a relay on the lab's server.
     pub(crate) async fn with_relay(lab: &Lab) -> Result<Self> {
         let relay = tokio::task::block_in_place(|| LabRelay::start(lab, None, PORT))?;
-        Self::beside(lab, (Some(Arc::new(relay)), None)).await
+        Self::beside(lab, Beside { relay: Some(Arc::new(relay)), ..Beside::default() }).await
     }
 
     /// The relay's host starts again.
@@ -112,21 +129,22 @@ impl Switchboard {
     /// The same, with the relay's TURN at this port, and whatever speaks it there.
     pub(crate) async fn with_relay_at(lab: &Lab, port: u16) -> Result<Self> {
         let relay = tokio::task::block_in_place(|| LabRelay::start(lab, None, port))?;
-        Self::beside(lab, (Some(Arc::new(relay)), None)).await
+        Self::beside(lab, Beside { relay: Some(Arc::new(relay)), ..Beside::default() }).await
     }
 
     /// The same, with CDX and the relay at addresses of both families.
     pub(crate) async fn of_both_families(lab: &Lab) -> Result<Self> {
         let ipv6 = lab.server().ipv6();
         let relay = tokio::task::block_in_place(|| LabRelay::start(lab, ipv6, PORT))?;
-        Self::beside(lab, (Some(Arc::new(relay)), ipv6)).await
+        Self::beside(lab, Beside { relay: Some(Arc::new(relay)), ipv6, other_ip: None }).await
     }
 
-    async fn beside(lab: &Lab, (relay, ipv6): (Option<Arc<LabRelay>>, Option<Ipv6Addr>)) -> Result<Self> {
+    async fn beside(lab: &Lab, Beside { relay, ipv6, other_ip }: Beside) -> Result<Self> {
         let keys = RootKeys::new([1; 32], []).ring(Scope::Cdx);
         let at = |ip: IpAddr| Ip { bind: ip, public: None };
         let config = CdxConfig {
             ip: at(lab.server().ip().into()),
+            other_ip: other_ip.map(at),
             other_family: ipv6.map(|ip| at(ip.into())),
             ..CdxConfig::default()
         };
@@ -160,13 +178,24 @@ impl Switchboard {
         Box::pin(self.accept(verdict, places).await?.begin()).await
     }
 
+    /// One device that has come in calls the other, after a verdict that lets both try directly.
+    pub(crate) async fn call_of(&self, visitors: [Visitor; 2]) -> Result<Talk> {
+        let [one, other] = visitors;
+        let (one, other) = tokio::join!(self.device(one), self.device(other));
+        let told = self.tell(Verdict::Direct(Guessing::default()), one?, other?)?;
+        Box::pin(told.begin()).await
+    }
+
     /// One place has called, the other has accepted, and both have been told so; nothing has been sent to each other.
     pub(crate) async fn accept(&self, verdict: Verdict, places: [Place; 2]) -> Result<Told> {
+        let [one, other] = places.map(async |place| self.device(self.visitor(place).await?).await);
+        let (one, other) = tokio::join!(one, other);
+        self.tell(verdict, one?, other?)
+    }
+
+    fn tell(&self, verdict: Verdict, one: Device, other: Device) -> Result<Told> {
         // CDX counts what is told by session.
         let session: SessionId = format!("s{}", self.calls.fetch_add(1, Ordering::Relaxed)).parse()?;
-        let [one, other] = places;
-        let (one, other) = tokio::join!(self.device(one), self.device(other));
-        let (one, other) = (one?, other?);
         let [to_one, to_other] = self.paths(verdict, &session, [&one, &other])?;
         let (to_one, to_other) = (other.accepted(&session, to_one), one.accepted(&session, to_other));
         let facts = [&one, &other].map(|device| (device.id().clone(), device.facts.clone()));

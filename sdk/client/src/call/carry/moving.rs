@@ -115,10 +115,10 @@ impl Carrying<'_> {
     }
 
     /// Another address is another network: what was found there counts no more.
-    pub(super) fn look_at_addresses(&mut self) -> Flow {
-        let Some(addresses) = self.direct().map(|way| way.socket.host_addresses()) else {
-            return Flow::Continue(());
-        };
+    pub(super) fn look_around(&mut self) -> Flow {
+        let addresses = self.direct().map(|way| way.socket.host_addresses());
+        self.pace_questions(addresses.as_deref());
+        let Some(addresses) = addresses else { return Flow::Continue(()) };
         if self.engine.whereabouts.have_changed(addresses) {
             self.start_over();
         }

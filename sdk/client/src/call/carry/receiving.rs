@@ -57,6 +57,7 @@ impl Carrying<'_> {
         }
         match kind {
             Kind::Application => {
+                self.traffic.is_used(self.heard);
                 // Full, the newest is lost, as in a network; gone, the application only sends.
                 if self.application.datagrams.try_send(payload.to_vec()).is_err() {
                     tracing::trace!("a datagram is lost at the application's queue");

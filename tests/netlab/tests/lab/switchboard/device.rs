@@ -6,8 +6,9 @@ use anyhow::{Context as _, Result};
 use switchhook_client::{
     Client, Events, call::Prepared, fake::FakeConnection, identity::DeviceKey, network::Network,
 };
-use switchhook_core::network::NetworkFacts;
+use switchhook_core::{network::NetworkFacts, policy::nat::Party};
 use switchhook_protocol::{
+    connection_data::ConnectionData,
     id::{DeviceId, SessionId},
     invitation::Accepted,
     peer::{Path, Peer},
@@ -18,6 +19,14 @@ use super::{NOW, Place, Switchboard};
 const MEDIA_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A device that has come in.
+pub(crate) struct Visitor {
+    pub(crate) client: Client,
+    pub(crate) network: Arc<dyn Network>,
+    events: Events,
+    connection: FakeConnection,
+}
+
+/// A device that is ready to call, or to be called.
 pub(super) struct Device {
     pub(super) client: Client,
     pub(super) events: Events,
@@ -53,20 +62,30 @@ impl Device {
 
 impl Switchboard {
     /// A device comes in from there.
-    pub(super) async fn device(&self, place: Place) -> Result<Device> {
-        let (client, events, connection) = {
-            let _alone = self.door.lock().await;
-            let key = DeviceKey::generate(&mut rand::rng());
-            let identity = Client::enrol(&self.fake.settings(), key).await?;
-            let (client, events) = Client::connect(self.fake.settings(), identity).await?;
-            let connection =
-                self.fake.connection_of(&client.identity().device).await.context("a connection")?;
-            (client, events, connection)
-        };
-        let network: Arc<dyn Network> = Arc::new(place);
+    pub(crate) async fn visitor(&self, place: Place) -> Result<Visitor> {
+        let _alone = self.door.lock().await;
+        let key = DeviceKey::generate(&mut rand::rng());
+        let identity = Client::enrol(&self.fake.settings(), key).await?;
+        let (client, events) = Client::connect(self.fake.settings(), identity).await?;
+        let connection = self.fake.connection_of(&client.identity().device).await.context("a connection")?;
+        Ok(Visitor { client, network: Arc::new(place), events, connection })
+    }
+
+    /// It gets ready.
+    pub(super) async fn device(&self, visitor: Visitor) -> Result<Device> {
+        let Visitor { client, network, events, connection } = visitor;
         let prepared = Prepared::new(&client, &*network).await?;
-        let read = NetworkFacts::read(prepared.connection_data(), &self.keys, NOW);
-        let facts = read.ok().context("the observations of CDX")?;
+        let facts = self.facts(prepared.connection_data())?;
         Ok(Device { client, events, connection, network, prepared, facts })
+    }
+
+    /// What the NAT policy is told of a device with this connection data.
+    pub(crate) fn party(&self, data: &ConnectionData) -> Result<Party> {
+        Ok(self.facts(data)?.party(&self.keys))
+    }
+
+    /// What the host makes of connection data.
+    fn facts(&self, data: &ConnectionData) -> Result<NetworkFacts> {
+        NetworkFacts::read(data, &self.keys, NOW).ok().context("the observations of CDX")
     }
 }
