@@ -64,13 +64,13 @@ impl Matrix {
         Self(measured.iter().map(cell).collect())
     }
 
-    /// What was measured otherwise than the table says, a line each.
-    pub fn differences(&self, measured: &BTreeMap<(Nat, Nat), Through>) -> Vec<String> {
-        let differs = |((caller, callee), cell): (&(Nat, Nat), &Cell)| {
-            let through = measured.get(&(*caller, *callee)).copied();
-            let said = cell.word();
+    /// What was measured otherwise than the table says, a line for each pair.
+    pub fn differences(&self, measured: &BTreeMap<(Nat, Nat), Through>) -> BTreeMap<(Nat, Nat), String> {
+        let differs = |(pair, cell): (&(Nat, Nat), &Cell)| {
+            let through = measured.get(pair).copied();
+            let ((caller, callee), said) = (*pair, cell.word());
             (!through.is_some_and(|through| cell.allows(through)))
-                .then(|| format!("{caller} calls {callee}: measured {through:?}, published {said}"))
+                .then(|| (*pair, format!("{caller} calls {callee}: measured {through:?}, published {said}")))
         };
         self.0.iter().filter_map(differs).collect()
     }
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn only_random_ports_and_races_may_come_out_otherwise() {
         let lucky = Matrix::of(&all(Through::RandomPorts), |pair| pair == (Nat::None, Nat::None), None);
-        assert_eq!(lucky.differences(&all(Through::Relay)), Vec::<String>::new());
+        assert_eq!(lucky.differences(&all(Through::Relay)), BTreeMap::new());
         assert_eq!(lucky.differences(&all(Through::Direct)).len(), Nat::ALL.len().pow(2) - 1);
         assert_eq!(lucky.by_random_ports().count(), Nat::ALL.len().pow(2) - 1);
         assert_eq!(

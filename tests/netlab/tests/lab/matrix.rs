@@ -28,7 +28,13 @@ fn nat_3_the_client_meets_wherever_the_table_says_so_and_where_guessing_helps() 
     let Some(lab) = Lab::or_skip(test)? else { return Ok(()) };
     let page = fs::read_to_string(PAGE)?;
     let can_meet: BTreeMap<_, _> = MeetingTable::read(&page)?.pairs().collect();
-    let measured = runtime()?.block_on(measure(&lab))?;
+    let (published, runtime) = (Matrix::read(&page), runtime()?);
+    let mut measured = runtime.block_on(measure(&lab))?;
+    if let Ok(published) = &published {
+        // Patience may be over too soon where so many call at a time on a busy machine.
+        let again = published.differences(&measured).into_keys();
+        measured.extend(runtime.block_on(measure_alone(&Lab::new()?, again))?);
+    }
 
     let wrong: Vec<String> = measured
         .iter()
@@ -40,14 +46,16 @@ fn nat_3_the_client_meets_wherever_the_table_says_so_and_where_guessing_helps() 
         .collect();
     ensure!(wrong.is_empty(), "not as the rules have it:\n{}", wrong.join("\n"));
 
-    let published = Matrix::read(&page);
     if env::var_os("SWITCHHOOK_WRITE_MATRIX").is_some() {
         let either = |pair| may_meet(pair, &can_meet).is_none();
         let matrix = Matrix::of(&measured, either, published.as_ref().ok());
         return Ok(fs::write(PAGE, matrix.written_into(&page)?)?);
     }
-    let published = published?;
-    let wrong = published.differences(&measured);
+    is_as_published(&published?, &measured)
+}
+
+fn is_as_published(published: &Matrix, measured: &BTreeMap<(Nat, Nat), Through>) -> Result<()> {
+    let wrong: Vec<String> = published.differences(measured).into_values().collect();
     ensure!(wrong.is_empty(), "not as docs/NAT.md has it:\n{}", wrong.join("\n"));
     let at_random: Vec<_> = published.by_random_ports().collect();
     let lost = at_random.iter().filter(|pair| measured.get(pair) == Some(&Through::Relay)).count();
@@ -60,15 +68,15 @@ fn nat_3_the_client_meets_wherever_the_table_says_so_and_where_guessing_helps() 
 fn may_meet(pair: (Nat, Nat), can_meet: &BTreeMap<(Nat, Nat), bool>) -> Option<bool> {
     let of = |pair| can_meet.get(&pair).copied().unwrap_or_default();
     let (meets, in_turn) = (of(pair), of((pair.1, pair.0)));
-    let races = [pair.0, pair.1].contains(&Nat::OpenMasquerade) && [pair.0, pair.1].iter().all(gets_out);
+    let races = [pair.0, pair.1].contains(&Nat::OpenMasquerade) && [pair.0, pair.1].into_iter().all(gets_out);
     (!races || (meets && in_turn && pair.0 != pair.1)).then_some(meets)
 }
 
-fn gets_out(nat: &Nat) -> bool {
+fn gets_out(nat: Nat) -> bool {
     nat.behaviour().is_some()
 }
 
-/// Every ordered pair of kinds, each site in one call at a time.
+/// Every ordered pair of kinds whose call began, each site in one call at a time.
 async fn measure(lab: &Lab) -> Result<BTreeMap<(Nat, Nat), Through>> {
     let board = Arc::new(Switchboard::with_relay_at(lab, RELAY_PORT).await?);
     let sites = (0..AT_A_TIME).map(|_| Ok([one_of_each(lab)?, one_of_each(lab)?]));
@@ -76,17 +84,31 @@ async fn measure(lab: &Lab) -> Result<BTreeMap<(Nat, Nat), Through>> {
     let mut measured = BTreeMap::new();
     let shifts: Vec<usize> = (0..Nat::ALL.len()).collect();
     for shifts in shifts.chunks(AT_A_TIME) {
-        let mut calls: JoinSet<Result<_>> = JoinSet::new();
+        let mut calls = JoinSet::new();
         for (shift, [callers, callees]) in shifts.iter().zip(&sites) {
             let others = Nat::ALL.into_iter().zip(callees).cycle().skip(*shift);
             for ((nat, a), (other, b)) in Nat::ALL.into_iter().zip(callers).zip(others) {
                 let (pair, places, board) = ((nat, other), [a.clone(), b.clone()], Arc::clone(&board));
-                calls.spawn(async move { Ok((pair, Box::pin(call(&board, pair, &places)).await?)) });
+                calls.spawn(async move { Some((pair, Box::pin(call(&board, pair, &places)).await.ok()?)) });
             }
         }
         while let Some(called) = calls.join_next().await {
-            measured.extend([called??]);
+            measured.extend(called?);
         }
+    }
+    Ok(measured)
+}
+
+/// The same of some pairs, one after the other.
+async fn measure_alone(
+    lab: &Lab,
+    pairs: impl Iterator<Item = (Nat, Nat)>,
+) -> Result<BTreeMap<(Nat, Nat), Through>> {
+    let board = Switchboard::with_relay_at(lab, RELAY_PORT).await?;
+    let mut measured = BTreeMap::new();
+    for pair in pairs {
+        let places = lab.pair(pair.0, pair.1)?.map(|site| Place::Site(Arc::new(site)));
+        measured.insert(pair, Box::pin(call(&board, pair, &places)).await?);
     }
     Ok(measured)
 }
@@ -104,7 +126,7 @@ async fn call(board: &Switchboard, pair: (Nat, Nat), places: &[Place; 2]) -> Res
         (Through::RandomPorts, guessing(true, true)),
     ];
     // No datagram, no guess.
-    let worth = if gets_out(&pair.0) && gets_out(&pair.1) { tries.len() } else { 1 };
+    let worth = if gets_out(pair.0) && gets_out(pair.1) { tries.len() } else { 1 };
     for (through, guessing) in tries.into_iter().take(worth) {
         let called = Box::pin(board.call_after(Verdict::Direct(guessing), places.clone())).await;
         let mut talk = called.with_context(|| format!("{} calls {}", pair.0, pair.1))?;
