@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::ErrorKind,
-    net::{Ipv4Addr, Ipv6Addr, TcpListener},
+    net::{Ipv6Addr, TcpListener},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -23,7 +23,7 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-use crate::{certificates::Authority, skipped, waiting::in_time};
+use crate::{certificates::Authority, port::Port, skipped, waiting::in_time};
 
 /// The password of every mailbox.
 const PASSWORD: &str = "a-mailboxs-secret";
@@ -37,7 +37,7 @@ pub struct Dovecot {
     _child: Child,
     /// What it says: a server that nobody listens to ends.
     _said: Lines<BufReader<ChildStderr>>,
-    port: u16,
+    port: Port,
     authority: Authority,
     folder: TempDir,
 }
@@ -59,7 +59,7 @@ impl Dovecot {
         let (child, said, port) = loop {
             match run(folder.path()).await {
                 Ok(running) => break running,
-                // Somebody else was faster to take the port.
+                // Somebody else has the port at the other address.
                 Err(trouble) => tries.next().map(drop).ok_or(trouble)?,
             }
         };
@@ -75,7 +75,7 @@ impl Dovecot {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Mailbox::new("localhost", person, PASSWORD).port(self.port).tls(Arc::new(tls)))
+        Ok(Mailbox::new("localhost", person, PASSWORD).port(self.port.addr.port()).tls(Arc::new(tls)))
     }
 
     /// A mail comes.
@@ -99,17 +99,15 @@ impl Dovecot {
 }
 
 /// Runs it at a port that is free at both addresses of this machine.
-async fn run(folder: &Path) -> Result<(Child, Lines<BufReader<ChildStderr>>, u16)> {
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let port = free.local_addr()?.port();
-    let listen = match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
+async fn run(folder: &Path) -> Result<(Child, Lines<BufReader<ChildStderr>>, Port)> {
+    let port = Port::any()?;
+    let listen = match TcpListener::bind((Ipv6Addr::LOCALHOST, port.addr.port())) {
         Ok(_) => "127.0.0.1, ::1",
         Err(taken) if taken.kind() == ErrorKind::AddrInUse => return Err(taken.into()),
         Err(_) => "127.0.0.1",
     };
-    drop(free);
     let file = folder.join("dovecot.conf");
-    fs::write(&file, configuration(folder, listen, port))?;
+    fs::write(&file, configuration(folder, listen, port.addr.port()))?;
     let mut command = process::Command::new("dovecot");
     command.arg("-F").arg("-c").arg(&file).kill_on_drop(true);
     let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;

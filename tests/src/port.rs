@@ -16,12 +16,13 @@ use tokio::net::TcpSocket;
 /// A port for TCP on loopback, held to its end.
 ///
 /// What holds it is bound and does not listen: the system gives the port to nobody, and whoever binds with
-/// `SO_REUSEADDR`, as servers do, may listen there all the same.
+/// `SO_REUSEADDR`, as servers do, may listen there all the same. That may a stranger, too, who was given the same port for
+/// datagrams and then listens there, as relays and CDX do: so it is held for datagrams as well.
 #[derive(Debug)]
 pub struct Port {
     /// Where it is.
     pub addr: SocketAddr,
-    _held: TcpSocket,
+    _held: (TcpSocket, UdpSocket),
 }
 
 /// Below those that the system gives (`net.ipv4.ip_local_port_range`), above those that services are known by.
@@ -33,10 +34,16 @@ const TRIES: u8 = 32;
 impl Port {
     /// Any that is free.
     pub fn any() -> io::Result<Self> {
-        let held = TcpSocket::new_v4()?;
-        held.set_reuseaddr(true)?;
-        held.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        Ok(Self { addr: held.local_addr()?, _held: held })
+        for _ in 0..TRIES {
+            let held = TcpSocket::new_v4()?;
+            held.set_reuseaddr(true)?;
+            held.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+            let addr = held.local_addr()?;
+            if let Ok(datagrams) = UdpSocket::bind(addr) {
+                return Ok(Self { addr, _held: (held, datagrams) });
+            }
+        }
+        Err(io::ErrorKind::AddrInUse.into())
     }
 }
 
@@ -64,6 +71,7 @@ mod tests {
             assert!(tokio::net::TcpListener::bind(port.addr).await.is_err(), "one at a time");
             drop(listener);
         }
+        assert!(UdpSocket::bind(port.addr).is_err(), "who is given it for datagrams listens there, too");
         // As many as the system has: each is asked for any, and none is this one.
         for _ in 0..2_000 {
             assert_ne!(Port::any().unwrap().addr, port.addr);

@@ -83,12 +83,13 @@ fn nat_5_an_idle_call_keeps_a_mapping_by_its_measured_life() -> Result<()> {
 async fn over_a_hasty_gateway(lab: &Lab, board: &Switchboard) -> Result<()> {
     let site = Arc::new(lab.site(Nat::PortRestricted)?);
     let gateway = site.innermost().context("no gateway")?;
-    // What is asked for by default, every 15 seconds or so, does not keep that.
-    gateway.set_mapping_life(Duration::from_secs(10))?;
+    // What is asked for by default, every 15 seconds or so, does not keep that; what is asked for by the life of which the
+    // client is sure, 8 seconds, has some to spare on a machine that stalls.
+    gateway.set_mapping_life(Duration::from_millis(11_500))?;
     let caller = board.visitor(Place::Site(Arc::clone(&site))).await?;
     let found = surveyed(&caller, |found| found.mapping_life.is_some()).await?;
     let life = found.mapping_life.context("measured")?;
-    ensure!(life.at_least < Duration::from_secs(10), "{life:?}");
+    ensure!(life.at_least < Duration::from_secs(12), "{life:?}");
     // A machine that stalls lets it look shorter, never longer.
     ensure!(life.less_than.is_some(), "{life:?}");
 
