@@ -19,15 +19,16 @@ use crate::{
 
 const EVERYTHING: &[&str] = &["*"];
 
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("sdk/protocol", &[]),
     ("sdk/*", &["sdk/protocol"]),
     ("host/core", &["sdk/protocol"]),
     ("host/server", &["host/*", "sdk/*"]),
     // Its tests run guests that misbehave.
     ("host/plugin-runtime", &["host/core", "sdk/protocol", "tests/built-guests", "tests/programs"]),
-    // Their tests stand on programs of others.
+    // Their tests stand on programs of others, or on what a machine has to have.
     ("host/bus", &["host/core", "sdk/protocol", "tests/programs"]),
+    ("host/relay", &["host/core", "sdk/protocol", "tests/programs"]),
     ("host/storage", &["host/core", "sdk/protocol", "tests/programs"]),
     ("host/*", &["host/core", "sdk/protocol"]),
     ("plugins/*", &["sdk/plugin"]),
