@@ -14,7 +14,7 @@
 //! [`Lab::dual_site`] has IPv6 beside that and [`Lab::ipv6_site`] nothing else, without a NAT, behind gateways that let in
 //! answers only. [`Lab::set_distance`] keeps sites apart, as far as is wanted.
 //!
-//! A [`line`] is two machines and a cable, for benches.
+//! A [`line()`] is two machines and a cable, for benches.
 //!
 //! What the kernel can play, it plays (masquerading by nftables). For the rest a gateway runs a
 //! [`translator`], a NAT in user space whose behaviour is chosen word by word from RFC 4787 and whose
