@@ -1,12 +1,12 @@
 //! A question to CDX about the NAT: STUN Binding with the attributes of RFC 5780, asked again until it is answered, within a
 //! bound.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::SocketAddr;
 use std::time::Instant;
 
 use rand::{RngExt as _, rngs::StdRng};
 use stun_types::{
-    attribute::{AttributeType, RawAttribute, XorMappedAddress},
+    attribute::{AttributeType, MappedSocketAddr, RawAttribute, XorMappedAddress},
     message::{MessageClass, MessageWrite as _, MessageWriteExt as _},
 };
 
@@ -166,22 +166,12 @@ fn read(datagram: &[u8]) -> Option<(u128, Said)> {
     let said = match message.class() {
         MessageClass::Success => {
             let mapped = message.attribute::<XorMappedAddress>().ok()?.addr(transaction);
-            let other = message.raw_attribute(OTHER_ADDRESS).and_then(|raw| address(&raw.value));
+            let other = message.raw_attribute(OTHER_ADDRESS);
+            let other = other.and_then(|raw| MappedSocketAddr::from_raw(&raw).ok()).map(|other| other.addr());
             Said::Seen { mapped, other }
         }
         MessageClass::Error => Said::Refused,
         MessageClass::Request | MessageClass::Indication => return None,
     };
     Some((transaction.into(), said))
-}
-
-/// An address without XOR (RFC 8489 §14.1).
-fn address(value: &[u8]) -> Option<SocketAddr> {
-    let (&[0, family, high, low], ip) = value.split_first_chunk()? else { return None };
-    let ip: IpAddr = match family {
-        1 => Ipv4Addr::from(<[u8; 4]>::try_from(ip).ok()?).into(),
-        2 => Ipv6Addr::from(<[u8; 16]>::try_from(ip).ok()?).into(),
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, u16::from_be_bytes([high, low])))
 }
