@@ -51,14 +51,14 @@ impl Fan {
 
     /// What came in last was the peer's: from here on that socket leads to it. Only the first counts: the peer, too,
     /// settles on what answers.
+    ///
+    /// What came in at the main one settles nothing: a NAT that is open to everybody lets in questions there, whose
+    /// answers need not get out to where they came from.
     pub(super) fn settle(&self) {
         let mut others = self.others();
-        if !others.is_over
-            && let Some(last) = others.last.take()
-        {
-            // Unset before: this is done once.
-            _ = self.chosen.set(last);
-        }
+        let Some(last) = others.last.take().filter(|_| !others.is_over) else { return };
+        // Unset before: this is done once.
+        _ = self.chosen.set(last);
         *others = Others { is_over: true, ..Others::default() };
     }
 
@@ -147,16 +147,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_the_main_socket_is_the_one_it_stays() {
+    async fn what_comes_in_at_the_main_socket_does_not_keep_another_from_being_found() {
         let network = SystemNetwork::on(LOOPBACK);
         let peer = network.bind().unwrap();
-        let fan = Fan::new(network.bind().unwrap(), peer.local_addr().unwrap());
+        let towards = peer.local_addr().unwrap();
+        let fan = Fan::new(network.bind().unwrap(), towards);
         fan.open(&network, b"open").unwrap();
-        received(&*peer).await;
-        peer.send_to(b"found", fan.local_addr().unwrap()).unwrap();
+        let opened = received(&*peer).await.1;
+        peer.send_to(b"question", fan.local_addr().unwrap()).unwrap();
         received(&fan).await;
         fan.settle();
-        fan.send_to(b"answer", peer.local_addr().unwrap()).unwrap();
+        fan.send_to(b"answer", towards).unwrap();
         assert_eq!(received(&*peer).await.1, fan.local_addr().unwrap());
+
+        peer.send_to(b"found", opened).unwrap();
+        received(&fan).await;
+        fan.settle();
+        fan.send_to(b"answer", towards).unwrap();
+        assert_eq!(received(&*peer).await.1, opened);
     }
 }
