@@ -159,19 +159,12 @@ impl Datagrams {
         let segment_size = (size < contents.len()).then_some(size);
         let transmit = Transmit { destination, ecn, contents, segment_size, src_ip: None };
         let sent = self.state.try_send((&self.socket).into(), &transmit);
-        // The first call after an ICMP error tells of that and sends nothing.
-        if sent.as_ref().is_err_and(is_of_an_earlier) {
+        // The first call after an ICMP error tells of that, whatever it was, and sends nothing.
+        if sent.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
             return self.state.try_send((&self.socket).into(), &transmit);
         }
         sent
     }
-}
-
-fn is_of_an_earlier(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable
-    )
 }
 
 /// Where datagrams are received into; one serves all sockets of a shard.
@@ -229,3 +222,52 @@ impl Intake {
 
 /// How many groups one call receives at most.
 pub(crate) const MOST: usize = BATCH_SIZE;
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+    use std::{net::UdpSocket, os::fd::AsRawFd as _};
+
+    use nix::sys::socket::{
+        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, sendto, socket,
+    };
+    use switchhook_programs::skipped;
+
+    use super::*;
+
+    /// What a router says of a datagram, as RFC 792 has it: a protocol that is not there. The system tells it as
+    /// another error than those of closed ports and of hosts that are away.
+    fn protocol_unreachable(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
+        let (SocketAddr::V4(from), SocketAddr::V4(to)) = (from, to) else { panic!("IPv4 alone") };
+        let ip = [&[0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0][..], &from.ip().octets(), &to.ip().octets()];
+        let udp = [&from.port().to_be_bytes()[..], &to.port().to_be_bytes(), &[0, 8, 0, 0]];
+        let mut message = [&[3, 2, 0, 0, 0, 0, 0, 0], &*ip.concat(), &*udp.concat()].concat();
+        let words = message.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
+        let sum = words.sum::<u32>();
+        let checksum = !u16::try_from((sum & 0xFFFF) + (sum >> 16)).unwrap();
+        message[2..4].copy_from_slice(&checksum.to_be_bytes());
+        message
+    }
+
+    #[test]
+    fn rel_3_a_datagram_after_bad_news_of_another_is_not_lost() {
+        let raw = socket(AddressFamily::Inet, SockType::Raw, SockFlag::empty(), SockProtocol::Icmp);
+        let Ok(router) = raw else {
+            return skipped::say("rel_3_a_datagram_after_bad_news_of_another_is_not_lost", "no raw sockets");
+        };
+        let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let door = Datagrams::door(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).unwrap();
+        let relayed = door.beside(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).unwrap();
+        let to = peer.local_addr().unwrap();
+
+        let news = protocol_unreachable(relayed.addr(), to);
+        let device = SockaddrIn::new(127, 0, 0, 1, 0);
+        sendto(router.as_raw_fd(), &news, &device, MsgFlags::empty()).unwrap();
+        relayed.send(to, b"after it", 8, None);
+
+        // On loopback what is sent has arrived.
+        peer.set_nonblocking(true).unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(peer.recv(&mut buffer).unwrap(), 8);
+    }
+}
