@@ -99,8 +99,8 @@ pub(crate) struct Made {
 pub(crate) struct Restored {
     /// Mailboxes that begin a new epoch.
     pub(crate) mailboxes: u64,
-    /// Texts that may have been sent since.
-    pub(crate) texts_in_doubt: u64,
+    /// Texts and mails that may have been sent since.
+    pub(crate) in_doubt: u64,
 }
 
 impl fmt::Display for Made {
@@ -117,9 +117,9 @@ impl fmt::Display for Made {
 impl fmt::Display for Restored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "restored; {} devices will notice when they connect", self.mailboxes)?;
-        match self.texts_in_doubt {
+        match self.in_doubt {
             0 => Ok(()),
-            texts => write!(f, "; {texts} texts may have been sent since and are in doubt"),
+            in_doubt => write!(f, "; {in_doubt} texts and mails may have been sent since and are in doubt"),
         }
     }
 }
@@ -245,8 +245,8 @@ async fn lay_out(from: &Path, data: &Path, keys: &Keys) -> Result<Restored, Back
 
 async fn renew(storage: &Storage) -> Result<Restored, StorageError> {
     let incarnation = mint::epoch(&mut StdRng::from_rng(&mut rand::rng()));
-    let Adopted { mailboxes, texts } = storage.adopt(&incarnation).await?;
-    Ok(Restored { mailboxes, texts_in_doubt: texts })
+    let Adopted { mailboxes, in_doubt } = storage.adopt(&incarnation).await?;
+    Ok(Restored { mailboxes, in_doubt })
 }
 
 /// For its owner alone, whatever the backup's mode has become on its way; on the disk when this returns.

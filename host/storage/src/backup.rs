@@ -5,7 +5,7 @@
 //!
 //! **A database that came back** from a backup knows less than its clients. [`Storage::adopt`] tells them:
 //! every mailbox gets another epoch, so that no client takes a sequence number of now for one of before.
-//! Texts that were waiting may have been sent since, so they are in doubt. The nodes of then are no more.
+//! Texts and mails that were waiting may have been sent since, so they are in doubt. The nodes of then are no more.
 
 use std::{io, path::Path, time::Duration};
 
@@ -26,7 +26,8 @@ const PAGES: &str = "SELECT (page_count - freelist_count) * page_size \
 const CHECK: &str = "PRAGMA integrity_check(1)";
 const RENEW: &str = "UPDATE mailboxes SET epoch = $1 WHERE (tenant, device) IN \
      (SELECT tenant, device FROM mailboxes WHERE epoch <> $1 LIMIT CAST($2 AS BIGINT))";
-const SENT_PERHAPS: &str = "UPDATE outbox SET state = 'in-doubt' WHERE state = 'queued' AND kind = 'text'";
+const SENT_PERHAPS: &str =
+    "UPDATE outbox SET state = 'in-doubt' WHERE state = 'queued' AND kind IN ('text', 'mail')";
 const FORGET_NODES: &str = "DELETE FROM nodes";
 
 /// How often who waits is told how far the copy is.
@@ -51,8 +52,8 @@ pub enum CopyError {
 pub struct Adopted {
     /// Mailboxes whose devices will notice.
     pub mailboxes: u64,
-    /// Texts that may have been sent since the backup.
-    pub texts: u64,
+    /// Texts and mails that may have been sent since the backup.
+    pub in_doubt: u64,
 }
 
 /// Copies a SQLite database, of a running server or of none, to a new file that its owner alone reads. Tells from time
@@ -81,14 +82,14 @@ impl Storage {
     /// Gives a database that came back from a backup its new incarnation. What was done is done once more
     /// without harm, if this fails on its way.
     pub async fn adopt(&self, incarnation: &Epoch) -> Result<Adopted, StorageError> {
-        let texts = self.run("adopt-outbox", async move |tx: &mut Transaction<'_>| {
+        let in_doubt = self.run("adopt-outbox", async move |tx: &mut Transaction<'_>| {
             tx.write(Query::from(FORGET_NODES)).await?;
             let begun = outbox::take_up(tx).await?.len();
             Ok::<_, StorageError>(
                 tx.write(Query::from(SENT_PERHAPS)).await? + u64::try_from(begun).unwrap_or(u64::MAX),
             )
         });
-        let texts = texts.await?;
+        let in_doubt = in_doubt.await?;
         let mut mailboxes = 0;
         loop {
             let renew = Query::from(RENEW).bind(incarnation.as_str()).bind(limits::ADOPTED);
@@ -96,7 +97,7 @@ impl Storage {
                 .run("adopt-mailboxes", async move |tx: &mut Transaction<'_>| tx.write(renew).await)
                 .await?
             {
-                0 => return Ok(Adopted { mailboxes, texts }),
+                0 => return Ok(Adopted { mailboxes, in_doubt }),
                 renewed => mailboxes += renewed,
             }
         }

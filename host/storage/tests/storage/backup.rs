@@ -1,28 +1,35 @@
 //! A copy beside a writer, and what a database that came back tells.
 
-use switchhook_core::row::{OutboxKind, OutboxState, Write};
+use switchhook_core::row::{OutboxEntry, OutboxKind, OutboxState, Write};
 use switchhook_storage::{Adopted, CopyError, Storage, copy, verify, yardstick};
 
 use crate::fixture::{Fixture, NOW, entry, id, message_id, node, session_id, settings};
 
 on_each_database! {
-    async fn a_database_that_came_back_has_new_epochs_and_its_waiting_texts_are_in_doubt(fixture) {
+    async fn a_database_that_came_back_has_new_epochs_and_its_waiting_texts_and_mails_are_in_doubt(fixture) {
         let acme = fixture.with_devices(&["phone", "tablet"]).await;
-        acme.commit("transit", vec![Write::Enqueue(entry("waits", NOW))]).await.unwrap();
+        let mail = OutboxEntry { kind: OutboxKind::Mail, gateway: None, ..entry("mail", NOW) };
+        let fetch = OutboxEntry { kind: OutboxKind::Fetch, gateway: None, ..entry("fetch", NOW) };
+        let waiting = [entry("text", NOW), mail, fetch].map(Write::Enqueue);
+        acme.commit("transit", waiting.into()).await.unwrap();
 
         let adopted = fixture.storage.adopt(&"restored".parse().unwrap()).await.unwrap();
 
-        assert_eq!(adopted, Adopted { mailboxes: 2, texts: 1 });
+        assert_eq!(adopted, Adopted { mailboxes: 2, in_doubt: 2 });
         for device in ["phone", "tablet"] {
             let state = acme.mailbox(&id(device)).state(NOW).await.unwrap().unwrap();
             assert_eq!(state.epoch.as_str(), "restored");
         }
         let outbox = fixture.storage.outbox();
-        let again = outbox.claim(&node("here"), OutboxKind::Text, 9).await.unwrap();
-        assert!(again.is_empty(), "it is not sent again");
-        let doubt = outbox.in_state(OutboxKind::Text, OutboxState::InDoubt, 9).await.unwrap();
-        let doubt: Vec<_> = doubt.iter().map(|(_, entry)| (&entry.id, entry.state)).collect();
-        assert_eq!(doubt, [(&message_id("waits"), OutboxState::InDoubt)]);
+        for (kind, name) in [(OutboxKind::Text, "text"), (OutboxKind::Mail, "mail")] {
+            let again = outbox.claim(&node("here"), kind, 9).await.unwrap();
+            assert!(again.is_empty(), "the {name} is not sent again");
+            let doubt = outbox.in_state(kind, OutboxState::InDoubt, 9).await.unwrap();
+            let doubt: Vec<_> = doubt.iter().map(|(_, entry)| &entry.id).collect();
+            assert_eq!(doubt, [&message_id(name)]);
+        }
+        // The service that is asked again knows the request by its id.
+        assert_eq!(outbox.claim(&node("here"), OutboxKind::Fetch, 9).await.unwrap().len(), 1);
     }
 }
 
