@@ -55,7 +55,8 @@ struct Inner<R> {
 
 struct Ring {
     stop: watch::Sender<Stop>,
-    silent: oneshot::Receiver<()>,
+    /// None once somebody waits for it.
+    silent: Option<oneshot::Receiver<()>>,
 }
 
 /// What a ring's task is told.
@@ -63,6 +64,8 @@ struct Ring {
 enum Stop {
     /// Go on.
     Not,
+    /// Stop; the inviter still chooses whom it takes, and the host will say.
+    Offered,
     /// Stop, and confirm it.
     Confirm,
     /// Stop; the host knows why.
@@ -82,10 +85,10 @@ impl<R: Ringer> Rings<R> {
         match &delivered.event {
             Event::Invite(rung) => self.begin(rung, delivered),
             Event::Cancel(cancel) => drop(self.end(&cancel.session, Stop::Confirm)),
+            Event::Taken(taken) => drop(self.end(&taken.session, Stop::Silently)),
             Event::Accept(_)
             | Event::Decline(_)
             | Event::Ringing(_)
-            | Event::Taken(_)
             | Event::Outcome(_)
             | Event::Rerouted(_)
             | Event::RelayResponse(_)
@@ -107,6 +110,7 @@ impl<R: Ringer> Rings<R> {
     pub async fn accept(&self, rung: &Rung, accept: &Accept) -> Result<Accepted, CallError> {
         let answer = self.inner.client.accept(accept).await;
         match &answer {
+            Ok(accepted) if accepted.awaits_take => self.hush(&rung.session).await,
             Ok(_) => self.silence(&rung.session, Stop::Silently).await,
             Err(CallError::Refused(error)) if is_over(error.code) => {
                 self.silence(&rung.session, Stop::Confirm).await;
@@ -142,7 +146,7 @@ impl<R: Ringer> Rings<R> {
         if rings.contains_key(&rung.session) {
             return;
         }
-        rings.insert(rung.session.clone(), Ring { stop, silent });
+        rings.insert(rung.session.clone(), Ring { stop, silent: Some(silent) });
         drop(rings);
         let (inner, rung) = (Arc::clone(&self.inner), rung.clone());
         self.inner.tasks.spawn(async move { inner.ring(&rung, lease, stopping, silent_now).await });
@@ -155,10 +159,21 @@ impl<R: Ringer> Rings<R> {
         }
     }
 
+    /// Stops a ring that has been offered to the inviter, and keeps it for the host's word.
+    async fn hush(&self, session: &SessionId) {
+        let silent = self.inner.rings().get_mut(session).and_then(|ring| {
+            ring.stop.send_replace(Stop::Offered);
+            ring.silent.take()
+        });
+        if let Some(silent) = silent {
+            _ = silent.await;
+        }
+    }
+
     fn end(&self, session: &SessionId, how: Stop) -> Option<oneshot::Receiver<()>> {
         let ring = self.inner.rings().remove(session)?;
         ring.stop.send_replace(how);
-        Some(ring.silent)
+        ring.silent
     }
 }
 
@@ -204,7 +219,8 @@ impl<R: Ringer> Inner<R> {
 
     async fn confirm(&self, rung: &Rung, mut stopping: watch::Receiver<Stop>) {
         // After its lease a ring is silent, and waits for the host's word to confirm it.
-        let told = async { stopping.wait_for(|stop| *stop != Stop::Not).await.map(|how| *how) };
+        let is_last = |stop: &Stop| matches!(stop, Stop::Confirm | Stop::Silently);
+        let told = async { stopping.wait_for(is_last).await.map(|how| *how) };
         let word = timeout(limits::LAST_WORD, told).await;
         if !matches!(word, Ok(Ok(Stop::Confirm))) {
             self.rings().remove(&rung.session);

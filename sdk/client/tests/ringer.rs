@@ -19,8 +19,8 @@ use switchhook_protocol::{
     connection_data::ConnectionData,
     error::ErrorCode,
     event::{CancelRing, Event, Rung},
-    invitation::{Accept, StopReason},
-    peer::{Peer, SessionKey},
+    invitation::{Accept, Accepted, StopReason},
+    peer::{Guessing, Path, Peer, SessionKey},
 };
 use tokio::sync::{Semaphore, mpsc};
 
@@ -112,6 +112,34 @@ fn cancel() -> Event {
     Event::Cancel(CancelRing { session: "s1".parse().unwrap(), reason: StopReason::AnsweredElsewhere })
 }
 
+fn accept() -> Accept {
+    Accept {
+        ticket: rung().ticket,
+        inviter_connection_data: rung().inviter_connection_data,
+        connection_data: ConnectionData::default(),
+        session_key: rung().inviter.session_key,
+        retry: false,
+    }
+}
+
+/// The answer to an accept of which the inviter chooses.
+fn offered(rung: &Rung) -> Accepted {
+    Accepted {
+        session: rung.session.clone(),
+        ticket: "offered".into(),
+        peer: rung.inviter.clone(),
+        path: Path::Direct {
+            candidates: vec![],
+            patience_ms: None,
+            exchange: None,
+            guessing: Guessing::default(),
+        },
+        media_key: String::new(),
+        retry: false,
+        awaits_take: true,
+    }
+}
+
 #[tokio::test]
 async fn stopped_is_said_after_the_ringer_has_returned() {
     let mut lab = Lab::start().await;
@@ -161,19 +189,33 @@ async fn a_decline_is_said_when_the_ringer_is_silent() {
 }
 
 #[tokio::test]
+async fn inv_6_a_device_that_the_inviter_does_not_take_says_that_it_is_silent() {
+    let mut lab = Lab::start().await;
+    lab.deliver(1, Event::Invite(rung()), Some(60_000)).await;
+    assert_eq!(lab.said().await, "start");
+    assert_eq!(lab.asked().await, "ringing");
+    lab.may_stop.add_permits(1);
+    let (rings, rung) = (lab.rings.clone(), rung());
+    let (offered, ()) = tokio::join!(async { soon(rings.accept(&rung, &accept())).await }, async {
+        let (id, _) = soon(lab.connection.next_request()).await.unwrap();
+        lab.connection.answer(&id, &offered(&rung)).await.unwrap();
+    });
+    assert!(offered.unwrap().awaits_take);
+    assert_eq!(lab.said().await, "stopping");
+    assert_eq!(lab.said.try_recv(), Ok("silent"), "before the accept returns");
+
+    lab.deliver(2, cancel(), None).await;
+    assert_eq!(lab.asked().await, "stopped");
+}
+
+#[tokio::test]
 async fn inv_6_an_accept_that_came_too_late_stops_the_ringer_and_any_other_refusal_does_not() {
     let mut lab = Lab::start().await;
     lab.deliver(1, Event::Invite(rung()), Some(60_000)).await;
     assert_eq!(lab.said().await, "start");
     assert_eq!(lab.asked().await, "ringing");
     lab.may_stop.add_permits(1);
-    let accept = Accept {
-        ticket: rung().ticket,
-        inviter_connection_data: rung().inviter_connection_data,
-        connection_data: ConnectionData::default(),
-        session_key: rung().inviter.session_key,
-        retry: false,
-    };
+    let accept = accept();
     for (code, over) in [
         (ErrorCode::Overloaded, false),
         (ErrorCode::BadObservation, false),
