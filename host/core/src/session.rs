@@ -90,6 +90,14 @@ impl<'a> Running<'a> {
         if ticket.generation == self.session.generation { Ok(own) } else { Err(ErrorCode::OldTicket) }
     }
 
+    /// A ticket of this generation for a participant that has lost its own. The media key is not kept, so that in it leads
+    /// nowhere.
+    pub fn ticket_of(self, device: &DeviceId, rng: &mut impl CryptoRng) -> Option<SessionTicket> {
+        let own = self.of(device)?;
+        let peer = self.participants.iter().find(|other| other.user.is_none() != own.user.is_none())?;
+        Some(self.ticket((own, peer), (self.session.generation, MediaKey::mint(rng))))
+    }
+
     /// The user's other devices are shown who answered (INV-7).
     pub fn show_answer(
         self,

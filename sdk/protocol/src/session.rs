@@ -180,6 +180,10 @@ pub struct RunningSession {
     pub purpose: String,
     /// Whether this device takes part; if not, another device of one of its identifiers does (INV-18).
     pub takes_part: bool,
+    /// A ticket of a device that takes part, for one that has lost its own: it may `end` the session, tell and renew. Its
+    /// media key is another, so no path is found by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// Who takes part.
     pub participants: Vec<EndpointId>,
     /// Since its first accept, in milliseconds.

@@ -128,6 +128,29 @@ async fn sync_tells_what_rings_what_runs_and_what_does_not() -> Result<()> {
     Ok(())
 }
 
+/// Nothing but the device's key is left of it, and nobody else is in the call for ever.
+#[tokio::test]
+async fn inv_8_an_application_that_came_back_without_its_ticket_ends_the_call() -> Result<()> {
+    let call = InCall::start().await?;
+    let InCall { alice, phone, mut tablet, .. } = call;
+    let ticket = |shown: &Snapshot| shown.sessions[0].ticket.clone();
+    assert_eq!(ticket(&sync(&tablet).await?), None, "it takes no part");
+    for device in [&alice, &phone] {
+        let data = json!({ "is": "back" });
+        let ticket = ticket(&sync(device).await?).context("it takes part")?;
+        let update = SessionUpdate { ticket, data: data.clone(), idempotency_key: None };
+        in_time("the update", device.client.session_update(&update)).await??;
+        assert_eq!(changed(&mut tablet).await?.change, Change::Told { data });
+    }
+
+    let ticket = ticket(&sync(&phone).await?).context("it takes part")?;
+    in_time("the end", phone.client.end(&End { ticket, reason: "lost-my-ticket".to_owned() })).await??;
+
+    assert_eq!(told(&sync(&alice).await?), (0, 0));
+    assert_eq!(told(&sync(&phone).await?), (0, 0));
+    Ok(())
+}
+
 /// A repeated accept is answered again only while the session runs.
 #[tokio::test]
 async fn a_session_that_is_over_is_not_woken_by_a_repeated_accept() -> Result<()> {

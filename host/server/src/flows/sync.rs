@@ -1,6 +1,9 @@
 //! Sync: what the host has for a device that missed something: registrations, rings and running sessions.
 
-use switchhook_core::{row::Session, session::running_ms};
+use switchhook_core::{
+    row::Session,
+    session::{Running, running_ms},
+};
 use switchhook_protocol::{
     call::Snapshot,
     error::ErrorCode,
@@ -21,7 +24,7 @@ pub(crate) async fn sync(app: &App, caller: &Caller) -> Result<Snapshot, FlowErr
     let rings = storage.sessions().ringing(device, now, limits::SNAPSHOT).await?;
     let mut sessions = Vec::new();
     for session in storage.sessions().of_device(device, limits::SNAPSHOT).await? {
-        sessions.push(running(&storage, caller, session, now).await?);
+        sessions.push(running(app, &storage, caller, session).await?);
     }
     Ok(Snapshot {
         epoch: state.epoch,
@@ -42,14 +45,18 @@ fn ringing(session: Session, now: Timestamp, until: Timestamp) -> RingingSession
 }
 
 async fn running(
+    app: &App,
     storage: &TenantStorage,
     caller: &Caller,
     session: Session,
-    now: Timestamp,
 ) -> Result<RunningSession, FlowError> {
-    let participants = storage.sessions().participants(&session.id).await?;
+    let (participants, now) = (storage.sessions().participants(&session.id).await?, app.now());
+    let running = Running { session: &session, participants: &participants, devices: &[], now };
+    let ticket = running.ticket_of(&caller.device.id, &mut app.rng());
+    let keys = app.keys.of(&caller.tenant);
     Ok(RunningSession {
         takes_part: participants.iter().any(|participant| participant.device == caller.device.id),
+        ticket: ticket.map(|ticket| ticket.seal(&keys, &mut app.rng())),
         running_ms: running_ms(&participants, now),
         participants: participants.into_iter().map(|participant| participant.endpoint).collect(),
         session: session.id,
