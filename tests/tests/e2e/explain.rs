@@ -3,7 +3,10 @@
 use anyhow::{Context as _, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
-use switchhook_protocol::{event::Event, invitation::StopReason};
+use switchhook_protocol::{
+    event::Event,
+    invitation::{Invite, StopReason},
+};
 use switchhook_tests::{
     host::Host,
     phone::{Phone, open},
@@ -41,6 +44,21 @@ async fn a_call_that_went_well_has_no_finding_and_its_whole_course_on_one_line_o
     let place = |what: &str| line(&known).into_iter().position(|it| it == what).context("on the line");
     assert!(place("invite-router")? < place("invited")?, "{known:#}");
     assert!(place("nat-policy")? < place("taken")?, "{known:#}");
+    Ok(())
+}
+
+/// REG-10: whoever asks for a number finds who dialled it in another way.
+#[tokio::test]
+async fn a_dialled_invite_that_was_refused_is_found_by_the_number_that_was_meant() -> Result<()> {
+    let host = Host::start().await?;
+    let alice = host.phone(ALICE).await?;
+    let invite = alice.invite_of(&alice.prepare(&open()).await?, &[])?;
+    let dialled = Invite { dialled: vec!["+49 (30) 123456".to_owned()], ..invite };
+
+    let told = in_time("the answer", alice.client.invite(&dialled)).await?;
+    assert!(told.is_err(), "nobody has that number");
+
+    assert_eq!(refused(&explain(&host, "+4930123456").await?).len(), 1);
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Invite: rings every device of the people invited, and tells the inviter which (INV-1 to INV-3).
 
+use std::borrow::Cow;
+
 use switchhook_core::{
     invitation::{
         course::Course,
@@ -27,8 +29,9 @@ use crate::{app::App, refused::RefusedInvite};
 pub(crate) async fn invite(app: &App, caller: &Caller, request: Invite) -> Result<InviteStatus, FlowError> {
     let invited = once(app, caller, &request).await;
     if let Err(FlowError::Refused(body)) = &invited {
-        // No row tells of it, and somebody may ask why it did not ring.
-        let refused = RefusedInvite::of(&caller.device.id, &request, body, app.now());
+        // No row tells of it, and somebody may ask why it did not ring: by the number that was meant.
+        let meant = number::completed(caller, &request).unwrap_or(Cow::Borrowed(&request));
+        let refused = RefusedInvite::of(&caller.device.id, &meant, body, app.now());
         app.refused.note(&caller.tenant, refused);
     }
     invited
