@@ -241,7 +241,7 @@ async fn hear_ring(invited: &mut Socket) -> anyhow::Result<Instant> {
 
 async fn acknowledge(socket: &mut Socket, seq: Option<u64>) -> anyhow::Result<()> {
     let seq = seq.context("an event")?;
-    socket.say(ClientMessage::say(&Said::Ack(&Ack { seq }))?).await
+    socket.say(ClientMessage::say(&Said::Ack(&Ack { epoch: None, seq }))?).await
 }
 
 /// Waits until an invite is due; says from when it counts: one that is late because the one before took

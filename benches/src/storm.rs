@@ -158,7 +158,7 @@ impl Present {
             anyhow::bail!("{text}")
         };
         anyhow::ensure!(event.message_id.as_str() == id(message, &self.device.id), "{text}");
-        self.socket.say(ClientMessage::say(&Said::Ack(&Ack { seq: event.seq }))?).await
+        self.socket.say(ClientMessage::say(&Said::Ack(&Ack { epoch: None, seq: event.seq }))?).await
     }
 }
 

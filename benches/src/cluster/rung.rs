@@ -100,7 +100,10 @@ impl<'a> Rung<'a> {
                     }
                     seq = head.seq.context("an event")?;
                     // It is the next `hear` that finds the connection broken.
-                    self.socket.say(ClientMessage::say(&Said::Ack(&Ack { seq }))?).await.unwrap_or_default();
+                    self.socket
+                        .say(ClientMessage::say(&Said::Ack(&Ack { epoch: None, seq }))?)
+                        .await
+                        .unwrap_or_default();
                 }
                 Err(_broken) => {
                     let cursor = Cursor { epoch: self.epoch.clone(), seq };

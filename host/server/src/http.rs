@@ -17,9 +17,9 @@ use std::sync::Arc;
 pub(crate) use admin::Administrator;
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, header},
-    middleware::{from_fn, map_response},
+    middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::Response,
     routing::{MethodRouter, get, post},
 };
@@ -51,6 +51,11 @@ fn reported(posted: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
     posted.layer(from_fn(request_id::echoed))
 }
 
+/// A request goes on to its end, also when its client has left: what it commits others are told of.
+async fn to_its_end(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Problem> {
+    app.tasks.spawn(next.run(request)).await.or(Err(ErrorCode::Internal.into()))
+}
+
 async fn nowhere() -> Problem {
     ErrorCode::NotFound.into()
 }
@@ -58,7 +63,6 @@ async fn nowhere() -> Problem {
 /// Everything that the server answers.
 pub(crate) fn router(app: Arc<App>, registry: Arc<Registry>) -> Router {
     Router::new()
-        .route("/v1/{tenant}/connect", get(ws::connect))
         .route("/v1/{tenant}/requests/{op}", post(signed::request))
         .route("/v1/{tenant}/carriers", get(carriers::show))
         .route("/v1/{tenant}/registrations", post(open::registrations::register))
@@ -73,6 +77,8 @@ pub(crate) fn router(app: Arc<App>, registry: Arc<Registry>) -> Router {
         .route("/v1/{tenant}/transits/{gateway}/messages", reported(post(transit::message)))
         .route("/v1/{tenant}/transits/{gateway}/receipts", reported(post(transit::receipt)))
         .nest(admin::openapi::BASE, admin::routes::router().layer(map_response(uncached)))
+        .layer(from_fn_with_state(Arc::clone(&app), to_its_end))
+        .route("/v1/{tenant}/connect", get(ws::connect))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(move || async move { health::metrics(&registry) }))

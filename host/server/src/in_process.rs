@@ -77,7 +77,7 @@ impl Node {
         Here(app.online.enter((tenant.clone(), device.clone()), app.now()).await)
     }
 
-    /// What a device asks for on its connection.
+    /// What a device asks for on its connection. Ends in the middle where it is dropped, as with the node.
     pub async fn perform(
         &self,
         tenant: &TenantId,
@@ -85,7 +85,8 @@ impl Node {
         operation: Operation,
     ) -> Result<Box<RawValue>, ErrorBody> {
         let caller = Caller { tenant: tenant.clone(), device: device.clone(), from: None };
-        perform::perform(self.0.app(), &caller, operation).await
+        let op = operation.op();
+        perform::flow(self.0.app(), &caller, operation).await.map_err(|refused| refused.into_body(op))
     }
 
     /// What the timer worker does at each look.

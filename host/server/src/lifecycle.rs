@@ -242,7 +242,7 @@ impl Server {
 
     /// What its flows may use.
     #[cfg(feature = "in-process")]
-    pub(crate) fn app(&self) -> &App {
+    pub(crate) const fn app(&self) -> &Arc<App> {
         &self.app
     }
 

@@ -45,6 +45,10 @@ pub(crate) const CONNECTION_WAIT: Duration = Duration::from_secs(10);
 /// that is no person's may ask, which is a small share of what the server does.
 pub(crate) const REQUESTS_OF_SOCKET: Rate = Rate { burst: 512, every: Duration::from_millis(4) };
 
+/// Requests of one socket that wait until a plugin has answered those before them: more than a person begins within a
+/// plugin's deadline.
+pub(crate) const ASKING: usize = 4;
+
 /// How often the server pings: below the 30 s after which many NATs forget a TCP mapping's peer.
 pub(crate) const PING: Duration = Duration::from_secs(25);
 

@@ -77,10 +77,20 @@ pub struct Cursor {
 }
 
 /// Everything up to `seq` has reached the application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
+    /// The mailbox's incarnation that the number is of: one of another acknowledges nothing. Without it the number is of
+    /// this connection's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
     /// The sequence number.
     pub seq: u64,
+}
+
+impl From<Cursor> for Ack {
+    fn from(Cursor { epoch, seq }: Cursor) -> Self {
+        Self { epoch: Some(epoch), seq }
+    }
 }
 
 /// Candidates, SDP and the like, or how somebody is at the moment: live only, never stored.
@@ -216,7 +226,7 @@ mod tests {
             Err(Rejected::Invalid(Some("1".parse().unwrap()), ErrorCode::Unsupported.into()))
         );
         let more = ClientMessage::decode(r#"{"type":"ack","seq":3,"later":true}"#);
-        assert_eq!(more, Ok(ClientMessage::Ack(Ack { seq: 3 })));
+        assert_eq!(more, Ok(ClientMessage::Ack(Ack { epoch: None, seq: 3 })));
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn by_server(text: &str) -> bool {
         Ok(ClientMessage::Hello(hello)) => {
             is_said(&ClientMessage::Hello(hello.clone()), &Said::Hello(&hello));
         }
-        Ok(ClientMessage::Ack(ack)) => is_said(&ClientMessage::Ack(ack), &Said::Ack(&ack)),
+        Ok(ClientMessage::Ack(ack)) => is_said(&ClientMessage::Ack(ack.clone()), &Said::Ack(&ack)),
         Ok(ClientMessage::Signal(signal)) => {
             is_said(&ClientMessage::Signal(signal.clone()), &Said::Signal(&signal));
         }

@@ -3,14 +3,19 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use switchhook_protocol::registration::RegisterBegin;
+use switchhook_protocol::{error::ErrorCode, registration::RegisterBegin};
 use switchhook_tests::{
     host::Host,
+    phone::{open, refusal},
+    python::Python,
     service::{SECRET, Service},
+    signed::Signer,
     waiting::{in_time, until},
 };
+use tokio::sync::mpsc;
 
 use crate::{ALICE, BOB, routed};
 
@@ -46,37 +51,93 @@ fn answer(asked: &Value) -> Value {
     }
 }
 
+/// A router that answers its first question when it is let.
+struct Slow {
+    is_asked: mpsc::Receiver<()>,
+    release: std::sync::mpsc::Sender<()>,
+    _service: Service,
+}
+
+impl Slow {
+    async fn install(host: &Host) -> Result<Self> {
+        let (release, released) = std::sync::mpsc::channel();
+        let (asked, is_asked) = mpsc::channel(1);
+        let released = Arc::new(Mutex::new(released));
+        let service = Service::start(move |question| {
+            if question.get("route").is_some() && asked.try_send(()).is_ok() {
+                let released = released.lock().unwrap_or_else(PoisonError::into_inner);
+                tokio::task::block_in_place(|| released.recv()).unwrap_or_default();
+            }
+            answer(question)
+        });
+        let service = service.await?;
+        service.install(host, ROUTER).await?;
+        Ok(Self { is_asked, release, _service: service })
+    }
+
+    /// Does something while the router is asked, and its caller waits.
+    async fn meanwhile<T, U>(
+        &mut self,
+        caller: impl Future<Output = T>,
+        does: impl AsyncFnOnce() -> Result<U>,
+    ) -> Result<U> {
+        let behind = async {
+            in_time("the question", self.is_asked.recv()).await?.context("the router is asked")?;
+            does().await
+        };
+        tokio::select! {
+            biased;
+            _ = caller => bail!("the router has not answered, and its caller is answered"),
+            done = behind => done,
+        }
+    }
+}
+
 /// INV-1
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_router_is_asked_its_caller_is_answered_what_comes_behind() -> Result<()> {
-    let (host, (release, released)) = (host().await?, std::sync::mpsc::channel());
-    let (asked, mut is_asked) = tokio::sync::mpsc::channel(1);
-    let released = Arc::new(Mutex::new(released));
-    let service = Service::start(move |question| {
-        if question.get("route").is_some() && asked.try_send(()).is_ok() {
-            let released = released.lock().unwrap_or_else(PoisonError::into_inner);
-            tokio::task::block_in_place(|| released.recv()).unwrap_or_default();
-        }
-        answer(question)
-    })
-    .await?;
+    let host = host().await?;
     let (alice, _tablet) = (host.phone(ALICE).await?, host.device("tablet", BOB).await?);
-    assert_eq!(upload(&host, ROUTER, &service.upload()).await?.0, StatusCode::CREATED);
-    host.admin.changed(ROUTER, "activate", &json!({ "version": 1 })).await?;
+    let mut router = Slow::install(&host).await?;
 
     let mut inviting = Box::pin(alice.invite(BOB));
-    let behind = async {
-        is_asked.recv().await.context("the router is asked")?;
-        Ok::<_, anyhow::Error>(in_time("the answer to what comes behind", alice.client.sync()).await??)
-    };
-    let snapshot = tokio::select! {
-        biased;
-        status = &mut inviting => bail!("the router has not answered: {status:?}"),
-        snapshot = behind => snapshot?,
-    };
-    assert_eq!(snapshot.rings.len(), 0);
-    release.send(())?;
+    let prepared = alice.prepare(&open()).await?;
+    let invite = alice.invite_of(&prepared, &[BOB])?;
+    let mut more: FuturesUnordered<_> = (0..8).map(|_| alice.client.invite(&invite)).collect();
+    let answers = router
+        .meanwhile(&mut inviting, async || {
+            // Some wait for the router, too; the rest is refused and keeps nothing waiting.
+            let refused = in_time("a refusal", more.next()).await?.context("there are eight")?;
+            Ok((refusal(refused)?, in_time("the answer to what comes behind", alice.client.sync()).await??))
+        })
+        .await?;
+    assert_eq!(answers.0, ErrorCode::Overloaded);
+    assert_eq!(answers.1.rings.len(), 0);
+    router.release.send(())?;
     assert_eq!(inviting.await?.devices.len(), 1);
+    Ok(())
+}
+
+/// INV-16: what is committed is told, though nobody waits for the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn inv_16_an_invite_rings_though_its_caller_has_hung_up() -> Result<()> {
+    let Some(python) = Python::of("inv_16_an_invite_rings_though_its_caller_has_hung_up") else {
+        return Ok(());
+    };
+    let host = host().await?;
+    let (alice, mut tablet) = (host.phone(ALICE).await?, host.device("tablet", BOB).await?);
+    let mut router = Slow::install(&host).await?;
+    let invite = alice.invite_of(&alice.prepare(&open()).await?, &[BOB])?;
+    let signer = Signer::new(&python, host.addresses().http, "default", &alice.identity)?;
+
+    router.meanwhile(signer.ask(&invite), async || Ok(())).await?;
+    // By then the server has heard that its connection is over.
+    for _ in 0..8 {
+        in_time("an answer", tablet.client.sync()).await??;
+    }
+    router.release.send(())?;
+
+    tablet.expect_invite().await?;
     Ok(())
 }
 

@@ -115,19 +115,26 @@ async fn inv_11_a_ticket_gives_no_more_than_its_own_place() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_ack_of_what_was_not_sent_loses_nothing() -> Result<()> {
+async fn an_ack_of_what_was_not_given_out_is_refused_and_loses_nothing() -> Result<()> {
     let (host, alice, bob) = stage().await?;
     let (_, identity) = bob.leave().await;
     let tenant = tenant("default")?;
     let mut raw = Raw::welcomed(host.addresses().http, &tenant, &identity).await?;
     for seq in [1, 1_000, u64::MAX] {
         raw.say(json!({ "type": "ack", "seq": seq }).to_string()).await?;
+        assert_eq!(raw.message().await?["code"], "malformed", "{seq}");
         assert!(raw.serves().await?, "{seq}");
     }
 
     let session = alice.invite(BOB).await?.session;
     let rung = raw.message().await?;
     assert_eq!(text(&rung, "/body/session")?, session.as_str());
+    for ack in [json!({ "seq": rung["seq"], "epoch": "of-before" }), json!({ "seq": 1_000 })] {
+        let mut said = ack;
+        said["type"] = json!("ack");
+        raw.say(said.to_string()).await?;
+    }
+    assert_eq!(raw.message().await?["code"], "malformed");
 
     // Nor does a cursor of the future: the mailbox begins at its oldest message.
     let mut again = Raw::connect(host.addresses().http, "default").await?;

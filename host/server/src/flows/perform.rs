@@ -1,4 +1,9 @@
 //! Perform: one operation, one flow; the same for sockets and for signed HTTP requests.
+//!
+//! Each is a task of its own and goes on to its end, whether or not somebody still waits for its answer: what it commits
+//! others are told of.
+
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -6,7 +11,10 @@ use switchhook_protocol::{
     call::Operation,
     error::{ErrorBody, ErrorCode},
 };
-use tokio::time;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     Caller, FlowError, accept, answer, block, carriers, connection_data, invite, number, push_token,
@@ -15,23 +23,52 @@ use super::{
 };
 use crate::{app::App, limits};
 
+/// An operation that is being performed.
+pub(crate) struct Performing {
+    op: &'static str,
+    until: Instant,
+    task: JoinHandle<Result<Box<RawValue>, FlowError>>,
+}
+
 /// Performs an operation within its deadline; what a good answer holds, or why it was refused.
 pub(crate) async fn perform(
-    app: &App,
+    app: &Arc<App>,
     caller: &Caller,
     operation: Operation,
 ) -> Result<Box<RawValue>, ErrorBody> {
-    let op = operation.op();
-    let done = time::timeout(limits::REQUEST, dispatch(app, caller, operation)).await;
-    let done = done.unwrap_or_else(|_| Err(FlowError::overloaded()));
-    done.map_err(|refused| {
-        let body = refused.into_body(op);
-        app.metrics.refused(body.code);
-        body
-    })
+    Performing::begin(app, caller, operation).answer(app).await
 }
 
-async fn dispatch(app: &App, caller: &Caller, operation: Operation) -> Result<Box<RawValue>, FlowError> {
+impl Performing {
+    /// Begins an operation.
+    pub(crate) fn begin(app: &Arc<App>, caller: &Caller, operation: Operation) -> Self {
+        let (op, until) = (operation.op(), Instant::now() + limits::REQUEST);
+        let (performing, caller) = (Arc::clone(app), caller.clone());
+        let task = app.tasks.spawn(async move { flow(&performing, &caller, operation).await });
+        Self { op, until, task }
+    }
+
+    /// What came of it; that the host is overloaded, if nothing has by its deadline. To be asked until it answers, once.
+    pub(crate) async fn answer(&mut self, app: &App) -> Result<Box<RawValue>, ErrorBody> {
+        let done = match timeout_at(self.until, &mut self.task).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(_)) => Err(FlowError::Refused(ErrorCode::Internal.into())),
+            Err(_) => Err(FlowError::overloaded()),
+        };
+        done.map_err(|refused| {
+            let body = refused.into_body(self.op);
+            app.metrics.refused(body.code);
+            body
+        })
+    }
+}
+
+/// The flow of an operation, which ends where nobody asks on.
+pub(crate) async fn flow(
+    app: &App,
+    caller: &Caller,
+    operation: Operation,
+) -> Result<Box<RawValue>, FlowError> {
     match operation {
         Operation::RegisterBegin(request) => ok(&registration::begin(app, caller, *request).await?),
         Operation::RegisterAnswer(request) => ok(&registration::answer(app, caller, *request).await?),

@@ -2,12 +2,13 @@
 //!
 //! The task handles a frame to its end before it reads the next: order and back-pressure. What asks a plugin, which may
 //! ask an outside service, is performed [beside](asking) it, one at a time, and holds up neither the cancel behind it
-//! nor a ring. What waits in the mailbox is written in batches in between; a reader that is too slow is closed, and
+//! nor a ring. Every request goes on to its end, also when the connection does not. What waits in the mailbox is written in batches in between; a reader that is too slow is closed, and
 //! finds the rest when it comes back.
 //!
 //! Most connections are idle most of the time. What a connection is then is all that its future has room
 //! for: what it does is boxed for as long as it takes.
 
+mod acknowledging;
 mod asking;
 
 use std::sync::Arc;
@@ -140,7 +141,7 @@ impl Connection {
                     Nudge::Stored(messages) => Box::pin(self.hand_on(messages)).await,
                 },
                 answer = self.asking.answer(&self.app, &self.caller) => Box::pin(self.say(answer)).await,
-                heard = self.socket.hear(), if self.asking.has_room() => match heard {
+                heard = self.socket.hear() => match heard {
                     Heard::Text(text) => Box::pin(self.handle(&text)).await,
                     Heard::Alive => { self.heard = Instant::now(); Ok(()) }
                     Heard::Gone(why) => Err(why),
@@ -238,7 +239,7 @@ impl Connection {
         self.heard = Instant::now();
         match ClientMessage::decode(text) {
             Ok(ClientMessage::Request(id, operation)) => self.answer(id, operation).await?,
-            Ok(ClientMessage::Ack(ack)) => self.acknowledge(ack.seq.min(self.sent)).await,
+            Ok(ClientMessage::Ack(ack)) => self.acknowledge(ack).await?,
             Ok(ClientMessage::Signal(signal)) => self.pass_on(signal, Live::Signal).await?,
             Ok(ClientMessage::Presence(presence)) => {
                 match self.requests.take(limits::REQUESTS_OF_SOCKET, self.app.now()) {
@@ -266,24 +267,14 @@ impl Connection {
         }
     }
 
-    /// Stores how far the client is; what it says again costs nothing.
-    async fn acknowledge(&mut self, upto: u64) {
-        if upto <= self.acknowledged {
-            return;
-        }
-        let storage = self.app.storage.of(&self.caller.tenant);
-        match storage.mailbox(&self.caller.device.id).acknowledge(upto).await {
-            Ok(()) => self.acknowledged = upto,
-            Err(trouble) => warn!(error = %Causes(&trouble), "an ack is not stored; it comes again"),
-        }
-    }
-
     async fn answer(&mut self, id: RequestId, operation: Operation) -> Result<(), CloseCode> {
         let taken = self.requests.take(limits::REQUESTS_OF_SOCKET, self.app.now());
         let done = match taken {
             Ok(()) if asks_plugins(&operation) => {
-                self.asking.ask(&self.app, &self.caller, id, operation);
-                return Ok(());
+                match self.asking.ask(&self.app, &self.caller, id.clone(), operation) {
+                    Ok(()) => return Ok(()),
+                    Err(full) => Err(full),
+                }
             }
             Ok(()) => perform(&self.app, &self.caller, operation).await,
             Err(wait) => {

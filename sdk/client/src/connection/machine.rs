@@ -155,9 +155,9 @@ impl Machine {
 
     /// The application is done with everything up to here.
     pub(crate) fn handle_done(&mut self, cursor: Cursor) {
-        let seq = cursor.seq;
+        let ack = Ack::from(cursor.clone());
         if self.mailbox.handle(cursor) && self.phase == Phase::Ready {
-            self.say(&Said::Ack(&Ack { seq }));
+            self.say(&Said::Ack(&ack));
         }
     }
 
@@ -242,8 +242,8 @@ impl Machine {
     fn repeat_ack(&mut self, delivered: &Delivered) {
         let handled = self.mailbox.handled();
         let behind = |done: &&Cursor| done.epoch == delivered.epoch && done.seq >= delivered.seq;
-        if let Some(seq) = handled.filter(behind).map(|done| done.seq) {
-            self.say(&Said::Ack(&Ack { seq }));
+        if let Some(done) = handled.filter(behind).cloned() {
+            self.say(&Said::Ack(&done.into()));
         }
     }
 
@@ -392,9 +392,9 @@ mod tests {
         machine.handle_text(&event("e", 1, "m1"));
         assert!(machine.poll_effect().is_none(), "a repeat is neither seen nor acknowledged before");
         machine.handle_done(done("e", 1));
-        assert_eq!(written(&mut machine), ClientMessage::Ack(Ack { seq: 1 }));
+        assert_eq!(written(&mut machine), ClientMessage::Ack(done("e", 1).into()));
         machine.handle_text(&event("e", 1, "m1"));
-        assert_eq!(written(&mut machine), ClientMessage::Ack(Ack { seq: 1 }));
+        assert_eq!(written(&mut machine), ClientMessage::Ack(done("e", 1).into()));
         machine.handle_text(&event("later", 5, "m1"));
         assert!(matches!(machine.poll_effect(), Some(Effect::Pass(_))));
     }

@@ -1,28 +1,27 @@
-//! Requests that ask plugins, performed beside their connection: one at a time, and one more waits.
+//! Requests that ask plugins, performed beside their connection: one at a time, and some more wait.
 //!
-//! Each is a task of its own and goes on to its end, also when the connection does not: what it commits others are told
-//! of.
+//! Those that find no room are refused: what comes behind them, perhaps the cancel of one, is read all the same.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use switchhook_protocol::{
     call::Operation,
-    error::ErrorCode,
+    error::ErrorBody,
     id::RequestId,
     server::{Answer, ServerMessage},
 };
-use tokio::task::JoinHandle;
 
 use crate::{
     app::App,
-    flows::{Caller, perform::perform},
+    flows::{Caller, FlowError, perform::Performing},
+    limits,
 };
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Asking {
-    now: Option<(RequestId, JoinHandle<Answer>)>,
-    next: Option<Box<(RequestId, Operation)>>,
+    now: Option<(RequestId, Performing)>,
+    next: VecDeque<(RequestId, Operation)>,
 }
 
 /// Whether an operation asks a plugin, which may wait for an outside service.
@@ -41,43 +40,36 @@ pub(super) const fn asks_plugins(operation: &Operation) -> bool {
 }
 
 impl Asking {
-    /// Whether another frame may be read: it may be one more that asks.
-    pub(super) const fn has_room(&self) -> bool {
-        self.next.is_none()
-    }
-
     /// Whether there is a request without its answer.
     pub(super) const fn is_under_way(&self) -> bool {
         self.now.is_some()
     }
 
-    /// Performs a request, or has it wait for the one under way.
-    pub(super) fn ask(&mut self, app: &Arc<App>, caller: &Caller, id: RequestId, operation: Operation) {
-        if self.now.is_some() {
-            self.next = Some(Box::new((id, operation)));
-            return;
+    /// Performs a request, or has it wait for those before it.
+    pub(super) fn ask(
+        &mut self,
+        app: &Arc<App>,
+        caller: &Caller,
+        id: RequestId,
+        operation: Operation,
+    ) -> Result<(), ErrorBody> {
+        if self.now.is_none() {
+            self.now = Some((id, Performing::begin(app, caller, operation)));
+        } else if self.next.len() < limits::ASKING {
+            self.next.push_back((id, operation));
+        } else {
+            let refused = FlowError::overloaded().into_body(operation.op());
+            app.metrics.refused(refused.code);
+            return Err(refused);
         }
-        let (asked, performing, caller) = (id.clone(), Arc::clone(app), caller.clone());
-        let task = app.tasks.spawn(async move {
-            let done = perform(&performing, &caller, operation).await;
-            Answer::new(asked, done)
-        });
-        self.now = Some((id, task));
+        Ok(())
     }
 
-    /// The answer to the one under way, after which the one that waits begins. Never, if there is none.
+    /// The answer to the one under way, after which the next begins. Never, if there is none.
     pub(super) async fn answer(&mut self, app: &Arc<App>, caller: &Caller) -> ServerMessage {
-        let Some((_, task)) = &mut self.now else { return std::future::pending().await };
-        let done = task.await;
-        let id = self.now.take().map(|(id, _)| id);
-        if let Some(next) = self.next.take() {
-            let (id, operation) = *next;
-            self.ask(app, caller, id, operation);
-        }
-        match (done, id) {
-            (Ok(answer), _) => ServerMessage::Answer(answer),
-            (Err(_), Some(id)) => ServerMessage::Answer(Answer::new(id, Err(ErrorCode::Internal.into()))),
-            (Err(_), None) => ServerMessage::Error(ErrorCode::Internal.into()),
-        }
+        let Some((id, performing)) = &mut self.now else { return std::future::pending().await };
+        let answer = Answer::new(id.clone(), performing.answer(app).await);
+        self.now = self.next.pop_front().map(|(id, next)| (id, Performing::begin(app, caller, next)));
+        ServerMessage::Answer(answer)
     }
 }
