@@ -65,7 +65,11 @@ impl Host {
             return Err(Refusal::Unauthorized);
         }
         let (expires_at, share) = (token.expires_at, token.share);
-        Ok(Visitor { expires_at, share, participant: token.into(), key, algorithm })
+        let participant = Participant::from(token);
+        if self.departed.has(&participant, expires_at) {
+            return Err(Refusal::Unauthorized);
+        }
+        Ok(Visitor { participant, share, expires_at, key, algorithm })
     }
 }
 

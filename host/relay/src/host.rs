@@ -15,8 +15,8 @@ use switchhook_protocol::id::RelayHostId;
 use tokio::time::Instant;
 
 use crate::{
-    Clock, RelayConfig, bandwidth::Meters, family::Family, filter::PeerFilter, limits, metrics::Metrics,
-    quotas::Quotas, reservations::Reservations, tickets::Tickets,
+    Clock, RelayConfig, bandwidth::Meters, departed::Departed, family::Family, filter::PeerFilter, limits,
+    metrics::Metrics, quotas::Quotas, reservations::Reservations, tickets::Tickets,
 };
 
 pub(crate) struct Host {
@@ -31,6 +31,7 @@ pub(crate) struct Host {
     /// request has its answer sent there.
     strangers: Buckets<RandomState>,
     pub(crate) reservations: Reservations,
+    pub(crate) departed: Departed,
     /// Whether allocations follow their clients.
     pub(crate) mobility: bool,
     pub(crate) tickets: Arc<Tickets>,
@@ -52,6 +53,7 @@ impl Host {
             meters: Meters::new(config.bandwidth),
             strangers: Buckets::new(config.strangers, limits::STRANGERS, RandomState::new()),
             reservations: Reservations::default(),
+            departed: Departed::default(),
             mobility: config.mobility,
             tickets: Arc::default(),
             metrics,

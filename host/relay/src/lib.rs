@@ -31,6 +31,7 @@ mod clients;
 mod config;
 mod control;
 mod datagrams;
+mod departed;
 mod family;
 mod filter;
 mod forward;
@@ -223,9 +224,10 @@ impl Relay {
         self.host.renew_keys(keys);
     }
 
-    /// Drops all allocations of a participant. One that goes from one shard to another meanwhile may be missed: whoever
+    /// Drops all allocations of a participant, and takes no token more that it was given before. One that goes from one shard to another meanwhile may be missed: whoever
     /// asks [`Self::participants`] again finds it.
     pub async fn send_away(&self, participant: &Participant) {
+        self.host.departed.note(participant, (self.host.clock)());
         for inbox in self.inboxes.iter() {
             let (done, is_done) = oneshot::channel();
             if inbox.give(Order::SendAway(participant.clone(), done)).await.is_ok() {

@@ -2,6 +2,9 @@
 
 use std::{num::NonZeroU64, time::Duration};
 
+/// Participants that were sent away and are remembered: what a busy host sends away within an hour, some 100 bytes each.
+pub(crate) const DEPARTED: usize = 16_384;
+
 /// Streams at a time of each way: each is a file of the process, and the system gives it some thousands more
 /// for allocations.
 pub(crate) const STREAMS: usize = 4_096;

@@ -58,15 +58,18 @@ impl Relaying {
     /// Tells a client what became of a datagram that has just been sent there in one piece.
     pub(crate) fn tell_whether_too_large(&mut self, via: Via, to: SocketAddr) {
         let Via::Relayed(key, family) = via else { return };
+        let mut too_large = None;
         for _ in 0..limits::REPORTS {
-            let Some(report) = self.socket(via).and_then(|socket| next(socket.socket())) else {
-                return;
-            };
-            match report {
-                Report::Lost(loss) => self.tell_of(key, loss),
-                Report::TooLarge(mtu) => self.tell_of(key, Loss::too_large(to, family, mtu)),
-                Report::Other => {}
+            match self.socket(via).and_then(|socket| next(socket.socket())) {
+                Some(Report::Lost(loss)) => self.tell_of(key, loss),
+                // The system says so at every try, and the datagram is one.
+                Some(Report::TooLarge(mtu)) => too_large = Some(mtu),
+                Some(Report::Other) => {}
+                None => break,
             }
+        }
+        if let Some(mtu) = too_large {
+            self.tell_of(key, Loss::too_large(to, family, mtu));
         }
     }
 

@@ -217,6 +217,11 @@ async fn rel_3_who_has_left_is_relayed_no_more_and_who_takes_part_is() -> Result
 
     pair.end(&first).await?;
     pair.relays_for(2.0).await?;
+    let Path::Relay { relay: left, .. } = &first.callee.1.path else { panic!("the relay is for all") };
+    let again = in_time("the relay's answer", Allocation::open(&*open(), left)).await?;
+    assert!(again.is_err(), "by a token that lives for an hour: {again:?}");
+    let Path::Relay { relay: stays, .. } = &second.callee.1.path else { panic!("the relay is for all") };
+    drop(in_time("another allocation", Allocation::open(&*open(), stays)).await??);
     pair.end(&second).await?;
     pair.relays_for(0.0).await
 }

@@ -51,8 +51,14 @@ fn rel_3_what_must_not_be_cut_is_told_to_be_too_large_and_what_may_arrives_in_pi
     let mut buffer = [0; 1_500];
     let (length, _) = peer.recv_from(&mut buffer).context("what may be cut does not arrive")?;
     ensure!(buffer.get(..length) == Some(&LARGE[..]), "{length} bytes");
-    let length = peer.recv(&mut buffer).context("what fits does not arrive")?;
+    let (length, relayed) = peer.recv_from(&mut buffer).context("what fits does not arrive")?;
     ensure!(buffer.get(..length) == Some(&b"small"[..]), "{length} bytes");
+
+    // Each was told once: what the client hears next is this.
+    peer.send_to(b"answer", relayed)?;
+    let answer = client.heard()?;
+    let answer = Message::parse(&answer)?;
+    ensure!(answer.attribute(DATA) == Some(b"answer"), "{answer:?}");
     Ok(())
 }
 
