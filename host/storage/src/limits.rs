@@ -111,8 +111,8 @@ pub const SWEEP: u32 = 1_000;
 /// Mailboxes that begin a new epoch in one transaction: some tens of milliseconds of work.
 pub const ADOPTED: u32 = 10_000;
 
-/// How long a transit's message is answered the same, and a performed effect can be looked up: a week, as
-/// gateways repeat for days.
+/// How long a transit's message is answered the same, a performed effect can be looked up, and a signature, code or link
+/// that is over is known as such: a week, as gateways repeat for days and mails are opened late.
 pub const KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// How long a text or mail in doubt can be looked up and sent again, from when it was queued: nobody waits for it after a

@@ -35,8 +35,10 @@ const ASK: &str = "INSERT INTO address_devices (tenant, profile, address, device
 const TELL: &str = "UPDATE address_devices SET told_at = $4 \
      WHERE tenant = $1 AND profile = $2 AND address = $3 AND told_at IS NULL AND ($5 = '' OR device = $5) \
      RETURNING address, device, attempt, asked_at, told_at, registered_at";
-const REGISTER: &str = "UPDATE address_devices SET registered_at = $5 \
-     WHERE tenant = $1 AND profile = $2 AND address = $3 AND device = $4";
+const REGISTER: &str = "INSERT INTO address_devices \
+         (tenant, profile, address, device, attempt, asked_at, told_at, registered_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $6, $6) \
+     ON CONFLICT (tenant, profile, address, device) DO UPDATE SET registered_at = excluded.registered_at";
 const FORGET: &str =
     "DELETE FROM address_devices WHERE tenant = $1 AND profile = $2 AND address = $3 AND device = $4";
 const DEVICES: &str = "SELECT address, device, attempt, asked_at, told_at, registered_at FROM address_devices \
@@ -181,15 +183,17 @@ impl Transaction<'_> {
         self.all(query, of_device).await
     }
 
-    /// An address is registered to a device.
+    /// An address is registered to a device, whether or not it asked about it before: the profile may have known it as
+    /// validated.
     pub async fn register_address(
         &mut self,
         (profile, address): (&ProfileId, &EndpointId),
-        device: &DeviceId,
+        (device, attempt): (&DeviceId, &AttemptId),
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let query = of_address(REGISTER, self.tenant(), profile, address)
             .bind(device.as_str().to_owned())
+            .bind(attempt.as_str().to_owned())
             .bind(millis(now));
         self.write(query).await.map(drop)
     }

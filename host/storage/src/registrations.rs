@@ -23,10 +23,15 @@ const OF_DEVICE: &str =
     "SELECT device, endpoint FROM registrations WHERE tenant = $1 AND device = $2 ORDER BY endpoint";
 const HOLDS: &str = "SELECT method FROM registrations WHERE tenant = $1 AND device = $2 AND endpoint = $3";
 const OTHERS: &str = "SELECT g.device FROM registrations AS g \
-     WHERE g.tenant = $1 AND g.endpoint = $2 AND g.application = $3 AND g.device <> $4 AND NOT EXISTS \
-     (SELECT 1 FROM address_devices AS own CROSS JOIN address_devices AS its \
-     WHERE own.tenant = g.tenant AND own.device = $4 \
-     AND its.tenant = g.tenant AND its.device = g.device AND its.profile = own.profile) \
+     WHERE g.tenant = $1 AND g.endpoint = $2 AND g.application = $3 AND g.device <> $4 \
+     AND NOT EXISTS (SELECT 1 FROM address_devices AS its \
+     WHERE its.tenant = g.tenant AND its.device = g.device AND its.profile IN \
+     (SELECT profile FROM address_devices WHERE tenant = $1 AND device = $4 \
+     UNION SELECT profile FROM credentials WHERE tenant = $1 AND device = $4)) \
+     AND NOT EXISTS (SELECT 1 FROM credentials AS its \
+     WHERE its.tenant = g.tenant AND its.device = g.device AND its.profile IN \
+     (SELECT profile FROM address_devices WHERE tenant = $1 AND device = $4 \
+     UNION SELECT profile FROM credentials WHERE tenant = $1 AND device = $4)) \
      ORDER BY g.registered_at DESC, g.device LIMIT CAST($5 AS BIGINT)";
 const BIND: &str = "INSERT INTO registrations (tenant, device, endpoint, application, method, registered_at) \
      VALUES ($1, $2, $3, $4, $5, $6) \

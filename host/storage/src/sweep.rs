@@ -130,7 +130,8 @@ impl Storage {
                 messages: sweep_messages(tx, now).await?,
                 sessions: sweep_sessions(tx, now).await?,
                 attempts: tx.write(Query::from(ATTEMPTS).bind(millis(now)).bind(limits::SWEEP)).await?,
-                secrets: tx.write(Query::from(SECRETS).bind(millis(now)).bind(limits::SWEEP)).await?,
+                // Who comes late, or again, is told that.
+                secrets: tx.write(Query::from(SECRETS).bind(millis(kept)).bind(limits::SWEEP)).await?,
                 transit_answers: tx
                     .write(Query::from(TRANSIT_ANSWERS).bind(millis(kept)).bind(limits::SWEEP))
                     .await?,

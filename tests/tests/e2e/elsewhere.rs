@@ -9,7 +9,7 @@ use switchhook_tests::{
     application::Application,
     host::Host,
     phone::{Phone, refused_invite},
-    profile::{register, sign_in, user, validate},
+    profile::{email, register, sign_in, user, validate},
     waiting::in_time,
 };
 
@@ -83,15 +83,20 @@ async fn reg_11_devices_of_one_user_share_an_address_and_another_users_takes_it_
         let validation = validate(device, &profile, &[MAIL]).await?;
         register(device, &profile, &validation, &MAIL.parse()?).await?;
     }
-    for device in [&phone, &tablet] {
-        assert_eq!(device.registrations().await?, [MAIL.parse()?], "a second device of one user is no move");
+    // The third finds the address validated, and asks for no mail.
+    let mut watch = host.stranger().await?;
+    let profile = sign_in(&watch, "bob").await?;
+    let held = email(&watch)?.activate(&profile, &MAIL.parse()?).await?;
+    email(&watch)?.register(&profile, &held).await?;
+    for device in [&phone, &tablet, &watch] {
+        assert_eq!(device.registrations().await?, [MAIL.parse()?], "another device of one user is no move");
     }
 
     let stranger = host.stranger().await?;
     let crm = Application::of(&host.admin, host.addresses().http, &stranger).await?;
     crm.register(&stranger, MAIL).await?;
 
-    for device in [&mut phone, &mut tablet] {
+    for device in [&mut phone, &mut tablet, &mut watch] {
         // The first word that they hear.
         assert_eq!(device.expect_elsewhere().await?, word(MAIL, false)?);
         assert_eq!(device.registrations().await?, []);

@@ -77,16 +77,24 @@ on_each_database! {
     }
 
     async fn reg_17_a_profile_keeps_when_a_device_asked_was_told_and_registered(fixture) {
-        let acme = fixture.with_devices(&["phone"]).await;
+        let acme = fixture.with_devices(&["phone", "tablet"]).await;
         ask(&acme, "phone", "a-1").await;
         tell(&acme, None).await;
-        acme.run("register", async |tx| tx.register_address((&profile(), &bob()), &id("phone"), LATER).await)
+        // The tablet's user has proven the address by the phone: it did not ask.
+        for (device, attempt) in [("phone", "a-2"), ("tablet", "a-3")] {
+            let of = (id(device), attempt.parse().unwrap());
+            acme.run("register", async move |tx| {
+                tx.register_address((&profile(), &bob()), (&of.0, &of.1), LATER).await
+            })
             .await
             .unwrap();
+        }
 
         let kept = acme.profiles().devices(&profile()).await.unwrap();
-        assert_eq!(kept.len(), 1);
-        assert_eq!((kept[0].asked_at, kept[0].told_at, kept[0].registered_at), (NOW, Some(NOW), Some(LATER)));
+        let kept: Vec<_> = kept.iter().map(|it| (it.asked_at, it.told_at, it.registered_at)).collect();
+        assert_eq!(kept, [(NOW, Some(NOW), Some(LATER)), (LATER, Some(LATER), Some(LATER))]);
+        assert_eq!(tell(&acme, None).await, [], "who did not ask is not told");
+        acme.run("forget", async |tx| tx.forget_address((&profile(), &bob()), &id("tablet")).await).await.unwrap();
 
         acme.run("unregister", async |tx| tx.unregister_address(&id("phone"), &bob()).await).await.unwrap();
         assert_eq!(acme.profiles().devices(&profile()).await.unwrap()[0].registered_at, None);

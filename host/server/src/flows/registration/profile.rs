@@ -90,7 +90,7 @@ pub(super) async fn commit(
     }
     if let Some(profile) = &of.attempt.profile {
         for address in &performed.bound {
-            tx.register_address((profile, address), &of.device.id, of.now).await?;
+            tx.register_address((profile, address), (&of.device.id, &of.attempt.id), of.now).await?;
         }
     }
     let mut issued = Vec::new();
