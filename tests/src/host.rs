@@ -5,6 +5,7 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -23,7 +24,13 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use crate::{admin::Admin, phone::Phone, port::Port, stored, waiting::GUARD};
+use crate::{
+    admin::Admin,
+    phone::Phone,
+    port::Port,
+    stored,
+    waiting::{GUARD, now},
+};
 
 /// A running server; it ends when dropped.
 #[derive(Debug)]
@@ -116,14 +123,25 @@ impl Host {
     /// Stops, lets a test change what is stored, and starts again where it was.
     pub async fn restart(&mut self, between: impl AsyncFnOnce(TenantStorage) -> Result<()>) -> Result<()> {
         self.stop().await;
-        let storage = Storage::open(switchhook_storage::Settings::new(
-            self.data().join("switchhook.db"),
-            Clock::new(|| Timestamp::from_millis(0)),
-        ))
-        .await?;
+        let storage = self.storage().await?;
         between(storage.of(&tenant(DEFAULT_TENANT)?)).await?;
         storage.close().await;
         self.start_again().await
+    }
+
+    /// The same, as if this time had passed since: what is over by then is forgotten.
+    pub async fn restart_after(&mut self, passed: Duration) -> Result<()> {
+        self.stop().await;
+        let storage = self.storage().await?;
+        storage.sweep(now().after(passed)).await?;
+        storage.close().await;
+        self.start_again().await
+    }
+
+    /// What a server that is stopped has stored.
+    async fn storage(&self) -> Result<Storage> {
+        let (data, clock) = (self.data().join("switchhook.db"), Clock::new(|| Timestamp::from_millis(0)));
+        Ok(Storage::open(switchhook_storage::Settings::new(data, clock)).await?)
     }
 
     /// Starts again where it was, after [`Self::stop`].

@@ -55,7 +55,7 @@ pub fn heed(identity: &mut Identity, word: &RegisteredElsewhere) -> bool {
 /// refuses is dropped from the identity: that signature will never be good.
 pub async fn validate(client: &Client, identity: &mut Identity) -> Result<Vec<EndpointId>, CallError> {
     let mut confirmed = Vec::new();
-    let mut refused = None;
+    let (mut refused, mut trouble) = (Vec::new(), None);
     for registration in identity.registrations.iter_mut().filter(|known| !known.confirmed) {
         match client.register_validate(&registration.request()).await {
             Ok(RegistrationProgress::Registered { endpoint }) => {
@@ -64,14 +64,14 @@ pub async fn validate(client: &Client, identity: &mut Identity) -> Result<Vec<En
             }
             Ok(_) => {}
             Err(CallError::Refused(error)) if error.retry_after_ms.is_none() && error.code.status() < 500 => {
-                refused = Some((registration.number.clone(), error));
+                refused.push(registration.number.clone());
+                trouble = Some(error);
             }
             Err(error) => return Err(error),
         }
     }
-    let Some((number, error)) = refused else { return Ok(confirmed) };
-    identity.registrations.retain(|known| known.confirmed || known.number != number);
-    Err(CallError::Refused(error))
+    identity.registrations.retain(|known| known.confirmed || !refused.contains(&known.number));
+    trouble.map_or(Ok(confirmed), |error| Err(CallError::Refused(error)))
 }
 
 impl Registration {

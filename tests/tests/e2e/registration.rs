@@ -1,6 +1,6 @@
 //! Registration by SMS and by a typed number, with a carrier that is no part of the host.
 
-use std::{collections::BTreeMap, slice};
+use std::{collections::BTreeMap, slice, time::Duration};
 
 use anyhow::{Context as _, Result};
 use reqwest::StatusCode;
@@ -139,15 +139,20 @@ async fn reg_3_two_devices_that_register_one_number_at_once_are_told_apart() -> 
 
 #[tokio::test]
 async fn reg_4_the_same_device_repeats_the_same_fields_and_gets_the_same_success() -> Result<()> {
-    let host = Host::start().await?;
+    let mut host = Host::start().await?;
     let number: EndpointId = ALICE.parse()?;
     let phone = host.phone(ALICE).await?;
     let request = validation(&phone.identity);
 
-    for _ in 0..3 {
+    // When the signature counts no more, and when nothing is left of it.
+    for passed in [Duration::ZERO, Duration::from_hours(1), Duration::from_hours(8 * 24)] {
+        host.restart_after(passed).await?;
         let repeated = in_time("the answer", phone.client.register_validate(&request)).await??;
-        assert_eq!(repeated, RegistrationProgress::Registered { endpoint: number.clone() });
+        assert_eq!(repeated, RegistrationProgress::Registered { endpoint: number.clone() }, "{passed:?}");
     }
+    let other = RegisterValidate { number: "+15550101".parse()?, ..request };
+    let refused = in_time("the answer", phone.client.register_validate(&other)).await?;
+    assert_eq!(refusal(refused)?, ErrorCode::RegistrationMismatch);
 
     assert_eq!(phone.registrations().await?, [number]);
     assert_eq!(host.stored().await?["registrations"], 1);

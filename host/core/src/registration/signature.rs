@@ -117,6 +117,14 @@ pub fn check(
     Ok(Verified::Fresh)
 }
 
+/// Whether these keys made a signature for these fields, though its record is no more: whoever holds the number by it
+/// holds it still.
+pub fn was_made(keys: &KeyRing, fields: Fields<'_>, signature: &str) -> bool {
+    let Ok((random, shown)) = parse(signature) else { return false };
+    let may_be = keys.macs("signature", &parts(&random, fields));
+    may_be.iter().any(|mac| bool::from(mac.split_at(MAC).0.ct_eq(&shown)))
+}
+
 fn parse(signature: &str) -> Result<([u8; RANDOM], Vec<u8>), ErrorCode> {
     let bytes = BASE32_NOPAD.decode(signature.as_bytes()).or(Err(ErrorCode::RegistrationMismatch))?;
     let (random, mac) = bytes.split_first_chunk::<RANDOM>().ok_or(ErrorCode::RegistrationMismatch)?;
@@ -189,6 +197,22 @@ mod tests {
             changed.replace_range(position..=position, other);
             assert_eq!(check(&alice(), &changed), mismatch, "character {position}");
         }
+    }
+
+    #[test]
+    fn reg_4_without_its_record_a_signature_is_known_by_its_fields_under_every_key() {
+        let Made { signature, .. } = made(&keys(1, &[]));
+        assert!(was_made(&keys(2, &[1]), alice().fields(), &signature));
+        assert!(!was_made(&keys(2, &[]), alice().fields(), &signature));
+        assert!(!was_made(
+            &keys(1, &[]),
+            Owned::new("+15550101", "token-a", "device-a").fields(),
+            &signature
+        ));
+        assert!(!was_made(&keys(1, &[]), alice().fields(), &signature.to_lowercase()));
+        let Made { signature: later, .. } = made(&keys(3, &[]));
+        assert!(!was_made(&keys(1, &[]), alice().fields(), &later));
+        assert!(!was_made(&keys(1, &[]), alice().fields(), "short"));
     }
 
     #[test]

@@ -156,9 +156,13 @@ async fn checked_signature(
     }
     let storage = app.storage.of(&caller.tenant);
     let id = signature::record_id(&request.signature)?;
-    let secret = storage.secret(&id, SecretKind::Signature).await?.ok_or(mismatch)?;
     let fields = Fields { number: &request.number, push_token: &request.push_token, device: &request.device };
     let keys = app.keys.of(&caller.tenant);
+    let Some(secret) = storage.secret(&id, SecretKind::Signature).await? else {
+        let held = storage.registrations().holds(&caller.device.id, &request.number).await?;
+        let repeats = held && signature::was_made(&keys, fields, &request.signature);
+        return if repeats { Ok(None) } else { Err(mismatch.into()) };
+    };
     match signature::check(&keys, &secret, fields, &request.signature, app.now())? {
         Verified::Fresh => Ok(Some(secret)),
         Verified::Repeated => {
