@@ -1,34 +1,31 @@
-//! The Allocate request (RFC 8656 §7.2).
+//! The Allocate request (RFC 8656 §7.2, RFC 6062 §5.1).
 
-use std::{io, net::UdpSocket, time::Duration};
+use std::time::Duration;
 
-use mio::Registry;
 use switchhook_core::stun::Message;
-use tokio::time::Instant;
 
 use crate::{
-    allocation::{Allocation, Relayed},
+    allocation::Allocation,
     answer::Answer,
-    awaited::Awaited,
     clients::Caller,
     control::Asked,
-    datagrams::Datagrams,
     family::{Family, PerFamily},
     gate::Visitor,
     host::Host,
-    outgoing::Via,
     peers::Peers,
     refusal::Refusal,
+    relayed::{BoundSocket, Opening},
     relaying::Relaying,
     request::{Wanted, WantedPort, lifetime},
     reservations::ReservationToken,
     tickets::Issued,
+    transport::Transport,
     wire::message_type,
 };
 
 /// Sockets for an allocation, and what was kept for a second one.
 struct Bound {
-    sockets: Vec<UdpSocket>,
+    sockets: Vec<BoundSocket>,
     reserved: Option<ReservationToken>,
     /// There is no second address though the client wanted one.
     only_one: bool,
@@ -42,9 +39,7 @@ impl Relaying {
             return held.repeated(request, &visitor.participant).ok_or(Refusal::AllocationMismatch);
         }
         let wanted = Wanted::read(request)?;
-        if wanted.mobile && !self.host.mobility {
-            return Err(Refusal::MobilityForbidden);
-        }
+        self.check_offered(&wanted, caller)?;
         let family = self.family(&wanted)?;
         let place = self.host.quotas.take((&visitor.participant, visitor.share), self.host.age(self.now))?;
         let bound = self.bind(&wanted, family, visitor)?;
@@ -57,7 +52,17 @@ impl Relaying {
         let mut relayed = PerFamily::NONE;
         let mut addrs = Vec::with_capacity(bound.sockets.len());
         let Bound { sockets, reserved, only_one } = bound;
-        let opening = Opening { host: &self.host, doors: &self.doors, registry: &self.registry, key, until };
+        let meter = self.host.meters.of((&visitor.participant, visitor.share), self.host.age(self.now));
+        let opening = Opening {
+            host: &self.host,
+            doors: &self.doors,
+            registry: &self.registry,
+            key,
+            until,
+            participant: &visitor.participant,
+            meter: &meter,
+            place: &place,
+        };
         for socket in sockets {
             let (family, made) = opening.open(socket).map_err(|error| {
                 tracing::debug!(%error, "no socket for an allocation");
@@ -69,7 +74,7 @@ impl Relaying {
         self.allocations.insert(Allocation {
             caller: caller.clone(),
             peers: Peers::default(),
-            meter: self.host.meters.of((&visitor.participant, visitor.share), self.host.age(self.now)),
+            meter,
             participant: visitor.participant.clone(),
             relayed,
             heard: self.now,
@@ -103,6 +108,22 @@ impl Relaying {
         }
     }
 
+    /// Whether the relay has such allocations, for such a client.
+    fn check_offered(&self, wanted: &Wanted, caller: &Caller) -> Result<(), Refusal> {
+        let is_tcp = wanted.transport == Transport::Tcp;
+        if is_tcp && !self.host.connections.offered {
+            return Err(Refusal::UnsupportedTransport);
+        }
+        if is_tcp && caller.stream.is_none() {
+            return Err(Refusal::BadRequest);
+        }
+        // Connections stay where they are, and so does what they were made through.
+        if wanted.mobile && (is_tcp || !self.host.mobility) {
+            return Err(Refusal::MobilityForbidden);
+        }
+        Ok(())
+    }
+
     /// The family of the first address: unasked IPv4, where there is one. RFC 8656 §7.2 has 440 for the rest, which would
     /// keep out of an IPv6-only relay every client that knows nothing of families, ours included.
     fn family(&self, wanted: &Wanted) -> Result<Family, Refusal> {
@@ -115,23 +136,23 @@ impl Relaying {
         let host = &self.host;
         let mut bound = Bound { sockets: Vec::with_capacity(2), reserved: None, only_one: false };
         match wanted.port {
-            WantedPort::Any => bound.sockets.extend(host.bind(family, false)),
-            WantedPort::Even => bound.sockets.extend(host.bind(family, true)),
+            WantedPort::Any | WantedPort::Even => bound.sockets.extend(host.bind_one(wanted, family)),
             WantedPort::Reserved(token) => {
-                bound.sockets.extend(host.reservations.take(token, &visitor.participant, self.now));
+                let kept = host.reservations.take(token, &visitor.participant, self.now);
+                bound.sockets.extend(kept.map(BoundSocket::Udp));
             }
             WantedPort::Pair => {
                 let [first, second] = host.bind_pair(family).ok_or(Refusal::InsufficientCapacity)?;
                 bound.reserved = host.reservations.keep(second, &visitor.participant, self.now);
                 bound.reserved.ok_or(Refusal::InsufficientCapacity)?;
-                bound.sockets.push(first);
+                bound.sockets.push(BoundSocket::Udp(first));
             }
         }
         if bound.sockets.is_empty() {
             return Err(Refusal::InsufficientCapacity);
         }
         if wanted.both && family == Family::V4 {
-            let second = host.bind(Family::V6, wanted.port == WantedPort::Even);
+            let second = host.bind_one(wanted, Family::V6);
             bound.only_one = second.is_none();
             bound.sockets.extend(second);
         }
@@ -139,23 +160,11 @@ impl Relaying {
     }
 }
 
-/// Makes sockets addresses of an allocation, and waits for what comes to them.
-struct Opening<'a> {
-    host: &'a Host,
-    doors: &'a PerFamily<Datagrams>,
-    registry: &'a Registry,
-    key: usize,
-    until: Instant,
-}
-
-impl Opening<'_> {
-    fn open(&self, socket: UdpSocket) -> io::Result<(Family, Relayed)> {
-        let addr = socket.local_addr()?;
-        let family = Family::of(addr.ip());
-        let absent = || io::Error::from(io::ErrorKind::AddrNotAvailable);
-        let mut socket = self.doors.get(family).ok_or_else(absent)?.beside(socket)?;
-        socket.register(self.registry, Awaited::Socket(Via::Relayed(self.key, family)).token())?;
-        let given = self.host.filter.ports(family).ok_or_else(absent)?.give_out(addr.port());
-        Ok((family, Relayed { socket, public: self.host.public(addr), until: self.until, _given: given }))
+impl Host {
+    fn bind_one(&self, wanted: &Wanted, family: Family) -> Option<BoundSocket> {
+        match wanted.transport {
+            Transport::Udp => self.bind(family, wanted.port == WantedPort::Even).map(BoundSocket::Udp),
+            Transport::Tcp => self.listen(family).map(BoundSocket::Tcp),
+        }
     }
 }

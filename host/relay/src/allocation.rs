@@ -1,17 +1,14 @@
-//! One allocation: a client's addresses on the relay, and whom it exchanges datagrams with there.
-
-use std::net::SocketAddr;
+//! One allocation: a client's addresses on the relay, and whom it exchanges data with there.
 
 use tokio::time::Instant;
 
 use crate::{
     bandwidth::Meter,
     clients::Caller,
-    datagrams::Datagrams,
     family::{Family, PerFamily},
     peers::Peers,
-    ports::GivenOut,
     quotas::{Participant, Place},
+    relayed::Relayed,
     tickets::Issued,
 };
 
@@ -30,16 +27,6 @@ pub(crate) struct Allocation {
     pub(crate) made_by: [u8; 12],
     pub(crate) answer: Box<[u8]>,
     pub(crate) place: Place,
-}
-
-/// A relayed transport address.
-pub(crate) struct Relayed {
-    /// Before the socket: who has the port next says so after this is gone.
-    pub(crate) _given: GivenOut,
-    pub(crate) socket: Datagrams,
-    /// Under which address peers reach it.
-    pub(crate) public: SocketAddr,
-    pub(crate) until: Instant,
 }
 
 impl Allocation {

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 
 use switchhook_core::stun::{Message, Writer, attribute as stun_attribute};
+use tokio::time::Instant;
 
 use crate::{
     challenge,
+    connections::ConnectionId,
     family::Family,
     gate::{PASSWORD_ALGORITHMS, Visitor},
     host::Host,
@@ -36,6 +38,8 @@ pub(crate) enum Answer {
         /// For the next address of a client that has just come to this one.
         ticket: Option<Ticket>,
     },
+    /// The peer has answered: what the connection with it is called.
+    Connected(ConnectionId),
     Done,
 }
 
@@ -68,6 +72,7 @@ impl Answer {
                 writer.attribute(attribute::LIFETIME, &seconds.to_be_bytes());
                 give(&mut writer, ticket.as_ref());
             }
+            Self::Connected(id) => writer.attribute(attribute::CONNECTION_ID, id),
             Self::Repeated(_) | Self::Done => {}
         }
         writer.sign(&visitor.key, visitor.algorithm);
@@ -81,6 +86,22 @@ fn give(writer: &mut Writer<'_>, ticket: Option<&Ticket>) {
 }
 
 impl Host {
+    /// Writes a refusal for somebody whose credentials do not count; false where its source has asked too much, and is
+    /// not answered.
+    pub(crate) fn turn_away(
+        &self,
+        out: &mut Vec<u8>,
+        request: &Message<'_>,
+        (from, now): (SocketAddr, Instant),
+        refusal: Refusal,
+    ) -> bool {
+        let may = self.may_answer(from.ip(), now);
+        if may {
+            self.refuse(out, request, from, (refusal, None));
+        }
+        may
+    }
+
     /// Writes a refusal; signed where it is known for whom.
     pub(crate) fn refuse(
         &self,

@@ -52,7 +52,7 @@ struct Buckets<K> {
 }
 
 /// What one allocation's traffic is counted by; nothing where there is no limit.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Meter {
     session: Option<(Rate, Arc<Bucket>)>,
     tenant: Option<(Rate, Arc<Bucket>)>,
@@ -94,6 +94,12 @@ impl Meter {
     /// Whether there is no limit.
     pub(crate) const fn is_open(&self) -> bool {
         self.session.is_none() && self.tenant.is_none()
+    }
+
+    /// How many bytes may ever pass at once.
+    pub(crate) fn most(&self) -> u64 {
+        let limits = self.session.iter().chain(&self.tenant);
+        limits.map(|(rate, _)| rate.burst).min().unwrap_or(u64::MAX)
     }
 
     /// Whether so many bytes may pass, at `now` since the relay's start.

@@ -34,7 +34,7 @@ pub(crate) struct Caller {
 pub(crate) struct Stream {
     pub(crate) number: u64,
     pub(crate) from: SocketAddr,
-    answers: Sender<Vec<u8>>,
+    answers: Sender<Answer>,
     data: Sender<Vec<u8>>,
     /// Whether it holds an allocation: then it may be silent.
     holds: AtomicBool,
@@ -42,9 +42,17 @@ pub(crate) struct Stream {
     has_held: AtomicBool,
 }
 
+/// An answer that waits for the client of a stream.
+#[derive(Debug)]
+struct Answer {
+    message: Vec<u8>,
+    /// Nothing follows that is a message.
+    is_last: bool,
+}
+
 /// What waits for the client of a stream.
 pub(crate) struct Waiting {
-    answers: Receiver<Vec<u8>>,
+    answers: Receiver<Answer>,
     data: Receiver<Vec<u8>>,
 }
 
@@ -81,9 +89,20 @@ impl Stream {
     /// Puts an answer in: it is lost to those of requests that nobody waited for, and never to data, since over a stream
     /// nobody asks again (RFC 8489 §6.2.2).
     pub(crate) fn answer(&self, answer: &[u8]) {
-        if self.answers.try_send(answer.to_vec()).is_err() {
+        self.give(answer, false);
+    }
+
+    /// The same with the last message that the relay has for the stream; whether there was room.
+    pub(crate) fn answer_last(&self, answer: &[u8]) -> bool {
+        self.give(answer, true)
+    }
+
+    fn give(&self, answer: &[u8], is_last: bool) -> bool {
+        let given = self.answers.try_send(Answer { message: answer.to_vec(), is_last }).is_ok();
+        if !given {
             tracing::trace!(client = %self.from, "no room for an answer");
         }
+        given
     }
 
     /// Puts data in, or loses it where there is no room, as datagrams are: one slow client must not
@@ -115,13 +134,13 @@ impl Stream {
 }
 
 impl Waiting {
-    /// The next message for the client; answers come before data, for nobody repeats them. None when the stream's
-    /// client has left.
-    pub(crate) async fn next(&mut self) -> Option<Vec<u8>> {
+    /// The next message for the client, and whether it is the last; answers come before data, for nobody repeats them.
+    /// None when the stream's client has left.
+    pub(crate) async fn next(&mut self) -> Option<(Vec<u8>, bool)> {
         tokio::select! {
             biased;
-            Some(answer) = self.answers.recv() => Some(answer),
-            Some(data) = self.data.recv() => Some(data),
+            Some(answer) = self.answers.recv() => Some((answer.message, answer.is_last)),
+            Some(data) = self.data.recv() => Some((data, false)),
             else => None,
         }
     }
@@ -142,10 +161,10 @@ mod tests {
             stream.answer(&[2]);
         }
         for _ in 0..limits::ANSWERS {
-            assert_eq!(waiting.next().await, Some(vec![2]));
+            assert_eq!(waiting.next().await, Some((vec![2], false)));
         }
         for _ in 0..limits::WAITING {
-            assert_eq!(waiting.next().await, Some(vec![1; 4]));
+            assert_eq!(waiting.next().await, Some((vec![1; 4], false)));
         }
         drop(stream);
         assert_eq!(waiting.next().await, None, "what was too much is lost");

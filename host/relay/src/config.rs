@@ -39,6 +39,8 @@ pub struct RelayConfig {
     pub bandwidth: Bandwidth,
     /// Whether allocations follow their clients to other addresses, if these ask for it (RFC 8016).
     pub mobility: bool,
+    /// Whether clients that come over TCP or TLS may have allocations of TCP, and the relay connects to peers (RFC 6062).
+    pub tcp_allocations: bool,
     /// Answers that one source gets before it has shown credentials, STUN's among them.
     pub strangers: Rate,
     /// Threads that relay; each takes a core when there is much to do.
@@ -88,6 +90,8 @@ impl RelayConfig {
             quota: Quota::default(),
             bandwidth: Bandwidth::default(),
             mobility: true,
+            // No client of ours needs them, and they reach what listens by TCP anywhere.
+            tcp_allocations: false,
             // Room for some hundred devices that come back at once behind one NAT.
             strangers: Rate { burst: 1_000, per_second: 200 },
             shards: thread::available_parallelism().map_or(1, usize::from),

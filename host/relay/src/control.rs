@@ -1,4 +1,4 @@
-//! Requests about allocations, and their answers (RFC 8656 §7 to §12).
+//! Requests about allocations, and their answers (RFC 8656 §7 to §12, RFC 6062 §5).
 //!
 //! A request is judged in the order of the RFCs: credentials (401, 400, 438), attributes (420), whose
 //! allocation it is about (437, 441), then what it asks for.
@@ -26,7 +26,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) request: &'a Message<'a>,
     /// The whole request.
     pub(crate) bytes: &'a [u8],
-    pub(crate) visitor: &'a Visitor,
+    pub(crate) visitor: &'a Arc<Visitor>,
     pub(crate) now: Timestamp,
 }
 
@@ -37,6 +37,7 @@ impl Relaying {
         let mut scratch = std::mem::take(&mut self.scratch);
         let answered = match host.authenticate(request, caller.addr, now) {
             Ok(visitor) => {
+                let visitor = Arc::new(visitor);
                 let performed = self.perform(&Asked { caller, request, bytes, visitor: &visitor, now });
                 match &performed {
                     Ok(Some(answer)) => answer.write(&mut scratch, request, &visitor),
@@ -47,13 +48,7 @@ impl Relaying {
                 }
                 !matches!(performed, Ok(None))
             }
-            Err(refusal) => {
-                let may = host.may_answer(caller.addr.ip(), self.now);
-                if may {
-                    host.refuse(&mut scratch, request, caller.addr, (refusal, None));
-                }
-                may
-            }
+            Err(refusal) => host.turn_away(&mut scratch, request, (caller.addr, self.now), refusal),
         };
         if answered {
             self.keep_answer(caller, request, &scratch);
@@ -62,14 +57,19 @@ impl Relaying {
         self.scratch = scratch;
     }
 
-    /// Nothing where the request waits for an allocation, and is handled again when that is here.
+    /// Nothing where the request waits: for an allocation, to be handled again when that is here, or for a peer, to be
+    /// answered when that has.
     fn perform(&mut self, asked: &Asked<'_>) -> Result<Option<Answer>, Refusal> {
         let Asked { caller, request, visitor, now, .. } = *asked;
         if request.covered_attributes().any(|(kind, _)| must_refuse(kind)) {
             return Err(Refusal::UnknownAttribute);
         }
-        if request.message_type() == message_type::ALLOCATE {
-            return self.allocate(asked).map(Some);
+        match request.message_type() {
+            message_type::ALLOCATE => return self.allocate(asked).map(Some),
+            // Of streams that hold nothing it has been handled before; over datagrams, and on a control connection, there
+            // is nothing to be joined.
+            message_type::CONNECTION_BIND => return Err(Refusal::BadRequest),
+            _ => {}
         }
         let is_refresh = request.message_type() == message_type::REFRESH;
         if is_refresh && let Some(shown) = covered(request, attribute::MOBILITY_TICKET) {
@@ -79,6 +79,7 @@ impl Relaying {
         let answer = match request.message_type() {
             message_type::REFRESH => self.refresh(key, request, lifetime(request, now, visitor.expires_at)),
             message_type::CREATE_PERMISSION => self.permit(key, request),
+            message_type::CONNECT => return self.connect(key, asked).map(|()| None),
             _ => self.bind_channel(key, request),
         };
         answer.map(Some)
@@ -134,19 +135,22 @@ impl Relaying {
         Ok(Answer::Done)
     }
 
-    /// RFC 8656 §12.2.
+    /// RFC 8656 §12.2. By connections nothing goes in channels.
     fn bind_channel(&mut self, key: usize, request: &Message<'_>) -> Result<Answer, Refusal> {
         let number = channel(request).ok_or(Refusal::BadRequest)?;
         let peers = peers(request).ok_or(Refusal::BadRequest)?;
         let [peer] = *peers.as_slice() else { return Err(Refusal::BadRequest) };
         self.check_peers(key, &[peer])?;
+        if self.listening(key, Family::of(peer.ip())).is_some() {
+            return Err(Refusal::BadRequest);
+        }
         let allocation = self.allocations.get_mut(key).ok_or(Refusal::AllocationMismatch)?;
         allocation.peers.bind(number, peer, self.now)?;
         Ok(Answer::Done)
     }
 
     /// One refused peer refuses the request.
-    fn check_peers(&self, key: usize, peers: &[SocketAddr]) -> Result<(), Refusal> {
+    pub(crate) fn check_peers(&self, key: usize, peers: &[SocketAddr]) -> Result<(), Refusal> {
         let allocation = self.allocations.get(key).ok_or(Refusal::AllocationMismatch)?;
         for peer in peers {
             if !self.host.filter.may_permit(peer.ip()) {

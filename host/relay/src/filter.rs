@@ -1,8 +1,8 @@
-//! Which peers datagrams go to and come from.
+//! Which peers datagrams and connections go to and come from.
 //!
 //! TURN's permissions are by address, and the operator's rules judge an address when a permission is
 //! asked for. On the relay's own addresses rules and ports count, datagram by datagram: addresses that
-//! this relay gave out pass by their port, both ways (REL-4). Those of other relay hosts are permitted as soon as
+//! this relay gave out pass by their port, both ways (REL-4), by UDP or TCP, whichever they are of. Those of other relay hosts are permitted as soon as
 //! they are known.
 
 use std::{
@@ -16,6 +16,7 @@ use crate::{
     Ip,
     family::{Family, PerFamily},
     ports::Ports,
+    transport::Transport,
 };
 
 #[derive(Debug)]
@@ -31,10 +32,18 @@ pub(crate) struct PeerFilter {
 struct Own {
     inside: IpAddr,
     public: IpAddr,
-    ports: Arc<Ports>,
+    udp: Arc<Ports>,
+    tcp: Arc<Ports>,
 }
 
 impl Own {
+    const fn ports(&self, transport: Transport) -> &Arc<Ports> {
+        match transport {
+            Transport::Udp => &self.udp,
+            Transport::Tcp => &self.tcp,
+        }
+    }
+
     fn is_at(&self, ip: IpAddr) -> bool {
         self.public == ip || self.inside == ip
     }
@@ -44,8 +53,9 @@ impl PeerFilter {
     pub(crate) fn new(policy: PeerPolicy, ips: impl Iterator<Item = Ip>) -> Self {
         let mut own = PerFamily::NONE;
         for ip in ips {
-            let (inside, public, ports) = (ip.bind, ip.public(), Arc::new(Ports::new()));
-            *own.slot_mut(Family::of(inside)) = Some(Own { inside, public, ports });
+            let (inside, public) = (ip.bind, ip.public());
+            let [udp, tcp] = [(), ()].map(|()| Arc::new(Ports::new()));
+            *own.slot_mut(Family::of(inside)) = Some(Own { inside, public, udp, tcp });
         }
         Self { policy, relay_hosts: RwLock::default(), own }
     }
@@ -56,8 +66,8 @@ impl PeerFilter {
     }
 
     /// The ports of the relay's address of a family.
-    pub(crate) fn ports(&self, family: Family) -> Option<&Arc<Ports>> {
-        self.own.get(family).map(|own| &own.ports)
+    pub(crate) fn ports(&self, family: Family, transport: Transport) -> Option<&Arc<Ports>> {
+        self.own.get(family).map(|own| own.ports(transport))
     }
 
     /// The address of a family under which peers reach the relay.
@@ -82,23 +92,23 @@ impl PeerFilter {
             && (self.policy.judge(peer).is_ok() || self.is_relay_host(peer))
     }
 
-    /// Where a datagram to a permitted peer goes, if it may.
-    pub(crate) fn towards(&self, peer: SocketAddr) -> Option<SocketAddr> {
+    /// Where a datagram or a connection to a permitted peer goes, if it may.
+    pub(crate) fn towards(&self, peer: SocketAddr, by: Transport) -> Option<SocketAddr> {
         let Some(own) = self.own_of(peer.ip()).filter(|own| own.is_at(peer.ip())) else {
             return (peer.port() != 0 && !self.is_own_in_disguise(peer.ip())).then_some(peer);
         };
-        if own.ports.has(peer.port()) {
+        if own.ports(by).has(peer.port()) {
             return Some(SocketAddr::new(own.inside, peer.port()));
         }
         self.is_allowed_loopback(peer.ip()).then_some(peer)
     }
 
-    /// Whom a datagram from this address is from, if it may come in where that one is permitted.
-    pub(crate) fn from(&self, source: SocketAddr) -> Option<SocketAddr> {
+    /// Whom a datagram or a connection from this address is from, if it may come in where that one is permitted.
+    pub(crate) fn from(&self, source: SocketAddr, by: Transport) -> Option<SocketAddr> {
         let Some(own) = self.own_of(source.ip()).filter(|own| own.inside == source.ip()) else {
             return Some(source);
         };
-        if own.ports.has(source.port()) {
+        if own.ports(by).has(source.port()) {
             return Some(SocketAddr::new(own.public, source.port()));
         }
         self.is_allowed_loopback(source.ip()).then_some(source)
@@ -133,6 +143,8 @@ impl PeerFilter {
 mod tests {
     use super::*;
 
+    const UDP: Transport = Transport::Udp;
+
     fn addr(text: &str) -> SocketAddr {
         text.parse().unwrap()
     }
@@ -148,7 +160,7 @@ mod tests {
         filter.know(vec![other.ip()]);
         assert!(filter.may_permit(other.ip()));
         assert!(!filter.may_permit("10.0.0.3".parse().unwrap()));
-        assert_eq!((filter.towards(other), filter.from(other)), (Some(other), Some(other)));
+        assert_eq!((filter.towards(other, UDP), filter.from(other, UDP)), (Some(other), Some(other)));
 
         filter.know(Vec::new());
         assert!(!filter.may_permit(other.ip()));
@@ -158,16 +170,20 @@ mod tests {
     fn rel_4_on_the_relays_own_address_ports_that_it_gave_out_are_peers_and_no_others() {
         let own = Ip { bind: "10.0.0.1".parse().unwrap(), public: Some("198.18.0.1".parse().unwrap()) };
         let filter = PeerFilter::new(PeerPolicy::default(), [own].into_iter());
-        let _given = filter.ports(Family::V4).unwrap().give_out(50_000);
+        let _given = filter.ports(Family::V4, UDP).unwrap().give_out(50_000);
         assert!(filter.may_permit("198.18.0.1".parse().unwrap()));
         assert!(!filter.may_permit("198.18.0.2".parse().unwrap()));
 
-        assert_eq!(filter.towards(addr("198.18.0.1:50000")), Some(addr("10.0.0.1:50000")));
-        assert_eq!(filter.towards(addr("198.18.0.1:50001")), None);
-        assert_eq!(filter.from(addr("10.0.0.1:50000")), Some(addr("198.18.0.1:50000")));
-        assert_eq!(filter.from(addr("10.0.0.1:50001")), None);
-        assert_eq!(filter.from(addr("8.8.8.8:9")), Some(addr("8.8.8.8:9")));
-        assert_eq!(filter.towards(addr("10.0.0.1:50001")), None);
+        assert_eq!(filter.towards(addr("198.18.0.1:50000"), UDP), Some(addr("10.0.0.1:50000")));
+        assert_eq!(filter.towards(addr("198.18.0.1:50001"), UDP), None);
+        assert_eq!(filter.from(addr("10.0.0.1:50000"), UDP), Some(addr("198.18.0.1:50000")));
+        assert_eq!(filter.from(addr("10.0.0.1:50001"), UDP), None);
+        assert_eq!(filter.from(addr("8.8.8.8:9"), UDP), Some(addr("8.8.8.8:9")));
+        assert_eq!(filter.towards(addr("10.0.0.1:50001"), UDP), None);
+
+        let given = addr("198.18.0.1:50000");
+        assert_eq!(filter.towards(given, Transport::Tcp), None, "what listens there is no allocation's");
+        assert_eq!(filter.from(addr("10.0.0.1:50000"), Transport::Tcp), None);
     }
 
     #[test]
@@ -175,9 +191,9 @@ mod tests {
         let own = Ip { bind: "8.8.4.4".parse().unwrap(), public: None };
         let filter = PeerFilter::new(PeerPolicy::default(), [own].into_iter());
 
-        assert_eq!(filter.towards(addr("8.8.4.4:3478")), None);
-        assert_eq!(filter.from(addr("8.8.4.4:3478")), None);
-        assert_eq!(filter.towards(addr("8.8.8.8:0")), None, "no port");
+        assert_eq!(filter.towards(addr("8.8.4.4:3478"), UDP), None);
+        assert_eq!(filter.from(addr("8.8.4.4:3478"), UDP), None);
+        assert_eq!(filter.towards(addr("8.8.8.8:0"), UDP), None, "no port");
         assert!(!filter.may_permit("::ffff:8.8.4.4".parse().unwrap()), "the same in another form");
     }
 
@@ -186,12 +202,12 @@ mod tests {
         let own = Ip { bind: "10.0.0.1".parse().unwrap(), public: Some("8.8.4.4".parse().unwrap()) };
         let policy = PeerPolicy { allowed: vec!["10.0.0.0/8".parse().unwrap()], ..PeerPolicy::default() };
         let filter = PeerFilter::new(policy, [own].into_iter());
-        let _given = filter.ports(Family::V4).unwrap().give_out(50_000);
+        let _given = filter.ports(Family::V4, UDP).unwrap().give_out(50_000);
         for written in ["64:ff9b::8.8.4.4", "2002:808:404::1", "64:ff9b::10.0.0.1", "2002:a00:1::"] {
             let ip: IpAddr = written.parse().unwrap();
             assert!(!filter.may_permit(ip), "{written}");
             for port in [22, 50_000] {
-                assert_eq!(filter.towards(SocketAddr::new(ip, port)), None, "{written}");
+                assert_eq!(filter.towards(SocketAddr::new(ip, port), UDP), None, "{written}");
             }
         }
     }

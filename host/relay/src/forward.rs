@@ -17,6 +17,7 @@ use crate::{
     family::Family,
     outgoing::{Flow, Via},
     relaying::Relaying,
+    transport::Transport,
     wire::{attribute, message_type},
 };
 
@@ -59,7 +60,7 @@ impl Relaying {
         if self.socket(via).is_some_and(|socket| socket.may_fragment(false).is_ok()) {
             self.relay_to_peer(key, peer, data, None);
             self.flush();
-            if let Some(to) = self.host.filter.towards(peer) {
+            if let Some(to) = self.host.filter.towards(peer, Transport::Udp) {
                 self.tell_whether_too_large(via, to);
             }
         }
@@ -69,19 +70,21 @@ impl Relaying {
     }
 
     fn relay_to_peer(&mut self, key: usize, peer: SocketAddr, data: &[u8], ecn: Option<EcnCodepoint>) {
-        let Some(to) = self.host.filter.towards(peer) else {
+        let Some(to) = self.host.filter.towards(peer, Transport::Udp) else {
             self.host.metrics.refused_peer_packets.inc();
             return;
         };
-        if self.passes(key, data.len()) {
+        let via = Via::Relayed(key, Family::of(to.ip()));
+        // By an allocation of TCP no datagrams go.
+        if self.socket(via).is_some() && self.passes(key, data.len()) {
             self.tally.to_peer.add(1, bytes(data.len()));
-            self.send(Flow { via: Via::Relayed(key, Family::of(to.ip())), to, ecn }, &[], data);
+            self.send(Flow { via, to, ecn }, &[], data);
         }
     }
 
     /// From a peer, by the channel that stands for it, or by indications.
     pub(crate) fn relay_to_client(&mut self, key: usize, group: &Group<'_>) {
-        let Some(peer) = self.host.filter.from(group.from) else {
+        let Some(peer) = self.host.filter.from(group.from, Transport::Udp) else {
             self.host.metrics.refused_peer_packets.inc_by(count(group));
             return;
         };

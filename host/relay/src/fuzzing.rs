@@ -10,7 +10,8 @@ use crate::{
     family::Family,
     limits,
     refusal::Refusal,
-    request::{Wanted, WantedPort, channel, gives_up, lifetime, peers},
+    request::{Wanted, WantedPort, channel, connection, gives_up, lifetime, peers},
+    transport::Transport,
     wire::{CHANNELS, attribute, message_type},
 };
 
@@ -30,10 +31,12 @@ pub fn request(bytes: &[u8]) -> bool {
     assert!((limits::DEFAULT_LIFETIME..=left).contains(&seconds), "{seconds} s of {left}");
     assert!(!gives_up(&request) || seconds == limits::DEFAULT_LIFETIME);
     assert!(channel(&request).is_none_or(|channel| CHANNELS.contains(&channel)));
+    assert!(connection(&request).is_none_or(|id| bytes.windows(id.len()).any(|window| window == id)));
     let named = peers(&request).unwrap_or_default();
     assert!(named.len() * PEER <= bytes.len(), "{} peers in {} bytes", named.len(), bytes.len());
     match Wanted::read(&request) {
         Ok(wanted) => {
+            assert!(wanted.transport == Transport::Udp || wanted.port == WantedPort::Any, "{wanted:?}");
             assert_eq!(read_anew(&wanted), Ok(wanted));
             true
         }
@@ -48,7 +51,11 @@ pub fn request(bytes: &[u8]) -> bool {
 fn read_anew(wanted: &Wanted) -> Result<Wanted, Refusal> {
     let mut out = Vec::new();
     let mut writer = Writer::new(&mut out, message_type::ALLOCATE, [1; 12]);
-    writer.attribute(attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+    let protocol = match wanted.transport {
+        Transport::Udp => 17,
+        Transport::Tcp => 6,
+    };
+    writer.attribute(attribute::REQUESTED_TRANSPORT, &[protocol, 0, 0, 0]);
     if let Some(family) = wanted.family {
         writer.attribute(attribute::REQUESTED_ADDRESS_FAMILY, family_value(family));
     }

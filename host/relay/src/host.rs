@@ -3,7 +3,7 @@
 use std::{
     hash::RandomState,
     iter,
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
     ops::RangeInclusive,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -13,10 +13,21 @@ use rand::RngExt as _;
 use switchhook_core::{rate::Buckets, seal::KeyRing, subscriber::Subscriber};
 use switchhook_protocol::id::RelayHostId;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use crate::{
-    Clock, RelayConfig, bandwidth::Meters, departed::Departed, family::Family, filter::PeerFilter, limits,
-    metrics::Metrics, quotas::Quotas, reservations::Reservations, tickets::Tickets,
+    Clock, RelayConfig,
+    bandwidth::Meters,
+    connections::{self, Connections},
+    departed::Departed,
+    family::Family,
+    filter::PeerFilter,
+    limits,
+    metrics::Metrics,
+    quotas::Quotas,
+    reservations::Reservations,
+    tickets::Tickets,
+    transport::Transport,
 };
 
 pub(crate) struct Host {
@@ -32,6 +43,9 @@ pub(crate) struct Host {
     strangers: Buckets<RandomState>,
     pub(crate) reservations: Reservations,
     pub(crate) departed: Departed,
+    pub(crate) connections: Connections,
+    /// What runs in tasks: streams, and connections that are about to be.
+    pub(crate) tracker: TaskTracker,
     /// Whether allocations follow their clients.
     pub(crate) mobility: bool,
     pub(crate) tickets: Arc<Tickets>,
@@ -54,6 +68,8 @@ impl Host {
             strangers: Buckets::new(config.strangers, limits::STRANGERS, RandomState::new()),
             reservations: Reservations::default(),
             departed: Departed::default(),
+            connections: Connections::new(config.tcp_allocations, metrics.clone()),
+            tracker: TaskTracker::new(),
             mobility: config.mobility,
             tickets: Arc::default(),
             metrics,
@@ -80,13 +96,20 @@ impl Host {
     /// A socket for an allocation, at a port that others cannot guess (RFC 6056), as long as many are left.
     pub(crate) fn bind(&self, family: Family, even: bool) -> Option<UdpSocket> {
         let inside = self.filter.inside_ip(family)?;
-        self.tried(family).find_map(|port| try_to_bind(inside, port, even))
+        self.tried(family, Transport::Udp).find_map(|port| try_to_bind(inside, port, even))
+    }
+
+    /// A listener for an allocation of TCP, at such a port.
+    pub(crate) fn listen(&self, family: Family) -> Option<TcpListener> {
+        let inside = self.filter.inside_ip(family)?;
+        let listen = |port| connections::listen(SocketAddr::new(inside, port)).ok();
+        self.tried(family, Transport::Tcp).find_map(listen)
     }
 
     /// Sockets at an even port and the next one.
     pub(crate) fn bind_pair(&self, family: Family) -> Option<[UdpSocket; 2]> {
         let inside = self.filter.inside_ip(family)?;
-        self.tried(family).find_map(|port| {
+        self.tried(family, Transport::Udp).find_map(|port| {
             let first = try_to_bind(inside, port, true)?;
             let next = first.local_addr().ok()?.port() + 1;
             let may = self.relayed_ports.as_ref().is_none_or(|ports| ports.contains(&next));
@@ -97,16 +120,16 @@ impl Host {
 
     /// Ports to try for an allocation: some at random, 0 where the system chooses; then all of the range that no
     /// allocation has, so that a client is refused only where none is left.
-    fn tried(&self, family: Family) -> impl Iterator<Item = u16> {
+    fn tried(&self, family: Family, transport: Transport) -> impl Iterator<Item = u16> {
         let range = self.relayed_ports.clone();
         let draw = move || range.clone().map_or(0, |ports| rand::rng().random_range(ports));
         let drawn = iter::repeat_with(draw).take(limits::RELAYED_PORT_TRIES);
-        drawn.chain(iter::once_with(move || self.left(family)).flatten())
+        drawn.chain(iter::once_with(move || self.left(family, transport)).flatten())
     }
 
     /// What is left of the range, from anywhere in it on.
-    fn left(&self, family: Family) -> impl Iterator<Item = u16> {
-        let given_out = self.filter.ports(family);
+    fn left(&self, family: Family, transport: Transport) -> impl Iterator<Item = u16> {
+        let given_out = self.filter.ports(family, transport);
         let walk = self.relayed_ports.clone().map(|ports| {
             let middle = rand::rng().random_range(ports.clone());
             (middle..=*ports.end()).chain(*ports.start()..middle)

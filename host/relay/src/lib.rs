@@ -1,10 +1,11 @@
-//! The relay: TURN (RFC 8656) over UDP, TCP and TLS (REL-3, REL-4).
+//! The relay: TURN (RFC 8656, RFC 8016, RFC 6062) over UDP, TCP and TLS (REL-3, REL-4).
 //!
 //! ```text
 //!               ┌───────────── shard, one thread for each core ─────────────┐
 //! datagrams ──▶ │ receive a batch ─▶ look up ─▶ gather by flow ─▶ send      │ ──▶ peers
 //!               └──────────────────────────▲────────────────────────────────┘
 //! streams ────▶ tasks ──▶ inbox ───────────┘
+//!               tasks ◀─────────────────────── connections with peers ───────────▶ peers
 //! ```
 //!
 //! - [`shard`] is the loop; everything about one client happens on one shard, in order.
@@ -16,7 +17,7 @@
 //!   moves without one, what it left behind gives way ([`silence`]).
 //! - [`host`] is what the shards share: [`quotas`], [`bandwidth`], [`reservations`], and how much
 //!   strangers get. Requests need it; a packet only where there is a limit to its bandwidth.
-//! - [`streams`] brings clients that come over TCP and TLS.
+//! - [`streams`] brings clients that come over TCP and TLS; to these [`connections`] gives peers that are reached by TCP.
 //!
 //! Nonces are computed, not stored ([`challenge`]): strangers cost no memory.
 
@@ -29,6 +30,7 @@ mod binding;
 mod challenge;
 mod clients;
 mod config;
+mod connections;
 mod control;
 mod datagrams;
 mod departed;
@@ -52,6 +54,7 @@ mod peers;
 mod ports;
 mod quotas;
 mod refusal;
+mod relayed;
 mod relaying;
 mod request;
 mod reservations;
@@ -59,6 +62,7 @@ mod shard;
 mod silence;
 mod streams;
 mod tickets;
+mod transport;
 mod wire;
 
 use std::{
@@ -71,10 +75,7 @@ use switchhook_core::seal::KeyRing;
 use switchhook_protocol::time::Timestamp;
 use tokio::{net::TcpListener, sync::oneshot};
 use tokio_rustls::TlsAcceptor;
-use tokio_util::{
-    sync::{CancellationToken, DropGuard},
-    task::TaskTracker,
-};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use crate::{
     bandwidth::Bandwidth,
@@ -126,7 +127,6 @@ pub struct Relay {
     host: Arc<Host>,
     inboxes: Arc<[Inbox]>,
     running: Mutex<Option<Running>>,
-    tracker: TaskTracker,
 }
 
 /// Dropped, it ends everything.
@@ -147,13 +147,13 @@ impl Relay {
         let other_addr = config.other_ip.map(|other| SocketAddr::new(other.public(), port));
         let acceptor = config.tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.config)));
         let host = Arc::new(Host::new(config, keys, clock));
-        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let stop = CancellationToken::new();
 
         let shards: io::Result<Vec<Prepared>> = doors.into_iter().map(Prepared::new).collect();
         let shards = shards.map_err(BindError::Thread)?;
         let inboxes: Arc<[Inbox]> = shards.iter().map(Prepared::inbox).collect();
         let start = |(number, shard): (usize, Prepared)| {
-            shard.start((number, Arc::clone(&inboxes)), Arc::clone(&host), tracker.token())
+            shard.start((number, Arc::clone(&inboxes)), Arc::clone(&host), host.tracker.token())
         };
         let stops: io::Result<Vec<Stop>> = shards.into_iter().enumerate().map(start).collect();
         let stops = stops.map_err(BindError::Thread)?;
@@ -162,7 +162,7 @@ impl Relay {
             places: Arc::new(Places::new()),
             inboxes: Arc::clone(&inboxes),
             numbers: Arc::new(AtomicU64::new(0)),
-            metrics: host.metrics.clone(),
+            host: Arc::clone(&host),
             stop: stop.clone(),
         };
         let plain = listeners.into_iter().map(|listener| (listener, door.clone()));
@@ -170,12 +170,12 @@ impl Relay {
         let encrypted = tls_listeners.into_iter().map(|listener| (listener, encrypted.clone()));
         for (listener, door) in plain.chain(encrypted) {
             let listener = TcpListener::from_std(listener).map_err(BindError::Thread)?;
-            tracker.spawn(door.accept_all(listener, tracker.clone()));
+            host.tracker.spawn(door.accept_all(listener));
         }
         let running = Mutex::new(Some(Running { _shards: stops, _streams: stop.drop_guard() }));
         let tls_addr = tls_port.map(|port| SocketAddr::new(public, port));
         let addr = SocketAddr::new(public, port);
-        Ok(Self { addr, other_addr, tls_addr, host, inboxes, running, tracker })
+        Ok(Self { addr, other_addr, tls_addr, host, inboxes, running })
     }
 
     /// Where clients reach it by datagrams and TCP.
@@ -240,8 +240,8 @@ impl Relay {
     /// Drops all allocations, and returns when every socket is closed.
     pub async fn shutdown(&self) {
         drop(self.running.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.tracker.close();
-        self.tracker.wait().await;
+        self.host.tracker.close();
+        self.host.tracker.wait().await;
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{num::NonZeroU64, time::Duration};
 
+use switchhook_core::rate::Rate;
+
 /// Participants that were sent away and are remembered: what a busy host sends away within an hour, some 100 bytes each.
 pub(crate) const DEPARTED: usize = 16_384;
 
@@ -50,6 +52,48 @@ pub(crate) const RELAYED_PORT_TRIES: usize = 32;
 /// Peers that one allocation may be permitted, and channels that it may bind; a mesh has some, a scanner
 /// wants many. They are looked through one by one.
 pub(crate) const PEERS: usize = 64;
+
+/// Connections with peers at a time: each is a file, and its client's stream another, of which there are so many more.
+pub(crate) const CONNECTIONS: usize = 2_048;
+
+/// Of these, those of one relayed address: as many as an allocation has peers.
+pub(crate) const CONNECTIONS_EACH: usize = PEERS;
+
+/// Connections that peers have not answered yet: they cost others nothing, and a relay that has more is being used to
+/// look for who answers.
+pub(crate) const DIALLING: usize = 256;
+
+/// Of these, those of one relayed address: a client tries some addresses of one peer at once.
+pub(crate) const DIALLING_EACH: usize = 8;
+
+/// How often a participant connects. Peers are known by name and few; whoever tries many addresses or ports looks for
+/// something else, and at this rate needs hours for one host.
+pub(crate) const CONNECTS: Rate = Rate { burst: 32, per_second: 1 };
+
+/// Buckets for these: 8 bytes each.
+pub(crate) const CONNECTING: NonZeroU64 = NonZeroU64::new(4 * 1024).unwrap();
+
+/// How long a peer may take to answer (RFC 6062 §5.2: at least so long).
+pub(crate) const CONNECT: Duration = Duration::from_secs(30);
+
+/// How long a connection waits for its client (RFC 6062 §5.2, §5.3).
+pub(crate) const TO_BIND: Duration = Duration::from_secs(30);
+
+/// Below it are services (mail, web, remote administration), and no peers, whose ports are their systems' choice.
+pub(crate) const FIRST_PORT: u16 = 1_024;
+
+/// Peers that wait to be let in at one relayed address; some come at once, and the system answers the next later.
+pub(crate) const PEERS_WAITING: i32 = 64;
+
+/// Peers that are let in before others have their turn.
+pub(crate) const PEERS_AT_ONCE: usize = 16;
+
+/// Bytes on their way from one side of a connection to the other: a record of TLS.
+pub(crate) const PIECE: usize = 16 * 1024;
+
+/// How long a connection waits that has had its bandwidth, before it asks for more: short beside a second's worth, of
+/// which there is a whole one to be had at once.
+pub(crate) const PACE: Duration = Duration::from_millis(20);
 
 /// How long a permission lives without being asked for again (RFC 8656 §9).
 pub(crate) const PERMISSION_LIFE: Duration = Duration::from_mins(5);

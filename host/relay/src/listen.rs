@@ -106,7 +106,7 @@ fn streams(ips: &[IpAddr], mut port: u16) -> io::Result<(Vec<TcpListener>, u16)>
 }
 
 /// A socket of the address's family and no other.
-fn unbound(addr: SocketAddr, kind: SocketType) -> io::Result<rustix::fd::OwnedFd> {
+pub(crate) fn unbound(addr: SocketAddr, kind: SocketType) -> io::Result<rustix::fd::OwnedFd> {
     let family = if addr.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let protocol = if kind == SocketType::DGRAM { ipproto::UDP } else { ipproto::TCP };
     let flags = rustix::net::SocketFlags::CLOEXEC;

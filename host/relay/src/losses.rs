@@ -15,7 +15,9 @@ use nix::{
     sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg},
 };
 
-use crate::{family::Family, limits, outgoing::Via, relaying::Relaying, wire::attribute};
+use crate::{
+    family::Family, limits, outgoing::Via, relaying::Relaying, transport::Transport, wire::attribute,
+};
 
 /// A router's or a host's word about a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl Relaying {
 
     fn tell_of(&mut self, key: usize, loss: Loss) {
         let Some(allocation) = self.allocations.get(key) else { return };
-        let Some(peer) = self.host.filter.from(loss.to) else { return };
+        let Some(peer) = self.host.filter.from(loss.to, Transport::Udp) else { return };
         if allocation.peers.are_permitted(peer.ip(), self.now) {
             let caller = allocation.caller.clone();
             self.indicate(&caller, peer, attribute::ICMP, &loss.value());

@@ -32,6 +32,12 @@ pub struct Metrics {
     pub limited_packets: Counter,
     /// Answers to strangers that were not given, their source having asked too much.
     pub strangers_refused: Counter,
+    /// Connections with peers held now, those that are not answered yet or wait for their clients among them.
+    pub peer_connections: Gauge,
+    /// Connections with peers that were joined with one of a client's.
+    pub peer_connections_joined: Counter,
+    /// Peers that connected without a permission, or where there was no room, and were closed at once.
+    pub peer_connections_refused: Counter,
     /// Streams of clients open now.
     pub streams: Gauge,
     /// Streams closed at once: too many are open, of all or of one subscriber.
@@ -66,6 +72,12 @@ impl Metrics {
         registry.register("limited_packets", help, self.limited_packets.clone());
         let help = "Answers to strangers that were not given, their source having asked too much";
         registry.register("strangers_refused", help, self.strangers_refused.clone());
+        let help = "Connections with peers held now";
+        registry.register("peer_connections", help, self.peer_connections.clone());
+        let help = "Connections with peers joined with one of a client's";
+        registry.register("peer_connections_joined", help, self.peer_connections_joined.clone());
+        let help = "Connections of peers closed at once, for want of a permission or of room";
+        registry.register("peer_connections_refused", help, self.peer_connections_refused.clone());
         registry.register("streams", "Streams of clients open now", self.streams.clone());
         let help = "Streams of clients closed at once, too many being open of all or of one address";
         registry.register("streams_refused", help, self.streams_refused.clone());

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::{held::Held, metrics::Metrics, refusal::Refusal, silence::Seat};
 
 /// Whose an allocation is: tokens are renewed, the participant stays.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Participant {
     /// Of this tenant.
     pub tenant: TenantId,
@@ -139,6 +139,11 @@ impl Place {
     /// Whether a newer allocation has it.
     pub(crate) fn is_given_up(&self) -> bool {
         self.seat.is_given_up()
+    }
+
+    /// Where it is noted that its client is heard.
+    pub(crate) fn seat(&self) -> Arc<Seat> {
+        Arc::clone(&self.seat)
     }
 
     /// The client of its allocation was last heard then, since the relay's start.

@@ -1,13 +1,13 @@
 //! Why a TURN request is refused, and its error code.
 
-/// RFC 8489 §14.8, RFC 8656 §19 and RFC 8016, as far as the relay decides.
+/// RFC 8489 §14.8, RFC 8656 §19, RFC 8016 and RFC 6062 §6.3, as far as the relay decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// An attribute that the request needs is missing or wrong.
     BadRequest,
     /// No credentials, or none that count: wrong password, expired, forged, another relay host's.
     Unauthorized,
-    /// The peer is one that nobody may send to.
+    /// The peer is one that nobody may send to, or connect to.
     Forbidden,
     /// Allocations stay where they were made.
     MobilityForbidden,
@@ -21,10 +21,14 @@ pub(crate) enum Refusal {
     AddressFamily,
     /// The allocation belongs to another participant.
     WrongCredentials,
-    /// Peers are reached by datagrams alone.
+    /// Peers are not reached that way here.
     UnsupportedTransport,
     /// The allocation has no address of the peer's family.
     PeerFamily,
+    /// The allocation is connected with the peer, or is about to be.
+    ConnectionExists,
+    /// The peer does not answer, or refuses to be connected.
+    ConnectionFailed,
     /// The participant, its session or its tenant holds as many allocations as it may.
     QuotaReached,
     /// The relay is full, or has not kept what is asked for.
@@ -32,7 +36,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -44,6 +48,8 @@ impl Refusal {
         Self::WrongCredentials,
         Self::UnsupportedTransport,
         Self::PeerFamily,
+        Self::ConnectionExists,
+        Self::ConnectionFailed,
         Self::QuotaReached,
         Self::InsufficientCapacity,
     ];
@@ -61,6 +67,8 @@ impl Refusal {
             Self::WrongCredentials => 441,
             Self::UnsupportedTransport => 442,
             Self::PeerFamily => 443,
+            Self::ConnectionExists => 446,
+            Self::ConnectionFailed => 447,
             Self::QuotaReached => 486,
             Self::InsufficientCapacity => 508,
         }
@@ -80,6 +88,8 @@ impl Refusal {
             Self::WrongCredentials => "wrong-credentials",
             Self::UnsupportedTransport => "unsupported-transport",
             Self::PeerFamily => "peer-family",
+            Self::ConnectionExists => "connection-exists",
+            Self::ConnectionFailed => "connection-failed",
             Self::QuotaReached => "quota-reached",
             Self::InsufficientCapacity => "insufficient-capacity",
         }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::{
     allocation::Allocation,
     clients::{Caller, Client, Stream},
+    connections::Listening,
     datagrams::{Datagrams, Group},
     family::{Family, PerFamily},
     host::Host,
@@ -119,7 +120,9 @@ impl Relaying {
             message_type::ALLOCATE
             | message_type::REFRESH
             | message_type::CREATE_PERMISSION
-            | message_type::CHANNEL_BIND => self.answer_request(caller, &message, bytes),
+            | message_type::CHANNEL_BIND
+            | message_type::CONNECT
+            | message_type::CONNECTION_BIND => self.answer_request(caller, &message, bytes),
             _ => {}
         }
     }
@@ -170,13 +173,17 @@ impl Relaying {
         self.outgoing.clear();
     }
 
+    /// Where datagrams leave and arrive.
     pub(crate) fn socket(&self, via: Via) -> Option<&Datagrams> {
         match via {
             Via::Door(family) => self.doors.get(family),
-            Via::Relayed(key, family) => {
-                self.allocations.get(key)?.relayed.get(family).map(|relayed| &relayed.socket)
-            }
+            Via::Relayed(key, family) => self.allocations.get(key)?.relayed.get(family)?.socket.datagrams(),
         }
+    }
+
+    /// The relayed address of an allocation, if it is one of TCP.
+    pub(crate) fn listening(&self, key: usize, family: Family) -> Option<&Listening> {
+        self.allocations.get(key)?.relayed.get(family)?.socket.listening()
     }
 
     /// A client has left. What it held ends, or waits with its ticket for as long as it lives (RFC 8016).
@@ -207,6 +214,7 @@ impl Relaying {
             self.end(key);
         }
         self.host.reservations.sweep(now);
+        self.host.connections.pending.sweep(now);
         if self.allocations.is_empty() {
             self.let_memory_go();
         }
@@ -233,7 +241,8 @@ impl Relaying {
 
     /// Whether there is nothing that could expire, and no memory that is to go back.
     pub(crate) fn is_idle(&self) -> bool {
-        let Host { reservations, meters, .. } = &*self.host;
-        self.allocations.capacity() == 0 && reservations.is_empty() && meters.is_empty()
+        let Host { reservations, connections, meters, .. } = &*self.host;
+        let is_empty = reservations.is_empty() && connections.pending.is_empty() && meters.is_empty();
+        self.allocations.capacity() == 0 && is_empty
     }
 }

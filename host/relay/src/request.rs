@@ -6,10 +6,12 @@ use switchhook_core::stun::{self, Message};
 use switchhook_protocol::time::Timestamp;
 
 use crate::{
+    connections::ConnectionId,
     family::Family,
     limits,
     refusal::Refusal,
     reservations::ReservationToken,
+    transport::Transport,
     wire::{CHANNELS, attribute},
 };
 
@@ -21,6 +23,7 @@ pub(crate) fn covered<'a>(request: &Message<'a>, kind: u16) -> Option<&'a [u8]> 
 /// What an Allocate request wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
+    pub(crate) transport: Transport,
     pub(crate) family: Option<Family>,
     /// One address of each family.
     pub(crate) both: bool,
@@ -40,13 +43,16 @@ pub(crate) enum WantedPort {
 }
 
 impl Wanted {
-    /// RFC 8656 §7.2, in its order.
+    /// RFC 8656 §7.2, in its order, and RFC 6062 §5.1.
     pub(crate) fn read(request: &Message<'_>) -> Result<Self, Refusal> {
         let transport = covered(request, attribute::REQUESTED_TRANSPORT).ok_or(Refusal::BadRequest)?;
-        if transport.first() != Some(&17) {
-            return Err(Refusal::UnsupportedTransport);
-        }
+        let transport = Transport::read(transport).ok_or(Refusal::UnsupportedTransport)?;
         let port = wanted_port(request)?;
+        let is_for_datagrams =
+            port != WantedPort::Any || covered(request, attribute::DONT_FRAGMENT).is_some();
+        if transport == Transport::Tcp && is_for_datagrams {
+            return Err(Refusal::BadRequest);
+        }
         let family = covered(request, attribute::REQUESTED_ADDRESS_FAMILY);
         let additional = covered(request, attribute::ADDITIONAL_ADDRESS_FAMILY);
         let family = family.map(|value| Family::read(value).ok_or(Refusal::AddressFamily)).transpose()?;
@@ -68,7 +74,7 @@ impl Wanted {
         if ticket.is_some_and(|shown| !shown.is_empty()) {
             return Err(Refusal::BadRequest);
         }
-        Ok(Self { family, both, port, mobile: ticket.is_some() })
+        Ok(Self { transport, family, both, port, mobile: ticket.is_some() })
     }
 }
 
@@ -98,6 +104,11 @@ pub(crate) fn peers(request: &Message<'_>) -> Option<Vec<SocketAddr>> {
     peers.filter(|peers| !peers.is_empty())
 }
 
+/// The connection that a request is to be joined with.
+pub(crate) fn connection(request: &Message<'_>) -> Option<ConnectionId> {
+    covered(request, attribute::CONNECTION_ID)?.try_into().ok()
+}
+
 /// Seconds that an allocation lives on: what the client asks for, between the usual and the longest
 /// (RFC 8656 §7.2), as far as its token reaches.
 pub(crate) fn lifetime(request: &Message<'_>, now: Timestamp, expires_at: Timestamp) -> u32 {
@@ -124,6 +135,7 @@ mod tests {
     use crate::wire::message_type;
 
     const UDP: (u16, &[u8]) = (attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+    const TCP: (u16, &[u8]) = (attribute::REQUESTED_TRANSPORT, &[6, 0, 0, 0]);
     const IPV6: &[u8] = &[2, 0, 0, 0];
 
     #[expect(clippy::unwrap_in_result, reason = "what the test wrote is a message")]
@@ -153,11 +165,15 @@ mod tests {
             &[UDP, (attribute::EVEN_PORT, &[0x80, 0, 0, 0])],
             &[UDP, (attribute::RESERVATION_TOKEN, &[7; 4])],
             &[UDP, (attribute::MOBILITY_TICKET, &[7; 32])],
+            &[TCP, pair],
+            &[TCP, (attribute::EVEN_PORT, &[0])],
+            &[TCP, token],
+            &[TCP, (attribute::DONT_FRAGMENT, &[])],
         ] {
             assert_eq!(wanted(wrong), Err(Refusal::BadRequest), "{wrong:?}");
         }
-        let tcp = (attribute::REQUESTED_TRANSPORT, &[6, 0, 0, 0][..]);
-        assert_eq!(wanted(&[tcp]), Err(Refusal::UnsupportedTransport));
+        let sctp = (attribute::REQUESTED_TRANSPORT, &[132, 0, 0, 0][..]);
+        assert_eq!(wanted(&[sctp]), Err(Refusal::UnsupportedTransport));
         let strange = (attribute::REQUESTED_ADDRESS_FAMILY, &[3, 0, 0, 0][..]);
         assert_eq!(wanted(&[UDP, strange]), Err(Refusal::AddressFamily));
     }
@@ -171,5 +187,7 @@ mod tests {
         assert!(wanted(&[UDP, (attribute::ADDITIONAL_ADDRESS_FAMILY, IPV6)]).unwrap().both);
         assert!(wanted(&[UDP, (attribute::MOBILITY_TICKET, &[])]).unwrap().mobile);
         assert!(!wanted(&[UDP]).unwrap().mobile);
+        let transports = [UDP, TCP].map(|transport| wanted(&[transport]).unwrap().transport);
+        assert_eq!(transports, [Transport::Udp, Transport::Tcp]);
     }
 }

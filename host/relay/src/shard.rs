@@ -167,7 +167,7 @@ impl Shard {
             Via::Relayed(..) => limits::GROUPS_OF_PEERS,
         };
         for _ in 0..limits::ROUNDS {
-            let Some(socket) = self.relaying.socket(via) else { return };
+            let Some(socket) = self.relaying.socket(via) else { return self.let_in(via) };
             let groups = match self.intake.receive(socket, most) {
                 Ok(groups) => groups,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -186,7 +186,19 @@ impl Shard {
                 return;
             }
         }
-        // New datagrams wake it too: it stands here once.
+        self.serve_again(via);
+    }
+
+    /// Lets peers in that wait at a relayed address, if it is one of TCP.
+    fn let_in(&mut self, via: Via) {
+        let Via::Relayed(key, family) = via else { return };
+        if self.relaying.let_in(key, family) {
+            self.serve_again(via);
+        }
+    }
+
+    /// What comes anew wakes it too: it stands there once.
+    fn serve_again(&mut self, via: Via) {
         if !self.again.contains(&via) {
             self.again.push(via);
         }

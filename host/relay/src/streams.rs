@@ -8,9 +8,15 @@
 //!
 //! A stream that holds an allocation may be silent; one that holds none is closed after a while, whatever it
 //! says. When a stream ends, on whatever path, its client has left: its allocation goes, unless it has a ticket.
+//!
+//! A stream that asks to be joined with a connection of a peer's, and is, says no messages any more ([`connections`]): what
+//! came of them before is answered first.
+//!
+//! [`connections`]: crate::connections
 
 use std::{
     io,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -24,19 +30,20 @@ use switchhook_core::{
 use tokio::{
     io::{
         AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
-        BufReader,
+        BufReader, join, split,
     },
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     clients::{Stream, Waiting},
+    connections::{self, PeerConnection, is_connection_bind},
+    host::Host,
     inbox::{Inbox, Order},
     limits,
-    metrics::Metrics,
 };
 
 /// Where the streams of one port come in.
@@ -48,7 +55,7 @@ pub(crate) struct Door {
     pub(crate) inboxes: Arc<[Inbox]>,
     /// How many streams there have been, by all ways.
     pub(crate) numbers: Arc<AtomicU64>,
-    pub(crate) metrics: Metrics,
+    pub(crate) host: Arc<Host>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -80,27 +87,27 @@ impl Drop for Place {
 
 impl Door {
     /// Accepts streams, in tasks of the tracker, until told to stop.
-    pub(crate) async fn accept_all(self, listener: TcpListener, tracker: TaskTracker) {
+    pub(crate) async fn accept_all(self, listener: TcpListener) {
         while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
             let Ok((stream, from)) = accepted else {
                 sleep(limits::ACCEPT_PAUSE).await;
                 continue;
             };
             let Some(place) = self.places.take(from.ip().into()) else {
-                self.metrics.streams_refused.inc();
+                self.host.metrics.streams_refused.inc();
                 continue;
             };
             // Media does not wait for more to fill a segment.
             drop(stream.set_nodelay(true));
             let number = self.numbers.fetch_add(1, Ordering::Relaxed);
             let (known, waiting) = Stream::new(number, from);
-            tracker.spawn(self.clone().admit(stream, Arc::new(known), waiting, place));
+            self.host.tracker.spawn(self.clone().admit(stream, Arc::new(known), waiting, place));
         }
     }
 
     /// Serves a stream, after its handshake if it has one.
     async fn admit(self, stream: TcpStream, known: Arc<Stream>, waiting: Waiting, _place: Place) {
-        self.metrics.streams.inc();
+        self.host.metrics.streams.inc();
         match &self.tls {
             None => self.serve(stream, &known, waiting).await,
             Some(tls) => {
@@ -113,20 +120,59 @@ impl Door {
                 }
             }
         }
-        self.metrics.streams.dec();
+        self.host.metrics.streams.dec();
     }
 
     async fn serve(&self, stream: impl AsyncRead + AsyncWrite, known: &Arc<Stream>, waiting: Waiting) {
         let Some(inbox) = self.inbox(known) else { return };
-        let (input, output) = tokio::io::split(stream);
-        tokio::select! {
-            () = self.stop.cancelled() => {}
-            () = holds_nothing(known) => {}
-            () = take_in(BufReader::new(input), known, inbox) => {}
-            () = give_out(output, waiting) => {}
-        }
+        let (input, mut output) = split(stream);
+        let mut input = BufReader::new(input);
+        let joined = self.converse((&mut input, &mut output), (known, waiting), inbox).await;
         // Without a shard there is nothing left to give up.
         drop(inbox.give(Order::Left(Arc::clone(known))).await);
+        if let Some(peer) = joined {
+            let carried = connections::join(join(input, output), peer, &self.host);
+            self.stop.run_until_cancelled(carried).await;
+        }
+    }
+
+    /// Takes messages and gives answers, until the stream is to end, or is joined with a peer's connection.
+    async fn converse(
+        &self,
+        (input, output): (impl AsyncBufRead + Unpin, impl AsyncWrite + Unpin),
+        (known, waiting): (&Arc<Stream>, Waiting),
+        inbox: &Inbox,
+    ) -> Option<PeerConnection> {
+        let mut given = pin!(give_out(output, waiting));
+        let joined = tokio::select! {
+            () = self.stop.cancelled() => None,
+            () = holds_nothing(known) => None,
+            joined = self.take_in(input, known, inbox) => joined,
+            _ = &mut given => None,
+        };
+        // The client begins when it is answered, and the peer is heard after that.
+        let peer = joined?;
+        self.stop.run_until_cancelled(given).await?.then_some(peer)
+    }
+
+    /// Hands messages on until the stream ends or breaks the rules, or is joined with a peer's connection.
+    async fn take_in(
+        &self,
+        mut input: impl AsyncBufRead + Unpin,
+        stream: &Arc<Stream>,
+        inbox: &Inbox,
+    ) -> Option<PeerConnection> {
+        while input.fill_buf().await.is_ok_and(|bytes| !bytes.is_empty()) {
+            let message = timeout(limits::MESSAGE, read(&mut input, stream.has_held())).await.ok()??;
+            if is_connection_bind(&message) && !stream.holds() {
+                if let Some(peer) = self.host.bind_connection(stream, &message) {
+                    return Some(peer);
+                }
+                continue;
+            }
+            inbox.give(Order::Message(message, Arc::clone(stream))).await.ok()?;
+        }
+        None
     }
 
     /// Streams take turns in choosing a shard.
@@ -147,23 +193,17 @@ async fn holds_nothing(stream: &Stream) {
     }
 }
 
-/// Hands messages on until the stream ends or breaks the rules.
-async fn take_in(mut input: impl AsyncBufRead + Unpin, stream: &Arc<Stream>, inbox: &Inbox) {
-    while input.fill_buf().await.is_ok_and(|bytes| !bytes.is_empty()) {
-        let message = timeout(limits::MESSAGE, read(&mut input, stream.has_held())).await;
-        let Ok(Some(message)) = message else { return };
-        if inbox.give(Order::Message(message, Arc::clone(stream))).await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn give_out(mut output: impl AsyncWrite + Unpin, mut waiting: Waiting) {
-    while let Some(message) = waiting.next().await {
+/// Writes what waits, until the last message, or until the client does not take it; whether that was the last.
+async fn give_out(mut output: impl AsyncWrite + Unpin, mut waiting: Waiting) -> bool {
+    while let Some((message, is_last)) = waiting.next().await {
         if !matches!(timeout(limits::MESSAGE, write(&mut output, &message)).await, Ok(Ok(()))) {
-            return;
+            return false;
+        }
+        if is_last {
+            return true;
         }
     }
+    false
 }
 
 /// TLS keeps what is not flushed.

@@ -1,4 +1,4 @@
-//! Numbers of TURN (RFC 8656 §17, §18), beside those of STUN in `core`.
+//! Numbers of TURN (RFC 8656 §17, §18; RFC 6062 §6), beside those of STUN in `core`.
 
 use switchhook_core::stun::attribute as stun;
 
@@ -8,8 +8,11 @@ pub(crate) mod message_type {
     pub(crate) const REFRESH: u16 = 0x0004;
     pub(crate) const CREATE_PERMISSION: u16 = 0x0008;
     pub(crate) const CHANNEL_BIND: u16 = 0x0009;
+    pub(crate) const CONNECT: u16 = 0x000A;
+    pub(crate) const CONNECTION_BIND: u16 = 0x000B;
     pub(crate) const SEND: u16 = 0x0016;
     pub(crate) const DATA: u16 = 0x0017;
+    pub(crate) const CONNECTION_ATTEMPT: u16 = 0x001C;
     /// Added to a request's type it is that of its answer.
     pub(crate) const SUCCESS: u16 = 0x0100;
     /// Added to a request's type it is that of its refusal.
@@ -28,6 +31,7 @@ pub(crate) mod attribute {
     pub(crate) const REQUESTED_TRANSPORT: u16 = 0x0019;
     pub(crate) const DONT_FRAGMENT: u16 = 0x001A;
     pub(crate) const RESERVATION_TOKEN: u16 = 0x0022;
+    pub(crate) const CONNECTION_ID: u16 = 0x002A;
     pub(crate) const ADDITIONAL_ADDRESS_FAMILY: u16 = 0x8000;
     pub(crate) const ADDRESS_ERROR_CODE: u16 = 0x8001;
     pub(crate) const ICMP: u16 = 0x8004;
@@ -60,6 +64,7 @@ pub(crate) const fn must_refuse(kind: u16) -> bool {
             | attribute::REQUESTED_TRANSPORT
             | attribute::DONT_FRAGMENT
             | attribute::RESERVATION_TOKEN
+            | attribute::CONNECTION_ID
     );
     !known && !stun::is_optional(kind)
 }

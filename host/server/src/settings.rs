@@ -183,6 +183,9 @@ pub struct Relay {
     pub near: Vec<AddressRange>,
     /// Whether allocations follow clients that go to another address, if these ask for it (RFC 8016).
     pub mobility: bool,
+    /// Whether clients that come over TCP or TLS may have allocations of TCP, so that the relay connects to peers, and they to
+    /// it (RFC 6062). No client of Switchhook's needs them.
+    pub tcp_allocations: bool,
     /// For `switchhook relay`: where to answer `/healthz`, `/readyz` and `/metrics`, by plain HTTP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_listen: Option<SocketAddr>,
@@ -326,6 +329,7 @@ impl Default for Relay {
             region: String::from("local"),
             near: Vec::new(),
             mobility: true,
+            tcp_allocations: false,
             http_listen: None,
             server: None,
             token_file: None,

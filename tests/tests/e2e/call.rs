@@ -280,6 +280,8 @@ async fn a_whole_run_moves_every_metric_of_success() -> Result<()> {
         "switchhook_relay_gave_way_total",
         "switchhook_relay_limited_packets_total",
         "switchhook_relay_moved_total",
+        "switchhook_relay_peer_connections_joined_total",
+        "switchhook_relay_peer_connections_refused_total",
         "switchhook_relay_refused_peer_packets_total",
         "switchhook_relay_strangers_refused_total",
         "switchhook_relay_streams_refused_total",

@@ -104,6 +104,28 @@ async fn rel_2_coturns_client_relays_with_the_credentials_of_a_call() -> Result<
     Ok(())
 }
 
+/// REL-3.tcp, REL-3.tls: RFC 6062.
+#[tokio::test]
+async fn rel_2_coturns_client_relays_by_connections_with_the_credentials_of_a_call() -> Result<()> {
+    let call = Box::pin(Call::relayed()).await?;
+    for (transport, relay) in [(&["-T"][..], call.relay), (&["-T", "-S"][..], call.relay_tls)] {
+        let mut command = Command::new("turnutils_uclient");
+        command.args(["-n", "10", "-m", "2", "-l", "400", "-p", &relay.port().to_string()]).args(transport);
+        command.args(["-u", &call.inviters.username, "-w", &call.inviters.password, "127.0.0.1"]);
+        let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+        let Ok(output) = in_time("coturn's client", output).await? else {
+            skipped::say(
+                "rel_2_coturns_client_relays_by_connections_with_the_credentials_of_a_call",
+                "turnutils_uclient is not installed (Debian package coturn)",
+            );
+            return Ok(());
+        };
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("tot_send_msgs=20, tot_recv_msgs=20"), "{transport:?}: {text}");
+    }
+    Ok(())
+}
+
 /// A call whose two sides have been told to use the relay, which takes TURN over TLS too.
 struct Call {
     host: Host,
@@ -120,6 +142,7 @@ impl Call {
         let port = port::of_nobody(Ipv4Addr::LOCALHOST.into())?;
         let mut host = Host::with(|settings| {
             settings.relay.allow_loopback = true;
+            settings.relay.tcp_allocations = true;
             // On a port of its own its relay is the same one after the next start.
             settings.relay.listen.set_port(port);
             // Its devices do not come back: they have no TLS.

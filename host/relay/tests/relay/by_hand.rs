@@ -14,7 +14,10 @@ pub(crate) const ALLOCATE: u16 = 0x0003;
 pub(crate) const REFRESH: u16 = 0x0004;
 pub(crate) const CREATE_PERMISSION: u16 = 0x0008;
 pub(crate) const CHANNEL_BIND: u16 = 0x0009;
+pub(crate) const CONNECT: u16 = 0x000A;
+pub(crate) const CONNECTION_BIND: u16 = 0x000B;
 pub(crate) const SEND: u16 = 0x0016;
+pub(crate) const CONNECTION_ATTEMPT: u16 = 0x001C;
 
 pub(crate) const CHANNEL_NUMBER: u16 = 0x000C;
 pub(crate) const LIFETIME: u16 = 0x000D;
@@ -22,8 +25,11 @@ pub(crate) const PEER: u16 = 0x0012;
 pub(crate) const DATA: u16 = 0x0013;
 pub(crate) const RELAYED: u16 = 0x0016;
 pub(crate) const EVEN_PORT: u16 = 0x0018;
+pub(crate) const CONNECTION_ID: u16 = 0x002A;
 /// REQUESTED-TRANSPORT: UDP.
 pub(crate) const UDP: (u16, &[u8]) = (0x0019, &[17, 0, 0, 0]);
+/// REQUESTED-TRANSPORT: TCP.
+pub(crate) const TCP: (u16, &[u8]) = (0x0019, &[6, 0, 0, 0]);
 
 pub(crate) struct ByHand {
     pub(crate) socket: UdpSocket,
@@ -145,6 +151,11 @@ impl ByHand {
 }
 
 impl Said {
+    /// Class and method.
+    pub(crate) fn kind(&self) -> u16 {
+        Message::parse(&self.0).unwrap().message_type()
+    }
+
     /// Success, or the error code.
     pub(crate) fn outcome(&self) -> Result<(), u16> {
         let message = Message::parse(&self.0).unwrap();

@@ -24,11 +24,21 @@ async fn coturns_client_relays_over_tcp() {
 /// REL-3.tls
 #[tokio::test]
 async fn coturns_client_relays_over_tls() {
+    over_tls(&["-t"]).await;
+}
+
+/// REL-3.tls
+#[tokio::test]
+async fn rel_3_coturns_client_relays_by_connections_over_tls() {
+    over_tls(&["-T"]).await;
+}
+
+async fn over_tls(transport: &[&str]) {
     let (running, _) = tls::encrypted().await;
     let credentials = running.credentials("s1", "d1");
     let port = running.relay.tls_addr().unwrap().port().to_string();
     let mut command = Command::new("turnutils_uclient");
-    command.args(["-y", "-c", "-t", "-S", "-n", "10", "-m", "2", "-l", "400", "-p", &port]);
+    command.args(["-y", "-c", "-S", "-n", "10", "-m", "2", "-l", "400", "-p", &port]).args(transport);
     command.args(["-u", &credentials.username, "-w", &credentials.password]);
     let Some(output) =
         run("rel_3_coturns_client_relays_by_channels_and_by_indications", command.arg("127.0.0.1")).await
@@ -38,6 +48,12 @@ async fn coturns_client_relays_over_tls() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("tot_send_msgs=20, tot_recv_msgs=20"), "{text}");
     running.stop().await;
+}
+
+/// REL-3.tcp: by TCP to the relay and to the other, one connecting to the other's relayed address (RFC 6062).
+#[tokio::test]
+async fn rel_3_coturns_client_relays_by_connections() {
+    relays(&["-T"]).await;
 }
 
 /// It opens a socket anew before it refreshes, closes the former one before or after that, and says everything twice.
@@ -51,7 +67,11 @@ async fn rel_3_coturns_client_moves_with_its_ticket() {
 async fn relays(transport: &[&str]) {
     // One name for all of coturn's clients, which also close and open again as they like.
     let roots = RootKeys::new([1; 32], []);
-    let running = Running::start_with(roots, |config| config.quota.each_participant = 20).await;
+    let running = Running::start_with(roots, |config| {
+        config.quota.each_participant = 20;
+        config.tcp_allocations = true;
+    });
+    let running = running.await;
     for (session, method) in [("channels", None), ("indications", Some("-s"))] {
         let credentials = running.credentials(session, "d1");
         let port = running.relay.addr().port().to_string();
@@ -76,7 +96,10 @@ async fn relays(transport: &[&str]) {
     let metrics = running.relay.metrics();
     let moves = if transport.contains(&"-M") { metrics.allocated.get() } else { 0 };
     assert_eq!(metrics.moved.get(), moves, "each moves once");
-    running.stop().await;
+    let by_connections = transport.contains(&"-T");
+    let metrics = running.counted().await;
+    assert_eq!(metrics.peer_connections_joined.get() > 0, by_connections);
+    assert_eq!(metrics.to_peer_packets.get() > 0, !by_connections);
 }
 
 #[tokio::test]

@@ -11,6 +11,11 @@
 mod bad_input;
 mod bounds;
 mod by_hand;
+mod by_stream;
+mod connections;
+mod connections_bounds;
+mod connections_end;
+mod connections_refused;
 mod coturn;
 mod data;
 mod families;

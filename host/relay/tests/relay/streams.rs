@@ -1,6 +1,6 @@
 //! Clients that come over TCP, by hand.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use switchhook_core::{seal::RootKeys, stun::attribute as stun_attribute};
 use tokio::{
@@ -11,9 +11,10 @@ use tokio::{
 
 use crate::{
     by_hand::{
-        ALLOCATE, ByHand, CHANNEL_BIND, CHANNEL_NUMBER, CREATE_PERMISSION, DATA, LIFETIME, PEER, REFRESH,
-        RELAYED, SEND, Said, UDP,
+        ALLOCATE, CHANNEL_BIND, CHANNEL_NUMBER, CREATE_PERMISSION, DATA, LIFETIME, PEER, REFRESH, RELAYED,
+        SEND, UDP,
     },
+    by_stream::{Stream, pass},
     moves::{MOBILE, TICKET, on_four_shards},
     running::{GUARD, Running},
 };
@@ -222,59 +223,4 @@ async fn the_streams_of_one_address_leave_room_for_another() {
 /// The length of what comes to a peer next.
 async fn received(peer: &UdpSocket) -> usize {
     timeout(GUARD, peer.recv(&mut vec![0; 0x1_0000])).await.expect("data").unwrap()
-}
-
-async fn pass(duration: Duration) {
-    tokio::time::pause();
-    tokio::time::advance(duration).await;
-    tokio::time::resume();
-}
-
-struct Stream {
-    tcp: TcpStream,
-    /// Writes the requests; its socket is not used.
-    hand: ByHand,
-}
-
-impl Stream {
-    async fn connected(running: &Running, device: &str, socket: TcpSocket) -> Self {
-        let hand = ByHand::new(running, running.credentials("s1", device)).await;
-        Self { tcp: socket.connect(running.relay.addr()).await.unwrap(), hand }
-    }
-
-    /// What the relay says to a client that does not know its nonce.
-    async fn challenge(&mut self) -> Said {
-        let unsigned = self.hand.write(ALLOCATE, &[UDP], |_| ());
-        self.write(&unsigned).await;
-        let challenged = self.read().await;
-        assert_eq!(challenged.outcome(), Err(401));
-        challenged
-    }
-
-    async fn allocated(running: &Running, device: &str) -> (Self, SocketAddr) {
-        let mut client = Self::connected(running, device, TcpSocket::new_v4().unwrap()).await;
-        client.hand.nonce = client.challenge().await.value(stun_attribute::NONCE);
-        let said = client.ask(ALLOCATE, &[UDP]).await;
-        assert_eq!(said.outcome(), Ok(()));
-        (client, said.address(RELAYED))
-    }
-
-    async fn ask(&mut self, kind: u16, attributes: &[(u16, &[u8])]) -> Said {
-        let request = self.hand.signed(kind, attributes);
-        self.write(&request).await;
-        self.read().await
-    }
-
-    async fn write(&mut self, bytes: &[u8]) {
-        self.tcp.write_all(bytes).await.unwrap();
-    }
-
-    async fn read(&mut self) -> Said {
-        let mut message = vec![0; 20];
-        timeout(GUARD, self.tcp.read_exact(&mut message)).await.expect("an answer").unwrap();
-        let length = usize::from(u16::from_be_bytes([message[2], message[3]]));
-        message.resize(20 + length, 0);
-        timeout(GUARD, self.tcp.read_exact(&mut message[20..])).await.expect("the rest").unwrap();
-        Said(message)
-    }
 }

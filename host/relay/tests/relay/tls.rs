@@ -97,6 +97,7 @@ pub(crate) async fn encrypted() -> (Running, TlsConnector) {
     let running = Running::start_with(RootKeys::new([1; 32], []), |config| {
         config.peers.allow_loopback = true;
         config.quota.each_participant = 20;
+        config.tcp_allocations = true;
         config.tls = Some(TlsPort { port: 0, config: Arc::new(server) });
     })
     .await;

@@ -200,6 +200,7 @@ pub(crate) async fn relay(
             each_tenant: rate(settings.bytes_per_second_of_tenant),
         },
         mobility: settings.mobility,
+        tcp_allocations: settings.tcp_allocations,
         realm: realm.to_owned(),
         peers,
         relayed_ports: settings.ports.as_ref().map(settings::PortRange::ports),
