@@ -51,6 +51,7 @@ mod metrics;
 mod mobility;
 mod outgoing;
 mod peers;
+mod places;
 mod ports;
 mod quotas;
 mod refusal;
@@ -87,8 +88,9 @@ use crate::{
     host::Host,
     inbox::{Inbox, Order},
     listen::Sockets,
+    places::Places,
     shard::{Prepared, Stop},
-    streams::{Door, Places},
+    streams::Door,
 };
 
 /// Where the time comes from.

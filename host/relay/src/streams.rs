@@ -18,15 +18,12 @@ use std::{
     io,
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use switchhook_core::{
-    subscriber::{Shares, Subscriber},
-    turn::{self, CHANNEL_HEADER, is_channel_data},
-};
+use switchhook_core::turn::{self, CHANNEL_HEADER, is_channel_data};
 use tokio::{
     io::{
         AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
@@ -44,6 +41,7 @@ use crate::{
     host::Host,
     inbox::{Inbox, Order},
     limits,
+    places::{Place, Places},
 };
 
 /// Where the streams of one port come in.
@@ -57,32 +55,6 @@ pub(crate) struct Door {
     pub(crate) numbers: Arc<AtomicU64>,
     pub(crate) host: Arc<Host>,
     pub(crate) stop: CancellationToken,
-}
-
-/// Places for streams, of which each subscriber may hold some.
-pub(crate) struct Places(Mutex<Shares>);
-
-/// A stream's place, until this is dropped.
-struct Place {
-    places: Arc<Places>,
-    subscriber: Subscriber,
-}
-
-impl Places {
-    pub(crate) const fn new() -> Self {
-        Self(Mutex::new(Shares::new(limits::STREAMS, limits::STREAMS_EACH)))
-    }
-
-    fn take(self: &Arc<Self>, subscriber: Subscriber) -> Option<Place> {
-        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take(subscriber);
-        taken.then(|| Place { places: Arc::clone(self), subscriber })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.places.0.lock().unwrap_or_else(PoisonError::into_inner).give_back(self.subscriber);
-    }
 }
 
 impl Door {
@@ -237,20 +209,6 @@ fn frame_length(begin: [u8; CHANNEL_HEADER], has_held: bool) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_subscriber_leaves_room_for_others() {
-        let places = Arc::new(Places::new());
-        let streams = |ip: &str| -> Vec<_> {
-            let subscriber: Subscriber = ip.parse::<std::net::IpAddr>().unwrap().into();
-            std::iter::from_fn(|| places.take(subscriber)).collect()
-        };
-        let held = streams("192.0.2.1");
-        assert_eq!(held.len(), limits::STREAMS_EACH);
-        assert_eq!(streams("2001:db8::1").len(), limits::STREAMS_EACH);
-        drop(held);
-        assert_eq!(*places.0.lock().unwrap(), Shares::new(limits::STREAMS, limits::STREAMS_EACH));
-    }
 
     #[tokio::test]
     async fn a_message_ends_where_it_says_and_only_who_has_held_an_allocation_has_channels() {
