@@ -75,7 +75,8 @@ limits! {
     invites_of_tenant = 60_000;
     /// Devices that one invite reaches; 64 at most.
     fan_out = 64;
-    /// Messages `session-update` and `connection-data` that one device sends in a minute: each goes to the mailboxes of many.
+    /// Messages `session-update`, `connection-data`, `relay.request` and `relay.update` that one device sends in a minute:
+    /// each goes to the mailboxes of others.
     updates_of_device = 600;
     /// Requests in a minute with an application's tokens, all of them together: a program that moves its users over has
     /// done 100 000 of them in a quarter of an hour, and one that runs wild leaves room for others.

@@ -3,7 +3,11 @@
 use anyhow::Result;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use switchhook_protocol::{error::ErrorCode, session::SessionUpdate};
+use switchhook_protocol::{
+    error::ErrorCode,
+    relay::{RelayRequest, RelayUpdate},
+    session::SessionUpdate,
+};
 use switchhook_tests::{
     host::Host,
     phone::{refusal, refused_invite},
@@ -103,6 +107,29 @@ async fn a_participant_that_updates_on_and_on_is_held_back() -> Result<()> {
         refusal(in_time("the update", bob.client.session_update(&update)).await?)?,
         ErrorCode::RateLimited
     );
+    Ok(())
+}
+
+/// Each is a transaction, and goes to the mailbox of the other side.
+#[tokio::test]
+async fn rel_4_a_participant_that_asks_for_the_relay_on_and_on_is_held_back() -> Result<()> {
+    let host = Host::with(|settings| settings.limits.updates_of_device = 1).await?;
+    let (mut alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    alice.invite(BOB).await?;
+    let rung = bob.expect_invite().await?;
+    let his = bob.accept(&rung).await??;
+    let hers = alice.expect_accept(&his.session).await?;
+    let request = RelayRequest { ticket: his.ticket };
+    let relayed = "192.0.2.10:49170".parse()?;
+    let update = RelayUpdate { ticket: hers.ticket, relayed, observed: relayed };
+
+    in_time("the relay", bob.client.relay_request(&request)).await??;
+    in_time("the update", alice.client.relay_update(&update)).await??;
+
+    let again = in_time("the relay", bob.client.relay_request(&request)).await?;
+    assert_eq!(refusal(again)?, ErrorCode::RateLimited);
+    let again = in_time("the update", alice.client.relay_update(&update)).await?;
+    assert_eq!(refusal(again)?, ErrorCode::RateLimited);
     Ok(())
 }
 

@@ -16,7 +16,10 @@ use switchhook_protocol::{
 };
 use tracing::info;
 
-use super::{Caller, FlowError, session::participant};
+use super::{
+    Caller, FlowError,
+    session::{participant, still_takes_part},
+};
 use crate::{app::App, relay_hosts};
 
 pub(crate) async fn request(
@@ -25,10 +28,17 @@ pub(crate) async fn request(
     request: RelayRequest,
 ) -> Result<RelayResponse, FlowError> {
     let ticket = participant(app, caller, &request.ticket).await?;
+    let now = app.now();
+    app.bounds.update(&caller.tenant, &caller.device.id, now).map_err(FlowError::too_often)?;
     let places = ticket.places();
     let [own, peers] = credentials(app, caller, &ticket, (&places.0, &places.1)).await?;
-    let writes = relay::give(&ticket, peers, app.now(), &mut app.rng())?;
-    let committed = app.storage.of(&caller.tenant).commit("relay-request", writes).await?;
+    let writes = relay::give(&ticket, peers, now, &mut app.rng())?;
+    let storage = app.storage.of(&caller.tenant);
+    let committed = storage.run("relay-request", async move |tx| {
+        still_takes_part(tx, &ticket, now).await?;
+        Ok::<_, FlowError>(tx.apply(writes).await?)
+    });
+    let committed = committed.await?;
     app.wake(&caller.tenant, committed);
     app.metrics.relay_requested.inc();
     Ok(RelayResponse { relay: own })
@@ -36,9 +46,15 @@ pub(crate) async fn request(
 
 pub(crate) async fn update(app: &App, caller: &Caller, request: RelayUpdate) -> Result<Done, FlowError> {
     let ticket = participant(app, caller, &request.ticket).await?;
-    let keys = app.keys.of(&caller.tenant);
-    let writes = relay::update(&keys, &ticket, &request, app.now(), &mut app.rng())?;
-    let committed = app.storage.of(&caller.tenant).commit("relay-update", writes).await?;
+    let (keys, now) = (app.keys.of(&caller.tenant), app.now());
+    app.bounds.update(&caller.tenant, &caller.device.id, now).map_err(FlowError::too_often)?;
+    let writes = relay::update(&keys, &ticket, &request, now, &mut app.rng())?;
+    let storage = app.storage.of(&caller.tenant);
+    let committed = storage.run("relay-update", async move |tx| {
+        still_takes_part(tx, &ticket, now).await?;
+        Ok::<_, FlowError>(tx.apply(writes).await?)
+    });
+    let committed = committed.await?;
     app.wake(&caller.tenant, committed);
     Ok(Done {})
 }
