@@ -169,6 +169,14 @@ impl SessionTicket {
         }
     }
 
+    /// The invited one of both; an error while there is none.
+    pub fn invited(&self) -> Result<&Member, ErrorCode> {
+        match self.role {
+            Role::Inviter => self.peer(),
+            Role::Invited { .. } => Ok(&self.own),
+        }
+    }
+
     /// The other side; an error while there is none.
     pub fn peer(&self) -> Result<&Member, ErrorCode> {
         self.peer.as_ref().ok_or(ErrorCode::WrongRole)

@@ -64,6 +64,11 @@ const MISSED: &str = "SELECT i.session, i.position \
 const UNSEEN: &str = "SELECT session, device, endpoint, kind, position, joined_at, seen_at, tenant FROM participants \
      WHERE seen_at <= $1 ORDER BY seen_at LIMIT CAST($2 AS BIGINT)";
 
+const RELAY_WANTED: &str =
+    "SELECT relay_wanted FROM participants WHERE tenant = $1 AND session = $2 AND device = $3";
+const WANT_RELAY: &str =
+    "UPDATE participants SET relay_wanted = 1 WHERE tenant = $1 AND session = $2 AND device = $3";
+
 /// The sessions of a tenant.
 #[derive(Debug)]
 pub struct Sessions<'a>(&'a TenantStorage);
@@ -94,6 +99,13 @@ impl Sessions<'_> {
     /// Who takes part: the inviter, then in the order of the invited.
     pub async fn participants(&self, session: &SessionId) -> Result<Vec<Participant>, StorageError> {
         self.0.storage().all(self.keyed(PARTICIPANTS, session), decode_participant).await
+    }
+
+    /// Whether an invited device that takes part, or its inviter, has asked for the relay between both (NAT-4).
+    pub async fn relay_wanted(&self, session: &SessionId, device: &DeviceId) -> Result<bool, StorageError> {
+        let query = self.keyed(RELAY_WANTED, session).bind(device.as_str().to_owned());
+        let wanted = self.0.storage().one(query, |row| Cells::of("participants", row).flag());
+        Ok(wanted.await?.unwrap_or_default())
     }
 
     /// The running sessions in which a device takes part, or another one by an identifier of this device;
@@ -169,6 +181,13 @@ impl Transaction<'_> {
     pub async fn participants(&mut self, session: &SessionId) -> Result<Vec<Participant>, StorageError> {
         let query = keyed(PARTICIPANTS, self.tenant(), session);
         self.all(query, decode_participant).await
+    }
+
+    /// The relay is wanted between an invited device that takes part and its inviter (NAT-4): remembered for as long
+    /// as that device takes part.
+    pub async fn want_relay(&mut self, session: &SessionId, device: &DeviceId) -> Result<(), StorageError> {
+        let query = keyed(WANT_RELAY, self.tenant(), session).bind(device.as_str().to_owned());
+        self.write(query).await.map(drop)
     }
 
     /// The session of this id.

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use anyhow::Result;
 use serde_json::json;
-use switchhook_client::network::nat::SymmetricNat;
+use switchhook_client::{call::Side, network::nat::SymmetricNat};
 use switchhook_protocol::{
     call::{PathKind, PathReport},
     connection_data::{Candidate, CandidateKind, Claims, Filtering, Mapping},
@@ -13,6 +13,7 @@ use switchhook_protocol::{
     id::SessionId,
     invitation::Accepted,
     peer::Path,
+    relay::RelayRequest,
 };
 use switchhook_tests::{
     host::Host,
@@ -180,6 +181,36 @@ async fn nat_4_an_accept_after_a_failed_direct_attempt_gets_the_relay_and_rings_
         .await?;
     assert_eq!(host.admin.verdict(&status.session).await?, "relay");
     rings_no_more(&mut tablet).await
+}
+
+/// The standard policy gives the direct path a second attempt here, but not to who has asked for the relay.
+#[tokio::test]
+async fn nat_4_whichever_side_has_asked_for_the_relay_the_next_verdict_is_the_relay() -> Result<()> {
+    let host = Host::start().await?;
+    let twice = json!({ "version": 1, "configuration": { "attempts": 2 } });
+    host.admin.changed("nat-policy/nat-policy-standard", "activate", &twice).await?;
+    let (mut alice, mut bob) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    for asks in [None, Some(Side::Inviter), Some(Side::Callee)] {
+        alice.invite(BOB).await?;
+        let rung = bob.expect_invite().await?;
+        let mut accept = Phone::accept_of(&bob.prepare(&open()).await?, &rung);
+        let his = in_time("the accept", bob.client.accept(&accept)).await??;
+        let hers = alice.expect_accept(&his.session).await?;
+        let asking = match asks {
+            None => None,
+            Some(Side::Inviter) => Some((&alice, hers.ticket)),
+            Some(Side::Callee) => Some((&bob, his.ticket.clone())),
+        };
+        if let Some((phone, ticket)) = asking {
+            in_time("the relay", phone.client.relay_request(&RelayRequest { ticket })).await??;
+        }
+
+        (accept.retry, accept.ticket) = (true, his.ticket);
+        let again = in_time("the accept", bob.client.accept(&accept)).await??;
+
+        assert_eq!(matches!(again.path, Path::Relay { .. }), asks.is_some(), "{asks:?}");
+    }
+    Ok(())
 }
 
 /// INV-1

@@ -63,12 +63,16 @@ async fn paths(
     let keys = app.keys.of(&caller.tenant);
     let (a, b) = (inviter.party(&keys), invited.party(&keys));
     let networks = name_of_pair(&a, &b);
+    let storage = app.storage.of(&caller.tenant);
+    // Nobody asks for the relay before the first accept.
+    let relay_requested =
+        retry && storage.sessions().relay_wanted(&ticket.session, &ticket.own.device).await?;
     let question = nat::Question {
         a,
         b,
         attempt: nat::Attempt {
             direct_failures: ticket.direct_failures.saturating_add(u8::from(retry)),
-            relay_requested: false,
+            relay_requested,
         },
         history: history(app, caller, networks.as_deref()).await?,
         answers: Vec::new(),

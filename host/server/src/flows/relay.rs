@@ -36,6 +36,7 @@ pub(crate) async fn request(
     let storage = app.storage.of(&caller.tenant);
     let committed = storage.run("relay-request", async move |tx| {
         still_takes_part(tx, &ticket, now).await?;
+        tx.want_relay(&ticket.session, &ticket.invited()?.device).await?;
         Ok::<_, FlowError>(tx.apply(writes).await?)
     });
     let committed = committed.await?;
