@@ -19,7 +19,8 @@ use crate::{
 };
 
 const ALL: &str = "SELECT host, built_in, region, near, addresses, capacity, held, leaving, drain, entered_at, \
-     knows_until, seen_at FROM relay_hosts ORDER BY host LIMIT $1";
+     knows_until, seen_at FROM relay_hosts WHERE host IN \
+         (SELECT host FROM relay_hosts ORDER BY seen_at DESC, host LIMIT CAST($1 AS BIGINT)) ORDER BY host";
 /// One that has moved, or was not seen for long, enters anew: the others have to hear of its addresses.
 const BEAT: &str = "INSERT INTO relay_hosts (host, built_in, region, near, addresses, capacity, held, leaving, \
          drain, entered_at, knows_until, seen_at) \
@@ -50,7 +51,8 @@ impl Storage {
 }
 
 impl RelayHosts<'_> {
-    /// All, dead ones too, in the order of their ids; at most [`MAX_HOSTS`].
+    /// All, dead ones too, in the order of their ids; of more than [`MAX_HOSTS`] those that were seen last, so that dead
+    /// ones hide none that lives.
     pub async fn all(&self) -> Result<Vec<RelayHost>, StorageError> {
         self.0.all(Query::from(ALL).bind(MAX_HOSTS), decode).await
     }

@@ -114,12 +114,18 @@ on_each_database! {
         assert_eq!(left, [id("eu-1"), id("node-2")]);
     }
 
-    async fn relay_hosts_are_read_up_to_their_limit(fixture) {
+    async fn rel_1_of_more_relay_hosts_than_are_read_dead_ones_hide_none_that_lives(fixture) {
         let hosts = fixture.storage.relay_hosts();
         for number in 0..=MAX_HOSTS {
-            hosts.beat((&id(&format!("eu-{number}")), false), &said("192.0.2.1:3478"), NOW).await.unwrap();
+            let gone = id(&format!("gone-{number}"));
+            hosts.beat((&gone, true), &said("192.0.2.1:3478"), EARLIER).await.unwrap();
         }
-        assert_eq!(hosts.all().await.unwrap().len(), usize::try_from(MAX_HOSTS).unwrap());
+        hosts.beat((&id("lives"), false), &said("192.0.2.2:3478"), NOW).await.unwrap();
+
+        let read: Vec<_> = hosts.all().await.unwrap().into_iter().map(|host| host.id).collect();
+        assert_eq!(read.len(), usize::try_from(MAX_HOSTS).unwrap());
+        assert!(read.contains(&id("lives")), "{read:?}");
+        assert!(read.is_sorted());
     }
 }
 

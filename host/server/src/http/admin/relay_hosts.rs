@@ -137,12 +137,13 @@ pub(crate) async fn beat(
     let said = Said::from(beat);
     said.check().map_err(|why| Problem::new(ErrorCode::Malformed, why.to_string()))?;
     let known = app.storage.relay_hosts().all().await?;
-    let before = known.iter().find(|other| other.id == host);
-    if before.is_none() && known.len() >= usize::try_from(MAX_HOSTS).unwrap_or(usize::MAX) {
+    let (before, now) = (known.iter().find(|other| other.id == host), app.now());
+    let alive = known.iter().filter(|other| other.is_alive(now)).count();
+    if before.is_none() && alive >= usize::try_from(MAX_HOSTS).unwrap_or(usize::MAX) {
         return Err(Problem::new(ErrorCode::Conflict, format!("there are {MAX_HOSTS} relay hosts already")));
     }
     let moved = before.is_none_or(|before| before.said.addresses != said.addresses);
-    app.storage.relay_hosts().beat((&host, false), &said, app.now()).await?;
+    app.storage.relay_hosts().beat((&host, false), &said, now).await?;
     app.storage.relay_hosts().forget_removed(&host).await?;
     if moved {
         app.relay.news.notify_one();
