@@ -4,7 +4,7 @@
 //! as a claim in the question to the NAT policy. What one address of CDX cannot tell stays unknown.
 
 use alloc::{string::String, vec::Vec};
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use data_encoding::HEXLOWER;
 use rand_core::CryptoRng;
@@ -22,6 +22,7 @@ use crate::{
     policy::nat::{Fact, Origin, Party},
     relay_choice::Place,
     seal::{KeyRing, Purpose},
+    subscriber::Subscriber,
 };
 
 /// Most addresses of its own that a device may offer: each costs its peers a check.
@@ -202,11 +203,12 @@ pub fn name_of_pair(a: &Party, b: &Party) -> Option<String> {
     known.then(|| [first, second].join("-"))
 }
 
-/// A keyed hash of the public address: the policy can compare networks and learns no address.
+/// A keyed hash of what one subscriber has, an IPv4 address or an IPv6 network of 64 bits: the policy can compare
+/// networks and learns no address.
 fn network_name(external: SocketAddr, keys: &KeyRing) -> String {
-    let ip = match external {
-        SocketAddr::V4(address) => address.ip().to_ipv6_mapped(),
-        SocketAddr::V6(address) => *address.ip(),
+    let ip = match Subscriber::from(external.ip()).network() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
     };
     let (_, mac) = keys.mac("network", &[&ip.octets()]);
     let (short, _) = mac.split_at(8);
@@ -281,6 +283,16 @@ mod tests {
         let away = NetworkFacts::read(&data(&away, Claims::default()), &keys(), NOW).unwrap();
         assert_eq!(one.party(&keys()).network, other.party(&keys()).network);
         assert_ne!(one.party(&keys()).network, away.party(&keys()).network);
+    }
+
+    #[test]
+    fn nat_6_two_devices_of_one_ipv6_network_have_one_network_name() {
+        let name = |observed| {
+            let seen = data(&[(observed, "[2001:db8:ffff::1]:3478")], Claims::default());
+            NetworkFacts::read(&seen, &keys(), NOW).unwrap().party(&keys()).network
+        };
+        assert_eq!(name("[2001:db8:0:1::5]:1000"), name("[2001:db8:0:1:aaaa::7]:2000"));
+        assert_ne!(name("[2001:db8:0:1::5]:1000"), name("[2001:db8:0:2::5]:1000"));
     }
 
     #[test]

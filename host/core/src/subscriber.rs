@@ -14,6 +14,13 @@ pub struct Subscriber(IpAddr);
 /// Bits of an IPv6 address that tell subscribers apart.
 const SUBSCRIBER: u128 = !0 << 64;
 
+impl Subscriber {
+    /// Its address of IPv4, or the first one of its network of IPv6.
+    pub const fn network(self) -> IpAddr {
+        self.0
+    }
+}
+
 impl From<IpAddr> for Subscriber {
     fn from(ip: IpAddr) -> Self {
         match ip.to_canonical() {
