@@ -294,11 +294,16 @@ impl Accepting<'_> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use switchhook_protocol::id::DeviceId;
 
     use super::*;
     use crate::{
-        invitation::testing::{NOW, PHONE, RungCall, TABLET, alice, appended, network, ringing},
+        invitation::testing::{
+            NOW, PHONE, RungCall, TABLET, alice, appended, course, network, reachable, ring_all, ringing,
+        },
+        session::FIRST,
         testing::TestRng,
     };
 
@@ -371,6 +376,25 @@ mod tests {
         assert_eq!(keys_of(&ringing), after_one_left, "who says it again gets the same answer");
         ringing.session.generation += 1;
         assert_ne!(keys_of(&ringing), after_one_left);
+    }
+
+    #[test]
+    fn inv_11_who_is_rung_only_after_somebody_left_gets_no_key_that_they_know() {
+        let mut ringing = ringing(&[PHONE]);
+        let known = ringing.accepting(PHONE, false).0.media_key.reveal();
+        ringing.session.generation += 1;
+
+        let writes = ringing.go_on(&course(vec![reachable(PHONE), reachable(TABLET)]), &ring_all(2), NOW);
+        ringing.apply(&writes);
+
+        let ticket = ringing.accepting(TABLET, false).0;
+        assert_eq!((ticket.generation, ticket.media_key.reveal()), (FIRST, known.clone()));
+        let Taken { writes, accepted } = take(&ringing, TABLET).unwrap();
+        assert_ne!(accepted.media_key, known);
+        let sent = appended(&writes);
+        assert!(
+            matches!(sent.last(), Some((_, Event::Accept(told))) if told.media_key == accepted.media_key)
+        );
     }
 
     #[test]

@@ -112,7 +112,6 @@ impl GoingOn<'_> {
             session: &self.session.id,
             inviter: self.inviter,
             routing: self.routing,
-            generation: self.session.generation,
             now: self.now,
         };
         let mut writes = maker.waves(rings);
@@ -158,10 +157,9 @@ mod tests {
     use super::*;
     use crate::{
         invitation::testing::{
-            NOW, PHONE, TABLET, alice, appended, course, reachable, ring_all, ringing, routing, rung_legs,
+            NOW, PHONE, TABLET, alice, appended, course, reachable, ring_all, ringing, rung_legs,
         },
         policy::route::{Finally, Ring, TargetIndex, Wave},
-        testing::TestRng,
     };
 
     /// Bob's phone rings; the router knows his tablet too.
@@ -178,16 +176,7 @@ mod tests {
 
     impl Hunt {
         fn go_on(&self, plan: &Plan) -> Vec<Write> {
-            let facts = GoingOn {
-                keys: &self.rung.keys,
-                session: &self.rung.session,
-                routing: &routing(),
-                inviter: &alice(),
-                invitation: &self.rung.invitation,
-                legs: &self.rung.legs,
-                now: NOW.after(Duration::from_secs(5)),
-            };
-            go_on(facts, &self.course, plan, &mut TestRng(8))
+            self.rung.go_on(&self.course, plan, NOW.after(Duration::from_secs(5)))
         }
 
         fn leg(&mut self, state: LegState) {

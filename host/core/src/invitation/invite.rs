@@ -142,7 +142,6 @@ impl<'a> Inviting<'a> {
             session: self.session,
             inviter: self.inviter,
             routing: self.routing,
-            generation: FIRST,
             now: self.now,
         }
     }

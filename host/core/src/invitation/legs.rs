@@ -18,6 +18,7 @@ use crate::{
     policy::route::{MIN_RING_TIME, Plan},
     row::{Device, Leg, LegState, Milestones, Target, Timer, TimerKind, Write},
     seal::KeyRing,
+    session::FIRST,
     ticket::{Alias, Member, Role, SessionTicket, TICKET_LIFE},
 };
 
@@ -28,7 +29,6 @@ pub(crate) struct LegMaker<'a> {
     pub(crate) session: &'a SessionId,
     pub(crate) inviter: &'a Device,
     pub(crate) routing: &'a Routing,
-    pub(crate) generation: u32,
     pub(crate) now: Timestamp,
 }
 
@@ -94,11 +94,13 @@ impl LegMaker<'_> {
         Alias { session: self.session.clone(), device: device.clone() }.seal(self.keys, rng)
     }
 
+    /// Of the first generation, as its media key is, however many have left since: who accepts gets a key that they
+    /// do not know (INV-11).
     pub(crate) fn own_ticket(&self) -> SessionTicket {
         SessionTicket {
             session: self.session.clone(),
             application: self.inviter.application.clone(),
-            generation: self.generation,
+            generation: FIRST,
             role: Role::Inviter,
             own: self.member(),
             peer: None,

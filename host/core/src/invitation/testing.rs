@@ -18,6 +18,7 @@ use switchhook_protocol::{
 
 use super::{
     course::Course,
+    going_on::{GoingOn, go_on},
     invite::{Inviting, Reachable, invite},
     routing::{Asked, Routing},
 };
@@ -78,7 +79,7 @@ pub(crate) fn ringing(devices: &[&str]) -> RungCall {
 impl RungCall {
     /// What an accepting device has: its ticket, its request, the inviter's side that it echoes.
     pub(crate) fn accepting(&self, device: &str, retry: bool) -> (SessionTicket, Accept, InviterSide) {
-        let rung = self.rungs.iter().find_map(|(to, event)| match event {
+        let rung = self.rungs.iter().rev().find_map(|(to, event)| match event {
             Event::Invite(rung) if to.as_str() == device => Some(rung),
             _ => None,
         });
@@ -104,6 +105,21 @@ impl RungCall {
         invite_request().from
     }
 
+    /// What a new plan for Bob leads to then.
+    pub(crate) fn go_on(&self, course: &Course, plan: &Plan, now: Timestamp) -> Vec<Write> {
+        let (routing, inviter) = (routing(), alice());
+        let facts = GoingOn {
+            keys: &self.keys,
+            session: &self.session,
+            routing: &routing,
+            inviter: &inviter,
+            invitation: &self.invitation,
+            legs: &self.legs,
+            now,
+        };
+        go_on(facts, course, plan, &mut TestRng(8))
+    }
+
     /// What a database would do.
     pub(crate) fn apply(&mut self, writes: &[Write]) {
         for write in writes {
@@ -117,9 +133,14 @@ impl RungCall {
                     leg.unwrap().state = *state;
                 }
                 Write::Join(participant) => self.participants.push(participant.clone()),
+                Write::OpenLeg(opened) => {
+                    self.legs.retain(|leg| leg.device != opened.device);
+                    self.legs.push(opened.clone());
+                }
                 _ => {}
             }
         }
+        self.rungs.extend(appended(writes));
     }
 }
 

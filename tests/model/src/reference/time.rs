@@ -97,7 +97,8 @@ impl Session {
     }
 
     fn rung(&mut self, device: Device, heard: &mut Heard) {
-        self.tickets.insert(device, self.generation);
+        // Its key is that of the invite, whoever has left since.
+        self.tickets.insert(device, 1);
         heard.push((device, "invite".to_owned()));
     }
 
