@@ -10,7 +10,7 @@ use std::{
 };
 
 use switchhook_protocol::{
-    event::{Event, PeerRelayed, RelayGiven},
+    event::{DeviceTaken, Event, PeerRelayed, RelayGiven},
     exchange::PeerElsewhere,
     id::SessionId,
     session::{Change, Renewed, SessionChanged},
@@ -72,13 +72,16 @@ impl Sessions {
                 session,
                 change: Change::Left { renewed: Some(renewed), .. },
                 ..
-            }) => (session, SessionEvent::Renewed(Box::new(renewed.clone()))),
+            })
+            | Event::Taken(DeviceTaken { session, renewed: Some(renewed) }) => {
+                (session, SessionEvent::Renewed(Box::new(renewed.clone())))
+            }
             Event::Invite(_)
             | Event::Accept(_)
             | Event::Decline(_)
             | Event::Ringing(_)
             | Event::Cancel(_)
-            | Event::Taken(_)
+            | Event::Taken(DeviceTaken { renewed: None, .. })
             | Event::Outcome(_)
             | Event::Rerouted(_)
             | Event::InviteUpdate(_)
@@ -181,8 +184,12 @@ mod tests {
         let sessions = Sessions::default();
         let mut one = sessions.follow(&"one".parse().unwrap());
         sessions.notice(&left(None));
-        sessions.notice(&left(Some(&renewed)));
-        assert_eq!(one.try_recv(), Ok(SessionEvent::Renewed(Box::new(renewed))));
+        let taken = |renewed| Event::Taken(DeviceTaken { session: "one".parse().unwrap(), renewed });
+        sessions.notice(&taken(None));
+        for renews in [left(Some(&renewed)), taken(Some(renewed.clone()))] {
+            sessions.notice(&renews);
+            assert_eq!(one.try_recv(), Ok(SessionEvent::Renewed(Box::new(renewed.clone()))));
+        }
     }
 
     #[test]

@@ -131,7 +131,7 @@ codes! {
     /// The session does not run: nobody has accepted yet, or it is over.
     NotRunning = "not-running", 410, "Wait for the accept, or start a new session.";
     /// Who takes part has changed since this ticket was made.
-    OldTicket = "old-ticket", 409, "Use the ticket of the newest session-update.";
+    OldTicket = "old-ticket", 409, "Use the ticket of the newest session-update, or of taken.";
     /// An observation was not sealed by this host's CDX.
     BadObservation = "bad-observation", 422, "Ask CDX again, and send its answer unchanged.";
     /// Another device of the same user accepted first.

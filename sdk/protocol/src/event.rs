@@ -12,7 +12,7 @@ use crate::{
     invitation::{Accepted, RungDevice, StopReason, UserOutcome},
     peer::Peer,
     relay::RelayCredentials,
-    session::{Answered, SessionAsked, SessionChanged, SessionRefused},
+    session::{Answered, Renewed, SessionAsked, SessionChanged, SessionRefused},
 };
 
 /// One message of a mailbox, as it arrives.
@@ -154,11 +154,14 @@ pub struct CancelRing {
     pub reason: StopReason,
 }
 
-/// The inviter has taken this device.
+/// The inviter has taken this device; or, to the inviter, what it goes on with towards a device that it took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceTaken {
     /// The session.
     pub session: SessionId,
+    /// What the receiver goes on with if somebody has left since the accept; the inviter hears of nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed: Option<Renewed>,
 }
 
 /// What became of one invited user.

@@ -43,8 +43,8 @@ pub(crate) struct Session {
     generation: u32,
     /// The generation of the ticket that each device has.
     tickets: BTreeMap<Device, u32>,
-    /// Devices whose accept the inviter has heard of.
-    accepted: Vec<Device>,
+    /// Devices whose accept the inviter has heard of, and the generation of its ticket.
+    accepted: BTreeMap<Device, u32>,
     waves: Vec<(Time, u8)>,
 }
 
@@ -113,7 +113,7 @@ impl Session {
             participants: vec![],
             generation: 1,
             tickets: BTreeMap::from([(INVITER, 1)]),
-            accepted: vec![],
+            accepted: BTreeMap::new(),
             waves: vec![],
         };
         let mut heard = Heard::new();
@@ -133,7 +133,7 @@ impl Session {
             }
             Does::Cancels => self.cancel(&mut heard),
             Does::Takes(chosen) => {
-                self.accepted.contains(&chosen).then_some(())?;
+                self.accepted.contains_key(&chosen).then_some(())?;
                 self.take(chosen, &mut heard)
             }
             Does::Rings => self.ringer(device)?.rings(device, now, &mut heard),

@@ -3,7 +3,7 @@
 use switchhook_core::{
     invitation::take::{self, Taking},
     row::Device,
-    ticket::{Member, Role, SessionTicket},
+    ticket::{Role, SessionTicket},
 };
 use switchhook_protocol::{
     call::Done,
@@ -17,7 +17,8 @@ use crate::app::App;
 
 pub(crate) async fn take(app: &App, caller: &Caller, request: Take) -> Result<Done, FlowError> {
     let (id, chosen) = chosen(app, caller, &request).await?;
-    let (inviter, now, mut rng) = (caller.device.clone(), app.now(), app.rng());
+    let (inviter, keys) = (caller.device.clone(), app.keys.of(&caller.tenant));
+    let (now, mut rng) = (app.now(), app.rng());
     let storage = app.storage.of(&caller.tenant);
     let committed = storage
         .run("take", async move |tx| {
@@ -29,6 +30,7 @@ pub(crate) async fn take(app: &App, caller: &Caller, request: Take) -> Result<Do
                 invitations: &invitations,
                 legs: &legs,
                 chosen: &chosen,
+                keys: &keys,
                 now,
             };
             let writes = take::take(facts, &mut rng)?;
@@ -39,12 +41,12 @@ pub(crate) async fn take(app: &App, caller: &Caller, request: Take) -> Result<Do
     Ok(Done {})
 }
 
-/// The session, and the devices that the tickets name.
+/// The session, and the devices that the tickets name, each with its ticket.
 async fn chosen(
     app: &App,
     caller: &Caller,
     request: &Take,
-) -> Result<(SessionId, Vec<(Device, Member)>), FlowError> {
+) -> Result<(SessionId, Vec<(Device, SessionTicket)>), FlowError> {
     if request.tickets.is_empty() || request.tickets.len() > MAX_TAKEN {
         return Err(ErrorCode::Malformed.into());
     }
@@ -59,9 +61,8 @@ async fn chosen(
         if *session.get_or_insert_with(|| ticket.session.clone()) != ticket.session {
             return Err(ErrorCode::BadTicket.into());
         }
-        let member = ticket.peer()?.clone();
-        let device = storage.devices().get(&member.device).await?.ok_or(ErrorCode::NoLongerRinging)?;
-        chosen.push((device, member));
+        let device = storage.devices().get(&ticket.peer()?.device).await?;
+        chosen.push((device.ok_or(ErrorCode::NoLongerRinging)?, ticket));
     }
     Ok((session.ok_or(ErrorCode::Malformed)?, chosen))
 }

@@ -47,7 +47,7 @@ impl Session {
             INVITER,
             format!("accept of {}{}", device.endpoint, if waits { ", to be taken" } else { "" }),
         ));
-        self.accepted.push(device);
+        self.accepted.insert(device, self.generation);
         self.tickets.insert(device, self.generation);
         self.tickets.insert(INVITER, self.generation);
         Ok(())
@@ -58,13 +58,25 @@ impl Session {
         let leg = self.leg(device).clone();
         match leg.state {
             "offered" if self.users[leg.user].state == "ringing" => {
-                heard.push((device, "taken".to_owned()));
+                self.tell_taken(device, heard);
                 self.taken(device);
                 self.stop(leg.user, "answered-elsewhere", heard);
                 Ok(())
             }
             "taken" => Ok(()),
             _ => Err(ErrorCode::NoLongerRinging),
+        }
+    }
+
+    /// Who left since the accept knows its key: both sides go on with another.
+    fn tell_taken(&mut self, device: Device, heard: &mut Heard) {
+        if self.accepted[&device] == self.generation {
+            heard.push((device, "taken".to_owned()));
+            return;
+        }
+        for one in [INVITER, device] {
+            heard.push((one, "taken, renewed".to_owned()));
+            self.tickets.insert(one, self.generation);
         }
     }
 

@@ -2,9 +2,9 @@
 
 use switchhook_core::row::{InvitationState, LegState};
 use switchhook_protocol::{
-    event::Event,
+    event::{DeviceTaken, Event},
     id::SessionId,
-    session::{Change, Renewed},
+    session::{Change, SessionChanged},
 };
 
 /// Which session an event is about, if it is about one.
@@ -53,6 +53,7 @@ pub(crate) fn of(event: &Event) -> String {
                 Change::Ended { reason } => format!("ended: {reason} by {by}"),
             }
         }
+        Event::Taken(it) if it.renewed.is_some() => "taken, renewed".to_owned(),
         Event::Invite(_)
         | Event::Taken(_)
         | Event::RelayResponse(_)
@@ -69,9 +70,12 @@ pub(crate) fn of(event: &Event) -> String {
 
 /// The ticket that takes the place of the former one.
 pub(crate) fn renewed(event: &Event) -> Option<String> {
-    let Event::SessionUpdate(changed) = event else { return None };
-    let Change::Left { renewed: Some(Renewed { ticket, .. }), .. } = &changed.change else { return None };
-    Some(ticket.clone())
+    let (Event::SessionUpdate(SessionChanged { change: Change::Left { renewed, .. }, .. })
+    | Event::Taken(DeviceTaken { renewed, .. })) = event
+    else {
+        return None;
+    };
+    renewed.as_ref().map(|renewed| renewed.ticket.clone())
 }
 
 pub(crate) fn invitation(state: InvitationState) -> String {
