@@ -84,7 +84,7 @@ pub(crate) struct Stored {
     pub(crate) participants: Vec<String>,
 }
 
-/// States in which a device rings or will.
+/// States in which a device rings or will, as long as its ring lasts.
 const MAY_RING: [&str; 4] = ["planned", "queued", "rang", "offered"];
 
 impl Session {
@@ -138,8 +138,8 @@ impl Session {
             }
             Does::Rings => self.ringer(device)?.rings(device, now, &mut heard),
             Does::Accepts => self.ringer(device)?.accept(device, now, &mut heard),
-            Does::Declines => self.ringer(device)?.decline(device, "declined", &mut heard),
-            Does::IsBusy => self.ringer(device)?.decline(device, "busy", &mut heard),
+            Does::Declines => self.ringer(device)?.decline(device, ("declined", now), &mut heard),
+            Does::IsBusy => self.ringer(device)?.decline(device, ("busy", now), &mut heard),
             Does::Stops => {
                 self.ringer(device)?.stopped(device);
                 Ok(())
@@ -204,6 +204,13 @@ impl Session {
 
     fn of_user(&self, user: usize) -> impl Iterator<Item = &Leg> {
         self.legs.values().filter(move |leg| leg.user == user)
+    }
+
+    /// Whether a device of a user rings or will: no ring outlives its own time, and who has accepted waits to be taken.
+    fn rung_at(&self, user: usize, now: Time) -> bool {
+        let rings =
+            |leg: &Leg| leg.state == "offered" || (MAY_RING.contains(&leg.state) && now < leg.lease_until);
+        self.of_user(user).any(rings)
     }
 
     /// How a user's devices look to the router.

@@ -60,8 +60,8 @@ pub fn decline(
         (LegState::Declined, LegResult::Declined)
     };
     let mut writes = alloc::vec![set_leg(leg, state, now), message(inviter, &told, until, rng)];
-    // Devices that an earlier plan has stopped are as good as declined.
-    let last = legs.iter().all(|other| other.device == leg.device || !other.state.may_ring());
+    // Devices that an earlier plan has stopped, or whose own ring is over, are as good as declined.
+    let last = legs.iter().all(|other| other.device == leg.device || !other.rings_at(now));
     let asked = course.is_some_and(|it| it.after(result) || (last && it.forward().is_some()));
     if asked {
         writes.push(reroute(invitation, now));
@@ -71,6 +71,7 @@ pub fn decline(
             legs.iter().map(|other| if other.device == leg.device { &own } else { other }).collect();
         let (state, became) = became(&ended);
         writes.push(set_invitation(&leg.session, leg.user, state, None));
+        writes.extend(stop(ended, StopReason::NoAnswer, now, rng));
         let word = course.and_then(Course::word);
         writes.push(outcome(invitation, inviter, (became, word), now, rng));
     }
@@ -171,6 +172,8 @@ fn alias(keys: &KeyRing, ticket: &SessionTicket, rng: &mut impl CryptoRng) -> St
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use super::*;
     use crate::{
         invitation::testing::{NOW, PHONE, RungCall, TABLET, alice, appended, ringing as rung},
@@ -197,6 +200,31 @@ mod tests {
         rung.apply(&second);
         assert_eq!(rung.invitation.state, InvitationState::Declined);
         assert_eq!(decline_by(&rung, TABLET), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn inv_4_who_declines_after_the_others_rings_were_over_was_the_last() {
+        let mut rung = rung(&[PHONE, TABLET]);
+        rung.legs[0].state = LegState::Rang;
+        rung.legs[0].lease_until = NOW.after(Duration::from_millis(1));
+        let told = |writes: &[Write]| -> Vec<(String, &'static str)> {
+            let told = appended(writes).into_iter();
+            told.map(|(to, event)| (String::from(to.as_str()), event.kind())).collect()
+        };
+        let alice = String::from(alice().id.as_str());
+        assert_eq!(
+            told(&decline_by(&rung, TABLET).unwrap()),
+            [(alice.clone(), "decline")],
+            "the phone rings"
+        );
+
+        rung.legs[0].lease_until = NOW;
+        let writes = decline_by(&rung, TABLET).unwrap();
+
+        let phone = String::from(PHONE);
+        assert_eq!(told(&writes), [(alice.clone(), "decline"), (phone, "cancel"), (alice, "outcome")]);
+        rung.apply(&writes);
+        assert_eq!(rung.invitation.state, InvitationState::NoAnswer, "one of both did not answer");
     }
 
     #[test]

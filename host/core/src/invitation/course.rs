@@ -140,11 +140,11 @@ impl Course {
         self.targets.extend(learned.into_iter().map(|target| Reachable { user, target }));
     }
 
-    /// How the legs went so far, as the router is told.
-    pub fn so_far(&self, legs: &[Leg]) -> Vec<LegOutcome> {
+    /// How the legs went until now, as the router is told.
+    pub fn so_far(&self, legs: &[Leg], now: Timestamp) -> Vec<LegOutcome> {
         let outcome = |(index, reachable): (u16, &Reachable)| {
             let leg = legs.iter().find(|leg| leg.device == reachable.target.device)?;
-            Some(LegOutcome { target: TargetIndex(index), result: result(leg.state)? })
+            Some(LegOutcome { target: TargetIndex(index), result: result(leg, now)? })
         };
         (0..=u16::MAX).zip(&self.targets).filter_map(outcome).collect()
     }
@@ -160,9 +160,12 @@ impl Course {
 }
 
 /// What a leg has come to; none if its wave has not begun.
-const fn result(state: LegState) -> Option<LegResult> {
-    match state {
+fn result(leg: &Leg, now: Timestamp) -> Option<LegResult> {
+    match leg.state {
         LegState::Planned => None,
+        LegState::Queued | LegState::Pushed | LegState::Rang if !leg.rings_at(now) => {
+            Some(LegResult::NoAnswer)
+        }
         LegState::Queued | LegState::Pushed | LegState::Rang | LegState::Offered | LegState::Taken => {
             Some(LegResult::Rang)
         }
@@ -176,7 +179,9 @@ const fn result(state: LegState) -> Option<LegResult> {
 mod tests {
     use super::*;
     use crate::{
-        invitation::testing::{PHONE, TABLET, course, invite_request, reachable, ring_all, ringing},
+        invitation::testing::{
+            NOW, PHONE, RungCall, TABLET, course, invite_request, reachable, ring_all, ringing,
+        },
         testing::TestRng,
     };
 
@@ -230,6 +235,21 @@ mod tests {
         assert!(course.after(LegResult::NoAnswer) && !course.after(LegResult::Declined));
         course.plans = MAX_PLANS;
         assert!(!course.after(LegResult::NoAnswer), "a router is not asked for ever");
+    }
+
+    #[test]
+    fn inv_4_a_ring_that_nobody_answered_in_its_own_time_is_told_as_that() {
+        let mut rung = ringing(&[PHONE, TABLET]);
+        let over = rung.legs[0].lease_until;
+        rung.legs[1].state = LegState::Offered;
+        let results = |rung: &RungCall, at| -> Vec<LegResult> {
+            both().so_far(&rung.legs, at).into_iter().map(|it| it.result).collect()
+        };
+        for state in [LegState::Queued, LegState::Pushed, LegState::Rang] {
+            rung.legs[0].state = state;
+            assert_eq!(results(&rung, NOW), [LegResult::Rang, LegResult::Rang]);
+            assert_eq!(results(&rung, over), [LegResult::NoAnswer, LegResult::Rang], "an offer has no lease");
+        }
     }
 
     #[test]

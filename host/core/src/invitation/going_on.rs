@@ -69,6 +69,8 @@ pub fn go_on(facts: GoingOn<'_>, course: &Course, plan: &Plan, rng: &mut impl Cr
     match rings.iter().map(Planned::ends_after).max() {
         Some(longest) => writes.extend(facts.ring(&rings, longest, rng)),
         None if facts.still_rings() => {}
+        // The last ring was over while the router was asked.
+        None if course.forward().is_some() => writes.push(reroute(facts.invitation, facts.now)),
         None => writes.extend(facts.over(&course, rng)),
     }
     writes
@@ -83,12 +85,12 @@ impl GoingOn<'_> {
     /// Whether a device does not ring and was not taken: it may ring (again).
     fn is_free(&self, device: &DeviceId) -> bool {
         let leg = self.legs.iter().find(|leg| leg.device == *device);
-        leg.is_none_or(|leg| !leg.state.may_ring() && leg.state != LegState::Taken)
+        leg.is_none_or(|leg| !leg.rings_at(self.now) && leg.state != LegState::Taken)
     }
 
     fn still_rings(&self) -> bool {
         let own = |leg: &&Leg| leg.user == self.invitation.user;
-        self.legs.iter().filter(own).any(|leg| leg.state.may_ring())
+        self.legs.iter().filter(own).any(|leg| leg.rings_at(self.now))
     }
 
     fn ring(&self, rings: &[Planned<'_>], longest: Duration, rng: &mut impl CryptoRng) -> Vec<Write> {
@@ -223,6 +225,33 @@ mod tests {
         assert_eq!(rung_legs(&hunt.go_on(&ring(0))).len(), 1, "who did not answer may be rung again");
         hunt.rung.invitation.state = InvitationState::Taken;
         assert_eq!(hunt.go_on(&ring(0)), []);
+    }
+
+    #[test]
+    fn inv_4_a_device_whose_ring_is_over_may_ring_again_and_keeps_nobody_waiting() {
+        let mut hunt = hunt();
+        hunt.leg(LegState::Rang);
+        hunt.rung.legs[0].lease_until = NOW.after(Duration::from_secs(5));
+
+        assert_eq!(rung_legs(&hunt.go_on(&ring(0))).len(), 1);
+
+        let sent = appended(&hunt.go_on(&ring_all(0)));
+        assert!(matches!(&sent[..], [(phone, Event::Cancel(_)), (_, Event::Outcome(outcome))]
+            if phone.as_str() == PHONE && outcome.outcome == UserOutcome::NoAnswer));
+    }
+
+    #[test]
+    fn inv_2_whom_the_last_plan_names_is_gone_on_to_where_the_last_ring_was_over_while_the_router_was_asked() {
+        let mut hunt = hunt();
+        let to = Finally::Forward("+15550102".parse().unwrap());
+        let forward = Plan { finally: to, ..ring_all(0) };
+        let again = reroute(&hunt.rung.invitation, NOW.after(Duration::from_secs(5)));
+        hunt.leg(LegState::Rang);
+        assert!(!hunt.go_on(&forward).contains(&again), "it rings");
+        hunt.leg(LegState::Stopped);
+        let writes = hunt.go_on(&forward);
+        assert!(writes.contains(&again));
+        assert_eq!(appended(&writes), []);
     }
 
     #[test]

@@ -115,16 +115,6 @@ pub enum LegState {
     StopConfirmed,
 }
 
-impl LegState {
-    /// Whether its device rings or will.
-    pub const fn may_ring(self) -> bool {
-        match self {
-            Self::Planned | Self::Queued | Self::Pushed | Self::Rang | Self::Offered => true,
-            Self::Taken | Self::Declined | Self::Busy | Self::Stopped | Self::StopConfirmed => false,
-        }
-    }
-}
-
 /// One rung device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leg {
@@ -146,6 +136,24 @@ pub struct Leg {
     pub changed_at: Timestamp,
     /// When it came so far.
     pub times: Milestones,
+}
+
+impl Leg {
+    /// Whether its device rings or will, by then: a ring is over with its lease, also where nobody has said so. Who has
+    /// accepted waits to be taken as long as its user is rung.
+    pub fn rings_at(&self, now: Timestamp) -> bool {
+        match self.state {
+            LegState::Planned | LegState::Queued | LegState::Pushed | LegState::Rang => {
+                now < self.lease_until
+            }
+            LegState::Offered => true,
+            LegState::Taken
+            | LegState::Declined
+            | LegState::Busy
+            | LegState::Stopped
+            | LegState::StopConfirmed => false,
+        }
+    }
 }
 
 /// When a leg came so far; none if it never did.

@@ -39,7 +39,7 @@ pub(crate) async fn late(app: &App, tenant: &TenantId, timer: Timer, user: u16) 
         return pending::forget(&storage, timer).await;
     }
     course.learn(user, devices, pending.asking().fan_out(app));
-    let so_far = course.so_far(&without_late(&pending.legs, now));
+    let so_far = course.so_far(&without_late(&pending.legs, now), now);
     let (plan, decision) = pending.asking().plan(app, &course, so_far).await?;
     let now = app.now();
     let committed = storage

@@ -36,13 +36,14 @@ pub(crate) struct Answer {
 /// to first, and a plan without rings that names somebody is followed.
 pub(crate) async fn ask(app: &App, asking: Asking<'_>, mut course: Course) -> Result<Answer, FlowError> {
     let mut decided = Vec::new();
-    let quiet = !asking.legs.iter().any(|leg| leg.user == asking.user && leg.state.may_ring());
+    let now = app.now();
+    let quiet = !asking.legs.iter().any(|leg| leg.user == asking.user && leg.rings_at(now));
     loop {
         if quiet && let Some(to) = course.forward().cloned() {
             let devices = asking.devices(app, std::slice::from_ref(&to)).await?;
             course.forward_to(&to, asking.user, devices, asking.fan_out(app));
         }
-        let (plan, decision) = asking.plan(app, &course, course.so_far(asking.legs)).await?;
+        let (plan, decision) = asking.plan(app, &course, course.so_far(asking.legs, now)).await?;
         decided.push(decision);
         match &plan.finally {
             Finally::Forward(to) if quiet && plan.waves.is_empty() && course.may_forward(to) => {

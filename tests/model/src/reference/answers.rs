@@ -2,7 +2,7 @@
 
 use switchhook_protocol::error::ErrorCode;
 
-use super::{Heard, MAY_RING, Session, Time};
+use super::{Heard, Session, Time};
 use crate::people::{Device, INVITER};
 
 impl Session {
@@ -94,7 +94,7 @@ impl Session {
     pub(super) fn decline(
         &mut self,
         device: Device,
-        reason: &'static str,
+        (reason, now): (&'static str, Time),
         heard: &mut Heard,
     ) -> Result<(), ErrorCode> {
         let leg = self.leg(device).clone();
@@ -107,7 +107,7 @@ impl Session {
         }
         heard.push((INVITER, format!("decline of {}: {reason}", device.endpoint)));
         self.leg(device).state = reason;
-        let last = !self.of_user(leg.user).any(|leg| MAY_RING.contains(&leg.state));
+        let last = !self.rung_at(leg.user, now);
         let user = &mut self.users[leg.user];
         let again = if reason == "busy" { user.ask_again.busy } else { user.ask_again.declined };
         if again || (last && user.goes_on()) {

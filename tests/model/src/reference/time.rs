@@ -2,7 +2,7 @@
 
 use switchhook_core::policy::route::Plan;
 
-use super::{Heard, Leg, MAY_RING, Session, Time};
+use super::{Heard, Leg, Session, Time};
 use crate::people::{CAROL, Device, INVITER, devices_of};
 
 impl Session {
@@ -34,8 +34,7 @@ impl Session {
     fn settle(&mut self, now: Time, heard: &mut Heard) {
         for user in 0..self.users.len() {
             if std::mem::take(&mut self.users[user].reroute) && self.users[user].state == "ringing" {
-                let quiet = !self.of_user(user).any(|leg| MAY_RING.contains(&leg.state));
-                if quiet && self.users[user].goes_on() {
+                if !self.rung_at(user, now) && self.users[user].goes_on() {
                     self.users[user].forwarded = true;
                     self.users[user].known.extend(devices_of(CAROL));
                 }
@@ -55,7 +54,7 @@ impl Session {
         let rung = self.open(user, &plan, now, heard);
         if let Some((devices, longest)) = rung {
             heard.push((INVITER, format!("rerouted to {devices} for {longest} ms")));
-        } else if !self.of_user(user).any(|leg| MAY_RING.contains(&leg.state)) {
+        } else if !self.rung_at(user, now) {
             self.over(user, heard);
         }
     }
