@@ -1,6 +1,6 @@
 //! The model test of invitations: random steps on a small reference and on the real thing, side by side.
 //!
-//! **What happens** ([`step`]): Alice invites one or two people, with `take: first` or `choose`, through one of four routers;
+//! **What happens** ([`step`]): Alice invites one or two people, with `take: first` or `choose`, through one of five routers;
 //! devices ring, accept, decline, are busy, stop; the inviter cancels and takes; participants tell and leave; time
 //! passes, over waves, ring times and forwards; a device vanishes and comes back; the node dies, between two steps or in the
 //! middle of one.

@@ -17,6 +17,8 @@ pub(crate) enum Router {
     Waves,
     /// Phones, and the rest when they are busy, decline or do not answer.
     Again,
+    /// Phones, and the rest late; at once when a phone declines.
+    Pull,
     /// Everybody at once, then on to Carol.
     Forward,
 }
@@ -30,13 +32,14 @@ pub(crate) struct Seen<'a> {
 }
 
 impl Router {
-    pub(crate) const ALL: [Self; 4] = [Self::All, Self::Waves, Self::Again, Self::Forward];
+    pub(crate) const ALL: [Self; 5] = [Self::All, Self::Waves, Self::Again, Self::Pull, Self::Forward];
 
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::All => "all",
             Self::Waves => "waves",
             Self::Again => "again",
+            Self::Pull => "pull",
             Self::Forward => "forward",
         }
     }
@@ -54,6 +57,8 @@ impl Router {
             Self::Waves => plan(vec![(0, 12, phones), (5, 15, others)], false, give_up("nobody")),
             Self::Again if phones.is_empty() => plan(vec![(0, 9, others)], true, give_up("nobody")),
             Self::Again => plan(vec![(0, 8, phones)], true, give_up("nobody")),
+            Self::Pull if first => plan(vec![(0, 8, phones), (12, 9, others)], true, give_up("nobody")),
+            Self::Pull => plan(vec![(0, 7, others)], true, give_up("nobody")),
             Self::Forward if first => {
                 plan(vec![(0, 10, untried(&|_| true))], false, Finally::Forward(CAROL.parse().unwrap()))
             }

@@ -82,10 +82,22 @@ impl GoingOn<'_> {
         self.legs.iter().map(|leg| leg.wave.saturating_add(1)).max().unwrap_or(0)
     }
 
-    /// Whether a device does not ring and was not taken: it may ring (again).
+    /// Whether a device does not ring now and was not taken: it may ring (again). One whose wave is still to come is
+    /// rung by the new plan in its stead: the timer of that wave finds no leg of it.
     fn is_free(&self, device: &DeviceId) -> bool {
-        let leg = self.legs.iter().find(|leg| leg.device == *device);
-        leg.is_none_or(|leg| !leg.rings_at(self.now) && leg.state != LegState::Taken)
+        let Some(leg) = self.legs.iter().find(|leg| leg.device == *device) else { return true };
+        match leg.state {
+            LegState::Planned => true,
+            LegState::Taken => false,
+            LegState::Queued
+            | LegState::Pushed
+            | LegState::Rang
+            | LegState::Offered
+            | LegState::Declined
+            | LegState::Busy
+            | LegState::Stopped
+            | LegState::StopConfirmed => !leg.rings_at(self.now),
+        }
     }
 
     fn still_rings(&self) -> bool {
@@ -158,10 +170,12 @@ pub(crate) fn became(legs: &[&Leg]) -> (InvitationState, UserOutcome) {
 mod tests {
     use super::*;
     use crate::{
-        invitation::testing::{
-            NOW, PHONE, TABLET, alice, appended, course, reachable, ring_all, ringing, rung_legs,
+        invitation::{
+            ring::begin_wave,
+            testing::{NOW, PHONE, TABLET, alice, appended, course, reachable, ring_all, ringing, rung_legs},
         },
         policy::route::{Finally, Ring, TargetIndex, Wave},
+        testing::TestRng,
     };
 
     /// Bob's phone rings; the router knows his tablet too.
@@ -216,7 +230,7 @@ mod tests {
     fn inv_15_a_plan_touches_no_device_that_rings_and_no_other_user() {
         let mut hunt = hunt();
         hunt.course.targets[1].user = 1;
-        for state in [LegState::Rang, LegState::Taken, LegState::Planned] {
+        for state in [LegState::Queued, LegState::Rang, LegState::Offered, LegState::Taken] {
             hunt.leg(state);
             assert_eq!(rung_legs(&hunt.go_on(&ring(0))), [], "{state:?}");
         }
@@ -225,6 +239,37 @@ mod tests {
         assert_eq!(rung_legs(&hunt.go_on(&ring(0))).len(), 1, "who did not answer may be rung again");
         hunt.rung.invitation.state = InvitationState::Taken;
         assert_eq!(hunt.go_on(&ring(0)), []);
+    }
+
+    #[test]
+    fn inv_4_a_new_plan_pulls_forward_who_waited_for_a_later_wave() {
+        let mut hunt = hunt();
+        let later = Leg {
+            device: TABLET.parse().unwrap(),
+            wave: 1,
+            state: LegState::Planned,
+            lease_until: NOW.after(Duration::from_secs(30)),
+            ..hunt.rung.legs[0].clone()
+        };
+        hunt.rung.legs.push(later);
+        hunt.leg(LegState::Declined);
+
+        let writes = hunt.go_on(&ring(1));
+
+        let legs = rung_legs(&writes);
+        assert_eq!((legs.len(), legs[0].device.as_str(), legs[0].state), (1, TABLET, LegState::Queued));
+        assert_eq!(legs[0].lease_until, NOW.after(Duration::from_secs(15)));
+        hunt.rung.apply(&writes);
+        let waves: Vec<_> = hunt.rung.legs.iter().map(|leg| leg.wave).collect();
+        assert_eq!(waves, [0, 2], "what was planned for it is not");
+        let begun = begin_wave(
+            1,
+            core::slice::from_ref(&hunt.rung.invitation),
+            &hunt.rung.legs,
+            NOW,
+            &mut TestRng(1),
+        );
+        assert_eq!(begun, []);
     }
 
     #[test]
@@ -241,7 +286,8 @@ mod tests {
     }
 
     #[test]
-    fn inv_2_whom_the_last_plan_names_is_gone_on_to_where_the_last_ring_was_over_while_the_router_was_asked() {
+    fn inv_2_whom_the_last_plan_names_is_gone_on_to_where_the_last_ring_was_over_while_the_router_was_asked()
+    {
         let mut hunt = hunt();
         let to = Finally::Forward("+15550102".parse().unwrap());
         let forward = Plan { finally: to, ..ring_all(0) };
