@@ -54,7 +54,13 @@ const RINGING_FOR: &str = "SELECT i.session, i.position \
      FROM invitations AS i CROSS JOIN sessions AS s \
      WHERE i.tenant = $1 AND i.endpoint = $2 AND i.state = 'ringing' AND i.rings_until > $4 \
          AND s.tenant = i.tenant AND s.session = i.session AND s.application = $3 \
-     ORDER BY i.session, i.position LIMIT CAST($5 AS BIGINT)";
+     UNION SELECT i.session, i.position \
+     FROM forwards AS f CROSS JOIN invitations AS i CROSS JOIN sessions AS s \
+     WHERE f.tenant = $1 AND f.endpoint = $2 \
+         AND i.tenant = f.tenant AND i.session = f.session AND i.position = f.position \
+         AND i.state = 'ringing' AND i.rings_until > $4 \
+         AND s.tenant = i.tenant AND s.session = i.session AND s.application = $3 \
+     ORDER BY 1, 2 LIMIT CAST($5 AS BIGINT)";
 const MISSED: &str = "SELECT i.session, i.position \
      FROM legs AS g CROSS JOIN invitations AS i \
      WHERE g.tenant = $1 AND g.device = $2 AND g.state = 'queued' AND g.lease_until <= $3 \
@@ -196,7 +202,7 @@ impl Transaction<'_> {
         self.one(query, decode_session).await
     }
 
-    /// Users that ring by this identifier, of an application; at most so many.
+    /// Users that ring by this identifier, theirs or one that they were forwarded to, of an application; at most so many.
     pub async fn ringing_for(
         &mut self,
         (application, endpoint): (&ApplicationId, &EndpointId),

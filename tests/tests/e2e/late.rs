@@ -16,6 +16,8 @@ use switchhook_tests::{
 
 use crate::three::{ALICE, BOB};
 
+const CAROL: &str = "+15550102";
+
 #[tokio::test]
 async fn inv_2_a_device_that_registers_while_its_user_is_rung_rings_once_and_may_answer() -> Result<()> {
     let host = Host::start().await?;
@@ -88,6 +90,52 @@ async fn push_3_a_device_that_was_away_for_its_own_ring_rings_when_it_is_back() 
     phone.accept(&rung).await??;
     tablet.expect_cancel(&status.session).await?;
     Ok(())
+}
+
+/// Nobody is left to go on to, so that nothing of how it went on is kept but the row.
+#[tokio::test]
+async fn inv_2_a_device_that_registers_for_whom_it_was_forwarded_to_rings() -> Result<()> {
+    let host = Host::with(|settings| settings.plugins.allow_loopback = true).await?;
+    let _service = on_to_carol(&host).await?;
+    let (mut alice, mut phone) = (host.phone(ALICE).await?, host.phone(BOB).await?);
+    let mut carols = host.phone(CAROL).await?;
+    let status = alice.invite(BOB).await?;
+    phone.expect_invite().await?;
+    carols.expect_invite().await?;
+    rerouted(&mut alice).await?;
+
+    let mut tablet = host.device("tablet", CAROL).await?;
+
+    let rung = tablet.expect_invite().await?;
+    assert_eq!(rung.session, status.session);
+    assert_eq!(rerouted(&mut alice).await?.devices[0].kind, "tablet");
+    tablet.accept(&rung).await??;
+    carols.expect_cancel(&status.session).await?;
+    Ok(())
+}
+
+/// A router that rings everybody for a second, and whoever is there then for a minute.
+async fn on_to_carol(host: &Host) -> Result<Service> {
+    let service = Service::start(|asked| {
+        if asked.get("describe").is_some() {
+            return json!({ "name": "own", "version": "1", "summary": "On to Carol.", "text_prefixes": [] });
+        }
+        let Some(question) = asked.get("route") else { return json!({}) };
+        let list = |of: &str| question.get(of).and_then(Value::as_array).cloned().unwrap_or_default();
+        let (targets, so_far) = (list("targets"), list("so_far"));
+        let untried = (0..targets.len()).filter(|at| !so_far.iter().any(|leg| leg["target"] == json!(at)));
+        let (ring_time_ms, finally) = if so_far.is_empty() {
+            (1_000, json!({ "forward": CAROL }))
+        } else {
+            (60_000, json!({ "give-up": "no-answer" }))
+        };
+        let rings: Vec<Value> =
+            untried.map(|at| json!({ "target": at, "ring_time_ms": ring_time_ms })).collect();
+        json!({ "ring": { "waves": [{ "rings": rings, "starts_after_ms": 0 }], "finally": finally } })
+    })
+    .await?;
+    service.install(host, "invite-router/own").await?;
+    Ok(service)
 }
 
 /// A router that rings phones for a second and then tablets for twenty.

@@ -32,8 +32,10 @@ pub(crate) async fn late(app: &App, tenant: &TenantId, timer: Timer, user: u16) 
     let (keys, now, mut rng) = (app.keys.of(tenant), app.now(), app.rng());
     let known = Course::of(&pending.invitation, &keys);
     let mut course = known.unwrap_or_else(|| Course::new(&pending.routing.asked, Vec::new()));
-    let endpoints: Vec<_> =
-        std::iter::once(&pending.invitation.endpoint).chain(&course.forwarded).cloned().collect();
+    // Not those of the course: it is forgotten where nothing goes on.
+    let forwards = storage.sessions().forwards(&timer.session).await?;
+    let forwarded = forwards.into_iter().filter(|it| it.user == user).map(|it| it.to);
+    let endpoints: Vec<_> = std::iter::once(pending.invitation.endpoint.clone()).chain(forwarded).collect();
     let devices = pending.asking().devices(app, &endpoints).await?;
     if !devices.iter().any(|target| is_late(&target.device, &pending.legs, now)) {
         return pending::forget(&storage, timer).await;

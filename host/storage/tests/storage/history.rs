@@ -62,6 +62,25 @@ on_each_database! {
         assert_eq!(acme.sessions().forwards(&call).await.unwrap(), [forward("call", "carol")]);
     }
 
+    async fn inv_2_a_user_rings_by_the_identifier_that_it_was_forwarded_to(fixture) {
+        let acme = fixture.acme();
+        open(&acme).await;
+        let ringing_for = async |endpoint: EndpointId, now| {
+            let application = session("call").application;
+            let found = acme.run("look", async move |tx| tx.ringing_for((&application, &endpoint), now, 9).await);
+            found.await.unwrap()
+        };
+        let carol: EndpointId = "carol".parse().unwrap();
+        let own = ringing_for(alice(), EARLIER).await;
+        assert_eq!(ringing_for(carol.clone(), EARLIER).await, []);
+
+        acme.commit("reroute", vec![Write::Forward(forward("call", "carol"))]).await.unwrap();
+
+        assert_eq!(ringing_for(carol.clone(), EARLIER).await, [(session_id("call"), 0)]);
+        assert_eq!(ringing_for(alice(), EARLIER).await, own, "nobody is there twice");
+        assert_eq!(ringing_for(carol, LATER).await, [], "its ring time is over");
+    }
+
     async fn what_became_of_a_session_is_forgotten_with_it(fixture) {
         let acme = fixture.acme();
         open(&acme).await;
