@@ -84,7 +84,7 @@ words! {
 /// A timer's kind as its two columns.
 pub(crate) fn of_timer(kind: TimerKind) -> (&'static str, u16) {
     match kind {
-        TimerKind::Wave(wave) => ("wave", wave.into()),
+        TimerKind::Wave(wave) => ("wave", wave),
         TimerKind::RingEnd(user) => ("ring-end", user),
         TimerKind::Reroute(user) => ("reroute", user),
         TimerKind::Late(user) => ("late", user),
@@ -94,7 +94,7 @@ pub(crate) fn of_timer(kind: TimerKind) -> (&'static str, u16) {
 /// The kind of a timer's two columns.
 pub(crate) fn timer_of(word: &str, number: u16) -> Option<TimerKind> {
     match word {
-        "wave" => u8::try_from(number).ok().map(TimerKind::Wave),
+        "wave" => Some(TimerKind::Wave(number)),
         "ring-end" => Some(TimerKind::RingEnd(number)),
         "reroute" => Some(TimerKind::Reroute(number)),
         "late" => Some(TimerKind::Late(number)),
@@ -131,11 +131,11 @@ mod tests {
     #[test]
     fn a_timer_comes_back_as_it_was() {
         for kind in
-            [TimerKind::Wave(255), TimerKind::RingEnd(65_535), TimerKind::Reroute(1), TimerKind::Late(2)]
+            [TimerKind::Wave(65_535), TimerKind::RingEnd(65_535), TimerKind::Reroute(1), TimerKind::Late(2)]
         {
             let (word, number) = of_timer(kind);
             assert_eq!(timer_of(word, number), Some(kind));
         }
-        assert_eq!(timer_of("wave", 256), None);
+        assert_eq!(timer_of("?", 0), None);
     }
 }

@@ -78,7 +78,7 @@ pub fn go_on(facts: GoingOn<'_>, course: &Course, plan: &Plan, rng: &mut impl Cr
 
 impl GoingOn<'_> {
     /// The first wave of a new plan.
-    pub(crate) fn next_wave(&self) -> u8 {
+    pub(crate) fn next_wave(&self) -> u16 {
         self.legs.iter().map(|leg| leg.wave.saturating_add(1)).max().unwrap_or(0)
     }
 
@@ -298,6 +298,23 @@ mod tests {
         let writes = hunt.go_on(&forward);
         assert!(writes.contains(&again));
         assert_eq!(appended(&writes), []);
+    }
+
+    /// 16 users, 8 plans each, 8 waves each, and devices that came late.
+    #[test]
+    fn inv_15_the_waves_of_many_users_plans_are_counted_apart() {
+        let mut hunt = hunt();
+        hunt.leg(LegState::Stopped);
+        hunt.rung.legs[0].wave = 16 * 8 * 8;
+        let in_turn = (0..2).map(|index| Wave {
+            starts_after: Duration::from_secs(5 * u64::from(index)),
+            ..ring(index).waves.remove(0)
+        });
+        let plan = Plan { waves: in_turn.collect(), ..ring_all(0) };
+
+        let waves: Vec<u16> = rung_legs(&hunt.go_on(&plan)).iter().map(|leg| leg.wave).collect();
+
+        assert_eq!(waves, [1_025, 1_026]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl LegMaker<'_> {
     /// The timers of the waves that begin later.
     pub(crate) fn waves(&self, rings: &[Planned<'_>]) -> Vec<Write> {
         let later = rings.iter().filter(|ring| !ring.starts_after.is_zero());
-        let waves: BTreeMap<u8, Duration> = later.map(|ring| (ring.wave, ring.starts_after)).collect();
+        let waves: BTreeMap<u16, Duration> = later.map(|ring| (ring.wave, ring.starts_after)).collect();
         let arm = |(wave, after)| self.timer(TimerKind::Wave(wave), self.now.after(after));
         waves.into_iter().map(arm).collect()
     }
@@ -134,15 +134,15 @@ pub(crate) fn rung_device(alias: String, target: &Target) -> RungDevice {
 /// A target with its place in the plan.
 pub(crate) struct Planned<'a> {
     pub(crate) of: &'a Reachable,
-    wave: u8,
+    wave: u16,
     starts_after: Duration,
     ring_time: Duration,
 }
 
 impl<'a> Planned<'a> {
     /// The rings of a plan, its waves counted from this one.
-    pub(crate) fn of(plan: &Plan, targets: &'a [Reachable], first_wave: u8) -> Vec<Self> {
-        let waves = (first_wave..=u8::MAX).zip(&plan.waves);
+    pub(crate) fn of(plan: &Plan, targets: &'a [Reachable], first_wave: u16) -> Vec<Self> {
+        let waves = (first_wave..=u16::MAX).zip(&plan.waves);
         waves
             .flat_map(|(wave, it)| it.rings.iter().map(move |ring| (wave, it.starts_after, ring)))
             .filter_map(|(wave, starts_after, ring)| {

@@ -18,7 +18,7 @@ use crate::{
 
 /// Begins a wave: rings its legs whose users have not answered.
 pub fn begin_wave(
-    wave: u8,
+    wave: u16,
     invitations: &[Invitation],
     legs: &[Leg],
     now: Timestamp,

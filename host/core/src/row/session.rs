@@ -124,8 +124,8 @@ pub struct Leg {
     pub user: u16,
     /// Which device.
     pub device: DeviceId,
-    /// Its wave.
-    pub wave: u8,
+    /// Its wave: of the session's, each plan has its own.
+    pub wave: u16,
     /// How far it is.
     pub state: LegState,
     /// The ring's lease; the device stops by its own clock then.
@@ -205,7 +205,7 @@ impl Milestones {
 #[serde(rename_all = "kebab-case")]
 pub enum TimerKind {
     /// Begin this wave.
-    Wave(u8),
+    Wave(u16),
     /// The ring time of this user is over.
     RingEnd(u16),
     /// The router is asked how the ringing of this user goes on.

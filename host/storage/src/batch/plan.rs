@@ -33,7 +33,7 @@ pub(super) type InvitationRow<'a> = (Text<'a>, Text<'a>, u16, Text<'a>, Text<'a>
 type At = Option<i64>;
 /// Tenant, session, device, position, wave, state, lease, ring, change, milestones.
 pub(super) type LegRow<'a> =
-    (Text<'a>, Text<'a>, Text<'a>, u16, u8, Text<'a>, i64, Maybe<'a>, i64, At, At, At, At, At);
+    (Text<'a>, Text<'a>, Text<'a>, u16, u16, Text<'a>, i64, Maybe<'a>, i64, At, At, At, At, At);
 /// Tenant, session, device, state, change, milestones.
 pub(super) type SetLegRow<'a> = (Text<'a>, Text<'a>, Text<'a>, Text<'a>, i64, At, At, At, At, At);
 /// Tenant, entry, attempt, gateway, payload in hexadecimal, state, time.

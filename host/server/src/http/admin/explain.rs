@@ -130,7 +130,7 @@ struct User {
 struct Rung {
     #[schema(value_type = String)]
     device: DeviceId,
-    wave: u8,
+    wave: u16,
     #[schema(value_type = String)]
     state: LegState,
     /// Whether it rang, and if not, why: a word and a sentence.
