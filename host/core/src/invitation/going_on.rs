@@ -154,9 +154,9 @@ impl GoingOn<'_> {
     }
 }
 
-/// What became of a user whose legs have all come to an end.
+/// What became of a user whose legs have all come to an end, or who has none.
 pub(crate) fn became(legs: &[&Leg]) -> (InvitationState, UserOutcome) {
-    let all = |states: &[LegState]| legs.iter().all(|leg| states.contains(&leg.state));
+    let all = |states: &[LegState]| !legs.is_empty() && legs.iter().all(|leg| states.contains(&leg.state));
     if all(&[LegState::Busy]) {
         (InvitationState::Declined, UserOutcome::Busy)
     } else if all(&[LegState::Declined, LegState::Busy]) {
@@ -338,6 +338,12 @@ mod tests {
     fn inv_4_a_plan_without_rings_ends_it_with_the_routers_word_and_tells_the_outcomes_apart() {
         let mut hunt = hunt();
         let gone = Plan { finally: Finally::GiveUp("on-leave".into()), ..ring_all(0) };
+        let nobody = became(&[]);
+        assert_eq!(
+            nobody,
+            (InvitationState::NoAnswer, UserOutcome::NoAnswer),
+            "who was not rung was not busy"
+        );
         for (state, expected) in [
             (LegState::Busy, UserOutcome::Busy),
             (LegState::Declined, UserOutcome::AllDeclined),

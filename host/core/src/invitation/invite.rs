@@ -8,11 +8,12 @@ use switchhook_protocol::{
     endpoint::EndpointId,
     error::ErrorCode,
     id::{DeviceId, SessionId},
-    invitation::{Invite, InviteStatus, MAX_INVITED},
+    invitation::{Invite, InviteStatus, MAX_INVITED, UserOutcome},
     time::{Timestamp, millis},
 };
 
 use super::{
+    answer::outcome,
     course::Course,
     legs::{LegMaker, Planned, rung_device},
     routing::Routing,
@@ -55,6 +56,8 @@ pub struct Inviting<'a> {
     pub course: &'a Course,
     /// The router's plan for them.
     pub plan: &'a Plan,
+    /// By which of the invited a device is registered, also one that rings for another of them, or is the inviter's.
+    pub registered: &'a BTreeSet<EndpointId>,
     /// When.
     pub now: Timestamp,
 }
@@ -97,6 +100,11 @@ pub fn targets(
         return Err(ErrorCode::TooLarge);
     }
     Ok(targets)
+}
+
+/// By which identifiers these devices are registered: before [`targets`] has one for each device.
+pub fn registered(found: &[Target]) -> BTreeSet<EndpointId> {
+    found.iter().map(|target| target.endpoint.clone()).collect()
 }
 
 /// How many devices may be reached where a tenant allows so many.
@@ -186,13 +194,46 @@ impl<'a> Inviting<'a> {
             writes.extend(self.course.forwards((self.session, user), self.now));
         }
         writes.extend(maker.waves(rings));
+        writes.extend(self.left_out(maker, rings, rng));
+        writes
+    }
+
+    /// Users who are registered, and whom the plan rings on no device: the inviter is told at once, or it goes on to whom
+    /// the plan names. Whose devices all ring for others of the invited goes on to nobody.
+    fn left_out(&self, maker: &LegMaker<'_>, rings: &[Planned<'_>], rng: &mut impl CryptoRng) -> Vec<Write> {
+        let mut known: BTreeSet<&EndpointId> = BTreeSet::new();
+        let mut writes = Vec::new();
+        for (user, endpoint) in (0..=u16::MAX).zip(&self.routing.asked.invited) {
+            let rung = rings.iter().any(|ring| ring.of.user == user);
+            // Who is invited twice is one user.
+            if !known.insert(endpoint) || rung || !self.registered.contains(endpoint) {
+                continue;
+            }
+            let course = self.course.planned(self.plan, user);
+            let goes_on = !course.targets.is_empty() && course.forward().is_some();
+            let invitation = Invitation {
+                session: self.session.clone(),
+                user,
+                endpoint: endpoint.clone(),
+                state: if goes_on { InvitationState::Ringing } else { InvitationState::NoAnswer },
+                taken_by: None,
+                rings_until: self.now,
+                course: course.seal(self.keys, rng),
+            };
+            let next = if goes_on {
+                maker.timer(TimerKind::Reroute(user), self.now)
+            } else {
+                let told = (UserOutcome::NoAnswer, course.word());
+                outcome(&invitation, &self.inviter.id, told, self.now, rng)
+            };
+            writes.extend([Write::OpenInvitation(invitation), next]);
+        }
         writes
     }
 
     fn not_registered(&self) -> Vec<EndpointId> {
-        let registered =
-            |endpoint: &&EndpointId| !self.course.targets.iter().any(|it| it.target.endpoint == **endpoint);
-        self.routing.asked.invited.iter().filter(registered).cloned().collect()
+        let invited = self.routing.asked.invited.iter();
+        invited.filter(|endpoint| !self.registered.contains(*endpoint)).cloned().collect()
     }
 }
 
@@ -201,21 +242,28 @@ mod tests {
     use alloc::vec;
     use core::time::Duration;
 
-    use switchhook_protocol::event::Event;
+    use switchhook_protocol::event::{Event, Outcome};
 
     use super::*;
     use crate::{
         invitation::testing::{
-            NOW, PHONE, TABLET, alice, course, invite_request, keys, reachable, ring_all, routing, rung_legs,
-            target,
+            NOW, PHONE, TABLET, alice, appended, course, invite_request, keys, reachable, ring_all, routing,
+            rung_legs, target,
         },
-        policy::route::{Ring, TargetIndex, Wave},
+        policy::route::{Finally, Ring, TargetIndex, Wave},
         row::{LegState, Timer},
         testing::TestRng,
         ticket::SessionTicket,
     };
 
+    /// Who is invited beside Bob.
+    const OTHER: &str = "+15550199";
+
     fn invited(targets: &[Reachable], plan: &Plan) -> Result<Invited, ErrorCode> {
+        invited_of(targets, plan, &["+15550101"])
+    }
+
+    fn invited_of(targets: &[Reachable], plan: &Plan, registered: &[&str]) -> Result<Invited, ErrorCode> {
         let facts = Inviting {
             keys: &keys(),
             session: &session(),
@@ -223,6 +271,7 @@ mod tests {
             routing: &routing(),
             course: &course(targets.to_vec()),
             plan,
+            registered: &registered.iter().map(|endpoint| endpoint.parse().unwrap()).collect(),
             now: NOW,
         };
         invite(facts, &mut TestRng(1))
@@ -294,6 +343,55 @@ mod tests {
         let three = vec![target(PHONE), target(TABLET), target("bob-laptop")];
         assert_eq!(targets(three), Err(ErrorCode::TooLarge));
         assert_eq!(invited(&both(), &ring_all(0)), Err(ErrorCode::RouteRefused));
+    }
+
+    /// The other one's invitation, and what the inviter is told of it.
+    fn second(writes: &[Write]) -> (InvitationState, Vec<Outcome>) {
+        let opened = writes.iter().find_map(|write| match write {
+            Write::OpenInvitation(it) if it.user == 1 => Some(it.state),
+            _ => None,
+        });
+        let told = appended(writes).into_iter();
+        let outcomes = told.filter_map(|(to, event)| match event {
+            Event::Outcome(outcome) if to == alice().id => Some(outcome),
+            _ => None,
+        });
+        (opened.unwrap(), outcomes.collect())
+    }
+
+    #[test]
+    fn inv_4_of_a_user_whom_the_plan_leaves_out_the_inviter_hears_at_once() {
+        let other = Reachable {
+            user: 1,
+            target: Target { endpoint: OTHER.parse().unwrap(), ..target("carol-phone") },
+        };
+        let plan = Plan { finally: Finally::GiveUp("on-leave".into()), ..ring_all(1) };
+
+        let targets = [reachable(PHONE), other];
+        let Invited { writes, status } = invited_of(&targets, &plan, &["+15550101", OTHER]).unwrap();
+
+        assert_eq!(status.not_registered, vec![]);
+        let (state, outcomes) = second(&writes);
+        let [outcome] = &outcomes[..] else { panic!("{outcomes:?}") };
+        assert_eq!((state, outcome.outcome), (InvitationState::NoAnswer, UserOutcome::NoAnswer));
+        assert_eq!((outcome.endpoint.reveal(), outcome.word.as_deref()), (OTHER, Some("on-leave")));
+
+        let forward = Plan { finally: Finally::Forward("+15550102".parse().unwrap()), ..ring_all(1) };
+        let Invited { writes, .. } = invited_of(&targets, &forward, &["+15550101", OTHER]).unwrap();
+        assert_eq!(second(&writes), (InvitationState::Ringing, vec![]));
+        let timer = Timer { session: session(), kind: TimerKind::Reroute(1), due_at: NOW };
+        assert!(writes.contains(&Write::Arm(timer)), "its forward is followed");
+    }
+
+    #[test]
+    fn inv_3_who_is_reached_only_by_a_device_that_rings_for_another_is_registered_and_rung_by_nothing() {
+        let forward = Plan { finally: Finally::Forward("+15550102".parse().unwrap()), ..ring_all(2) };
+
+        let Invited { writes, status } = invited_of(&both(), &forward, &["+15550101", OTHER]).unwrap();
+
+        assert_eq!(status.not_registered, vec![]);
+        let (state, outcomes) = second(&writes);
+        assert_eq!((state, outcomes.len()), (InvitationState::NoAnswer, 1), "nor does it go on");
     }
 
     #[test]

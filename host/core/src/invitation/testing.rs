@@ -2,7 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, clippy::unused_self, reason = "a harness picks what it looks for")]
 
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{collections::BTreeSet, string::String, vec, vec::Vec};
 use core::time::Duration;
 
 use switchhook_protocol::{
@@ -55,6 +55,7 @@ pub(crate) fn ringing(devices: &[&str]) -> RungCall {
         routing: &routing(),
         course: &course(targets),
         plan: &ring_all(u16::try_from(devices.len()).unwrap()),
+        registered: &BTreeSet::from([target(PHONE).endpoint]),
         now: NOW,
     };
     let invited = invite(facts, &mut TestRng(7)).unwrap();

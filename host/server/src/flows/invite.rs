@@ -60,11 +60,12 @@ async fn ring(
     check_session_key(caller, &request.session_key)?;
     let network = NetworkFacts::read(&request.connection_data, app.keys.cdx(), app.now())?;
 
-    let registered = reach::devices_from_own(app, caller, &request.from, &request.invited).await?;
+    let found = reach::devices_from_own(app, caller, &request.from, &request.invited).await?;
+    let registered = invite::registered(&found);
     let (of_device, from_to) = ((tenant, &inviter.id), (&request.from, request.invited.as_slice()));
     app.bounds.invite(of_device, from_to, app.now()).map_err(FlowError::too_often)?;
     let fan_out = app.bounds.of(tenant).limits.fan_out;
-    let targets = invite::targets(registered, &inviter.id, &request.invited, fan_out)?;
+    let targets = invite::targets(found, &inviter.id, &request.invited, fan_out)?;
 
     let session = mint::session(&mut app.rng());
     let routing = Routing::new(Asked::from(request), network, &mut app.rng());
@@ -82,6 +83,7 @@ async fn ring(
         routing: &routing,
         course: &answer.course,
         plan: &answer.plan,
+        registered: &registered,
         now: app.now(),
     };
     let invited = invite::invite(facts, &mut app.rng())?;
