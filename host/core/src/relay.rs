@@ -59,6 +59,7 @@ pub fn credentials(
         username: minted.username,
         password: minted.password,
         expires_in_ms: millis(CREDENTIALS_LIFE),
+        family: None,
     }
 }
 

@@ -121,7 +121,8 @@ pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Longest such pause: a network that is back is noticed this late.
 pub const LOOK_AGAIN_MAX: Duration = Duration::from_secs(16);
 
-/// How long a relay has to say where it sees this device. Longer than any round trip, and the path is in doubt already.
+/// How long a relay has to say that it keeps this device's address. Longer than most round trips, of which it may take
+/// several, and the path is in doubt already.
 pub const LEG: Duration = Duration::from_secs(1);
 
 /// Ports beyond the last one that are guessed of a NAT that gives out one after the other. Each costs its peer
@@ -171,6 +172,35 @@ pub const RENEW_AGAIN: Duration = Duration::from_mins(1);
 /// Until the next way to a relay is tried: datagrams to it, asked again after 0.2, 0.6 and 1.4 s, are lost for good.
 pub const RELAY_WAY: Duration = Duration::from_secs(3);
 
+/// First repeat of a request to a relay; it doubles. As short as CDX's: the user waits for it.
+pub const TURN_RTO: Duration = Duration::from_millis(200);
+
+/// How often it goes out; the pauses add up to 25 s, and what is waited for has a shorter deadline of its own.
+pub const TURN_REQUESTS: u32 = 7;
+
+/// How often one request is asked anew with what its refusal brings: the nonce of a first one may be too old for the next.
+pub const TURN_CHALLENGES: u32 = 3;
+
+/// How long before its end an allocation is asked for again: every repeat of the request fits in.
+pub const TURN_BEFORE_END: Duration = Duration::from_mins(1);
+
+/// After this long a peer's channel is asked for again: a relay forgets its permission after 5 min (RFC 8656 §9).
+pub const TURN_CHANNEL: Duration = Duration::from_mins(4);
+
+/// Until a request that was refused, or not answered, is made again: an allocation that is to be kept has a minute, and a
+/// peer that the relay does not let in yet may be let in when it has heard of the peer's relay.
+pub const TURN_AGAIN: Duration = Duration::from_secs(2);
+
+/// Peers of an allocation: twice the addresses of one peer that are tried, since it may get others.
+pub const RELAY_PEERS: usize = 2 * CANDIDATES;
+
+/// Bytes that wait for a connection to a relay, some hundred datagrams; full, the newest is lost, as in a network.
+pub const RELAY_STREAM: usize = 256 * 1024;
+
+/// How long an address at a relay has to follow its client: a connection, a challenge and an answer, and two repeats.
+/// It is made anew otherwise, which takes longer.
+pub const FOLLOW: Duration = Duration::from_secs(2);
+
 /// Ways to a relay that are tried: UDP, TCP and TLS, over two families.
 pub const RELAY_WAYS: usize = 6;
 
@@ -217,7 +247,7 @@ pub const CLOSED_AGAIN_MAX: Duration = Duration::from_mins(16);
 /// Nothing heard for so long, and no question answered: the path is over.
 pub const PATH_SILENCE: Duration = Duration::from_secs(50);
 
-/// Datagrams that wait for the application; full, the newest is dropped, as in a network.
+/// Datagrams that wait for the application, or for a relay; full, the newest is dropped, as in a network.
 pub const DATAGRAMS: usize = 512;
 
 /// Wishes of the application that wait for its call; each says the same again.

@@ -64,6 +64,11 @@ pub async fn recv_from(socket: &dyn DatagramSocket, buffer: &mut [u8]) -> io::Re
     .await
 }
 
+/// Windows reports here that an earlier datagram found nobody; the next may.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
+}
+
 /// The operating system's network.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemNetwork {

@@ -179,7 +179,7 @@ impl PathSearch {
     }
 
     /// Whether no path is found yet, and one may be.
-    const fn is_searching(&self) -> bool {
+    pub(crate) const fn is_searching(&self) -> bool {
         matches!(self.state, State::Searching(_))
     }
 

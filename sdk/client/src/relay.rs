@@ -5,54 +5,61 @@
 //! address, what comes in there is received. Checks and encryption run over it as over a direct
 //! path. The first datagram to a peer gives the relay the permission for that peer.
 //!
-//! The TURN client of the crate `turn` waits where a datagram socket must not, so two tasks stand
-//! between; it also stops at the first datagram that is no answer, so it is shown only answers.
+//! Its client of TURN is a [machine](turn), and [`Driver`] what moves that one: no task and no queue stands between.
+//! So whoever receives from an allocation also keeps it, and has the answers of the relay read that the first
+//! datagram to a peer waits for. A task comes into being at the end, to give the address back.
 
-mod datagrams;
+mod carrier;
+mod driver;
+mod login;
+mod peers;
+mod requests;
 pub(crate) mod stream;
+pub(crate) mod turn;
+mod ways;
+mod wire;
 
 use core::{
     fmt,
+    future::poll_fn,
     net::SocketAddr,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rustls::{ClientConfig as TlsConfig, pki_types::ServerName};
-use switchhook_protocol::relay::{RelayCredentials, RelayServer, Transport};
-use tokio::{
-    io::ReadBuf,
-    net::TcpStream,
-    runtime::Handle,
-    sync::mpsc::{Receiver, Sender, channel},
-    task::JoinHandle,
-    time::timeout,
-};
-use tokio_rustls::TlsConnector;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
-use turn::client::{Client as TurnClient, ClientConfig};
-use webrtc_util::Conn;
+use rustls::ClientConfig as TlsConfig;
+use switchhook_protocol::relay::RelayCredentials;
+use tokio::{io::ReadBuf, runtime::Handle, time::timeout};
+use tokio_util::task::TaskTracker;
 
-use self::{datagrams::Datagrams, stream::Messages};
+use self::{
+    driver::{Driver, Heard},
+    turn::Why,
+    ways::{Way, ways},
+};
 use crate::{
-    connection::dial::{DialError, web_tls},
     limits,
     network::{DatagramSocket, Network},
-    stun::is_answer_or_indication,
 };
 
 /// Why there is no allocation.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
-    /// The network gives no socket.
-    #[error("no socket: {0}")]
+    /// The network gives no socket, or what leads to the relay broke off.
+    #[error("no way to the relay: {0}")]
     Socket(#[from] io::Error),
-    /// The relay refused, or TURN failed.
-    #[error("the relay gives no allocation: {0}")]
-    Turn(#[from] turn::Error),
+    /// The relay refused.
+    #[error("the relay gives no allocation: error {code}")]
+    Refused {
+        /// As RFC 8489 §14.8 and RFC 8656 §19 number it.
+        code: u16,
+    },
+    /// The relay answered, and named no address.
+    #[error("the relay names no address")]
+    NoAddress,
     /// TLS cannot be set up, or leads to a relay of another name.
     #[error("no TLS to the relay: {0}")]
     Tls(String),
@@ -61,17 +68,15 @@ pub enum RelayError {
     Deadline,
 }
 
-/// An address at a relay.
+/// An address at a relay. It is kept, and the first datagram to a peer leaves, as long as somebody receives from it.
+///
+/// Where the relay has forgotten it, or the connection to the relay breaks off, nothing more is received, and to send is an
+/// error.
 pub struct Allocation {
     relayed: SocketAddr,
-    observed: SocketAddr,
-    outbound: Sender<(Vec<u8>, SocketAddr)>,
-    inbound: Mutex<Receiver<(Vec<u8>, SocketAddr)>>,
-    _receiving: AbortOnDropHandle<()>,
-    guard: Guard,
+    way: Way,
+    driver: Arc<Mutex<Driver>>,
 }
-
-type Relayed = Arc<dyn Conn + Send + Sync>;
 
 impl Allocation {
     /// Asks the relay host for an address: by the first of its ways on which it answers. Over TLS it trusts whom
@@ -89,14 +94,16 @@ impl Allocation {
         let opening = async {
             let mut ways = ways(credentials).into_iter().peekable();
             while let Some(server) = ways.next() {
-                let way = Box::pin(Self::by(network, credentials, (&server, tls.as_ref())));
+                let way = Way { server, tls: tls.clone() };
+                let opening = Box::pin(Self::by(network, credentials, way.clone()));
                 // The last one has all the time that is left.
                 let patience = if ways.peek().is_some() { limits::RELAY_WAY } else { limits::RELAY };
-                match timeout(patience, way).await {
+                match timeout(patience, opening).await {
                     Ok(Err(trouble)) if trouble.is_answer() || ways.peek().is_none() => return Err(trouble),
                     Ok(Ok(allocation)) => return Ok(allocation),
                     other @ (Ok(Err(_)) | Err(_)) => {
-                        tracing::debug!(?server, trouble = ?other.err(), "the relay is tried in another way");
+                        let trouble = other.err();
+                        tracing::debug!(server = ?way.server, ?trouble, "the relay is tried in another way");
                     }
                 }
             }
@@ -105,21 +112,10 @@ impl Allocation {
         timeout(limits::RELAY, opening).await.unwrap_or(Err(RelayError::Deadline))
     }
 
-    async fn by(
-        network: &dyn Network,
-        credentials: &RelayCredentials,
-        (server, tls): (&RelayServer, Option<&Arc<TlsConfig>>),
-    ) -> Result<Self, RelayError> {
-        let addr = server.addr;
-        let socket: Relayed = match server.transport {
-            Transport::Udp => Arc::new(Datagrams { socket: network.bind()?, server: addr }),
-            Transport::Tcp => Arc::new(Messages::new(addr, Box::new(connect(network, addr).await?))),
-            Transport::Tls => {
-                Arc::new(Messages::new(addr, Box::new(connect_by_tls(network, server, tls).await?)))
-            }
-            Transport::Unknown => return Err(io::Error::from(io::ErrorKind::Unsupported).into()),
-        };
-        Self::allocate(socket, addr, credentials).await
+    async fn by(network: &dyn Network, credentials: &RelayCredentials, way: Way) -> Result<Self, RelayError> {
+        let mut driver = Driver::new(way.open(network).await?, credentials);
+        let relayed = poll_fn(|cx| driver.poll_allocated(cx)).await?;
+        Ok(Self { relayed, way, driver: Arc::new(Mutex::new(driver)) })
     }
 
     /// The address that the relay gave.
@@ -128,145 +124,68 @@ impl Allocation {
     }
 
     /// The address that the relay sees this device under; the relay's own if it does not say.
-    pub const fn observed(&self) -> SocketAddr {
-        self.observed
+    pub fn observed(&self) -> SocketAddr {
+        self.driver().observed().unwrap_or(self.relayed)
     }
 
-    /// Whether the relay still sees this device where it was when it gave the address. It keeps an address for that place
-    /// alone.
-    pub(crate) async fn is_seen_as_before(&self) -> bool {
-        let seen = timeout(limits::LEG, self.guard.client.send_binding_request()).await;
-        matches!(seen, Ok(Ok(seen)) if seen == self.observed)
+    /// Whether the relay keeps the address for this device, or does so again where it sees it now. False if it does not
+    /// say so soon.
+    pub(crate) async fn is_kept(&self) -> bool {
+        let asked = self.driver().ask();
+        matches!(timeout(limits::LEG, asked).await, Ok(Ok(())))
     }
 
-    async fn allocate(
-        socket: Relayed,
-        server: SocketAddr,
-        credentials: &RelayCredentials,
-    ) -> Result<Self, RelayError> {
-        let client = TurnClient::new(ClientConfig {
-            stun_serv_addr: server.to_string(),
-            turn_serv_addr: server.to_string(),
-            username: credentials.username.clone(),
-            password: credentials.password.clone(),
-            realm: credentials.realm.clone(),
-            software: String::new(),
-            rto_in_ms: 0,
-            conn: socket,
-            vnet: None,
-        })
-        .await?;
-        let guard = Guard { client: client.clone(), sending: None, tasks: TaskTracker::new() };
-        client.listen().await?;
-        let relayed: Relayed = Arc::new(client.allocate().await?);
-        let address = relayed.local_addr().map_err(|error| io::Error::other(error.to_string()))?;
-        // For the other side's information; a relay that answers no Binding relays all the same.
-        let observed = timeout(limits::CDX_RTO * 4, client.send_binding_request()).await;
-        let observed = observed.ok().and_then(Result::ok).unwrap_or(address);
-        Ok(Self::running(guard, relayed, address, observed))
+    /// Takes the address along to where this device is now, over a socket or connection of its own. False if the relay
+    /// does not let it: then the address is of no use any more.
+    pub(crate) async fn follow(&self, network: &dyn Network) -> bool {
+        let following = async {
+            let carrier = self.way.open(network).await.ok()?;
+            let asked = self.driver().follow(carrier);
+            asked.await.ok()
+        };
+        matches!(timeout(limits::FOLLOW, following).await, Ok(Some(())))
     }
 
-    fn running(mut guard: Guard, conn: Relayed, relayed: SocketAddr, observed: SocketAddr) -> Self {
-        let (outbound, to_send) = channel(limits::DATAGRAMS);
-        let (received, inbound) = channel(limits::DATAGRAMS);
-        let sending = guard.tasks.spawn(send_all(Arc::clone(&conn), to_send));
-        guard.sending = Some((sending, Arc::clone(&conn)));
-        let receiving = AbortOnDropHandle::new(guard.tasks.spawn(receive_all(conn, received)));
-        let inbound = Mutex::new(inbound);
-        Self { relayed, observed, outbound, inbound, _receiving: receiving, guard }
+    fn driver(&self) -> MutexGuard<'_, Driver> {
+        lock(&self.driver)
     }
 }
 
-/// The ways of these credentials that this version knows.
-fn ways(credentials: &RelayCredentials) -> Vec<RelayServer> {
-    let known = |server: &&RelayServer| server.transport != Transport::Unknown;
-    let ways: Vec<_> = credentials.servers.iter().filter(known).take(limits::RELAY_WAYS).cloned().collect();
-    let only = RelayServer { transport: Transport::Udp, addr: credentials.server, name: None };
-    if ways.is_empty() { vec![only] } else { ways }
-}
-
-async fn connect(network: &dyn Network, addr: SocketAddr) -> io::Result<TcpStream> {
-    let stream = network.connect(addr).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-async fn connect_by_tls(
-    network: &dyn Network,
-    server: &RelayServer,
-    tls: Option<&Arc<TlsConfig>>,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, RelayError> {
-    let name = server.name.clone().unwrap_or_else(|| server.addr.ip().to_string());
-    let name = ServerName::try_from(name).map_err(|error| RelayError::Tls(error.to_string()))?;
-    let tls = match tls {
-        Some(tls) => Arc::clone(tls),
-        None => web_tls().map_err(|error: DialError| RelayError::Tls(error.to_string()))?,
-    };
-    let mut config = TlsConfig::clone(&tls);
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    let stream = connect(network, server.addr).await?;
-    let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-    shaken.map_err(|error| RelayError::Tls(error.to_string()))
-}
-
-/// TURN in the handshake of TLS (RFC 7443).
-const ALPN: &[u8] = b"stun.turn";
-
-/// Whether the crate's client may see a message: it stops at the first that is neither data nor an answer.
-fn is_for_client(message: &[u8]) -> bool {
-    let channel = message.first().is_some_and(|first| (0x40..0x80).contains(first));
-    channel || is_answer_or_indication(message)
-}
-
-/// No address, of this one's family.
-fn any_of(addr: SocketAddr) -> SocketAddr {
-    if addr.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() }
+/// Nothing in there is left half done by a panic of its holder.
+fn lock(driver: &Mutex<Driver>) -> MutexGuard<'_, Driver> {
+    driver.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl RelayError {
     /// Whether the relay has answered: another way leads to the same answer.
     const fn is_answer(&self) -> bool {
-        matches!(self, Self::Turn(turn::Error::Other(_)))
+        matches!(self, Self::Refused { .. } | Self::NoAddress)
     }
 }
 
-async fn send_all(relayed: Relayed, mut to_send: Receiver<(Vec<u8>, SocketAddr)>) {
-    while let Some((datagram, to)) = to_send.recv().await {
-        if let Err(error) = relayed.send_to(&datagram, to).await {
-            tracing::debug!(%error, "the relay takes no datagram");
-        }
-    }
-}
-
-async fn receive_all(relayed: Relayed, received: Sender<(Vec<u8>, SocketAddr)>) {
-    let mut buffer = vec![0; 65_536];
-    while let Ok((length, from)) = relayed.recv_from(&mut buffer).await {
-        let datagram = buffer.get(..length).unwrap_or_default().to_vec();
-        // Full, the newest is lost, as in a network.
-        if received.try_send((datagram, from)).is_err() && received.is_closed() {
-            return;
+impl From<Why> for RelayError {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::Refused(code) => Self::Refused { code },
+            Why::NoAddress => Self::NoAddress,
+            Why::Silence | Why::Ended => Self::Deadline,
         }
     }
 }
 
 impl DatagramSocket for Allocation {
     fn send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
-        let full_or_over = self.outbound.try_send((datagram.to_vec(), to)).is_err();
-        if full_or_over && self.outbound.is_closed() {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        Ok(())
+        self.driver().send_to(datagram, to)
     }
 
     fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<SocketAddr>> {
-        let mut inbound = self.inbound.lock().unwrap_or_else(PoisonError::into_inner);
-        match inbound.poll_recv(cx) {
-            Poll::Ready(Some((datagram, from))) => {
-                buffer.put_slice(datagram.get(..buffer.remaining()).unwrap_or(&datagram));
-                Poll::Ready(Ok(from))
+        let mut driver = self.driver();
+        driver.is_received_by(cx);
+        loop {
+            match ready!(driver.poll(cx, buffer)) {
+                Heard::Data(from) => return Poll::Ready(Ok(from)),
+                Heard::Event(event) => driver.take(&event),
             }
-            Poll::Ready(None) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            Poll::Pending => Poll::Pending,
         }
     }
 
@@ -281,64 +200,22 @@ impl DatagramSocket for Allocation {
 
 impl fmt::Debug for Allocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut form = f.debug_struct("Allocation");
-        form.field("relayed", &self.relayed).field("observed", &self.observed).finish_non_exhaustive()
+        f.debug_struct("Allocation").field("relayed", &self.relayed).finish_non_exhaustive()
     }
 }
 
-/// Sends what is still to be sent, gives the allocation back, and ends the TURN client's own tasks,
-/// on whatever way it ends.
-struct Guard {
-    client: TurnClient,
-    sending: Option<(JoinHandle<()>, Relayed)>,
-    tasks: TaskTracker,
-}
-
-impl Drop for Guard {
+/// Sends what is still to be sent, and gives the address back.
+impl Drop for Allocation {
     fn drop(&mut self) {
         // Outside of a runtime there is nothing that could still run.
         let Ok(runtime) = Handle::try_current() else { return };
-        let farewell = farewell(self.client.clone(), self.sending.take());
-        self.tasks.spawn_on(farewell, &runtime);
+        TaskTracker::new().spawn_on(farewell(Arc::clone(&self.driver)), &runtime);
     }
 }
 
-async fn farewell(client: TurnClient, sending: Option<(JoinHandle<()>, Relayed)>) {
-    if let Some((mut sending, relayed)) = sending {
-        // Its queue has no sender any more, so it ends; a relay that is gone does not keep it.
-        if timeout(limits::LAST_DATAGRAMS, &mut sending).await.is_err() {
-            sending.abort();
-        }
-        _ = timeout(limits::LAST_DATAGRAMS, relayed.close()).await;
-    }
-    _ = client.close().await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn credentials(servers: &str) -> RelayCredentials {
-        let text = format!(
-            r#"{{"server":"192.0.2.10:3478","servers":{servers},"realm":"r","username":"u","password":"p","expires_in_ms":1}}"#
-        );
-        serde_json::from_str(&text).unwrap()
-    }
-
-    #[test]
-    fn rel_3_a_transport_of_a_later_version_is_passed_over_and_takes_no_others_place() {
-        let strange = r#"{"transport":"quic","addr":"192.0.2.10:443"}"#;
-        let known = r#"{"transport":"tcp","addr":"192.0.2.10:3478"}"#;
-        let many = [strange; limits::RELAY_WAYS].join(",");
-
-        let mixed = ways(&credentials(&format!("[{many},{known}]")));
-
-        assert_eq!(mixed.iter().map(|way| way.transport).collect::<Vec<_>>(), [Transport::Tcp]);
-        // UDP is what every relay host has.
-        let plain =
-            RelayServer { transport: Transport::Udp, addr: "192.0.2.10:3478".parse().unwrap(), name: None };
-        for nothing_known in [format!("[{many}]"), "[]".to_owned()] {
-            assert_eq!(ways(&credentials(&nothing_known)), core::slice::from_ref(&plain));
-        }
-    }
+async fn farewell(driver: Arc<Mutex<Driver>>) {
+    // A relay that is gone does not keep it.
+    _ = timeout(limits::LAST_DATAGRAMS, poll_fn(|cx| lock(&driver).poll_sent(cx))).await;
+    lock(&driver).give_back();
+    _ = timeout(limits::LAST_DATAGRAMS, poll_fn(|cx| lock(&driver).poll_over(cx))).await;
 }

@@ -6,7 +6,7 @@ use stun_types::{
     attribute::{AttributeType, RawAttribute, Username, XorMappedAddress},
     message::{
         BINDING, IntegrityAlgorithm, IntegrityKey, Message, MessageClass, MessageType, MessageWrite as _,
-        MessageWriteExt as _, MessageWriteVec, ShortTermCredentials, TransactionId,
+        MessageWriteExt as _, MessageWriteVec, Method, ShortTermCredentials, TransactionId,
     },
 };
 use switchhook_protocol::cdx;
@@ -53,12 +53,6 @@ pub(crate) fn read_observation(datagram: &[u8]) -> Option<Observed> {
     let sealed = message.raw_attribute(AttributeType::new(cdx::OBSERVATION));
     let sealed = sealed.and_then(|sealed| String::from_utf8(sealed.value.to_vec()).ok());
     Some(Observed { transaction: transaction.into(), address, sealed })
-}
-
-/// Whether a datagram from a TURN server may be shown to a TURN client: a well-formed answer or
-/// indication. (The client of the crate `turn` stops at the first that is neither.)
-pub(crate) fn is_answer_or_indication(datagram: &[u8]) -> bool {
-    Message::from_bytes(datagram).is_ok_and(|message| !message.has_class(MessageClass::Request))
 }
 
 /// Connectivity checks of one side of a session: Binding with short-term credentials.
@@ -132,7 +126,12 @@ impl Checks {
 
 /// Begins a Binding message.
 pub(crate) fn begin(class: MessageClass, transaction: u128) -> MessageWriteVec {
-    let kind = MessageType::from_class_method(class, BINDING);
+    begin_of(class, BINDING, transaction)
+}
+
+/// Begins a message of any method.
+pub(crate) fn begin_of(class: MessageClass, method: Method, transaction: u128) -> MessageWriteVec {
+    let kind = MessageType::from_class_method(class, method);
     Message::builder(kind, TransactionId::from(transaction), MessageWriteVec::with_capacity(128))
 }
 

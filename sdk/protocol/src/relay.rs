@@ -21,6 +21,23 @@ pub struct RelayCredentials {
     pub password: String,
     /// How long they may be used to allocate, in milliseconds.
     pub expires_in_ms: u64,
+    /// The family of the address to ask the relay for, the one in which both sides' relay hosts reach each other
+    /// (RFC 8656 §7.1); absent, none is asked for, which is IPv4 (since 0.1.0).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<AddressFamily>,
+}
+
+/// A family of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressFamily {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+    /// One that this version does not know: none is asked for.
+    #[serde(other)]
+    Unknown,
 }
 
 impl fmt::Debug for RelayCredentials {

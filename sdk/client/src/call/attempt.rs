@@ -8,7 +8,6 @@ use switchhook_protocol::call::PathKind;
 use tokio::time::sleep_until;
 
 use super::{
-    carry::is_passing,
     inbox::Inbox,
     live::PathInUse,
     relaying::Leg,
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::{
     limits,
-    network::recv_from,
+    network::{is_passing, recv_from},
     secure::{Established, Handshake, KeyError, Secrets, Side, is_data},
     sessions::SessionEvent,
 };

@@ -27,7 +27,6 @@ use tokio::{
     time::{interval, sleep_until},
 };
 
-pub(super) use self::receiving::is_passing;
 use self::{
     idling::Traffic,
     making::{Making, made},
@@ -77,6 +76,8 @@ pub(super) struct Carrying<'a> {
     idle_line: Instant,
     /// A way through the relay that is not there yet.
     making: Option<Making>,
+    /// When to look again whether this side's leg is broken, if the path through the relay is not found by then.
+    look_again: Option<Instant>,
 }
 
 impl<'a> Carrying<'a> {
@@ -95,7 +96,20 @@ impl<'a> Carrying<'a> {
         let begun = now();
         let (heard, idle_line) = (begun, begun);
         let traffic = Traffic::new(live.sent(), begun);
-        Some(Self { engine, line, in_use, live, application, begun, heard, traffic, idle_line, making: None })
+        let (making, look_again) = (None, None);
+        Some(Self {
+            engine,
+            line,
+            in_use,
+            live,
+            application,
+            begun,
+            heard,
+            traffic,
+            idle_line,
+            making,
+            look_again,
+        })
     }
 
     pub(super) async fn run(mut self) -> Ended {
@@ -158,7 +172,10 @@ impl<'a> Carrying<'a> {
         let renewal = self.renewal();
         let silence = self.last_heard() + limits::PATH_SILENCE;
         let (again, alive) = (self.engine.whereabouts.poll_timeout(), Some(self.traffic.next_alive));
-        ways.into_iter().chain([reserve, renewal, again, alive]).flatten().fold(silence, Instant::min)
+        ways.into_iter()
+            .chain([reserve, renewal, again, alive, self.look_again])
+            .flatten()
+            .fold(silence, Instant::min)
     }
 
     fn handle_timeout(&mut self) -> Flow {
@@ -178,6 +195,9 @@ impl<'a> Carrying<'a> {
         }
         if self.renewal().is_some_and(|at| at <= now()) {
             self.renew_relay();
+        }
+        if self.look_again.take_if(|at| *at <= now()).is_some() && self.line.way.search.is_searching() {
+            self.mend();
         }
         self.say_alive();
         Flow::Continue(())

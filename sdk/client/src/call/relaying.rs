@@ -4,10 +4,11 @@
 //! little later, unless the host has told it of the callee's wish by then. Who is told follows at
 //! once, even from a path that looked good: a side that asks has none.
 //!
-//! A relay knows a client by the address that it comes from. Where that changes, the allocation is lost, and nobody
-//! says so. So who hears nothing over the relay asks it for its own address: another one than before, or no answer,
-//! says that it is this side's leg that is to be made anew. The peer is told of the new one (relay update) and keeps
-//! its own; the keys stay.
+//! A relay knows a client by the address that it comes from. Where that changes, nothing comes any more, and nobody
+//! says so. So who hears nothing over the relay asks it for its address again. If that says that it is this side's leg
+//! that is broken, or says nothing, the address at the relay is taken along to where this device is now (RFC 8016), and
+//! the peer notices nothing; where the relay does not let it, or has started again, the leg is made anew. The peer
+//! is told of the new one (relay update) and keeps its own; the keys stay.
 //!
 //! An allocation ends with the credentials that it was made with. Before that another line is made, as if the relay were
 //! asked for, while this one carries.
@@ -76,12 +77,13 @@ pub(super) async fn follow(
     Ok(Box::new(footing.through_relay(credentials, &mut inbox).await?))
 }
 
-/// Makes this side's leg anew, if it is the one that is broken.
+/// Makes this side's leg anew, if it is the one that is broken and does not follow.
 pub(super) async fn mend(footing: Footing, leg: Leg) -> Result<Option<Leg>, CallFailed> {
-    if leg.allocation.is_seen_as_before().await {
+    let Leg { allocation, credentials, renewal } = leg;
+    if allocation.is_kept().await || allocation.follow(&*footing.network).await {
         return Ok(None);
     }
-    Leg::open(&footing, leg.credentials.clone(), leg.renewal).await.map(Some)
+    Leg::open(&footing, credentials, renewal).await.map(Some)
 }
 
 impl Footing {

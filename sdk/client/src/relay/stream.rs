@@ -1,18 +1,14 @@
 //! TURN over TCP and TLS: messages one after the other, each of the length that it says (RFC 8656 §12.5, RFC 8489
 //! §6.2.2).
 
-use core::{any::Any, fmt, net::SocketAddr};
-use std::io;
-
-use async_trait::async_trait;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf, split},
-    sync::Mutex,
-    time::timeout,
+use core::{
+    pin::Pin,
+    task::{Context, Poll, ready},
 };
-use webrtc_util::Conn;
+use std::{io, time::Instant};
 
-use super::{any_of, datagrams::unsupported, is_for_client};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
 use crate::limits;
 
 /// A connection to a relay host, whatever carries it.
@@ -20,42 +16,89 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// The connection, as the crate `turn` wants it.
+/// The connection, in messages.
 pub(super) struct Messages {
-    server: SocketAddr,
-    incoming: Mutex<Incoming>,
-    outgoing: Mutex<WriteHalf<Box<dyn Stream>>>,
-}
-
-struct Incoming {
-    stream: ReadHalf<Box<dyn Stream>>,
-    /// What was received and not yet taken. It outlives a receiver that is cancelled.
-    buffered: Vec<u8>,
+    stream: Box<dyn Stream>,
+    /// What was received and not yet taken.
+    incoming: Vec<u8>,
+    /// What the connection has had no room for.
+    outgoing: Vec<u8>,
+    /// Since when it takes nothing.
+    stuck: Option<Instant>,
 }
 
 /// What stands before the length of a message: STUN's type, or the number of a channel.
 const BEFORE_LENGTH: usize = 2;
 
 impl Messages {
-    pub(super) fn new(server: SocketAddr, stream: Box<dyn Stream>) -> Self {
-        let (reading, writing) = split(stream);
-        let incoming = Mutex::new(Incoming { stream: reading, buffered: Vec::new() });
-        Self { server, incoming, outgoing: Mutex::new(writing) }
+    pub(super) fn new(stream: Box<dyn Stream>) -> Self {
+        Self { stream, incoming: Vec::new(), outgoing: Vec::new(), stuck: None }
+    }
+
+    /// Has a message written, as soon as the connection takes it; without room it is lost.
+    pub(super) fn send(&mut self, message: &[u8], cx: &mut Context<'_>) -> io::Result<()> {
+        if self.outgoing.len() > limits::RELAY_STREAM {
+            return Ok(());
+        }
+        let missing = message.len().next_multiple_of(4) - message.len();
+        self.outgoing.extend_from_slice(message);
+        self.outgoing.extend_from_slice([0; 4].get(..missing).unwrap_or_default());
+        match self.poll_write_out(cx) {
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Receives a message: its length in the buffer. One that does not fit is passed over.
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            while let Some(message) = take(&mut self.incoming)? {
+                if let Some(out) = buffer.get_mut(..message.len()) {
+                    out.copy_from_slice(&message);
+                    return Poll::Ready(Ok(message.len()));
+                }
+            }
+            let mut chunk = [0; CHUNK];
+            let mut read = ReadBuf::new(&mut chunk);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+            if read.filled().is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.incoming.extend_from_slice(read.filled());
+        }
+    }
+
+    /// Writes what is left; one that takes nothing for long is dead.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<io::Result<()>> {
+        let before = self.outgoing.len();
+        let written = self.poll_write_out(cx);
+        if written.is_ready() || self.outgoing.len() < before {
+            self.stuck = None;
+        }
+        if written.is_pending() && *self.stuck.get_or_insert(now) + limits::WRITE <= now {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        written
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.stuck.map(|since| since + limits::WRITE)
+    }
+
+    fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outgoing.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.outgoing))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.outgoing.drain(..written);
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 }
 
-impl Incoming {
-    async fn next(&mut self) -> io::Result<Vec<u8>> {
-        loop {
-            if let Some(message) = take(&mut self.buffered)? {
-                return Ok(message);
-            }
-            if self.stream.read_buf(&mut self.buffered).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-    }
-}
+/// Read at a time.
+const CHUNK: usize = 4_096;
 
 /// Takes the first message, once all of it is there; what is neither STUN nor data of a channel ends the stream.
 pub(crate) fn take(buffered: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
@@ -89,88 +132,33 @@ fn extent(bytes: &[u8]) -> Option<Extent> {
     Some(Extent { message, padded: message.next_multiple_of(4) })
 }
 
-#[async_trait]
-impl Conn for Messages {
-    async fn connect(&self, _: SocketAddr) -> webrtc_util::Result<()> {
-        Err(unsupported())
-    }
-
-    async fn recv(&self, _: &mut [u8]) -> webrtc_util::Result<usize> {
-        Err(unsupported())
-    }
-
-    async fn recv_from(&self, buffer: &mut [u8]) -> webrtc_util::Result<(usize, SocketAddr)> {
-        loop {
-            let message = self.incoming.lock().await.next().await?;
-            if let Some(out) = buffer.get_mut(..message.len()).filter(|_| is_for_client(&message)) {
-                out.copy_from_slice(&message);
-                return Ok((message.len(), self.server));
-            }
-        }
-    }
-
-    async fn send(&self, _: &[u8]) -> webrtc_util::Result<usize> {
-        Err(unsupported())
-    }
-
-    async fn send_to(&self, message: &[u8], _: SocketAddr) -> webrtc_util::Result<usize> {
-        let missing = message.len().next_multiple_of(4) - message.len();
-        let whole = [message, [0; 4].get(..missing).unwrap_or_default()].concat();
-        let mut outgoing = self.outgoing.lock().await;
-        let written = timeout(limits::WRITE, async {
-            outgoing.write_all(&whole).await?;
-            outgoing.flush().await
-        });
-        written.await.map_err(|_late| io::Error::from(io::ErrorKind::TimedOut))??;
-        Ok(message.len())
-    }
-
-    fn local_addr(&self) -> webrtc_util::Result<SocketAddr> {
-        Ok(any_of(self.server))
-    }
-
-    fn remote_addr(&self) -> Option<SocketAddr> {
-        Some(self.server)
-    }
-
-    async fn close(&self) -> webrtc_util::Result<()> {
-        Ok(self.outgoing.lock().await.shutdown().await?)
-    }
-
-    fn as_any(&self) -> &(dyn Any + Send + Sync) {
-        self
-    }
-}
-
-impl fmt::Debug for Messages {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Messages").field("server", &self.server).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tokio::io::duplex;
+    use core::future::poll_fn;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     use super::*;
+
+    async fn received(messages: &mut Messages) -> io::Result<Vec<u8>> {
+        let mut buffer = [0; 64];
+        let length = poll_fn(|cx| messages.poll_recv(cx, &mut buffer)).await?;
+        Ok(buffer[..length].to_vec())
+    }
 
     /// REL-3.tcp
     #[tokio::test]
     async fn rel_3_messages_are_taken_from_a_stream_one_by_one_however_they_come() {
         let (ours, mut relays) = duplex(1_024);
-        let server: SocketAddr = "192.0.2.1:3478".parse().unwrap();
-        let messages = Messages::new(server, Box::new(ours));
+        let mut messages = Messages::new(Box::new(ours));
         let indication = [&[0, 0x17, 0, 0, 0x21, 0x12, 0xA4, 0x42][..], &[7; 12]].concat();
         let data = b"\x40\x01\0\x02hi\0\0\x40\x01\0\x01!\0\0\0";
 
-        let mut buffer = [0; 64];
         let (receiving, ()) = tokio::join!(
             async {
                 let mut heard = Vec::new();
                 for _ in 0..3 {
-                    let (length, from) = messages.recv_from(&mut buffer).await.unwrap();
-                    assert_eq!(from, server);
-                    heard.push(buffer[..length].to_vec());
+                    heard.push(received(&mut messages).await.unwrap());
                 }
                 heard
             },
@@ -182,13 +170,36 @@ mod tests {
         );
         assert_eq!(receiving, [indication, b"\x40\x01\0\x02hi".to_vec(), b"\x40\x01\0\x01!".to_vec()]);
 
-        messages.send_to(b"\x40\x01\0\x03abc", server).await.unwrap();
+        poll_fn(|cx| Poll::Ready(messages.send(b"\x40\x01\0\x03abc", cx))).await.unwrap();
         let mut sent = [0; 8];
         relays.read_exact(&mut sent).await.unwrap();
         assert_eq!(&sent, b"\x40\x01\0\x03abc\0", "padded");
 
         relays.write_all(&[0x80]).await.unwrap();
-        messages.recv_from(&mut buffer).await.unwrap_err();
+        received(&mut messages).await.unwrap_err();
+    }
+
+    /// REL-3.tcp
+    #[tokio::test(start_paused = true)]
+    async fn rel_3_a_stream_that_takes_nothing_loses_what_is_too_much_and_is_given_up() {
+        let (ours, mut relays) = duplex(8);
+        let mut messages = Messages::new(Box::new(ours));
+        for _ in 0..2 * limits::RELAY_STREAM / 8 {
+            poll_fn(|cx| Poll::Ready(messages.send(b"\x40\x01\0\x04abcd", cx))).await.unwrap();
+        }
+        assert!(messages.outgoing.len() <= limits::RELAY_STREAM + 8);
+        let now = tokio::time::Instant::now().into_std();
+        let flushed = |messages: &mut Messages, at| {
+            messages.poll_flush(&mut Context::from_waker(core::task::Waker::noop()), at)
+        };
+        assert!(flushed(&mut messages, now).is_pending());
+        assert_eq!(messages.poll_timeout(), Some(now + limits::WRITE));
+
+        relays.read_exact(&mut [0; 8]).await.unwrap();
+        assert!(flushed(&mut messages, now + limits::WRITE).is_pending(), "it has taken something");
+
+        let late = now + limits::WRITE * 2;
+        assert!(matches!(flushed(&mut messages, late), Poll::Ready(Err(_))));
     }
 
     #[test]

@@ -86,6 +86,7 @@ fn credentials(server: SocketAddr, password: &str) -> RelayCredentials {
         username: "user".to_owned(),
         password: password.to_owned(),
         expires_in_ms: 60_000,
+        family: None,
     }
 }
 

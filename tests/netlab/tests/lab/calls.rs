@@ -20,7 +20,7 @@ fn nat_5_a_relayed_call_goes_on_when_the_network_of_one_side_gets_other_addresse
     let test = "nat_5_a_relayed_call_goes_on_when_the_network_of_one_side_gets_other_addresses";
     let Some(lab) = Lab::or_skip(test)? else { return Ok(()) };
     runtime()?.block_on(async {
-        let board = Switchboard::with_relay(&lab).await?;
+        let board = Switchboard::with_immobile_relay(&lab).await?;
         // One after the other: what the former addresses hold at the relay is not over yet.
         for (inviter_moves, changes) in [(true, 3), (false, 1)] {
             let (moves, stays) = (Arc::new(lab.site(Nat::Symmetric)?), Arc::new(lab.site(Nat::Symmetric)?));
@@ -35,6 +35,29 @@ fn nat_5_a_relayed_call_goes_on_when_the_network_of_one_side_gets_other_addresse
                 let moved = relayed_elsewhere(&lab, &moves, (&mut talk, usize::from(inviter_moves))).await;
                 moved.with_context(|| format!("the inviter moves: {inviter_moves}, change {change}"))?;
             }
+        }
+        Ok(())
+    })
+}
+
+/// REL-4
+#[test]
+fn nat_5_a_side_that_gets_another_address_takes_its_relayed_one_along() -> Result<()> {
+    let test = "nat_5_a_side_that_gets_another_address_takes_its_relayed_one_along";
+    let Some(lab) = Lab::or_skip(test)? else { return Ok(()) };
+    runtime()?.block_on(async {
+        let board = Switchboard::with_relay(&lab).await?;
+        let (moves, stays) = (Arc::new(lab.site(Nat::Symmetric)?), Arc::new(lab.site(Nat::Symmetric)?));
+        let places = [Place::Site(Arc::clone(&moves)), Place::Site(stays)];
+        let relayed = Verdict::Relay { until_accepted: false };
+        let mut talk = Box::pin(board.call_after(relayed, places)).await?;
+        talk.carries().await?;
+        let before = talk.calls.each_ref().map(Call::peer_addr);
+        for change in 1..=3 {
+            tokio::task::block_in_place(|| lab.renumber(&moves))?;
+            talk.carries().await.with_context(|| format!("change {change}"))?;
+            let after = talk.calls.each_ref().map(Call::peer_addr);
+            ensure!(after == before, "change {change}: {before:?}, {after:?}");
         }
         Ok(())
     })

@@ -1,6 +1,6 @@
 //! Calls over IPv6, and between those who have it and those who have nothing else.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use anyhow::{Result, ensure};
 use switchhook_client::call::Call;
@@ -52,6 +52,30 @@ fn rel_3_who_has_ipv4_alone_and_who_has_ipv6_alone_meet_at_the_relay() -> Result
         }
         Ok(())
     })
+}
+
+/// REL-2, REL-3.udp
+#[test]
+fn rel_3_a_relayed_address_of_ipv6_carries_the_call_whatever_families_its_sides_have() -> Result<()> {
+    let test = "rel_3_a_relayed_address_of_ipv6_carries_the_call_whatever_families_its_sides_have";
+    // The relay has IPv6 alone; it has both.
+    for ipv4_beside in [false, true] {
+        let Some(lab) = Lab::with_ipv6_or_skip(test)? else { return Ok(()) };
+        runtime()?.block_on(async {
+            let board = Switchboard::relaying_from_ipv6(&lab, ipv4_beside).await?;
+            let other = || if ipv4_beside { lab.site(Nat::Symmetric) } else { lab.ipv6_site() };
+            for places in [places(lab.ipv6_site()?, other()?), places(other()?, lab.ipv6_site()?)] {
+                let relayed = Verdict::Relay { until_accepted: false };
+                let mut talk = Box::pin(board.call_after(relayed, places)).await?;
+                talk.carries().await?;
+                let peers = talk.calls.each_ref().map(Call::peer_addr);
+                let relay = lab.server().ipv6().map(IpAddr::from);
+                ensure!(peers.iter().all(|peer| peer.map(|peer| peer.ip()) == relay), "{peers:?}");
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 fn places(one: Site, other: Site) -> [Place; 2] {

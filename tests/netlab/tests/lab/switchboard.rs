@@ -132,6 +132,19 @@ impl Switchboard {
         Self::beside(lab, Beside { relay: Some(Arc::new(relay)), ..Beside::default() }).await
     }
 
+    /// The same, with a relay whose allocations stay where they were made.
+    pub(crate) async fn with_immobile_relay(lab: &Lab) -> Result<Self> {
+        let relay = tokio::task::block_in_place(|| LabRelay::start_immobile(lab, PORT))?;
+        Self::beside(lab, Beside { relay: Some(Arc::new(relay)), ..Beside::default() }).await
+    }
+
+    /// The same, with CDX at addresses of both families, and a relay of IPv6 with IPv4 beside it or without.
+    pub(crate) async fn relaying_from_ipv6(lab: &Lab, ipv4_beside: bool) -> Result<Self> {
+        let ipv6 = lab.server().ipv6().context("the server has no IPv6")?;
+        let relay = tokio::task::block_in_place(|| LabRelay::start_over_ipv6(lab, ipv6, ipv4_beside))?;
+        Self::beside(lab, Beside { relay: Some(Arc::new(relay)), ipv6: Some(ipv6), other_ip: None }).await
+    }
+
     /// The same, with CDX and the relay at addresses of both families.
     pub(crate) async fn of_both_families(lab: &Lab) -> Result<Self> {
         let ipv6 = lab.server().ipv6();

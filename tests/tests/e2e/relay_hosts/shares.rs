@@ -1,10 +1,16 @@
 //! What one tenant has of relay hosts, set by its limits: at one in a process of its own, and at the one inside the node.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    pin::pin,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use switchhook_client::{network::DatagramSocket as _, relay::Allocation};
+use switchhook_client::{
+    network::{DatagramSocket as _, recv_from},
+    relay::Allocation,
+};
 use switchhook_protocol::relay::RelayCredentials;
 use switchhook_tests::{
     admin::Admin,
@@ -55,12 +61,12 @@ async fn rel_3_what_is_set_for_one_tenant_counts_at_every_relay_host_and_for_nob
         let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let to = peer.local_addr()?;
         let before = counted.metric(LIMITED).await?.context("not counted")?;
-        until("a datagram beyond the tenant's share", async || {
+        let limited = until("a datagram beyond the tenant's share", async || {
             held.send_to(&DATAGRAM, to)?;
             let limited = counted.metric(LIMITED).await?.context("not counted")?;
             Ok((limited > before).then_some(()))
-        })
-        .await?;
+        });
+        beside_receiving(&held, limited).await?;
         assert!(peer.try_recv_from(&mut [0; 1]).is_err(), "none of it fits");
         for allocation in &free {
             assert_eq!(first_from(allocation).await?, allocation.relayed());
@@ -73,11 +79,23 @@ async fn rel_3_what_is_set_for_one_tenant_counts_at_every_relay_host_and_for_nob
 async fn first_from(allocation: &Allocation) -> Result<SocketAddr> {
     let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let to = peer.local_addr()?;
-    until("a datagram", async || {
+    let first = until("a datagram", async || {
         allocation.send_to(&DATAGRAM, to)?;
         Ok(peer.try_recv_from(&mut [0; 1]).ok().map(|(_, from)| from))
-    })
-    .await
+    });
+    beside_receiving(allocation, first).await
+}
+
+/// The relay's answers are read while this goes on.
+async fn beside_receiving<T>(allocation: &Allocation, what: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut buffer = [0; 2_048];
+    let mut what = pin!(what);
+    loop {
+        tokio::select! {
+            outcome = &mut what => return outcome,
+            received = recv_from(allocation, &mut buffer) => drop(received?),
+        }
+    }
 }
 
 async fn allocated(credentials: &RelayCredentials) -> Result<Allocation> {

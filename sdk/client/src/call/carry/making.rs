@@ -28,7 +28,7 @@ pub(super) struct Making {
 pub(super) enum Made {
     /// Another line, for both sides.
     Line(Result<Box<Attempt>, CallFailed>),
-    /// This side's leg of the same line; none if it is the other one that is broken, if any is.
+    /// This side's leg of the same line; none if it could be kept, or the other one is broken, if any is.
     Leg(Result<Option<Leg>, CallFailed>),
 }
 

@@ -23,16 +23,21 @@ impl Carrying<'_> {
             News::Chosen(_) => {}
             News::Selected(peer) => return self.reach(peer),
             News::Gathered(gathered) => self.engine.whereabouts.gathered(gathered, &self.engine.footing),
-            News::InDoubt => match (self.line.way.kind, self.line.leg.clone()) {
-                (PathKind::Relay, Some(leg)) => self.make(Making::mending, leg),
-                (PathKind::Relay, None) | (PathKind::Direct, _) => self.ask_where(),
-            },
+            News::InDoubt => self.mend(),
             // Nobody misses the reserve.
             News::NeedRelay if self.carries_beside() => self.drop_reserve(),
             // No direct path answers, or none through the relay: it is asked for, and the search goes on.
             News::NeedRelay => self.make(|engine, ()| Making::asking(engine), ()),
         }
         Flow::Continue(())
+    }
+
+    /// Looks whether this side is where it was.
+    pub(super) fn mend(&mut self) {
+        match (self.line.way.kind, self.line.leg.clone()) {
+            (PathKind::Relay, Some(leg)) => self.make(Making::mending, leg),
+            (PathKind::Relay, None) | (PathKind::Direct, _) => self.ask_where(),
+        }
     }
 
     pub(super) fn on_beside(&mut self, news: News) -> Flow {

@@ -6,7 +6,7 @@ use std::io;
 use super::{Carrying, Ended, Flow};
 use crate::{
     call::attempt::now,
-    network::{DatagramSocket, recv_from},
+    network::{DatagramSocket, is_passing, recv_from},
     secure::{Kind, MAX_SEALED, is_data},
 };
 
@@ -96,9 +96,4 @@ pub(super) async fn receive(
         Some(socket) => recv_from(socket, buffer).await,
         None => core::future::pending().await,
     }
-}
-
-/// Windows reports here that an earlier datagram found nobody; the next may.
-pub(in crate::call) fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
 }

@@ -34,8 +34,12 @@ impl Carrying<'_> {
                 self.take_leg(leg);
                 Flow::Continue(())
             }
-            // The other side's leg may be in the making; the search waits for it, for a bounded time.
-            Made::Leg(Ok(None)) => Flow::Continue(()),
+            // The other side's leg may be in the making; the search waits for it, for a bounded time. Or this side has
+            // gone elsewhere once more before the path was found.
+            Made::Leg(Ok(None)) => {
+                self.look_again = Some(now() + limits::DOUBT);
+                Flow::Continue(())
+            }
             Made::Line(Err(CallFailed::Ended)) | Made::Leg(Err(CallFailed::Ended)) => {
                 Flow::Break(Ended::Over)
             }

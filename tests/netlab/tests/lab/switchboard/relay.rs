@@ -15,12 +15,12 @@ use switchhook_core::{
 use switchhook_netlab::Lab;
 use switchhook_protocol::{
     id::{DeviceId, SessionId},
-    relay::{RelayCredentials, RelayServer, Transport},
+    relay::{AddressFamily, RelayCredentials, RelayServer, Transport},
 };
 use switchhook_relay::{BindError, Ip, Relay, RelayConfig};
 use tokio::runtime::Runtime;
 
-use super::NOW;
+use super::{NOW, PORT};
 
 const HOST: &str = "relay-1";
 
@@ -36,19 +36,34 @@ pub(super) struct LabRelay {
     server: SocketAddr,
     ways: Vec<RelayServer>,
     keys: KeyRing,
+    /// What its clients are told to ask for.
+    family: Option<AddressFamily>,
 }
 
 impl LabRelay {
-    /// To be called where blocking is allowed.
+    /// At the server's IPv4 address, and this one beside it. To be called where blocking is allowed.
     pub(super) fn start(lab: &Lab, ipv6: Option<Ipv6Addr>, port: u16) -> Result<Self> {
+        let other_ip = ipv6.map(|ip| Ip { bind: ip.into(), public: None });
+        let config = RelayConfig { ip: lab.server().ip().into(), other_ip, port, ..config()? };
+        Self::configured(lab, config, None)
+    }
+
+    /// The same; allocations stay where they were made.
+    pub(super) fn start_immobile(lab: &Lab, port: u16) -> Result<Self> {
+        let config = RelayConfig { ip: lab.server().ip().into(), port, mobility: false, ..config()? };
+        Self::configured(lab, config, None)
+    }
+
+    /// The same, at addresses of both families or at this one alone, and clients ask for addresses of IPv6.
+    pub(super) fn start_over_ipv6(lab: &Lab, ip: Ipv6Addr, ipv4_beside: bool) -> Result<Self> {
+        let ipv4 = ipv4_beside.then(|| Ip { bind: lab.server().ip().into(), public: None });
+        let config = RelayConfig { ip: ip.into(), other_ip: ipv4, port: PORT, ..config()? };
+        Self::configured(lab, config, Some(AddressFamily::Ipv6))
+    }
+
+    fn configured(lab: &Lab, config: RelayConfig, family: Option<AddressFamily>) -> Result<Self> {
         let runtime = lab.server().enter(Runtime::new)??;
         let keys = RootKeys::new([1; 32], []).ring(Scope::Relay(&HOST.parse()?));
-        let config = RelayConfig {
-            ip: lab.server().ip().into(),
-            other_ip: ipv6.map(|ip| Ip { bind: ip.into(), public: None }),
-            port,
-            ..RelayConfig::new(HOST.parse()?)
-        };
         let relay = lab.server().enter(|| runtime.block_on(bind(&config, &keys)))??;
         let addrs = [Some(relay.addr()), relay.other_addr()];
         let ways = [Transport::Udp, Transport::Tcp].into_iter().flat_map(|transport| {
@@ -56,7 +71,7 @@ impl LabRelay {
             addrs.into_iter().flatten().map(way)
         });
         let (server, ways) = (relay.addr(), ways.collect());
-        Ok(Self { ways, relay: Mutex::new(relay), config, server, runtime: Some(runtime), keys })
+        Ok(Self { ways, relay: Mutex::new(relay), config, server, runtime: Some(runtime), keys, family })
     }
 
     /// Ends it, and starts it again where it was: it knows of no allocation. To be called where blocking is allowed.
@@ -96,8 +111,13 @@ impl LabRelay {
             username,
             password,
             expires_in_ms: 3_600_000,
+            family: self.family,
         })
     }
+}
+
+fn config() -> Result<RelayConfig> {
+    Ok(RelayConfig::new(HOST.parse()?))
 }
 
 async fn bind(config: &RelayConfig, keys: &KeyRing) -> Result<Relay, BindError> {
