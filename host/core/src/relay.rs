@@ -8,7 +8,7 @@ use switchhook_protocol::{
     error::ErrorCode,
     event::{Event, PeerRelayed, RelayGiven},
     id::TenantId,
-    relay::{RelayCredentials, RelayUpdate},
+    relay::{AddressFamily, RelayCredentials, RelayUpdate},
     time::{Timestamp, millis},
 };
 
@@ -33,6 +33,8 @@ pub struct Host<'a> {
     pub keys: &'a KeyRing,
     /// Its TURN realm.
     pub realm: &'a str,
+    /// In which it and the other participant's host reach each other.
+    pub family: Option<AddressFamily>,
 }
 
 /// Makes one participant's credentials for its relay host, which gives its tenant this share (REL-2).
@@ -59,7 +61,8 @@ pub fn credentials(
         username: minted.username,
         password: minted.password,
         expires_in_ms: millis(CREDENTIALS_LIFE),
-        family: None,
+        // What a relay gives unasked needs no word.
+        family: host.family.filter(|family| *family != AddressFamily::Ipv4),
     }
 }
 

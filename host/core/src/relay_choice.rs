@@ -6,9 +6,9 @@
 //! host; in two regions each gets a host of its own, since the way between two relay hosts is usually better than
 //! the public one; a region without a relay host leans on the other's.
 //!
-//! A participant gets a host that it reaches by an address of its family. Two hosts meet in the family of
-//! what they relay from when nobody names one (RFC 8656 §7.2), and only if each has heard of the other: else it
-//! would refuse what the other relays.
+//! A participant gets a host that it reaches by an address of its family. Two hosts meet in a family that both relay
+//! from, in IPv4 if they may, and only if each has heard of the other: else it would refuse what the other relays.
+//! The participants are told that family, and ask for addresses of it.
 //!
 //! The answer follows from the facts alone: whoever asks with the same ones gets the same.
 
@@ -16,7 +16,7 @@ use alloc::{string::String, vec::Vec};
 use core::{cmp::Ordering, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
-use switchhook_protocol::time::Timestamp;
+use switchhook_protocol::{relay::AddressFamily, time::Timestamp};
 
 use crate::relay_host::RelayHost;
 
@@ -56,6 +56,14 @@ pub fn choose<'a>(hosts: &'a [RelayHost], a: &Place, b: &Place, now: Timestamp) 
 }
 
 impl Choice<'_> {
+    /// The family in which both hosts reach what the other one relays.
+    pub fn family(&self) -> Option<AddressFamily> {
+        let both_have = |family: &AddressFamily| {
+            [self.a, self.b].iter().all(|host| host.said.addresses.relays_from(*family))
+        };
+        [AddressFamily::Ipv4, AddressFamily::Ipv6].into_iter().find(both_have)
+    }
+
     fn compare(&self, other: &Self, (a, b): (&Place, &Place)) -> Ordering {
         let rank = |it: &Self| {
             let distance = a.distance(it.a) + b.distance(it.b);
@@ -89,14 +97,13 @@ impl Place {
     }
 }
 
-fn meet(one: &RelayHost, other: &RelayHost) -> bool {
-    let same_family = one.said.addresses.allocates_ipv4() == other.said.addresses.allocates_ipv4();
-    one.id != other.id && one.knows(other) && other.knows(one) && same_family
+fn meet(a: &RelayHost, b: &RelayHost) -> bool {
+    a.id != b.id && a.knows(b) && b.knows(a) && Choice { a, b }.family().is_some()
 }
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
+    use alloc::{borrow::ToOwned as _, string::ToString as _, vec};
     use core::time::Duration;
 
     use super::*;
@@ -168,14 +175,25 @@ mod tests {
         both.said.addresses.other = Some("[2001:db8::2]:3478".parse().unwrap());
         let six_only = Place { ipv4: false, ipv6: true, ..place("us") };
 
+        let dual = Place { ipv6: true, ..place("eu") };
+        let pick = |hosts: &[RelayHost], (a, b): (&Place, &Place)| {
+            let choice = choose(hosts, a, b, NOW)?;
+            Some((choice.a.id.to_string(), choice.b.id.to_string(), choice.family()?))
+        };
+        let met = |a: &str, b: &str, family| Some((a.to_owned(), b.to_owned(), family));
+        let (ipv4, ipv6) = (AddressFamily::Ipv4, AddressFamily::Ipv6);
+
         let hosts = [v4.clone(), v6.clone()];
-        assert_eq!(ids(choose(&hosts, &place("eu"), &six_only, NOW)), None, "they cannot meet");
-        assert_eq!(ids(choose(&hosts, &six_only, &six_only, NOW)), Some(("six", "six")));
-        let hosts = [v4.clone(), v6.clone(), both.clone()];
-        let choice = ids(choose(&hosts, &place("eu"), &six_only, NOW));
-        assert_eq!(choice, Some(("four", "both")), "both relays from IPv4 unless it is told otherwise");
-        assert_eq!(ids(choose(&[v6, both.clone()], &place("eu"), &six_only, NOW)), Some(("both", "both")));
-        assert_eq!(ids(choose(&[v4, both], &place("eu"), &place("asia"), NOW)), Some(("four", "both")));
+        assert_eq!(pick(&hosts, (&place("eu"), &six_only)), None, "they cannot meet");
+        assert_eq!(pick(&hosts, (&six_only, &six_only)), met("six", "six", ipv6));
+        both.said.region = "eu".to_owned();
+        let hosts = [v6, both.clone()];
+        assert_eq!(pick(&hosts, (&place("eu"), &six_only)), met("both", "six", ipv6));
+        assert_eq!(pick(&hosts, (&six_only, &dual)), met("six", "both", ipv6));
+        both.said.region = "asia".to_owned();
+        let hosts = [v4, both];
+        assert_eq!(pick(&hosts, (&place("eu"), &place("asia"))), met("four", "both", ipv4));
+        assert_eq!(pick(&hosts, (&six_only, &six_only)), met("both", "both", ipv4));
     }
 
     /// REL-4.two-hosts

@@ -14,7 +14,7 @@ use core::{
 use serde::{Deserialize, Serialize};
 use switchhook_protocol::{
     id::RelayHostId,
-    relay::{RelayServer, Transport},
+    relay::{AddressFamily, RelayServer, Transport},
     time::Timestamp,
 };
 
@@ -175,9 +175,13 @@ impl RelayAddresses {
         iter::once(self.main).chain(self.other)
     }
 
-    /// Whether an allocation is of IPv4 when its client names no family.
-    pub fn allocates_ipv4(&self) -> bool {
-        self.all().any(|addr| addr.is_ipv4())
+    /// Whether it relays from an address of this family.
+    pub fn relays_from(&self, family: AddressFamily) -> bool {
+        self.all().any(|addr| match family {
+            AddressFamily::Ipv4 => addr.is_ipv4(),
+            AddressFamily::Ipv6 => addr.is_ipv6(),
+            AddressFamily::Unknown => false,
+        })
     }
 
     /// The addresses that it gives out to be relayed from.

@@ -124,12 +124,10 @@ impl Relaying {
         Ok(())
     }
 
-    /// The family of the first address: unasked IPv4, where there is one. RFC 8656 §7.2 has 440 for the rest, which would
-    /// keep out of an IPv6-only relay every client that knows nothing of families, ours included.
+    /// The family of the first address: unasked IPv4 (RFC 8656 §7.2).
     fn family(&self, wanted: &Wanted) -> Result<Family, Refusal> {
-        let has = |family: &Family| self.host.filter.inside_ip(*family).is_some();
-        let asked = wanted.family.map_or(Family::BOTH, |family| [family; 2]);
-        asked.into_iter().find(has).ok_or(Refusal::AddressFamily)
+        let family = wanted.family.unwrap_or(Family::V4);
+        self.host.filter.inside_ip(family).map(|_| family).ok_or(Refusal::AddressFamily)
     }
 
     fn bind(&self, wanted: &Wanted, family: Family, visitor: &Visitor) -> Result<Bound, Refusal> {

@@ -93,11 +93,12 @@ pub(crate) async fn credentials(
 ) -> Result<[RelayCredentials; 2], FlowError> {
     let (hosts, now) = (relay_hosts::all(app).await?, app.now());
     let choice = choose(&hosts, own, peers, now).ok_or(ErrorCode::NoRelay)?;
+    let family = choice.family();
     let share = RelayShare::from(&app.bounds.of(&caller.tenant).limits);
     let mut rng = app.rng();
     let mut mint = |row: &RelayHost, member| {
         let keys = app.keys.relay(&row.id);
-        let host = relay::Host { row, keys: &keys, realm: app.relay_realm() };
+        let host = relay::Host { row, keys: &keys, realm: app.relay_realm(), family };
         relay::credentials(host, (&caller.tenant, share), (ticket, member), now, &mut rng)
     };
     Ok([mint(choice.a, &ticket.own), mint(choice.b, ticket.peer()?)])
