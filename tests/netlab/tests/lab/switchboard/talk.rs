@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use switchhook_client::{Client, Events, call::Call};
 use tokio::{task::JoinSet, time::timeout};
 
@@ -25,15 +25,24 @@ impl Talk {
 }
 
 async fn carries(from: &Call, to: &mut Call) -> Result<()> {
-    const SAID: &[u8] = b"hello";
+    // What was said before may still come in.
+    let said = rand::random::<u64>().to_be_bytes();
+    let hear = async {
+        while let Some(heard) = to.recv().await {
+            if heard == said {
+                return Ok(());
+            }
+        }
+        bail!("the call is over")
+    };
     let send = async {
         let mut again = tokio::time::interval(Duration::from_millis(50));
-        while from.send(SAID).is_ok() {
+        while from.send(&said).is_ok() {
             again.tick().await;
         }
     };
     tokio::select! {
-        heard = timeout(GUARD, to.recv()) => heard?.map(drop).context("the call is over"),
+        heard = timeout(GUARD, hear) => heard?,
         () = send => bail!("the call is over"),
     }
 }
