@@ -347,14 +347,14 @@ mod tests {
 
     /// The other one's invitation, and what the inviter is told of it.
     fn second(writes: &[Write]) -> (InvitationState, Vec<Outcome>) {
-        let opened = writes.iter().find_map(|write| match write {
-            Write::OpenInvitation(it) if it.user == 1 => Some(it.state),
-            _ => None,
+        let opened = writes.iter().find_map(|write| {
+            let Write::OpenInvitation(it) = write else { return None };
+            (it.user == 1).then_some(it.state)
         });
-        let told = appended(writes).into_iter();
-        let outcomes = told.filter_map(|(to, event)| match event {
-            Event::Outcome(outcome) if to == alice().id => Some(outcome),
-            _ => None,
+        let told = appended(writes).into_iter().filter(|(to, _)| *to == alice().id);
+        let outcomes = told.filter_map(|(_, event)| {
+            let Event::Outcome(outcome) = event else { return None };
+            Some(outcome)
         });
         (opened.unwrap(), outcomes.collect())
     }
