@@ -136,6 +136,14 @@ pub(crate) const STEPS_OF_ATTEMPT: u64 = 64;
 /// Texts that one device asks for by typed numbers: a family's phones, and not a list of numbers.
 pub(crate) const TEXTS_OF_DEVICE: Rate = Rate { burst: 16, every: Duration::from_mins(1) };
 
+/// Texts that are asked for by typed numbers from behind one address: an office, or a carrier's NAT on the evening of a
+/// launch. Devices cost nothing, addresses do.
+pub(crate) const TEXTS_OF_ADDRESS: Rate = Rate { burst: 240, every: Duration::from_secs(10) };
+
+/// The same of one tenant at one node: a launch's first day fits, some 86 000 a day after that. Beyond, somebody drives up
+/// its bill.
+pub(crate) const TEXTS_OF_TENANT: Rate = Rate { burst: 50_000, every: Duration::from_secs(1) };
+
 /// Texts that are asked for to numbers which differ in the last three digits alone: whoever earns by the
 /// texts that others pay for owns a block.
 pub(crate) const TEXTS_TO_BLOCK: Rate = Rate { burst: 100, every: Duration::from_secs(5) };
@@ -381,8 +389,12 @@ pub(crate) const GUESSES_OF_KNOWN_DEVICE: Rate = Rate { burst: 10, every: Durati
 /// Passwords that any other device tries, for whomever.
 pub(crate) const GUESSES_OF_DEVICE: Rate = Rate { burst: 8, every: Duration::from_mins(1) };
 
-/// Passwords that all such devices together try for one user: some 3 000 a day. The user's own devices are not among
-/// them, so that strangers lock out nobody who has signed in before, and a new device for half a minute.
+/// Of these the first in a day from behind one address, at one user, count apart: a person who mistypes on a new device.
+pub(crate) const GUESSES_OF_NEWCOMER: Rate = Rate { burst: 3, every: Duration::from_hours(8) };
+
+/// Passwords that all such devices together try for one user: some 3 000 a day, and as many again that count apart. The
+/// user's own devices are not among them, so that strangers lock out nobody who has signed in before; and a new device
+/// only by guessing from an address of their own for every few.
 pub(crate) const GUESSES_AT_USER: Rate = Rate { burst: 60, every: Duration::from_secs(30) };
 
 /// Shortest password, in characters (NIST SP 800-63B).

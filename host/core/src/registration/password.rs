@@ -4,7 +4,7 @@
 //! opens it, and neither another attempt nor another user is served by it. A method lets the host compare it
 //! (`check-password`), or has it put into a request to its tenant's own directory: `{password:HANDLE}` in a body.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use rand_core::CryptoRng;
@@ -70,6 +70,12 @@ pub fn names_one(body: &str) -> bool {
     body.contains(BEGIN)
 }
 
+/// Whose passwords a body names.
+pub fn users(keys: &KeyRing, attempt: &AttemptId, body: &str) -> Result<Vec<String>, NoSuchPassword> {
+    let named = body.split(BEGIN).skip(1).map(|rest| rest.split_once('}').ok_or(NoSuchPassword));
+    named.map(|named| Ok(open(keys, attempt, named?.0)?.user)).collect()
+}
+
 /// Puts passwords in where a body names them, as they stand within a string of JSON. What was put in is not looked at
 /// again.
 pub fn fill(keys: &KeyRing, attempt: &AttemptId, body: &str) -> Result<Zeroizing<String>, NoSuchPassword> {
@@ -132,6 +138,10 @@ mod tests {
         let handle = hide(&keys, &attempt, ("alice", "a\"b{password:x}"), &mut TestRng(1));
         let filled = fill(&keys, &attempt, &format!("{{\"password\":\"{{password:{handle}}}\"}}"));
         assert_eq!(filled.unwrap().as_str(), r#"{"password":"a\"b{password:x}"}"#);
+        let twice = format!("{{password:{handle}}} and {{password:{handle}}}");
+        assert_eq!(users(&keys, &attempt, &twice), Ok(alloc::vec!["alice".into(), "alice".into()]));
+        assert_eq!(users(&keys, &attempt, "{}"), Ok(alloc::vec![]));
+        assert_eq!(users(&keys, &attempt, "{password:x}"), Err(NoSuchPassword));
         assert_eq!(fill(&keys, &attempt, "{password:x}"), Err(NoSuchPassword));
         assert_eq!(fill(&keys, &attempt, "{password:"), Err(NoSuchPassword));
         assert_eq!(fill(&keys, &attempt, "{}").unwrap().as_str(), "{}");

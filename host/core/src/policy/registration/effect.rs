@@ -159,6 +159,11 @@ impl Effect {
         }
     }
 
+    /// What it asks the tenant's own service.
+    pub const fn fetches(&self) -> Option<&Fetch> {
+        if let Self::Fetch(fetch) = self { Some(fetch) } else { None }
+    }
+
     /// Whom it mails.
     pub const fn mails(&self) -> Option<&EndpointId> {
         match self {

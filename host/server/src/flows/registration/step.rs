@@ -26,7 +26,7 @@ use switchhook_protocol::{
 pub(crate) use self::beside::Beside;
 pub(super) use self::commit::Undone;
 use super::{
-    mailing,
+    mailing, sign_in,
     texting::{self, Taken},
 };
 use crate::{
@@ -68,6 +68,7 @@ pub(crate) async fn step_again(
     mut step: Step,
     taken: &mut Taken,
 ) -> Result<Stepped, FlowError> {
+    let mut guessed = Taken::default();
     for _ in 0..limits::STEP_TRIES {
         if step.attempt.version >= limits::STEPS_OF_ATTEMPT {
             return Err(ErrorCode::RegistrationExpired.into());
@@ -75,6 +76,7 @@ pub(crate) async fn step_again(
         let (transition, version) = ask(app, caller, &step).await?;
         step.attempt.plugin_version = version;
         check(&transition, caller, &step.event)?;
+        sign_in::check(app, caller, (&step.attempt.id, &transition), &mut guessed).await?;
         let bounds = app.bounds.of(&caller.tenant);
         let test_numbers = bounds.settings.test_numbers.as_slice();
         let numbers = numbers(&transition, test_numbers);

@@ -31,6 +31,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct TextRates {
     of_device: Rates,
+    of_address: Rates,
+    of_tenant: Rates,
     to_block: Rates,
     to_number: Rates,
     to_number_by_day: Rates,
@@ -42,6 +44,8 @@ impl Default for TextRates {
     fn default() -> Self {
         Self {
             of_device: Rates::new(),
+            of_address: Rates::new(),
+            of_tenant: Rates::new(),
             to_block: Rates::new(),
             to_number: Rates::new(),
             to_number_by_day: Rates::with_slots(limits::NUMBERS_TEXTED),
@@ -59,8 +63,8 @@ impl TextRates {
     /// Takes for the texts for which nothing has been taken yet; an error says how long to wait.
     ///
     /// What answers a text is asked for by the number itself, at its own cost: it is bounded by number, apart from
-    /// what strangers type, so that they lock out nobody. What somebody typed is bounded by device, by block of
-    /// numbers and by number, in this order: a device over its bound takes nothing from others. By number there are two
+    /// what strangers type, so that they lock out nobody. What somebody typed is bounded by device, by address, by block of
+    /// numbers, by number and by tenant, in this order: a device over its bound takes nothing from others. By number there are two
     /// bounds, one for a person's minutes and one for a victim's day. The first text of a day that somebody behind an
     /// address asks for to a number has two of its own, beside those: strangers who type a number on and on use up
     /// theirs, and its owner, who is elsewhere, gets a code all the same.
@@ -77,7 +81,11 @@ impl TextRates {
                 self.to_number.take(limits::TEXTS_TO_NUMBER, (tenant, To::Answered, to), now)?;
             } else {
                 self.of_device.take(limits::TEXTS_OF_DEVICE, (tenant, device), now)?;
+                if let Some(from) = from {
+                    self.of_address.take(limits::TEXTS_OF_ADDRESS, (tenant, from), now)?;
+                }
                 self.take_typed(tenant, from, to, now)?;
+                self.of_tenant.take(limits::TEXTS_OF_TENANT, tenant, now)?;
             }
             taken.add(to);
         }
@@ -112,13 +120,13 @@ enum To {
     Typed,
 }
 
-/// Who asks for texts.
+/// Who asks for texts, or tries passwords.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asker<'a> {
-    tenant: &'a TenantId,
-    device: &'a DeviceId,
+    pub(super) tenant: &'a TenantId,
+    pub(super) device: &'a DeviceId,
     /// Behind which address; none where the host goes on by itself.
-    from: Option<Subscriber>,
+    pub(super) from: Option<Subscriber>,
 }
 
 impl<'a> From<&'a Caller> for Asker<'a> {
@@ -292,6 +300,44 @@ mod tests {
             .filter(|n| ask(2_000, &format!("10.1.{}.{}", n / 250, n % 250), minutes(*n)).is_ok())
             .count();
         assert!((60..=96).contains(&by_a_botnet), "{by_a_botnet} in a day");
+    }
+
+    #[test]
+    fn reg_5_who_has_many_devices_texts_no_more_numbers_than_its_address_may_nor_a_block_more_than_it_bears()
+    {
+        let tenant = "acme".parse().unwrap();
+        let texts = |number: fn(u32) -> String, from: fn(u32) -> Option<Subscriber>| {
+            let rates = TextRates::default();
+            let given = (0..2_000).filter(|n| {
+                let (device, to) = (format!("device-{n}").parse().unwrap(), number(*n).parse().unwrap());
+                let asker = Asker { tenant: &tenant, device: &device, from: from(*n) };
+                rates.take(asker, false, &[&to], &mut Taken::default(), NOW).is_ok()
+            });
+            u32::try_from(given.count()).unwrap()
+        };
+        let one: fn(u32) -> Option<Subscriber> = |_| Some(std::net::IpAddr::from([10, 0, 0, 1]).into());
+        // Each to a block of its own, from one address.
+        assert_eq!(texts(|n| format!("+49{n:04}30000"), one), limits::TEXTS_OF_ADDRESS.burst);
+        // All to one block, from anywhere.
+        assert_eq!(texts(|n| format!("+4930123{:03}", n % 1_000), |_| None), limits::TEXTS_TO_BLOCK.burst);
+    }
+
+    #[test]
+    fn reg_5_a_tenants_texts_are_bounded_however_many_drive_them() {
+        let (rates, tenant) = (TextRates::default(), "acme".parse().unwrap());
+        let ask = |n: u32| {
+            let (device, to) =
+                (format!("device-{n}").parse().unwrap(), format!("+49{n:06}30000").parse().unwrap());
+            let asker = Asker { tenant: &tenant, device: &device, from: None };
+            rates.take(asker, false, &[&to], &mut Taken::default(), NOW).is_ok()
+        };
+        let burst = limits::TEXTS_OF_TENANT.burst;
+        assert!((0..burst + burst / 10).filter(|n| ask(*n)).count() <= usize::try_from(burst).unwrap());
+        assert!(!ask(burst * 2));
+        let (other, device, to) =
+            ("other".parse().unwrap(), "device".parse().unwrap(), "+4930123456".parse().unwrap());
+        let asker = Asker { tenant: &other, device: &device, from: None };
+        assert_eq!(rates.take(asker, false, &[&to], &mut Taken::default(), NOW), Ok(()), "another tenant's");
     }
 
     #[test]
