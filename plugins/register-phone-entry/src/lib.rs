@@ -1,7 +1,8 @@
 //! Registration by typing the number (REG-5).
 //!
 //! The device asks with the field `number`. The host texts a code there and compares what the user
-//! types; the number is bound when the code was right, and the attempt refused when no try is left.
+//! types; the number is bound when the code was right, and the attempt refused when no try is left. Where the text could
+//! not be sent the device hears `text-not-sent`.
 //!
 //! Configuration, each field with its default: `{"code_seconds": 300}`.
 
@@ -36,8 +37,9 @@ impl RegistrationMethod for RegisterPhoneEntry {
                 Err(Refusal::new("too-many-tries", "The code was wrong too often."))
             }
             (Event::CodeFailed(_), Some(number)) => Ok(settings.wait(number, vec![])),
-            (Event::TextSent(Delivery::Failed), Some(_)) => {
-                Err(Refusal::new("text-not-sent", "The code could not be texted to this number."))
+            // A receipt may have been wrong: a code that comes all the same counts.
+            (Event::TextSent(Delivery::Failed), Some(number)) => {
+                Ok(settings.wait(number, vec![Effect::Notify("text-not-sent".to_owned())]))
             }
             (Event::TextSent(Delivery::Sent | Delivery::Delivered | Delivery::InDoubt), Some(number)) => {
                 Ok(settings.wait(number, vec![]))
@@ -145,10 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn a_code_in_doubt_is_waited_for_and_one_that_failed_refuses() {
+    fn a_code_in_doubt_is_waited_for_and_one_that_failed_is_told() {
         let sent = |delivery| step(Some(waiting()), Event::TextSent(delivery));
         assert!(sent(Delivery::InDoubt).unwrap().effects.is_empty());
-        assert_eq!(sent(Delivery::Failed).unwrap_err().code, "text-not-sent");
+        let failed = sent(Delivery::Failed).unwrap();
+        assert!(matches!(&failed.effects[..], [Effect::Notify(word)] if word == "text-not-sent"));
+        assert_eq!(failed.state, waiting());
     }
 
     fn step(state: Option<Vec<u8>>, event: Event) -> Result<Transition, Refusal> {

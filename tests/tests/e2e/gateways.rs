@@ -58,9 +58,11 @@ async fn reg_5_a_gateway_that_refuses_loses_against_another() -> Result<()> {
     let host = Host::start().await?;
     let first = gateway(&host, "a-first", &[]).await?;
     first.carrier.refuse(Some(422));
-    let phone = host.stranger().await?;
+    let mut phone = host.stranger().await?;
 
-    begin(&phone, BOSTON).await?;
+    let attempt = begin(&phone, BOSTON).await?;
+    let notice = phone.expect_notice().await?;
+    ensure!((notice.attempt, notice.word.as_str()) == (attempt, "text-not-sent"), "it is waited for");
     let failed = "switchhook_texts_total{outcome=\"failed\"}";
     until("the failure", async || host.admin.metric(failed).await).await?;
     begin(&phone, BERLIN).await?;
@@ -381,6 +383,12 @@ async fn reg_3_whoever_texts_stop_gets_no_texts_until_start() -> Result<()> {
         Ok((not_sent == Some(1.0)).then_some(()))
     })
     .await?;
+    // A number without a gateway is told of; had this one been, it would have been before.
+    carrier.refuse(Some(422));
+    begin(&phone, BERLIN).await?;
+    let RegistrationProgress::CodeSent { attempt: wished, .. } = typed else { anyhow::bail!("no code") };
+    ensure!(phone.expect_notice().await?.attempt != wished, "the wish is told");
+    carrier.refuse(None);
     match carrier.text(&number, &begin_text(&phone.identity)).await {
         Err(NotTaken::Refused(body)) => ensure!(body.code == ErrorCode::OptedOut, "{body:?}"),
         other => anyhow::bail!("{other:?}"),

@@ -3,7 +3,8 @@
 //! A text is handed to its gateway, and its method hears what the gateway made of it. A process that dies in
 //! between leaves it *performing*: at the next start that is *in doubt*, reported, and sent again only
 //! on request. A text that never reached its gateway is failed, not retried for ever: the person has
-//! asked for another by then. A text to somebody who has asked for no more since it was queued is not sent.
+//! asked for another by then. A text to somebody who has asked for no more is not sent, and its method hears that it was:
+//! whoever typed the number is not to learn of that wish.
 
 use std::sync::Arc;
 
@@ -33,11 +34,11 @@ pub(super) async fn perform(app: &Arc<App>, tenant: &TenantId, entry: &OutboxEnt
             Err(_) => return,
         }
     };
-    let parts = loaded.as_ref().map_or(0, |(_, text)| split(&text.text).parts.len());
+    let parts = if let Loaded::Wanted(wanted) = &loaded { split(&wanted.1.text).parts.len() } else { 0 };
     fail_point("effect.send-text.before");
     let sent = match &loaded {
-        Some((gateway, text)) => send(app, tenant, &entry.id, gateway, text).await,
-        None => Sent::NotReached,
+        Loaded::Wanted(wanted) => send(app, tenant, &entry.id, &wanted.0, &wanted.1).await,
+        Loaded::Unwanted | Loaded::Gone => Sent::NotReached,
     };
     fail_point("effect.send-text.after");
     info!(tenant.id = %tenant, text.id = %entry.id, outcome = ?sent, parts, "a text was handed to its gateway");
@@ -50,7 +51,11 @@ pub(super) async fn perform(app: &Arc<App>, tenant: &TenantId, entry: &OutboxEnt
     if state == OutboxState::Sent {
         app.metrics.text_parts.inc_by(u64::try_from(parts).unwrap_or_default());
     }
-    let to = loaded.map(|(_, text)| text.to);
+    let (delivery, to) = match loaded {
+        Loaded::Wanted(wanted) => (delivery, Some(wanted.1.to)),
+        Loaded::Unwanted => (Delivery::Sent, None),
+        Loaded::Gone => (delivery, None),
+    };
     if let (OutboxState::Sent, Some(to)) = (state, &to) {
         app.metrics.texted(to);
     }
@@ -100,22 +105,27 @@ async fn send(
     }
 }
 
-/// The text and its gateway; none if one of them is gone, or the text is wanted no more.
-async fn load(
-    app: &App,
-    tenant: &TenantId,
-    entry: &OutboxEntry,
-) -> Result<Option<(Gateway, OutgoingText)>, StorageError> {
+/// What an entry is about.
+enum Loaded {
+    /// A text, and its gateway.
+    Wanted(Box<(Gateway, OutgoingText)>),
+    /// A text to somebody who wants none.
+    Unwanted,
+    /// The gateway is no more, or the text cannot be opened.
+    Gone,
+}
+
+async fn load(app: &App, tenant: &TenantId, entry: &OutboxEntry) -> Result<Loaded, StorageError> {
     let storage = app.storage.of(tenant);
-    let Some(id) = entry.gateway.as_ref() else { return Ok(None) };
-    let Some(gateway) = storage.gateways().get(id).await? else { return Ok(None) };
-    let Some(text) = open_outgoing(&app.keys.of(tenant), &entry.payload) else { return Ok(None) };
+    let Some(id) = entry.gateway.as_ref() else { return Ok(Loaded::Gone) };
+    let Some(gateway) = storage.gateways().get(id).await? else { return Ok(Loaded::Gone) };
+    let Some(text) = open_outgoing(&app.keys.of(tenant), &entry.payload) else { return Ok(Loaded::Gone) };
     if storage.has_opted_out(&text.to).await? {
         info!(tenant.id = %tenant, text.id = %entry.id, to = %text.to, "a text is not sent: its number has opted out");
         app.metrics.opted_out.inc();
-        return Ok(None);
+        return Ok(Loaded::Unwanted);
     }
-    Ok(Some((gateway, text)))
+    Ok(Loaded::Wanted(Box::new((gateway, text))))
 }
 
 /// Where a gateway takes texts over HTTP.
