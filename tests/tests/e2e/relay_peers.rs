@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    pin::pin,
     time::Duration,
 };
 
@@ -84,15 +85,22 @@ impl Relayed {
     async fn reaches(&self, ip: Ipv4Addr) -> Result<()> {
         let peer = UdpSocket::bind((ip, 0)).await?;
         let (mut there, mut back) = ([0; 8], [0; 8]);
-        let from = until("a datagram", async || {
-            self.allocation.send_to(b"there", peer.local_addr()?)?;
-            let received = timeout(RESEND, peer.recv_from(&mut there)).await;
-            Ok(received.ok().transpose()?.map(|(_, from)| from))
-        })
-        .await?;
-        assert_eq!((from, &there[..5]), (self.allocation.relayed(), &b"there"[..]));
-        peer.send_to(b"back", from).await?;
-        let (length, from) = in_time("the answer", recv_from(&self.allocation, &mut back)).await??;
+        let (length, from) = {
+            // An allocation goes on while somebody receives from it.
+            let mut answer = pin!(recv_from(&self.allocation, &mut back));
+            let arrival = until("a datagram", async || {
+                self.allocation.send_to(b"there", peer.local_addr()?)?;
+                let received = timeout(RESEND, peer.recv_from(&mut there)).await;
+                Ok(received.ok().transpose()?.map(|(_, from)| from))
+            });
+            let from = tokio::select! {
+                early = &mut answer => bail!("an answer to nothing: {early:?}"),
+                from = arrival => from?,
+            };
+            assert_eq!((from, &there[..5]), (self.allocation.relayed(), &b"there"[..]));
+            peer.send_to(b"back", from).await?;
+            in_time("the answer", answer).await??
+        };
         assert_eq!((&back[..length], from), (&b"back"[..], peer.local_addr()?));
         Ok(())
     }
