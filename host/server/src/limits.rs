@@ -161,9 +161,9 @@ pub(crate) const NEWCOMER: Rate = Rate { burst: 1, every: Duration::from_hours(2
 /// These, to one number: as many as of all others in a day. Who would keep an owner out by typing takes an address for each.
 pub(crate) const NEWCOMERS_TO_NUMBER: Rate = Rate { burst: 20, every: Duration::from_hours(1) };
 
-/// Buckets of these: two numbers that share one seldom want many texts on one day, also at ten million texts a day. 8 MiB
-/// if all are used.
-pub(crate) const NUMBERS_TEXTED: usize = 1 << 20;
+/// Buckets of each rate that counts for a day: two numbers, or users, that share one seldom want much on one day, also at
+/// ten million texts a day. 8 MiB if all are used.
+pub(crate) const BUCKETS_OF_A_DAY: usize = 1 << 20;
 
 /// Mails that one device asks for: a person's addresses, some of them mistyped.
 pub(crate) const MAILS_OF_DEVICE: Rate = Rate { burst: 10, every: Duration::from_mins(2) };

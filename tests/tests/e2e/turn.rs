@@ -83,22 +83,15 @@ async fn rel_2_coturns_client_relays_with_the_credentials_of_a_call() -> Result<
     let authority = call.host.folder().join("authority.pem");
     std::fs::write(&authority, call.authority.pem())?;
 
+    let authority = authority.to_str().context("a path of text")?;
+    let to_echo = ["-c", "-m", "1", "-e", "127.0.0.1", "-r", &echo.port, "-E", authority];
+
     for (transport, relay) in
         [(&["-t", "-S"][..], call.relay_tls), (&["-t"][..], call.relay), (&[][..], call.relay)]
     {
-        let mut command = Command::new("turnutils_uclient");
-        command.args(["-c", "-n", "10", "-m", "1", "-l", "400", "-e", "127.0.0.1", "-r", &echo.port]);
-        command.args(transport).arg("-E").arg(&authority).args(["-p", &relay.port().to_string()]);
-        command.args(["-u", &call.inviters.username, "-w", &call.inviters.password, "127.0.0.1"]);
-        let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-        let Ok(output) = in_time("coturn's client", output).await? else {
-            skipped::say(
-                "rel_2_coturns_client_relays_with_the_credentials_of_a_call",
-                "turnutils_uclient is not installed (Debian package coturn)",
-            );
-            return Ok(());
-        };
-        let text = String::from_utf8_lossy(&output.stdout);
+        let test = "rel_2_coturns_client_relays_with_the_credentials_of_a_call";
+        let said = call.uclient(test, relay, &[&to_echo, transport].concat()).await?;
+        let Some(text) = said else { return Ok(()) };
         assert!(text.contains("tot_send_msgs=10, tot_recv_msgs=10"), "{transport:?}: {text}");
     }
     Ok(())
@@ -109,18 +102,9 @@ async fn rel_2_coturns_client_relays_with_the_credentials_of_a_call() -> Result<
 async fn rel_2_coturns_client_relays_by_connections_with_the_credentials_of_a_call() -> Result<()> {
     let call = Box::pin(Call::relayed()).await?;
     for (transport, relay) in [(&["-T"][..], call.relay), (&["-T", "-S"][..], call.relay_tls)] {
-        let mut command = Command::new("turnutils_uclient");
-        command.args(["-n", "10", "-m", "2", "-l", "400", "-p", &relay.port().to_string()]).args(transport);
-        command.args(["-u", &call.inviters.username, "-w", &call.inviters.password, "127.0.0.1"]);
-        let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-        let Ok(output) = in_time("coturn's client", output).await? else {
-            skipped::say(
-                "rel_2_coturns_client_relays_by_connections_with_the_credentials_of_a_call",
-                "turnutils_uclient is not installed (Debian package coturn)",
-            );
-            return Ok(());
-        };
-        let text = String::from_utf8_lossy(&output.stdout);
+        let test = "rel_2_coturns_client_relays_by_connections_with_the_credentials_of_a_call";
+        let said = call.uclient(test, relay, &[&["-m", "2"], transport].concat()).await?;
+        let Some(text) = said else { return Ok(()) };
         assert!(text.contains("tot_send_msgs=20, tot_recv_msgs=20"), "{transport:?}: {text}");
     }
     Ok(())
@@ -165,6 +149,20 @@ impl Call {
         .await?;
         let (relay, relay_tls) = (inviters.server, host.addresses().relay_tls.context("no TURN over TLS")?);
         Ok(Self { host, inviters, callees, relay, relay_tls, authority, certified })
+    }
+
+    /// What coturn's client says of ten messages over this port of the relay, with the inviter's credentials; nothing, and
+    /// why, where it is not installed.
+    async fn uclient(&self, test: &str, relay: SocketAddr, arguments: &[&str]) -> Result<Option<String>> {
+        let mut command = Command::new("turnutils_uclient");
+        command.args(arguments).args(["-n", "10", "-l", "400", "-p", &relay.port().to_string()]);
+        command.args(["-u", &self.inviters.username, "-w", &self.inviters.password, "127.0.0.1"]);
+        let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+        let Ok(output) = in_time("coturn's client", output).await? else {
+            skipped::say(test, "turnutils_uclient is not installed (Debian package coturn)");
+            return Ok(None);
+        };
+        Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()))
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The task handles a frame to its end before it reads the next: order and back-pressure. What asks a plugin, which may
 //! ask an outside service, is performed [beside](asking) it, one at a time, and holds up neither the cancel behind it
-//! nor a ring. Every request goes on to its end, also when the connection does not. What waits in the mailbox is written in batches in between; a reader that is too slow is closed, and
-//! finds the rest when it comes back.
+//! nor a ring. Every request goes on to its end, also when the connection does not. What waits in the mailbox is written
+//! in batches in between; a reader that is too slow is closed, and finds the rest when it comes back.
 //!
 //! Most connections are idle most of the time. What a connection is then is all that its future has room
 //! for: what it does is boxed for as long as it takes.

@@ -42,7 +42,7 @@ impl Default for Guesses {
             of_known: Rates::new(),
             of_device: Rates::new(),
             at_user: Rates::new(),
-            newcomers: Rates::with_slots(limits::NUMBERS_TEXTED),
+            newcomers: Rates::with_slots(limits::BUCKETS_OF_A_DAY),
             newcomers_at_user: Rates::new(),
         }
     }

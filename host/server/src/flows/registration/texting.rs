@@ -48,9 +48,9 @@ impl Default for TextRates {
             of_tenant: Rates::new(),
             to_block: Rates::new(),
             to_number: Rates::new(),
-            to_number_by_day: Rates::with_slots(limits::NUMBERS_TEXTED),
-            newcomers: Rates::with_slots(limits::NUMBERS_TEXTED),
-            newcomers_to_number: Rates::with_slots(limits::NUMBERS_TEXTED),
+            to_number_by_day: Rates::with_slots(limits::BUCKETS_OF_A_DAY),
+            newcomers: Rates::with_slots(limits::BUCKETS_OF_A_DAY),
+            newcomers_to_number: Rates::with_slots(limits::BUCKETS_OF_A_DAY),
         }
     }
 }
